@@ -1,7 +1,7 @@
 """Fixtures shared by all tests."""
 
-import zlib  # noqa: F401  # before Paddle, see mobileseg/__init__.py
 import os
+import zlib  # noqa: F401  # before Paddle, see mobileseg/__init__.py
 from pathlib import Path
 
 import pytest

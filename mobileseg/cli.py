@@ -1,0 +1,92 @@
+"""The `mobileseg` command: one verb per stage of a network's life.
+
+A verb is a module of :mod:`mobileseg.commands` with ``HELP``, ``add_arguments(parser)`` and
+``run(args) -> int``. Here are only what all verbs share: dispatch, ``--debug``, and the rule that a
+user sees one clear message and an exit code instead of a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+
+from mobileseg import __version__
+from mobileseg.errors import MobileSegError
+
+VERBS = ("train", "val", "predict", "export", "benchmark", "doctor", "models", "demo")
+INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code (0 success, 2 bad usage, others: errors.py)."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    parser = argparse.ArgumentParser(
+        prog="mobileseg", description="Segmentation networks for phones, from a YAML file to a verified artefact."
+    )
+    parser.add_argument("--version", action="version", version=f"mobileseg {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb in VERBS:
+        # Only the chosen verb pays for its imports; `mobileseg --help` lists all of them.
+        command = _command(verb) if chosen in (verb, None) else None
+        sub = verbs.add_parser(
+            verb, help=command.HELP if command else None, description=command.HELP if command else None
+        )
+        if command is not None and verb == chosen:
+            command.add_arguments(sub)
+            sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    args = parser.parse_args(arguments)
+    return _guarded(_command(args.verb), args)
+
+
+def run_verb(verb: str) -> None:
+    """Entry of the `tools/VERB.py` scripts: the verb with the script's own arguments, then exit."""
+    sys.exit(main([verb, *sys.argv[1:]]))
+
+
+def _command(verb: str) -> ModuleType:
+    return import_module(f"mobileseg.commands.{verb}")
+
+
+def _guarded(command: ModuleType, args: argparse.Namespace) -> int:
+    """Run the verb; turn what went wrong into one message and an exit code."""
+    try:
+        return int(command.run(args))
+    except MobileSegError as error:
+        if args.debug:
+            raise
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("stopped by Ctrl-C", INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output went away, for example `mobileseg models | head`
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        if args.debug:
+            raise
+        return _fail(*_explain_os_error(error))
+    except Exception as error:
+        if args.debug:
+            raise
+        name = type(error).__name__
+        return _fail(
+            f"unexpected {name}: {error}\n  remedy: run again with --debug for the traceback and report it", 70
+        )
+
+
+def _explain_os_error(error: OSError) -> tuple[str, int]:
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return f"the disk is full{where}\n  remedy: free space; what was saved before is intact", 74
+    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return f"no permission to write or read{where}\n  remedy: choose another folder or change its rights", 77
+    return f"{error.strerror or error}{where}", 74
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,46 @@
+"""`pip install .` installs the package, its requirements and the command `mobileseg`."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+
+def requirements(name: str) -> list[str]:
+    """The requirement lines of a file, without comments."""
+    lines = (line.split("#")[0].strip() for line in (HERE / name).read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line]
+
+
+def version() -> str:
+    """The version, read from the package without importing it."""
+    source = (HERE / "mobileseg" / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE).group(1)
+
+
+setup(
+    name="mobileseg",
+    version=version(),
+    description="Semantic, instance and video segmentation for mobile and edge devices, on PaddlePaddle",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["mobileseg", "mobileseg.*"]),
+    package_data={"mobileseg": ["**/*.json", "**/*.html", "**/*.txt"]},
+    python_requires=">=3.10,<3.13",
+    install_requires=requirements("requirements.txt"),
+    extras_require={
+        "dev": requirements("requirements-dev.txt"),
+        "runtime": ["numpy>=1.23,<2", "opencv-python==4.6.0.66", "PyYAML>=6", "Pillow>=9", "onnxruntime>=1.17"],
+    },
+    entry_points={"console_scripts": ["mobileseg = mobileseg.cli:main"]},
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
+)

@@ -1,0 +1,120 @@
+"""The layers of the suite: imports point one way, and one half of it needs no Paddle."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "mobileseg"
+
+# From the foundation upwards; a module imports only from its own layer or from layers below it.
+LAYERS = [
+    ["errors", "registry", "structures"],
+    ["config.load", "config.origins", "config.schema", "config.paddleseg", "weights"],
+    ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
+    ["data", "viz"],
+    ["runtime"],
+    ["nn"],
+    ["backbones"],
+    ["semantic"],
+    ["config"],  # config.build knows every component by name, through the registries
+    ["engine"],
+    ["export"],
+    ["commands"],
+    ["cli", "__main__", ""],
+]
+PADDLE_FREE = ["errors", "registry", "structures", "config", "weights", "data", "viz", "runtime"]
+PADDLE_FREE_MODULES = ["semantic.metric", "semantic.postprocess"]
+HEAVY = {"paddle", "paddleseg", "paddleslim", "paddle2onnx", "paddlelite"}
+
+
+def modules() -> dict[str, Path]:
+    """Dotted name below mobileseg -> file."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = list(path.relative_to(PACKAGE).with_suffix("").parts)
+        if parts[-1] == "__init__":
+            parts.pop()
+        found[".".join(parts)] = path
+    return found
+
+
+def imports(path: Path, *, top_level_only: bool) -> set[str]:
+    """Modules imported by a file; TYPE_CHECKING blocks do not count."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+                continue
+            if top_level_only and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            if isinstance(child, ast.Import):
+                found.update(alias.name for alias in child.names)
+            elif isinstance(child, ast.ImportFrom) and child.module:
+                found.add(child.module)
+                found.update(f"{child.module}.{alias.name}" for alias in child.names)
+            visit(child)
+
+    visit(tree)
+    return found
+
+
+def layer(module: str) -> int:
+    """Index of the layer with the longest prefix of the module's name."""
+    best, level = -1, -1
+    for index, prefixes in enumerate(LAYERS):
+        for prefix in prefixes:
+            if (module == prefix or module.startswith(prefix + ".")) and len(prefix) > best:
+                best, level = len(prefix), index
+    return level
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if name])
+def test_imports_point_one_way(module: str) -> None:
+    own = layer(module)
+    assert own >= 0, f"mobileseg.{module} belongs to no layer: add it to LAYERS"
+    known = modules()
+    for name in imports(modules()[module], top_level_only=True):
+        target = name.removeprefix("mobileseg.")
+        if name.startswith("mobileseg.") and target in known and known[target].name != "__init__.py":
+            assert layer(target) <= own, f"mobileseg.{module} imports {name}, which stands above it"
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in modules() if name.split(".")[0] in PADDLE_FREE] + PADDLE_FREE_MODULES
+)
+def test_paddle_free_half_imports_no_paddle(module: str) -> None:
+    heavy = {name.split(".")[0] for name in imports(modules()[module], top_level_only=True)} & HEAVY
+    assert not heavy, f"mobileseg.{module} imports {heavy} when it is imported"
+
+
+def test_networks_do_not_know_the_engine() -> None:
+    for module, path in modules().items():
+        if module.split(".")[0] in ("nn", "backbones") or module in ("semantic.model", "semantic.decoder"):
+            above = [
+                name
+                for name in imports(path, top_level_only=False)
+                if name.startswith(("mobileseg.engine", "mobileseg.config", "mobileseg.data"))
+            ]
+            assert not above, f"mobileseg.{module} imports {above}"
+
+
+def test_package_inits_are_empty() -> None:
+    for path in PACKAGE.rglob("__init__.py"):
+        if path.parent != PACKAGE:
+            assert not path.read_text(encoding="utf-8").strip(), f"{path} must stay empty"
+
+
+def test_import_of_the_suite_is_cheap() -> None:
+    """Neither the package nor its Paddle-free half pulls Paddle in, even indirectly."""
+    script = (
+        "import sys, mobileseg, mobileseg.config.load, mobileseg.data.datasets, mobileseg.runtime.segmenter, "
+        "mobileseg.viz.draw, mobileseg.semantic.metric, mobileseg.cli; "
+        "sys.exit('paddle' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0

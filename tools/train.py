@@ -1,0 +1,6 @@
+"""`python tools/train.py ...` is `mobileseg train ...`, under the path that PaddleSeg's users know."""
+
+from mobileseg.cli import run_verb
+
+if __name__ == "__main__":
+    run_verb("train")
