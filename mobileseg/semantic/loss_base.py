@@ -1,0 +1,133 @@
+"""What every loss of the semantic family shares: label sampling, per-pixel cross entropy, normalisers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import paddle
+import paddle.distributed as dist
+import paddle.nn.functional as F
+from paddle import nn
+
+from mobileseg.errors import ConfigError
+
+
+def nearest_indices(size: int, source: int) -> np.ndarray:
+    """Source index of every target pixel: ``floor((i + 0.5) * source / size)`` in exact integers, int64 [size]."""
+    return (2 * np.arange(size, dtype=np.int64) + 1) * source // (2 * size)
+
+
+def sample_label(label: paddle.Tensor, height: int, width: int) -> paddle.Tensor:
+    """Nearest-sample labels to another size, never mixing classes.
+
+    Args:
+        label: integer [N, H, W].
+        height: rows of the result.
+        width: columns of the result.
+
+    Returns:
+        int64 [N, height, width]; row ``i`` comes from row ``floor((i + 0.5) * H / height)``, columns alike.
+    """
+    label = label.astype("int64")
+    if label.shape[1] != height:
+        label = paddle.index_select(label, paddle.to_tensor(nearest_indices(height, label.shape[1])), axis=1)
+    if label.shape[2] != width:
+        label = paddle.index_select(label, paddle.to_tensor(nearest_indices(width, label.shape[2])), axis=2)
+    return label
+
+
+def pixel_cross_entropy(logits: paddle.Tensor, label: paddle.Tensor, ignore_index: int) -> paddle.Tensor:
+    """Cross entropy of every pixel.
+
+    Args:
+        logits: float32 [N, K, H, W].
+        label: int64 [N, H, W].
+        ignore_index: label without a class.
+
+    Returns:
+        float32 [N, H, W], zero (and without gradient) where the label is ignored.
+    """
+    loss = F.cross_entropy(logits, label.unsqueeze(1), ignore_index=ignore_index, reduction="none", axis=1)
+    return loss.squeeze(1)
+
+
+def whole_batch_normaliser(total: paddle.Tensor, active: bool) -> paddle.Tensor:
+    """What a local sum is divided by so that *averaged* gradients equal those of the whole batch.
+
+    ``DataParallel`` averages gradients over the W processes. With ``loss_local = sum_local * W / total`` and
+    ``total`` summed over the processes, the average is ``sum / total``: the gradient of the mean over all pixels of
+    all processes, however unequally they ignore pixels.
+
+    Args:
+        total: float32 scalar, the local normaliser (number or weight of the pixels that count).
+        active: reduce over the processes; False for evaluation, where not every process takes part.
+
+    Returns:
+        float32 scalar without gradient, 1 when nothing counts anywhere (the sum above it is then zero).
+    """
+    total = total.detach()
+    if active and dist.is_initialized() and dist.get_world_size() > 1:
+        total = total.clone()
+        dist.all_reduce(total)
+        total = total / dist.get_world_size()
+    return paddle.where(total > 0, total, paddle.ones_like(total))
+
+
+class SegmentationLoss(nn.Layer):
+    """A loss of one network output: ``(logits [N, K, h, w], label [N, H, W]) -> float32 scalar``.
+
+    Logits are taken to float32 whatever the precision of training, outside of autocasting. A label of another size is
+    nearest-sampled to the size of the logits (`sample_label`). A batch in which every pixel is ignored gives a zero
+    that is connected to the graph, so that ``backward`` works and gradients are zero.
+
+    Args:
+        ignore_index: label value of pixels that take no part.
+        weight: factor of each class, K numbers; None weighs all classes 1.
+    """
+
+    def __init__(self, ignore_index: int = 255, weight: Sequence[float] | None = None) -> None:
+        super().__init__()
+        self.ignore_index = ignore_index
+        tensor: paddle.Tensor | None = None
+        if weight is not None:
+            values = np.asarray(weight, dtype=np.float32)
+            if values.ndim != 1 or not np.isfinite(values).all() or (values < 0).any():
+                raise ConfigError(
+                    f"{type(self).__name__}: weight must be a list of finite numbers >= 0, one per class, got {weight}"
+                )
+            tensor = paddle.to_tensor(values)
+        self.register_buffer("weight", tensor, persistable=False)
+
+    def forward(self, logits: paddle.Tensor, label: paddle.Tensor) -> paddle.Tensor:
+        """The loss of a batch.
+
+        Raises:
+            ConfigError: the number of class weights is not the number of classes.
+            ValueError: logits or label do not have the documented shape.
+        """
+        if logits.ndim != 4 or label.ndim != 3 or logits.shape[0] != label.shape[0]:
+            raise ValueError(f"expected logits [N,K,h,w] and label [N,H,W], got {logits.shape} and {label.shape}")
+        if self.weight is not None and self.weight.shape[0] != logits.shape[1]:
+            raise ConfigError(
+                f"{type(self).__name__}: {self.weight.shape[0]} class weights for {logits.shape[1]} classes",
+                remedy=f"give weight {logits.shape[1]} numbers, one per class",
+            )
+        with paddle.amp.auto_cast(enable=False):
+            return self.compute(logits.astype("float32"), sample_label(label, *logits.shape[2:]))
+
+    def compute(self, logits: paddle.Tensor, label: paddle.Tensor) -> paddle.Tensor:
+        """The loss of float32 logits [N, K, H, W] and an int64 label [N, H, W] of the same size."""
+        raise NotImplementedError
+
+    def valid(self, label: paddle.Tensor) -> paddle.Tensor:
+        """float32 [N, H, W]: 1 where the pixel counts, 0 where it is ignored."""
+        return (label != self.ignore_index).astype("float32")
+
+    def pixel_weight(self, label: paddle.Tensor) -> paddle.Tensor:
+        """float32 [N, H, W]: class weight of every pixel, 0 where it is ignored."""
+        valid = self.valid(label)
+        if self.weight is None:
+            return valid
+        inside = paddle.where(label != self.ignore_index, label, paddle.zeros_like(label))
+        return paddle.gather(self.weight, inside.flatten()).reshape(label.shape) * valid
