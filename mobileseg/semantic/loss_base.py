@@ -1,4 +1,4 @@
-"""What every loss of the semantic family shares: label sampling, per-pixel cross entropy, normalisers."""
+"""What every loss of the semantic family shares: label sampling, class weights, normalisers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import paddle
 import paddle.distributed as dist
-import paddle.nn.functional as F
 from paddle import nn
 
 from mobileseg.errors import ConfigError
@@ -35,21 +34,6 @@ def sample_label(label: paddle.Tensor, height: int, width: int) -> paddle.Tensor
     if label.shape[2] != width:
         label = paddle.index_select(label, paddle.to_tensor(nearest_indices(width, label.shape[2])), axis=2)
     return label
-
-
-def pixel_cross_entropy(logits: paddle.Tensor, label: paddle.Tensor, ignore_index: int) -> paddle.Tensor:
-    """Cross entropy of every pixel.
-
-    Args:
-        logits: float32 [N, K, H, W].
-        label: int64 [N, H, W].
-        ignore_index: label without a class.
-
-    Returns:
-        float32 [N, H, W], zero (and without gradient) where the label is ignored.
-    """
-    loss = F.cross_entropy(logits, label.unsqueeze(1), ignore_index=ignore_index, reduction="none", axis=1)
-    return loss.squeeze(1)
 
 
 def whole_batch_normaliser(total: paddle.Tensor, active: bool) -> paddle.Tensor:

@@ -13,7 +13,8 @@ from paddle import nn
 
 from mobileseg.errors import ConfigError
 from mobileseg.registry import LOSSES
-from mobileseg.semantic.loss_base import SegmentationLoss, pixel_cross_entropy, whole_batch_normaliser
+from mobileseg.semantic.loss_base import SegmentationLoss, whole_batch_normaliser
+from mobileseg.semantic.loss_kernels import pixel_cross_entropy
 
 logger = logging.getLogger(__name__)
 
