@@ -1,0 +1,65 @@
+"""Paddle Lite on x86, from the ``paddlelite`` wheel: the same kernels' interface as on a phone."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mobileseg.errors import RuntimeEngineError
+from mobileseg.runtime.engines.base import Engine
+
+
+class LiteEngine(Engine):
+    """Runs an x86 ``.nb`` file.
+
+    The wheel's `MobileConfig` has no thread setting; its kernels run on the OpenMP library inside the wheel,
+    which is told the number of threads before every run. int8 files crash this runtime and are refused by
+    verification, not here.
+    """
+
+    name = "lite"
+    files_key = "lite_x86"
+    _config: Any
+    _predictor: Any
+
+    def _load(self) -> None:
+        import zlib  # noqa: F401  # paddlelite bundles a zlib, as Paddle does: see mobileseg/__init__.py
+
+        import paddlelite
+        from paddlelite import lite
+
+        path = self.path_of(self.files.model)
+        # The predictor reads from its config's memory: both must live as long as this object.
+        self._config = lite.MobileConfig()
+        self._config.set_model_from_file(str(path))
+        try:
+            self._predictor = lite.create_paddle_predictor(self._config)
+        except Exception as error:
+            raise RuntimeEngineError(f"Paddle Lite cannot load {path}: {error}") from error
+        self._openmp = _openmp(Path(paddlelite.__file__).parent)
+        self._require_names(list(self._predictor.get_input_names()), list(self._predictor.get_output_names()))
+
+    def _run(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        self._openmp.omp_set_num_threads(self.threads)
+        self._predictor.get_input_by_name(self._input_name).from_numpy(image)
+        try:
+            self._predictor.run()
+        except Exception as error:
+            raise RuntimeEngineError(f"Paddle Lite failed on an input of {list(image.shape)}: {error}") from error
+        # numpy() is a view into the predictor's memory, which the next run overwrites.
+        return {
+            ours: np.array(self._predictor.get_output_by_name(theirs).numpy(), copy=True)
+            for ours, theirs in self._output_names.items()
+        }
+
+
+def _openmp(package: Path) -> ctypes.CDLL:
+    """The OpenMP library that the wheel has loaded (the same file gives the same handle)."""
+    path = package / "libs" / "libiomp5.so"
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise RuntimeEngineError(f"the OpenMP library of paddlelite cannot be opened: {error}") from error

@@ -1,0 +1,124 @@
+"""The engines by name, and which of them this environment and a folder allow."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+
+from mobileseg.errors import DependencyError, RuntimeEngineError
+from mobileseg.runtime.artefact import Manifest
+from mobileseg.runtime.engines.base import Engine
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """Where an engine lives and what it needs.
+
+    Attributes:
+        module: module with the class.
+        class_name: the `Engine` in it.
+        package: import name of the package it runs on.
+        requirement: what pip installs for it.
+        extra: name of the extra of this distribution.
+        files_key: key of its files in the manifest.
+    """
+
+    module: str
+    class_name: str
+    package: str
+    requirement: str
+    extra: str
+    files_key: str
+
+
+_HERE = "mobileseg.runtime.engines"
+
+# Fastest first, by single-thread CPU latency of the MobileSeg networks (docs/runtime.md): `auto` takes the
+# first that is installed and that the folder has a file for.
+ENGINES: dict[str, EngineInfo] = {
+    "onnxruntime": EngineInfo(
+        f"{_HERE}.onnxruntime", "OnnxRuntimeEngine", "onnxruntime", "onnxruntime", "onnx", "onnx"
+    ),
+    "lite": EngineInfo(f"{_HERE}.lite", "LiteEngine", "paddlelite", "paddlelite==2.13rc0", "lite", "lite_x86"),
+    "ncnn": EngineInfo(f"{_HERE}.ncnn", "NcnnEngine", "ncnn", "ncnn", "ncnn", "ncnn"),
+    "paddle": EngineInfo(f"{_HERE}.paddle", "PaddleEngine", "paddle", "paddlepaddle==2.6.2", "paddle", "paddle"),
+}
+
+
+def available() -> dict[str, str]:
+    """Engine name -> '' when its package is installed, else the reason why it cannot be used.
+
+    Nothing is imported, so asking costs nothing and loads no engine.
+    """
+    return {name: _missing(info) for name, info in ENGINES.items()}
+
+
+def load(folder: str | os.PathLike[str], engine: str, *, graph: str = "main", threads: int = 1) -> Engine:
+    """Load one graph of an artefact folder.
+
+    Args:
+        folder: artefact folder.
+        engine: 'onnxruntime', 'lite', 'ncnn', 'paddle', or 'auto' for the fastest one that is installed and
+            that the folder has a file for.
+        graph: name of the graph in the manifest.
+        threads: CPU threads of one inference.
+
+    Raises:
+        RuntimeEngineError: unknown engine, a folder that cannot be used, or nothing fits.
+        DependencyError: the engine's package is not installed; the message says how to install it.
+    """
+    if threads < 1:
+        raise RuntimeEngineError(f"threads is {threads}, expected at least 1")
+    manifest = Manifest.read(folder)
+    name = choose(manifest, graph) if engine == "auto" else engine
+    if name not in ENGINES:
+        raise RuntimeEngineError(f"there is no engine '{name}'", remedy=f"choose one of auto, {', '.join(ENGINES)}")
+    info = ENGINES[name]
+    manifest.graph_files(graph, info.files_key)
+    reason = _missing(info)
+    if reason:
+        raise DependencyError(reason)
+    engine_class: type[Engine] = getattr(import_module(info.module), info.class_name)
+    return engine_class(folder, manifest, graph, threads)
+
+
+def fitting(manifest: Manifest, graph: str = "main") -> list[str]:
+    """Installed engines that the folder has files for, fastest first."""
+    files = manifest.graphs.get(graph, {})
+    return [name for name, info in ENGINES.items() if info.files_key in files and not _missing(info)]
+
+
+def choose(manifest: Manifest, graph: str = "main") -> str:
+    """The fastest installed engine that the folder has files for.
+
+    Raises:
+        RuntimeEngineError: the folder's files need engines that are not installed.
+    """
+    found = fitting(manifest, graph)
+    if found:
+        return found[0]
+    files = manifest.graphs.get(graph, {})
+    wanted = {name: info for name, info in ENGINES.items() if info.files_key in files}
+    if not wanted:
+        raise RuntimeEngineError(
+            f"artefact '{manifest.name}' has no file for graph '{graph}' that an engine of this program runs "
+            f"(it has {', '.join(sorted(files)) or 'none'})",
+            remedy="export it again with one of the targets onnx, lite_x86, ncnn, paddle",
+        )
+    raise DependencyError(
+        f"artefact '{manifest.name}' needs one of the engines {', '.join(wanted)}, none is installed",
+        remedy=_install(next(iter(wanted.values()))),
+    )
+
+
+def _missing(info: EngineInfo) -> str:
+    if find_spec(info.package) is not None:
+        return ""
+    note = " (wheels exist up to Python 3.10)" if info.package == "paddlelite" else ""
+    return f"the package '{info.package}' is not installed{note}: {_install(info)}"
+
+
+def _install(info: EngineInfo) -> str:
+    return f"pip install '{info.requirement}', or the extra: pip install 'mobileseg[{info.extra}]'"

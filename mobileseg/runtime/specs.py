@@ -1,0 +1,145 @@
+"""The parts of a manifest: input, outputs, files per engine, verification."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+STRICT = ConfigDict(extra="forbid")
+"""An unknown key is an error: a misspelt one would be ignored otherwise."""
+
+OutputKind = Literal["labels", "probabilities", "logits"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class ResizeSpec:
+    """How an image becomes the input size.
+
+    Attributes:
+        mode: 'stretch' to the input size whatever the aspect ratio; 'none' feeds the image at its own size
+            (a dynamic graph pads it at the bottom and right to `InputSpec.multiple`).
+        rule: the one pixel rule of the suite: bilinear, half-pixel centres, float32, no antialiasing.
+    """
+
+    mode: Literal["stretch", "none"] = "stretch"
+    rule: Literal["bilinear-half-pixel-float32"] = "bilinear-half-pixel-float32"
+
+
+@dataclass(frozen=True, config=STRICT)
+class InputSpec:
+    """The image input: ``value = (pixel * scale - mean) / std`` per channel, unless the graph does it.
+
+    Attributes:
+        name: name of the input, the key of `Engine.run`'s argument.
+        height: pixels; of a dynamic graph, the size it was traced with.
+        width: pixels, as `height`.
+        dynamic: the graph takes any size whose sides are multiples of `multiple`.
+        multiple: both sides must be divisible by it; 1 when any size will do.
+        color: order of the channels that the graph expects.
+        layout: order of the dimensions that the graph expects; batch size is 1.
+        dtype: 'float32', or 'uint8' when the graph casts by itself.
+        resize: how an image of another size is brought to the input size.
+        scale: factor on 0..255 pixel values before mean and std, usually 1/255.
+        mean: per channel, in `color` order, after `scale`.
+        std: per channel, in `color` order, after `scale`.
+        normalized_in_graph: the graph applies scale, mean and std; it is fed 0..255.
+    """
+
+    name: str
+    height: int
+    width: int
+    dynamic: bool = False
+    multiple: int = 1
+    color: Literal["RGB", "BGR"] = "RGB"
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    dtype: Literal["float32", "uint8"] = "float32"
+    resize: ResizeSpec = ResizeSpec()
+    scale: float = 1.0 / 255.0
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    normalized_in_graph: bool = False
+
+    def shape(self, height: int | None = None, width: int | None = None) -> tuple[int, int, int, int]:
+        """Shape of the input for an image of ``height`` x ``width`` (the traced size by default)."""
+        height, width = height or self.height, width or self.width
+        return (1, 3, height, width) if self.layout == "NCHW" else (1, height, width, 3)
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """The smallest (height, width) the graph accepts that holds ``height`` x ``width``."""
+        step = self.multiple
+        return -(-height // step) * step, -(-width // step) * step
+
+
+@dataclass(frozen=True, config=STRICT)
+class OutputSpec:
+    """One output of a graph.
+
+    Attributes:
+        name: key of the output in `Engine.run`'s result.
+        kind: 'labels' class index per pixel, [1, H, W]; 'probabilities' or 'logits', [1, K, h, w].
+        dtype: NumPy name of the element type that the graph returns.
+        shape: -1 where the size follows a dynamic input.
+        resize: who brings the output to the size of the image: 'scores-bilinear' the caller, before the
+            argmax; 'labels-nearest' the caller, on the labels; 'in-graph' nobody, it is already there.
+    """
+
+    name: str
+    kind: OutputKind
+    dtype: str
+    shape: tuple[int, ...]
+    resize: Literal["labels-nearest", "scores-bilinear", "in-graph"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class GraphFiles:
+    """The files of one graph for one engine, relative to the folder, and its own tensor names.
+
+    Attributes:
+        model: graph file of Paddle, ONNX and Paddle Lite.
+        params: weights file of Paddle.
+        param: graph file of NCNN.
+        bin: weights file of NCNN.
+        inputs: name in the manifest -> name in this file, where they differ.
+        outputs: name in the manifest -> name in this file, where they differ.
+        output_specs: what this file returns, where that is not `Manifest.outputs` (NCNN has no argmax over
+            channels, so its graph may end at the logits and the caller takes the argmax).
+    """
+
+    model: str | None = None
+    params: str | None = None
+    param: str | None = None
+    bin: str | None = None
+    inputs: dict[str, str] | None = None
+    outputs: dict[str, str] | None = None
+    output_specs: tuple[OutputSpec, ...] | None = None
+
+    def names(self) -> list[str]:
+        """The file names, in a fixed order."""
+        return [name for name in (self.model, self.params, self.param, self.bin) if name is not None]
+
+
+GraphSet = dict[str, GraphFiles]
+"""Engine key ('paddle', 'onnx', 'lite_x86', 'lite_arm', 'ncnn') -> files."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class VerificationRow:
+    """One graph compared with the network it came from.
+
+    Attributes:
+        engine: engine key.
+        status: 'ok', or 'converted-not-run' when nothing on the exporting machine runs this graph.
+        max_diff: largest difference of raw outputs in standard deviations of the reference.
+        labels_equal: share of equal labels, 0..1.
+        size_bytes: graph and weights together.
+        latency_ms: median of one run on the exporting machine.
+    """
+
+    engine: str
+    status: Literal["ok", "converted-not-run"]
+    max_diff: float | None = None
+    labels_equal: float | None = None
+    size_bytes: int | None = None
+    latency_ms: float | None = None

@@ -1,0 +1,93 @@
+"""Small artefact folders for tests: ONNX graphs written by hand, no exporter and no Paddle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from mobileseg.runtime.artefact import GraphFiles, InputSpec, Manifest, OutputSpec, ResizeSpec, sha256_of
+
+CLASSES = ("red", "green", "blue")
+PALETTE = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
+MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+
+
+def colour_graph(path: Path, *, output: str = "logits", size: tuple[int, int] | None = (16, 24)) -> None:
+    """A 1x1 convolution whose largest logit is the largest normalised channel; argmax on request."""
+    height, width = size or ("height", "width")
+    weight = numpy_helper.from_array(np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1) * 2.0, "weight")
+    nodes = [helper.make_node("Conv", ["x", "weight"], ["logits"], name="head", kernel_shape=[1, 1])]
+    shape: list[int | str] = [1, 3, height, width]
+    kind = TensorProto.FLOAT
+    if output == "labels":
+        nodes.append(helper.make_node("ArgMax", ["logits"], ["wide"], axis=1, keepdims=0))
+        nodes.append(helper.make_node("Cast", ["wide"], ["labels"], to=TensorProto.INT32))
+        shape, kind = [1, height, width], TensorProto.INT32
+    elif output == "probabilities":
+        nodes.append(helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1))
+    graph = helper.make_graph(
+        nodes,
+        "colour",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, height, width])],
+        [helper.make_tensor_value_info(output, kind, shape)],
+        [weight],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def artefact(
+    folder: Path,
+    *,
+    output: str = "logits",
+    size: tuple[int, int] = (16, 24),
+    dynamic: bool = False,
+    multiple: int = 1,
+    color: str = "RGB",
+) -> Manifest:
+    """Write an artefact folder with one ONNX graph that names the strongest colour of a pixel."""
+    folder.mkdir(parents=True, exist_ok=True)
+    colour_graph(folder / "model.onnx", output=output, size=None if dynamic else size)
+    height, width = (-1, -1) if dynamic else size
+    shape = (1, height, width) if output == "labels" else (1, 3, height, width)
+    manifest = Manifest(
+        name="colours",
+        input=InputSpec(
+            name="x",
+            height=size[0],
+            width=size[1],
+            dynamic=dynamic,
+            multiple=multiple,
+            color=color,
+            resize=ResizeSpec(mode="none" if dynamic else "stretch"),
+            mean=MEAN,
+            std=STD,
+        ),
+        outputs=(
+            OutputSpec(
+                name=output,
+                kind=output,
+                dtype="int32" if output == "labels" else "float32",
+                shape=shape,
+                resize="labels-nearest" if output == "labels" else "scores-bilinear",
+            ),
+        ),
+        classes=CLASSES,
+        palette=PALETTE,
+        graphs={"main": {"onnx": GraphFiles(model="model.onnx")}},
+        files={"model.onnx": sha256_of(folder / "model.onnx")},
+    )
+    manifest.write(folder)
+    return manifest
+
+
+def rewritten(folder: Path, manifest: Manifest, **changes: object) -> Manifest:
+    """The manifest with some fields changed, written over the old one."""
+    changed = replace(manifest, **changes)
+    changed.write(folder)
+    return changed
