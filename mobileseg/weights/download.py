@@ -1,0 +1,163 @@
+"""Weights from http(s): downloaded once, resumable, checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from mobileseg.errors import WeightsError
+
+CACHE_VARIABLE = "MOBILESEG_CACHE"
+_BLOCK = 1 << 20
+_TIMEOUT = 30.0
+_ATTEMPTS = 3
+
+
+def is_url(source: object) -> bool:
+    """Whether it is an http or https address."""
+    return isinstance(source, str) and urlparse(source).scheme in ("http", "https")
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: MOBILESEG_CACHE, or ~/.cache/mobileseg."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named) if named else Path.home() / ".cache" / "mobileseg"
+
+
+def cached_path(url: str) -> Path:
+    """The file that a download of this address is kept in; two addresses never share one."""
+    name = re.sub(r"[^\w.-]", "_", unquote(urlparse(url).path).rsplit("/", 1)[-1]) or "weights"
+    return cache_folder() / "weights" / hashlib.sha256(url.encode()).hexdigest()[:16] / name
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def fetch(url: str, *, sha256: str | None = None) -> Path:
+    """The file behind an address, from the cache when it is there.
+
+    A broken transfer is kept as ``<name>.part`` and continued where it stopped. The checksum of the complete file is
+    written beside it (``<name>.sha256``, the form of sha256sum) and verified on every later use. An address
+    may carry the expected checksum as ``#sha256=<64 hex digits>``.
+
+    Args:
+        url: http(s) address.
+        sha256: expected checksum, 64 hexadecimal digits.
+
+    Raises:
+        WeightsError: offline, refused by the server, cut off, full disk, or another checksum than expected.
+    """
+    url, _, fragment = url.partition("#")
+    if fragment.startswith("sha256="):
+        sha256 = fragment.removeprefix("sha256=")
+    target = cached_path(url)
+    record = target.with_name(target.name + ".sha256")
+    if target.is_file() and record.is_file():
+        known = record.read_text().split()[:1]
+        actual = sha256_of(target)
+        if known == [actual] and sha256 in (None, actual):
+            return target
+        if known != [actual]:
+            target.unlink()  # damaged in the cache: fetch it anew
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _transfer(url, part)
+        actual = sha256_of(part)
+        if sha256 is not None and actual != sha256.lower():
+            part.unlink()
+            raise WeightsError(
+                f"{url} has the SHA-256 {actual}, expected was {sha256}",
+                remedy="check the address and the checksum; nothing was kept",
+            )
+        record.write_text(f"{actual}  {target.name}\n")
+        part.replace(target)
+    except OSError as error:
+        raise WeightsError(
+            f"cannot keep {url} as {target}: {error.strerror or error}",
+            remedy=f"free space, or set {CACHE_VARIABLE} to a folder that can be written",
+        ) from error
+    return target
+
+
+def _transfer(url: str, part: Path) -> None:
+    for attempt in range(_ATTEMPTS):
+        before = part.stat().st_size if part.exists() else 0
+        try:
+            if _continue(url, part):
+                return
+        except urllib.error.HTTPError as error:
+            if error.code < 500 or attempt + 1 == _ATTEMPTS:
+                raise WeightsError(
+                    f"{url}: the server answered {error.code} {error.reason}",
+                    remedy="check the address; a file fetched by other means can be given by its path",
+                ) from error
+        except urllib.error.URLError as error:
+            raise WeightsError(
+                f"{url} cannot be reached: {_reason(error)}",
+                remedy="this machine seems to be offline or the address is wrong; fetch the file elsewhere and "
+                "give its path instead of the URL",
+            ) from error
+        except (TimeoutError, HTTPException, ConnectionError):
+            pass  # cut off in the middle: what came is in the part file
+        if attempt + 1 < _ATTEMPTS and part.exists() and part.stat().st_size == before:
+            time.sleep(0.5 * (attempt + 1))
+    received = part.stat().st_size if part.exists() else 0
+    raise WeightsError(
+        f"{url}: the connection broke off {_ATTEMPTS} times, {received} bytes have arrived",
+        remedy="run the same command again; the download goes on where it stopped",
+    )
+
+
+def _continue(url: str, part: Path) -> bool:
+    """One connection; True when the file is complete."""
+    offset = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"User-Agent": "mobileseg"})  # noqa: S310  # http(s) only, is_url
+    validator = part.with_name(part.name + ".etag")
+    if offset and validator.exists():
+        request.add_header("Range", f"bytes={offset}-")
+        request.add_header("If-Range", validator.read_text())
+    else:
+        offset = 0
+    try:
+        reply = urllib.request.urlopen(request, timeout=_TIMEOUT)  # noqa: S310
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and offset:  # the part does not fit the file of the server any more
+            part.unlink()
+            return False
+        raise
+    with reply:
+        if reply.status != 206:
+            offset = 0
+        length = reply.headers.get("Content-Length")
+        expected = offset + int(length) if length is not None and length.isdigit() else None
+        mark = reply.headers.get("ETag") or reply.headers.get("Last-Modified")
+        if mark and not mark.startswith("W/"):
+            validator.write_text(mark)
+        else:
+            validator.unlink(missing_ok=True)
+        with part.open("r+b" if offset else "wb") as file:
+            file.seek(offset)
+            while block := reply.read(_BLOCK):
+                file.write(block)
+    if expected is not None and part.stat().st_size != expected:
+        return False
+    validator.unlink(missing_ok=True)
+    return True
+
+
+def _reason(error: urllib.error.URLError) -> str:
+    return str(error.reason) or type(error.reason).__name__

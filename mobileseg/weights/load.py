@@ -1,0 +1,230 @@
+"""Putting weights into a network, and saying exactly what did not fit.
+
+Tensors are set one by one: Paddle's own ``set_state_dict`` only warns when a shape differs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mobileseg.errors import WeightsError
+from mobileseg.weights.convert import convert, is_torch, strip_wrappers
+from mobileseg.weights.read import read_weights
+
+_CLASSIFIER = re.compile(
+    r"(fc|_fc|fc_\d|out|classifier|head|conv_last|_last_conv|last_conv|last_second_conv|conv_head|conv9|features\.18|conv5|bn2)"
+    r"\."
+)
+"""Modules behind the last feature map in published ImageNet files (PaddleClas, torchvision, timm)."""
+
+
+class Mismatch(NamedTuple):
+    """A parameter whose shape in the file is not the network's."""
+
+    name: str
+    in_file: tuple[int, ...]
+    in_network: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of every entry of a weights file.
+
+    Attributes:
+        source: the file, for messages.
+        rule: how the names were matched.
+        loaded: parameters that were set.
+        missing: parameters of the network that the file lacks.
+        mismatched: parameters with another shape.
+        unexpected: entries of the file that the network lacks.
+        ignored: entries that belong to another part: the ImageNet classifier behind a backbone, or the heads
+            when only a backbone was asked for.
+    """
+
+    source: str
+    rule: str
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+    mismatched: tuple[Mismatch, ...]
+    unexpected: tuple[str, ...]
+    ignored: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Every parameter was set and nothing was left over."""
+        return not (self.missing or self.mismatched or self.unexpected)
+
+    def __str__(self) -> str:
+        lines = [f"{self.source} ({self.rule}): {len(self.loaded)} loaded"]
+        groups = (
+            ("missing in the file", self.missing),
+            ("other shape", [f"{name}: file {list(a)}, network {list(b)}" for name, a, b in self.mismatched]),
+            ("not in the network", self.unexpected),
+            ("not needed", _by_module(self.ignored)),
+        )
+        for title, names in groups:
+            lines += [
+                f"  {title + (':' if n == 0 else ''):<20} {name}" if n == 0 else f"  {'':<20} {name}"
+                for n, name in enumerate(_short(names))
+            ]
+        return "\n".join(lines)
+
+
+def load_into(
+    network: Any, source: str | os.PathLike[str] | Mapping[str, np.ndarray], *, strict: bool = True, prefix: str = ""
+) -> LoadReport:
+    """Set the parameters and buffers of a network from a weights file; all of them or, when strict, none.
+
+    Names are matched as they are, with ``backbone.`` added or removed, or converted from torchvision's or timm's;
+    the way that fits the most entries is taken, and the report names it.
+
+    Args:
+        network: any Paddle layer.
+        source: path or URL of a weights file, or arrays by name.
+        strict: refuse a file that leaves a parameter unset, has another shape or entries of another network.
+        prefix: load only the part of the network whose names start with it, for example ``backbone.``; the file
+            may spell the names with or without it.
+
+    Raises:
+        WeightsError: the file cannot be read; nothing of it fits; or, strict, something does not fit.
+    """
+    what = "the given arrays" if isinstance(source, Mapping) else str(source)
+    state = dict(source) if isinstance(source, Mapping) else read_weights(source)
+    tensors = {name: tensor for name, tensor in network.state_dict().items() if name.startswith(prefix)}
+    if not tensors:
+        raise WeightsError(f"the network has no parameters under '{prefix}'", remedy="check the prefix")
+    shapes = {name: tuple(int(size) for size in tensor.shape) for name, tensor in tensors.items()}
+    arrays, rule, dropped = _match(state, shapes, prefix)
+    report = _report(what, rule, arrays, shapes, dropped)
+    if not report.loaded:
+        raise WeightsError(_another_network(what, state, shapes), remedy="give the weights of this architecture")
+    if strict and not report.complete:
+        raise WeightsError(_refusal(report, len(shapes)), remedy=_remedy(report, len(shapes)))
+    for name in report.loaded:
+        # in the network's own type: files may hold half precision or float64
+        tensors[name].set_value(
+            np.ascontiguousarray(arrays[name], dtype=_numpy_dtype(tensors[name])).reshape(shapes[name])
+        )
+    return report
+
+
+def _numpy_dtype(tensor: Any) -> np.dtype[Any]:
+    name = str(tensor.dtype).rsplit(".", 1)[-1]
+    return np.dtype("uint16" if name == "bfloat16" else name)
+
+
+def _match(
+    state: dict[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], prefix: str
+) -> tuple[dict[str, np.ndarray], str, list[str]]:
+    """The spelling of the file's names that fits best: arrays under the network's names, rule, entries left out."""
+    candidates: list[tuple[dict[str, np.ndarray], str, list[str]]] = [(state, "own names", [])]
+    plain = strip_wrappers(state)
+    bases = [("own names", state), ("own names", plain)]
+    if is_torch(state):
+        for head in {prefix, "backbone.", ""}:
+            targets = {name.removeprefix(head) for name in shapes if name.startswith(head)}
+            if targets:
+                converted, family = convert(state, targets)
+                bases.append((family, converted))
+    for rule, base in bases:
+        candidates.append((base, rule, []))
+        candidates += [
+            ({head + name: array for name, array in base.items()}, f"{rule}, '{head}' added", [])
+            for head in {prefix, "backbone."} - {""}
+        ]
+        inner = {name.removeprefix("backbone."): array for name, array in base.items() if name.startswith("backbone.")}
+        outer = [name for name in base if not name.startswith("backbone.")]
+        candidates.append((inner, f"{rule}, the backbone of it", outer))
+    if prefix:
+        candidates = [
+            (
+                {name: array for name, array in arrays.items() if name.startswith(prefix)},
+                rule,
+                left + [name for name in arrays if not name.startswith(prefix)],
+            )
+            for arrays, rule, left in candidates
+        ]
+
+    def fit(candidate: tuple[dict[str, np.ndarray], str, list[str]]) -> tuple[int, int]:
+        arrays = candidate[0]
+        known = [name for name in arrays if name in shapes]
+        return sum(_fits(arrays[name], shapes[name]) for name in known), len(known)
+
+    return max(candidates, key=fit)  # the first of equals: the plainest rule
+
+
+def _fits(array: np.ndarray, shape: tuple[int, ...]) -> bool:
+    # Paddle keeps scalars as shape [] or [1], depending on its version
+    return array.shape == shape or (array.size == 1 and int(np.prod(shape)) == 1)
+
+
+def _report(
+    what: str,
+    rule: str,
+    arrays: Mapping[str, np.ndarray],
+    shapes: Mapping[str, tuple[int, ...]],
+    dropped: Sequence[str],
+) -> LoadReport:
+    loaded = [name for name in shapes if name in arrays and _fits(arrays[name], shapes[name])]
+    wrong = [name for name in shapes if name in arrays and not _fits(arrays[name], shapes[name])]
+    extra = [name for name in arrays if name not in shapes]
+    tops = {name.split(".")[0] for name in shapes}
+    ignored = [name for name in extra if _is_classifier(name, tops)]
+    return LoadReport(
+        what,
+        rule,
+        tuple(loaded),
+        tuple(name for name in shapes if name not in arrays),
+        tuple(Mismatch(name, arrays[name].shape, shapes[name]) for name in wrong),
+        tuple(name for name in extra if name not in set(ignored)),
+        (*ignored, *dropped),
+    )
+
+
+def _is_classifier(name: str, tops: set[str]) -> bool:
+    bare = name.removeprefix("backbone.")
+    return bool(_CLASSIFIER.match(bare)) and bare.split(".")[0] not in tops
+
+
+def _another_network(what: str, state: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> str:
+    return (
+        f"{what} is of another network: none of its {len(state)} entries ({', '.join(list(state)[:2])}, ...) fits "
+        f"one of the {len(shapes)} parameters here ({', '.join(list(shapes)[:2])}, ...)"
+    )
+
+
+def _refusal(report: LoadReport, total: int) -> str:
+    if len(report.loaded) < total // 2:
+        head = f"{report.source} is of another network: only {len(report.loaded)} of {total} parameters fit"
+    else:
+        head = f"{report.source} does not fit the network: {len(report.loaded)} of {total} parameters fit"
+    return f"{head}; nothing was changed\n{report}"
+
+
+def _remedy(report: LoadReport, total: int) -> str:
+    if len(report.loaded) < total // 2:
+        return "give the weights of this architecture"
+    heads = [entry.name for entry in report.mismatched]
+    if heads and not report.missing and all(not name.startswith("backbone.") for name in heads) and report.loaded:
+        return "the file was trained with other classes: set num_classes to its number, or load it not strictly"
+    return "give the weights of this architecture, or load not strictly to keep the initial values of what is missing"
+
+
+def _by_module(names: Sequence[str]) -> list[str]:
+    modules: dict[str, int] = {}
+    for name in names:
+        top = ".".join(name.split(".")[:2]) if name.startswith("backbone.") else name.split(".")[0]
+        modules[top] = modules.get(top, 0) + 1
+    return [f"{top} ({count})" for top, count in modules.items()]
+
+
+def _short(names: Sequence[str], limit: int = 8) -> list[str]:
+    if len(names) <= limit:
+        return list(names)
+    return [*names[:limit], f"... and {len(names) - limit} more"]

@@ -1,0 +1,128 @@
+"""Weights of any accepted format as NumPy arrays by name, without Paddle and without PyTorch."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+
+from mobileseg.errors import WeightsError
+from mobileseg.weights.download import fetch, is_url
+from mobileseg.weights.pdparams import read_pdparams
+
+MAX_TOTAL_BYTES = 4 << 30
+"""A file whose arrays would need more memory than this is refused."""
+
+_FORMATS = ".pdparams, .npz, .pth, .pt, or .tar.gz with one of them inside"
+_SUFFIXES = (".pdparams", ".npz", ".pth", ".pt", ".pth.tar")
+
+
+def read_weights(path_or_url: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Arrays by parameter name, as the file spells the names.
+
+    The format is told by the content, not by the ending. An http(s) address is downloaded once to a cache.
+
+    Raises:
+        WeightsError: no such file, not a weights file, damaged, refused because it is more than arrays, too large,
+            or the download failed.
+    """
+    if is_url(path_or_url):
+        return read_weights(fetch(str(path_or_url)))
+    path = Path(path_or_url)
+    if path.is_dir():
+        raise WeightsError(f"{path} is a folder, a weights file is expected", remedy=f"name a file: {_FORMATS}")
+    try:
+        with path.open("rb") as stream:
+            state = _read_stream(stream, str(path))
+    except FileNotFoundError:
+        raise WeightsError(
+            f"there is no weights file {path}", remedy="check the path, or give an http(s) URL"
+        ) from None
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
+    return _checked(state, str(path))
+
+
+def _read_stream(stream: BinaryIO, what: str, *, archive: bool = True) -> dict[str, np.ndarray]:
+    head = stream.read(512)
+    stream.seek(0)
+    if not head:
+        raise WeightsError(f"{what} is empty", remedy="fetch the file again")
+    if head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar":
+        if not archive:
+            raise WeightsError(f"{what}: an archive inside an archive is not read")
+        return _read_tar(stream, what)
+    if head[:4] == b"PK\x03\x04":
+        return _read_zip(stream, what)
+    if head[:1] != b"\x80":
+        raise WeightsError(f"{what} is not a weights file", remedy=f"accepted are {_FORMATS}")
+    return read_pdparams(stream, what)
+
+
+def _read_zip(stream: BinaryIO, what: str) -> dict[str, np.ndarray]:
+    try:
+        with zipfile.ZipFile(stream) as bundle:
+            entries = bundle.infolist()
+            total = sum(entry.file_size for entry in entries)
+            if total > MAX_TOTAL_BYTES:
+                raise WeightsError(
+                    f"{what} would unpack to {total / 2**30:.1f} GiB; the limit is {MAX_TOTAL_BYTES >> 30} GiB"
+                )
+        stream.seek(0)
+        with np.load(stream, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except WeightsError:
+        raise
+    except ValueError as error:
+        if "allow_pickle" in str(error) or "Object arrays" in str(error):
+            raise WeightsError(
+                f"{what} holds Python objects, not only arrays: refused", remedy="save arrays of numbers with np.savez"
+            ) from error
+        raise WeightsError(f"{what} is damaged: {error}", remedy="fetch the file again") from error
+    except (zipfile.BadZipFile, EOFError, KeyError, NotImplementedError, MemoryError, RuntimeError) as error:
+        raise WeightsError(
+            f"{what} is damaged: {error or type(error).__name__}", remedy="fetch the file again"
+        ) from error
+
+
+def _read_tar(stream: BinaryIO, what: str) -> dict[str, np.ndarray]:
+    """The one weights file of an archive, read in memory: nothing is unpacked to the disk."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    try:
+        with tarfile.open(fileobj=stream, mode="r:*") as bundle:
+            unpacked = 0
+            for number, member in enumerate(bundle):
+                unpacked += member.size
+                if number >= 1000:
+                    raise WeightsError(f"{what} holds more than 1000 entries; a weights archive holds a few")
+                if unpacked > MAX_TOTAL_BYTES:
+                    raise WeightsError(f"{what} would unpack to more than {MAX_TOTAL_BYTES >> 30} GiB: refused")
+                if not member.name.lower().endswith(_SUFFIXES):
+                    continue
+                if not member.isreg():
+                    raise WeightsError(f"{what}: '{member.name}' is a link or a device, not a file: refused")
+                inner = f"{what}:{member.name}"
+                found[member.name] = _read_stream(cast(BinaryIO, bundle.extractfile(member)), inner, archive=False)
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise WeightsError(f"{what} is not a complete archive: {error}", remedy="fetch the file again") from error
+    if len(found) != 1:
+        names = ", ".join(found) or "none"
+        raise WeightsError(
+            f"{what} must hold exactly one weights file, found: {names}", remedy="unpack it and name the file"
+        )
+    return next(iter(found.values()))
+
+
+def _checked(state: dict[str, np.ndarray], what: str) -> dict[str, np.ndarray]:
+    total = sum(array.nbytes for array in state.values())
+    if total > MAX_TOTAL_BYTES:
+        raise WeightsError(f"{what} needs {total / 2**30:.1f} GiB of memory; the limit is {MAX_TOTAL_BYTES >> 30} GiB")
+    for name, array in state.items():
+        if array.dtype.kind not in "fiub":
+            raise WeightsError(f"{what}: '{name}' is of type {array.dtype}; only numbers and booleans are weights")
+    return {name: array.astype(array.dtype.newbyteorder("="), order="C", copy=False) for name, array in state.items()}
