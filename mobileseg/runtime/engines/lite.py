@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from pathlib import Path
+import os
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,6 @@ class LiteEngine(Engine):
     def _load(self) -> None:
         import zlib  # noqa: F401  # paddlelite bundles a zlib, as Paddle does: see mobileseg/__init__.py
 
-        import paddlelite
         from paddlelite import lite
 
         path = self.path_of(self.files.model)
@@ -39,7 +38,7 @@ class LiteEngine(Engine):
             self._predictor = lite.create_paddle_predictor(self._config)
         except Exception as error:
             raise RuntimeEngineError(f"Paddle Lite cannot load {path}: {error}") from error
-        self._openmp = _openmp(Path(paddlelite.__file__).parent)
+        self._openmp = _openmp()
         self._require_names(list(self._predictor.get_input_names()), list(self._predictor.get_output_names()))
 
     def _run(self, image: np.ndarray) -> dict[str, np.ndarray]:
@@ -56,10 +55,13 @@ class LiteEngine(Engine):
         }
 
 
-def _openmp(package: Path) -> ctypes.CDLL:
-    """The OpenMP library that the wheel has loaded (the same file gives the same handle)."""
-    path = package / "libs" / "libiomp5.so"
+def _openmp() -> ctypes.CDLL:
+    """The OpenMP library that this process already uses.
+
+    By its name and without loading: Paddle's wheel carries a copy of the same library, and opening a second
+    one aborts the process.
+    """
     try:
-        return ctypes.CDLL(str(path))
+        return ctypes.CDLL("libiomp5.so", mode=os.RTLD_NOLOAD | os.RTLD_LAZY)
     except OSError as error:
-        raise RuntimeEngineError(f"the OpenMP library of paddlelite cannot be opened: {error}") from error
+        raise RuntimeEngineError(f"the OpenMP library of paddlelite cannot be reached: {error}") from error
