@@ -1,0 +1,243 @@
+"""What all datasets of images with index masks share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from mobileseg.data.io import read_image, read_label
+from mobileseg.data.sample import Sample, Transform
+from mobileseg.data.transforms import build_transforms
+from mobileseg.errors import ConfigError, DataError
+from mobileseg.viz.palette import palette as make_palette
+
+EVALUATION_MODES = ("val", "test")
+
+
+class Item(NamedTuple):
+    """One image of a dataset and its index mask (None: the dataset has no label for it)."""
+
+    image: Path
+    label: Path | None
+
+
+class SegmentationDataset:
+    """Images with index masks, decoded and transformed on demand; can be pickled into worker processes.
+
+    In training modes the transforms move image and label together. In the modes 'val' and 'test' they see
+    the image alone and the label stays as it was annotated: scores are resized, labels never.
+
+    Attributes:
+        classes: names, one per class index.
+        num_classes: number of classes.
+        ignore_index: label value of pixels that count nowhere.
+        palette: uint8 [num_classes, 3], RGB.
+        items: image and label paths.
+        mode: the part of the dataset.
+        seed: all random choices derive from (seed, epoch, index).
+
+    Args:
+        items: image and label paths.
+        mode: 'train' (or another training part), 'val' or 'test'.
+        transforms: ``transforms:`` list of a configuration, or built transforms.
+        classes: names, one per class.
+        ignore_index: label value of pixels that count nowhere.
+        label_map: stored value -> class index (or ignore_index); values that are not named stay as they are.
+        palette: uint8 [num_classes, 3]; None generates one.
+        seed: start of all random choices.
+        source: where the items come from, for messages.
+
+    Raises:
+        DataError: there is no item.
+        ConfigError: an argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        *,
+        mode: str,
+        transforms: Sequence[Mapping[str, Any] | Transform] | None,
+        classes: Sequence[str],
+        ignore_index: int = 255,
+        label_map: Mapping[Any, Any] | None = None,
+        palette: np.ndarray | None = None,
+        seed: int = 0,
+        source: str = "",
+    ) -> None:
+        if not items:
+            raise DataError(
+                f"the dataset is empty: no image in {source or 'the list'} (mode '{mode}')",
+                remedy="put at least one image into the list or the folder, and check the mode",
+            )
+        if not 1 <= len(classes) <= 255:
+            raise ConfigError(f"num_classes is {len(classes)}; expected 1 to 255", remedy="labels are 8-bit indices")
+        if not 0 <= ignore_index <= 255:
+            raise ConfigError(f"ignore_index is {ignore_index}; expected 0 to 255", remedy="use 255")
+        self.items = list(items)
+        self.mode = mode
+        self.classes = tuple(str(name) for name in classes)
+        self.num_classes = len(self.classes)
+        self.ignore_index = ignore_index
+        self.palette = make_palette(self.num_classes) if palette is None else np.asarray(palette, np.uint8)
+        self.seed = seed
+        self.source = source
+        self.transforms = build_transforms(transforms)
+        self.lookup = _lookup_table(label_map)
+        self._is_wrong = np.ones(256, np.uint8)
+        self._is_wrong[: self.num_classes] = 0
+        self._is_wrong[ignore_index] = 0
+        if mode in EVALUATION_MODES:
+            self._refuse_training_steps()
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether labels stay untouched by the transforms (modes 'val' and 'test')."""
+        return self.mode in EVALUATION_MODES
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def load(self, index: int) -> Sample:
+        """Decode image and label, apply the label map, check the label; no transforms.
+
+        Raises:
+            DataError: unreadable file, sizes that differ, or label values outside classes and ignore_index.
+        """
+        item = self.items[index]
+        image = read_image(item.image)
+        label = None if item.label is None else self.map_label(read_label(item.label))
+        if label is not None:
+            if label.shape != image.shape[:2]:
+                raise DataError(
+                    f"the label {item.label} is {label.shape[1]}x{label.shape[0]} but its image {item.image} is "
+                    f"{image.shape[1]}x{image.shape[0]} (width x height)",
+                    remedy="make the label in the size of the image as it is displayed "
+                    "(an EXIF-rotated photograph is turned when it is read)",
+                )
+            self._check_values(label, item)
+        meta = {"ignore_index": self.ignore_index, "image_path": str(item.image), "geometry": []}
+        return Sample(image.astype(np.float32), label, meta)
+
+    def map_label(self, stored: np.ndarray) -> np.ndarray:
+        """Class indices of stored label values, uint8 [H, W] to uint8 [H, W]."""
+        return stored if self.lookup is None else cv2.LUT(stored, self.lookup)
+
+    def prepare(self, key: int | tuple[int, int]) -> Sample:
+        """The transformed sample for ``key`` = (epoch, index) or index (epoch 0), image float32 [H, W, 3].
+
+        ``meta['geometry']`` says how to take scores back to the original pixels
+        (:func:`mobileseg.data.sample.undo_geometry`).
+        """
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index {index} of a dataset with {len(self)} images")
+        index %= len(self)
+        sample = self.load(index)
+        rng = np.random.default_rng([self.seed, epoch, index])
+        label = sample.label
+        if self.evaluates:
+            sample.label = None
+        for transform in self.transforms:
+            sample = transform(sample, rng)
+        if self.evaluates:
+            sample.label = label
+        sample.meta["index"] = index
+        return sample
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, np.ndarray]:
+        """``image`` float32 [3, H, W], ``label`` int64 [H, W] (when there is one) and ``index`` int64.
+
+        Args:
+            key: (epoch, index), or index for epoch 0; the same key always gives the same arrays.
+        """
+        sample = self.prepare(key)
+        image = np.ascontiguousarray(sample.image.transpose(2, 0, 1), dtype=np.float32)
+        result: dict[str, np.ndarray] = {"image": image, "index": np.asarray(sample.meta["index"], np.int64)}
+        if sample.label is not None:
+            result["label"] = np.ascontiguousarray(sample.label, dtype=np.int64)
+        return result
+
+    def wrong_values(self, label: np.ndarray) -> dict[int, int]:
+        """Values of a mapped label that are neither a class nor ignore_index, with their pixel counts."""
+        if not cv2.LUT(label, self._is_wrong).any():
+            return {}
+        counts = np.bincount(label.ravel(), minlength=256)
+        return {value: int(counts[value]) for value in np.flatnonzero(counts) if self._is_wrong[value]}
+
+    def _check_values(self, label: np.ndarray, item: Item) -> None:
+        wrong = self.wrong_values(label)
+        if not wrong:
+            return
+        shown = ", ".join(f"{value} ({count} pixels)" for value, count in list(wrong.items())[:8])
+        lossy = str(item.label).lower().endswith((".jpg", ".jpeg"))
+        remedy = (
+            "save labels as PNG: JPEG compression changes the values"
+            if lossy
+            else "correct num_classes, or map the values with label_map, for example "
+            f"'label_map: {{{next(iter(wrong))}: {self.ignore_index}}}' to ignore them"
+        )
+        raise DataError(
+            f"the label {item.label} has values outside the {self.num_classes} classes "
+            f"(0..{self.num_classes - 1}, {self.ignore_index} = ignore): {shown}",
+            remedy=remedy,
+        )
+
+    def _refuse_training_steps(self) -> None:
+        for transform in self.transforms:
+            if getattr(transform, "train_only", False):
+                name = type(transform).__name__
+                raise ConfigError(
+                    f"the transform {name} moves pixels at random; in mode '{self.mode}' labels stay as annotated",
+                    remedy=f"remove {name} from this dataset; use Resize or Padding to change the size",
+                )
+
+
+def _lookup_table(label_map: Mapping[Any, Any] | None) -> np.ndarray | None:
+    if not label_map:
+        return None
+    table = np.arange(256, dtype=np.uint8)
+    for stored, wanted in label_map.items():
+        try:
+            stored_value, wanted_value = int(stored), int(wanted)
+        except (TypeError, ValueError):
+            stored_value = wanted_value = -1
+        if not (0 <= stored_value <= 255 and 0 <= wanted_value <= 255):
+            raise ConfigError(
+                f"label_map has {stored!r}: {wanted!r}; expected numbers from 0 to 255",
+                remedy="write 'label_map: {0: 0, 255: 1}'",
+            )
+        table[stored_value] = wanted_value
+    return table
+
+
+def existing_folder(path: str | os.PathLike[str] | None, name: str, hint: str) -> Path:
+    """``path`` as a folder that exists.
+
+    Raises:
+        DataError: it does not; ``hint`` says how to get it.
+    """
+    if path is None:
+        raise DataError(f"the dataset {name} has no dataset_root", remedy=hint)
+    folder = Path(path)
+    if not folder.is_dir():
+        state = "is no folder" if folder.exists() else "does not exist"
+        raise DataError(f"the folder {folder} of the dataset {name} {state}", remedy=hint)
+    return folder
+
+
+def checked_mode(mode: str, name: str, known: Sequence[str]) -> str:
+    """``mode`` in lower case.
+
+    Raises:
+        ConfigError: the dataset has no such part.
+    """
+    lowered = str(mode).lower()
+    if lowered not in known:
+        raise ConfigError(f"{name} has no mode {mode!r}", remedy=f"use one of {', '.join(known)}")
+    return lowered

@@ -1,0 +1,10 @@
+"""All datasets, registered by importing this module."""
+
+from mobileseg.data.base import Item, SegmentationDataset
+from mobileseg.data.formats.ade20k import ADE20K
+from mobileseg.data.formats.camvid import CamVid
+from mobileseg.data.formats.cityscapes import Cityscapes
+from mobileseg.data.formats.listfile import Dataset
+from mobileseg.data.formats.voc import PascalVOC
+
+__all__ = ["ADE20K", "CamVid", "Cityscapes", "Dataset", "Item", "PascalVOC", "SegmentationDataset"]

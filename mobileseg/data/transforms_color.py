@@ -1,0 +1,183 @@
+"""Transforms of the pixel values: colour, noise, blur, normalisation. Labels are never touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+from PIL import Image, ImageEnhance
+
+from mobileseg.data.io import to_uint8
+from mobileseg.data.sample import Sample
+from mobileseg.errors import ConfigError
+from mobileseg.registry import TRANSFORMS
+
+
+def shift_hue(picture: Image.Image, delta: float) -> Image.Image:
+    """Turn the hue of an RGB picture by ``delta`` steps of Pillow's 8-bit hue circle (256 = once around)."""
+    hue, saturation, value = picture.convert("HSV").split()
+    table = np.trunc(np.arange(256) + delta).astype(np.int64) % 256
+    return Image.merge("HSV", (hue.point(table.tolist()), saturation, value)).convert("RGB")
+
+
+_ENHANCERS: dict[str, Callable[[Image.Image, float], Image.Image]] = {
+    "brightness": lambda picture, factor: ImageEnhance.Brightness(picture).enhance(factor),
+    "contrast": lambda picture, factor: ImageEnhance.Contrast(picture).enhance(factor),
+    "saturation": lambda picture, factor: ImageEnhance.Color(picture).enhance(factor),
+    "sharpness": lambda picture, factor: ImageEnhance.Sharpness(picture).enhance(factor),
+    "hue": shift_hue,
+}
+
+
+@TRANSFORMS.add_component
+class RandomDistort:
+    """Change brightness, contrast, saturation, sharpness and hue, in random order, each with its probability.
+
+    The first four are Pillow's enhancers with a factor drawn from [1 - range, 1 + range]; the hue is shifted
+    by a number drawn from [-range, range] on Pillow's 8-bit circle. They work on 8 bits, so an image for
+    which any of them is drawn is rounded to 8 bits first; all others pass unchanged.
+    """
+
+    def __init__(
+        self,
+        brightness_range: float = 0.5,
+        brightness_prob: float = 0.5,
+        contrast_range: float = 0.5,
+        contrast_prob: float = 0.5,
+        saturation_range: float = 0.5,
+        saturation_prob: float = 0.5,
+        hue_range: float = 18,
+        hue_prob: float = 0.5,
+        sharpness_range: float = 0.5,
+        sharpness_prob: float = 0,
+    ) -> None:
+        self.ranges = {
+            "brightness": (1 - brightness_range, 1 + brightness_range),
+            "contrast": (1 - contrast_range, 1 + contrast_range),
+            "saturation": (1 - saturation_range, 1 + saturation_range),
+            "sharpness": (1 - sharpness_range, 1 + sharpness_range),
+            "hue": (-hue_range, hue_range),
+        }
+        self.probabilities = {
+            "brightness": brightness_prob,
+            "contrast": contrast_prob,
+            "saturation": saturation_prob,
+            "sharpness": sharpness_prob,
+            "hue": hue_prob,
+        }
+
+    def draw(self, rng: np.random.Generator) -> list[tuple[str, float]]:
+        """The (name, amount) steps for one image, in the order in which they are applied."""
+        names = list(self.ranges)
+        steps = []
+        for position in rng.permutation(len(names)):
+            name = names[position]
+            if rng.random() < self.probabilities[name]:
+                steps.append((name, float(rng.uniform(*self.ranges[name]))))
+        return steps
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        steps = self.draw(rng)
+        if steps:
+            picture = Image.fromarray(to_uint8(sample.image))
+            for name, amount in steps:
+                picture = _ENHANCERS[name](picture, amount)
+            sample.image = np.asarray(picture).astype(np.float32)
+        return sample
+
+
+@TRANSFORMS.add_component
+class RandomNoise:
+    """Add Gaussian noise with probability ``prob``.
+
+    Args:
+        prob: probability.
+        max_sigma: upper end of the uniformly drawn standard deviation, in grey values (0..255).
+    """
+
+    def __init__(self, prob: float = 0.5, max_sigma: float = 10.0) -> None:
+        self.prob = prob
+        self.max_sigma = max_sigma
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        if rng.random() < self.prob:
+            noise = rng.standard_normal(sample.image.shape, dtype=np.float32)
+            noise *= np.float32(rng.uniform(0, self.max_sigma))
+            sample.image = np.clip(sample.image + noise, 0, 255)
+        return sample
+
+
+@TRANSFORMS.add_component
+class RandomBlur:
+    """Blur with a window of 3, 5, 7 or 9 pixels with probability ``prob``.
+
+    Args:
+        prob: probability.
+        blur_type: 'gaussian', 'median', 'blur' (box) or 'random' for one of them.
+    """
+
+    _KINDS = ("gaussian", "median", "blur")
+
+    def __init__(self, prob: float = 0.1, blur_type: str = "gaussian") -> None:
+        if blur_type not in (*self._KINDS, "random"):
+            raise ConfigError(
+                f"RandomBlur.blur_type is {blur_type!r}", remedy=f"use one of {', '.join([*self._KINDS, 'random'])}"
+            )
+        self.prob = prob
+        self.blur_type = blur_type
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        if rng.random() < self.prob:
+            window = 2 * int(rng.integers(1, 5)) + 1
+            kind = self._KINDS[rng.integers(3)] if self.blur_type == "random" else self.blur_type
+            if kind == "gaussian":
+                sample.image = cv2.GaussianBlur(sample.image, (window, window), 0)
+            elif kind == "blur":
+                sample.image = cv2.blur(sample.image, (window, window))
+            else:  # OpenCV's median takes windows above 5 for 8 bits only
+                sample.image = cv2.medianBlur(to_uint8(sample.image), window).astype(np.float32)
+        return sample
+
+
+@TRANSFORMS.add_component
+class RandomGrayscale:
+    """Replace the colours by their luma (0.299 R + 0.587 G + 0.114 B) with probability ``prob``."""
+
+    def __init__(self, prob: float = 0.1) -> None:
+        self.prob = prob
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        if rng.random() < self.prob:
+            luma = cv2.cvtColor(np.ascontiguousarray(sample.image), cv2.COLOR_RGB2GRAY)
+            sample.image = np.repeat(luma[..., None], 3, axis=2)
+        return sample
+
+
+@TRANSFORMS.add_component
+class Normalize:
+    """(image / 255 - mean) / std; ``mean`` and ``std`` have one value or one per channel (R, G, B)."""
+
+    def __init__(self, mean: Sequence[float] | float = (0.5,), std: Sequence[float] | float = (0.5,)) -> None:
+        self.mean = self._channels("mean", mean)
+        self.std = self._channels("std", std)
+        if (self.std <= 0).any():
+            raise ConfigError(f"Normalize.std is {std}", remedy="use positive numbers")
+
+    @staticmethod
+    def _channels(name: str, value: Sequence[float] | float) -> np.ndarray:
+        numbers = np.atleast_1d(np.asarray(value, dtype=np.float64))
+        if numbers.shape not in ((1,), (3,)):
+            raise ConfigError(f"Normalize.{name} is {value}", remedy="write one number or three (R, G, B)")
+        return np.broadcast_to(numbers, (3,)).copy()
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        height, width = sample.size
+        # One long row instead of three channels: NumPy's inner loop then runs over the width.
+        scale = np.tile((1 / (255 * self.std)).astype(np.float32), width)
+        shift = np.tile((self.mean / self.std).astype(np.float32), width)
+        rows = np.ascontiguousarray(sample.image, dtype=np.float32).reshape(height, width * 3)
+        normalized = rows * scale
+        normalized -= shift
+        sample.image = normalized.reshape(height, width, 3)
+        return sample
