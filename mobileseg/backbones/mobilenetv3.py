@@ -1,4 +1,4 @@
-"""MobileNetV3 (Howard et al. 2019, arXiv:1905.02244) without its classifier, in the layout of PaddleSeg's checkpoints."""
+"""MobileNetV3 (Howard et al. 2019, arXiv:1905.02244) without classifier, in the layout of PaddleSeg's checkpoints."""
 
 from __future__ import annotations
 

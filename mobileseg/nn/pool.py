@@ -85,10 +85,19 @@ def _pool_matrix(x: paddle.Tensor, over_height: np.ndarray, over_width: np.ndarr
 
 
 def _pool_unknown(x: paddle.Tensor, bins: int) -> paddle.Tensor:
-    for _ in range(2):  # over the width, then over the height; in a reshape 0 keeps an axis
-        x = paddle.mean(paddle.reshape(x, [0, 0, 0, bins, -1]), axis=-1)
-        x = paddle.transpose(x, [0, 1, 3, 2])
-    return x
+    """Over the width, then over the height; in a reshape 0 keeps an axis and -1 takes what is left.
+
+    A batch of one is left out meanwhile: Paddle Lite's mean is wrong on five axes.
+    """
+    single = x.shape[0] == 1
+    if single:
+        x = paddle.squeeze(x, axis=[0])
+    kept = [0] * (len(x.shape) - 1)
+    swap = [*range(len(kept) - 1), len(kept), len(kept) - 1]
+    for _ in range(2):
+        x = paddle.mean(paddle.reshape(x, [*kept, bins, -1]), axis=-1)
+        x = paddle.transpose(x, swap)
+    return paddle.unsqueeze(x, axis=[0]) if single else x
 
 
 # Decides by Python values what is written into the graph: tracing must not rewrite it.
