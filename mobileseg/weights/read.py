@@ -14,6 +14,7 @@ import numpy as np
 from mobileseg.errors import WeightsError
 from mobileseg.weights.download import fetch, is_url
 from mobileseg.weights.pdparams import read_pdparams
+from mobileseg.weights.torch_file import LEGACY_HEAD, read_torch_legacy, read_torch_zip
 
 MAX_TOTAL_BYTES = 4 << 30
 """A file whose arrays would need more memory than this is refused."""
@@ -61,6 +62,8 @@ def _read_stream(stream: BinaryIO, what: str, *, archive: bool = True) -> dict[s
         return _read_zip(stream, what)
     if head[:1] != b"\x80":
         raise WeightsError(f"{what} is not a weights file", remedy=f"accepted are {_FORMATS}")
+    if head.startswith(LEGACY_HEAD):
+        return read_torch_legacy(stream, what, MAX_TOTAL_BYTES)
     return read_pdparams(stream, what)
 
 
@@ -73,7 +76,10 @@ def _read_zip(stream: BinaryIO, what: str) -> dict[str, np.ndarray]:
                 raise WeightsError(
                     f"{what} would unpack to {total / 2**30:.1f} GiB; the limit is {MAX_TOTAL_BYTES >> 30} GiB"
                 )
+            is_numpy = bool(entries) and all(entry.filename.endswith(".npy") for entry in entries)
         stream.seek(0)
+        if not is_numpy:
+            return read_torch_zip(stream, what, MAX_TOTAL_BYTES)
         with np.load(stream, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except WeightsError:
