@@ -10,11 +10,7 @@ import paddle.distributed as dist
 from paddle import nn
 
 from mobileseg.errors import ConfigError
-
-
-def nearest_indices(size: int, source: int) -> np.ndarray:
-    """Source index of every target pixel: ``floor((i + 0.5) * source / size)`` in exact integers, int64 [size]."""
-    return (2 * np.arange(size, dtype=np.int64) + 1) * source // (2 * size)
+from mobileseg.semantic.postprocess import nearest_indices
 
 
 def sample_label(label: paddle.Tensor, height: int, width: int) -> paddle.Tensor:
