@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -72,6 +73,21 @@ class Registry:
             for module in self._modules:
                 import_module(module)
             self._loaded = True
+
+    @property
+    def size(self) -> int:
+        """Number of components registered so far, without loading anything."""
+        return len(self._components)
+
+    @contextmanager
+    def undo_on_error(self) -> Iterator[None]:
+        """Forget what was registered inside the block if the block raises."""
+        before = dict(self._components)
+        try:
+            yield
+        except BaseException:
+            self._components = before
+            raise
 
     def __contains__(self, name: object) -> bool:
         self.load()

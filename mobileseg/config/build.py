@@ -1,0 +1,169 @@
+"""From checked sections to live objects: networks, datasets, criteria."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mobileseg.config.components import check_components, check_files
+from mobileseg.config.load import Config
+from mobileseg.config.signatures import PADDLESEG, check_component, signature
+from mobileseg.config.structure import Origins
+from mobileseg.errors import ConfigError, MobileSegError, Problem
+from mobileseg.registry import BACKBONES, DATASETS, LOSSES, NETWORKS
+
+if TYPE_CHECKING:
+    import paddle
+
+    from mobileseg.data.base import SegmentationDataset
+    from mobileseg.semantic.losses import Criterion
+
+__all__ = ["build_dataset", "build_losses", "build_network", "check_components", "check_files"]
+
+logger = logging.getLogger(__name__)
+
+
+def build_network(
+    config: Config | Mapping[str, Any], *, num_classes: int | None = None, load_pretrained: bool = True
+) -> paddle.nn.Layer:
+    """Build a network with its backbone and load ``pretrained`` weights.
+
+    Args:
+        config: a configuration, or its ``model`` section: ``{"type": "MobileSeg", "backbone": {"type": ...}, ...}``.
+        num_classes: classes, where the section does not say.
+        load_pretrained: False leaves random weights, for a checkpoint that is loaded afterwards; nothing is downloaded.
+
+    Returns:
+        The network, in training mode.
+
+    Raises:
+        ConfigError: an unknown component, arguments that it does not take, no class count.
+        WeightsError: pretrained weights that cannot be read, or of which nothing fits.
+    """
+    section, origins = _model_section(config)
+    if num_classes is not None:
+        stated = section.setdefault("num_classes", num_classes)
+        if stated != num_classes:
+            seen = f"is {stated}, but {num_classes} classes were asked for"
+            raise ConfigError([origins.problem(("model", "num_classes"), seen)])
+    _check_section(("model",), "network", section, origins)
+    backbone = section.pop("backbone", None)
+    if isinstance(backbone, Mapping):
+        backbone = dict(backbone)
+        _check_section(("model", "backbone"), "backbone", backbone, origins)
+        backbone_weights = backbone.pop("pretrained", None)
+        section["backbone"] = _construct("backbone", backbone, origins, ("model", "backbone"))
+        if load_pretrained and backbone_weights:
+            _load(section["backbone"], backbone_weights, "backbone")
+    elif backbone is not None:
+        section["backbone"] = backbone  # a layer, from a caller
+    weights = section.pop("pretrained", None)
+    network = _construct("network", section, origins, ("model",))
+    if load_pretrained and weights:
+        _load(network, weights, "network")
+    return network
+
+
+def build_dataset(section: Mapping[str, Any], *, seed: int | None = None) -> SegmentationDataset:
+    """Build a dataset with its transforms.
+
+    Args:
+        section: ``train_dataset`` or ``val_dataset`` of a configuration.
+        seed: start of its random choices, where the section does not say.
+
+    Raises:
+        ConfigError: an unknown dataset or transform, or arguments that it does not take.
+        DataError: folders or files are missing.
+    """
+    arguments = copy.deepcopy(dict(section))
+    origins = Origins({})
+    _check_section((), "dataset", arguments, origins)
+    name = arguments.pop("type")
+    component = DATASETS.get(name)
+    if seed is not None and "seed" in signature(component):
+        arguments.setdefault("seed", seed)
+    return _call(component, arguments, origins.problem((), f"the dataset {name} cannot be built"))
+
+
+def build_losses(config: Config) -> Criterion:
+    """Build the criterion: one weighted loss per output of the network.
+
+    Losses that do not say what they ignore follow the training dataset.
+
+    Raises:
+        ConfigError: there is no ``loss`` section, or a loss cannot be built.
+    """
+    from mobileseg.semantic.losses import Criterion
+
+    config.require("loss")
+    assert config.loss is not None
+    data = config.to_dict()
+    ignore_index = (data["train_dataset"] or {}).get("ignore_index", 255)
+    losses = [
+        _loss(section, config.origins, ("loss", "types", index), ignore_index)
+        for index, section in enumerate(data["loss"]["types"])
+    ]
+    return Criterion(losses, config.loss.coef)
+
+
+def _loss(section: dict[str, Any], origins: Origins, path: tuple[str | int, ...], ignore_index: int) -> Any:
+    _check_section(path, "loss", section, origins)
+    name = section.pop("type")
+    component = LOSSES.get(name)
+    if "ignore_index" in signature(component):
+        section.setdefault("ignore_index", ignore_index)
+    if isinstance(section.get("losses"), list):
+        parts = enumerate(section["losses"])
+        section["losses"] = [_loss(part, origins, (*path, "losses", index), ignore_index) for index, part in parts]
+    return _call(component, section, origins.problem(path, f"the loss {name} cannot be built"))
+
+
+def _model_section(config: Config | Mapping[str, Any]) -> tuple[dict[str, Any], Origins]:
+    if isinstance(config, Config):
+        config.require("model")
+        return dict(config.to_dict()["model"]), config.origins
+    section = dict(config)
+    if "type" not in section and isinstance(section.get("model"), Mapping):
+        section = dict(section["model"])
+    if isinstance(section.get("backbone"), Mapping):
+        section["backbone"] = copy.deepcopy(dict(section["backbone"]))
+    return section, Origins({})
+
+
+def _check_section(path: tuple[str | int, ...], kind: str, section: Mapping[str, Any], origins: Origins) -> None:
+    if not isinstance(section.get("type"), str):
+        raise ConfigError([origins.problem(path, f"this {kind} has no 'type'", "add type: <name>")])
+    problems = check_component(path, kind, section, origins)
+    if problems:
+        raise ConfigError(problems)
+
+
+def _construct(kind: str, section: dict[str, Any], origins: Origins, path: tuple[str | int, ...]) -> Any:
+    name = section.pop("type")
+    failure = origins.problem(path, f"the {kind} {name} cannot be built")
+    if name.startswith(PADDLESEG):
+        from mobileseg.semantic.paddleseg_bridge import build_paddleseg
+
+        return _call(build_paddleseg, {"kind": kind, "name": name.removeprefix(PADDLESEG), "kwargs": section}, failure)
+    return _call((BACKBONES if kind == "backbone" else NETWORKS).get(name), section, failure)
+
+
+def _call(component: Callable[..., Any], arguments: dict[str, Any], failure: Problem) -> Any:
+    """Call a constructor; what it makes of values that the signature admits is an error of the configuration too."""
+    try:
+        return component(**arguments)
+    except MobileSegError:
+        raise
+    except (TypeError, ValueError) as error:
+        reason = f"{failure.message}: {error}"
+        raise ConfigError([Problem(failure.key, reason, failure.origin, failure.remedy)]) from error
+
+
+def _load(layer: Any, source: str, what: str) -> None:
+    from mobileseg.weights.load import load_into
+
+    report = load_into(layer, source, strict=False)
+    log = logger.info if report.complete else logger.warning
+    log("%s weights: %s", what, report)

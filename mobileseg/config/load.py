@@ -1,0 +1,172 @@
+"""Read a configuration: files, bases, overrides, checks, defaults."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import PrivateAttr
+
+from mobileseg.config import overrides as override_module
+from mobileseg.config.carried import drop_carried
+from mobileseg.config.overrides import Overrides
+from mobileseg.config.paddleseg import normalise
+from mobileseg.config.plugins import load_plugins
+from mobileseg.config.rules import cross_check, settle_num_classes
+from mobileseg.config.schema import Schema
+from mobileseg.config.source import dump, read_tree
+from mobileseg.config.structure import Origins, validate
+from mobileseg.config.tree import KeyPath, dotted, flatten
+from mobileseg.errors import ConfigError, Problem
+
+DEFAULT = "default"
+
+
+class Config(Schema):
+    """A checked configuration with all defaults filled in; it does not change any more.
+
+    Sections with a fixed structure are attributes with attributes (``config.lr_scheduler.learning_rate``); components
+    are dictionaries (``config.model['backbone']['type']``). Two configurations with the same values are equal.
+    """
+
+    _path: Path = PrivateAttr()
+    _origins: Origins = PrivateAttr()
+
+    @property
+    def path(self) -> Path:
+        """The file that was loaded."""
+        return self._path
+
+    @property
+    def name(self) -> str:
+        """Name of the file without its ending."""
+        return self._path.stem
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """All values as plain dictionaries, lists and scalars; a copy."""
+        return self.to_dict()
+
+    @property
+    def hash(self) -> str:
+        """sha256 of the values, the same on every machine: of plugins the file's name counts, not its folder."""
+        data = self.to_dict()
+        data["plugins"] = [Path(plugin).name for plugin in data["plugins"]]
+        return hashlib.sha256(json.dumps(_canonical(data), separators=(",", ":")).encode()).hexdigest()
+
+    @property
+    def origins(self) -> Origins:
+        """Lines of the values, for messages."""
+        return self._origins
+
+    def origin(self, key: str) -> str:
+        """``file:line`` (or ``-o key=value``) that set a value, 'default' when nothing did.
+
+        Args:
+            key: dotted key, for example ``train_dataset.transforms.0.type``.
+        """
+        return self._where(_key_path(self.to_dict(), key))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All values as plain dictionaries, lists and scalars; a copy."""
+        return copy.deepcopy(self.model_dump())
+
+    def to_yaml(self) -> str:
+        """The resolved configuration as a file without bases; loading it gives an equal configuration."""
+        return dump(self.to_dict())
+
+    def require(self, *sections: str) -> None:
+        """Make sure that optional sections are there.
+
+        Raises:
+            ConfigError: names every one that is not.
+        """
+        message = "this section is missing"
+        missing = [name for name in sections if getattr(self, name) is None]
+        if missing:
+            raise ConfigError([Problem(name, message, str(self._path), f"add {name}: ...") for name in missing])
+
+    def _where(self, path: KeyPath) -> str:
+        origin = self._origins.table.get(path)
+        return DEFAULT if origin is None else origin.text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Config) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+
+def load_config(path: str | Path, overrides: Overrides = ()) -> Config:
+    """Load a configuration file.
+
+    Paddle is not imported, with two exceptions: a plugin imports it, or a file or an override changes
+    the ``type`` of a network or backbone whose other arguments must then be sorted out.
+
+    Args:
+        path: a YAML file.
+        overrides: ``["iters=200", "model.backbone.type=GhostNet_x1_0"]`` or a mapping.
+
+    Raises:
+        ConfigError: every problem found, each with the line that set the value and the nearest known key.
+    """
+    tree = override_module.apply(read_tree(path), overrides)
+    data, table, carried = flatten(tree)
+    origins = Origins(table)
+    problems = normalise(data, origins)
+    drop_carried(data, [key for key in carried if key[0] in ("optimizer", "lr_scheduler")])
+    complete, found = validate(data, origins)
+    problems += found + cross_check(data, origins)
+    if problems or complete is None:
+        raise ConfigError(problems)
+    problems = load_plugins(complete, origins)
+    if problems:
+        raise ConfigError(problems)
+    drop_carried(complete, [key for key in carried if key[0] not in ("optimizer", "lr_scheduler")])
+    problems = settle_num_classes(complete, origins)
+    if problems:
+        raise ConfigError(problems)
+    config = Config.model_validate(complete)
+    config._path, config._origins = Path(path), origins
+    return config
+
+
+def explain(config: Config) -> str:
+    """Every value of a configuration and the line that set it, one per line, aligned."""
+    leaves = _leaves(config.to_dict(), ())
+    shown = [(dotted(key), json.dumps(value, ensure_ascii=False), config._where(key)) for key, value in leaves]
+    widths = [min(60, max((len(row[column]) for row in shown), default=0)) for column in (0, 1)]
+    return "\n".join(f"{key:<{widths[0]}}  {value:<{widths[1]}}  {where}" for key, value, where in shown)
+
+
+def _leaves(value: Any, path: KeyPath) -> list[tuple[KeyPath, Any]]:
+    if isinstance(value, dict) and value:
+        return [leaf for key, child in value.items() for leaf in _leaves(child, (*path, key))]
+    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        return [leaf for index, child in enumerate(value) for leaf in _leaves(child, (*path, index))]
+    return [(path, value)]
+
+
+def _key_path(data: Any, key: str) -> KeyPath:
+    path: list[str | int] = []
+    for part in key.split("."):
+        number = part.isdigit() and (isinstance(data, list) or (isinstance(data, dict) and part not in data))
+        path.append(int(part) if number else part)
+        try:
+            data = data[path[-1]]
+        except (KeyError, IndexError, TypeError):
+            data = None
+    return tuple(path)
+
+
+def _canonical(value: Any) -> Any:
+    """Mappings as sorted lists of pairs, so that number keys and text keys stay apart; whole floats as written."""
+    if isinstance(value, dict):
+        pairs = [[repr(key), _canonical(child)] for key, child in value.items()]
+        return ["map", sorted(pairs, key=lambda pair: str(pair[0]))]
+    if isinstance(value, list):
+        return [_canonical(child) for child in value]
+    return value

@@ -1,0 +1,111 @@
+"""Constructor signatures: the one place where a component's arguments are written down."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import typing
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError
+
+from mobileseg.config.structure import Origins, nearest
+from mobileseg.config.tree import KeyPath
+from mobileseg.errors import Problem
+from mobileseg.registry import BACKBONES, DATASETS, LOSSES, NETWORKS, TRANSFORMS, Registry
+
+REGISTRIES: dict[str, Registry] = {
+    "network": NETWORKS,
+    "backbone": BACKBONES,
+    "loss": LOSSES,
+    "dataset": DATASETS,
+    "transform": TRANSFORMS,
+}
+PADDLESEG = "paddleseg."
+"""``type: paddleseg.Name`` is a component of the ``paddleseg`` package."""
+BUILDER_KEYS = {"network": ("pretrained",), "backbone": ("pretrained",)}
+"""Keys of a section that the builder handles itself, no arguments of the constructor."""
+_NESTED = {"network": ("backbone",), "dataset": ("transforms",), "loss": ("losses",)}
+
+
+def argument_names(kind: str, name: str) -> frozenset[str] | None:
+    """Keys that a section of this type may have besides ``type``; None when any may, or the type is not known here."""
+    if name.startswith(PADDLESEG) or name not in REGISTRIES[kind]:
+        return None
+    parameters = signature(REGISTRIES[kind].get(name))
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return None
+    return frozenset(_named(parameters)) | set(BUILDER_KEYS.get(kind, ()))
+
+
+def signature(component: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Parameters of a constructor or builder function, without ``self``."""
+    return inspect.signature(component).parameters
+
+
+def check_component(path: KeyPath, kind: str, section: Mapping[str, Any], origins: Origins) -> list[Problem]:
+    """Check the name and the arguments of one component against its constructor.
+
+    Arguments whose annotation is simple (numbers, text, sequences and mappings of them, choices) are checked for
+    their type; nested components are checked on their own.
+    """
+    name = section["type"]
+    if name.startswith(PADDLESEG):
+        if kind in ("network", "backbone"):
+            return []  # the bridge checks it, with the package at hand
+        return [origins.problem((*path, "type"), f"a {kind} cannot come from the paddleseg package", "use one of ours")]
+    registry = REGISTRIES[kind]
+    if name not in registry:
+        return [origins.problem((*path, "type"), f"there is no {kind} named '{name}'", nearest(name, registry))]
+    component = registry.get(name)
+    parameters = signature(component)
+    known = argument_names(kind, name)
+    hints = _hints(component)
+    problems: list[Problem] = []
+    for key, value in section.items():
+        if key == "type":
+            continue
+        if key in BUILDER_KEYS.get(kind, ()):
+            if value is not None and not isinstance(value, str):
+                problems.append(origins.problem((*path, key), f"should be a path or an address, got {value!r}"))
+        elif known is not None and key not in known:
+            problems.append(origins.problem((*path, key), f"{name} has no argument '{key}'", nearest(key, known)))
+        elif key in hints and key not in _NESTED.get(kind, ()):
+            reason = _type_error(hints[key], value)
+            if reason:
+                problems.append(origins.problem((*path, key), f"{reason}, got {value!r}"))
+    for key, parameter in _named(parameters).items():
+        if parameter.default is inspect.Parameter.empty and key not in section:
+            fix = "set it, or num_classes of the dataset" if key == "num_classes" else f"add {key}: ..."
+            problems.append(origins.problem(path, f"{name} needs the argument '{key}'", fix))
+    return problems
+
+
+def _named(parameters: Mapping[str, inspect.Parameter]) -> dict[str, inspect.Parameter]:
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {key: parameter for key, parameter in parameters.items() if parameter.kind in kinds}
+
+
+@cache
+def _hints(component: Callable[..., Any]) -> dict[str, Any]:
+    target = component.__init__ if inspect.isclass(component) else component
+    try:
+        return typing.get_type_hints(target)
+    except (NameError, TypeError, AttributeError):
+        return {}  # an annotation that only a type checker can resolve
+
+
+def _type_error(hint: Any, value: Any) -> str:
+    """Why a value does not fit an annotation; '' when it does or the annotation is not a simple one."""
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(hint)
+        adapter.validate_json(json.dumps(value), strict=True)
+    except (PydanticSchemaGenerationError, PydanticUserError, TypeError):
+        return ""
+    except ValidationError as error:
+        reasons = dict.fromkeys(details["msg"].replace("Input should be ", "") for details in error.errors())
+        return "should be " + " or ".join(reasons)
+    return ""
