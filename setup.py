@@ -6,6 +6,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+RUNTIME = ("numpy", "opencv-python", "PyYAML", "pydantic", "Pillow", "onnxruntime")  # what `Segmenter` needs
+ENGINES = {"onnx": "onnxruntime", "lite": "paddlelite", "ncnn": "ncnn", "paddle": "paddlepaddle"}
 
 
 def requirements(name: str) -> list[str]:
@@ -33,7 +35,12 @@ setup(
     install_requires=requirements("requirements.txt"),
     extras_require={
         "dev": requirements("requirements-dev.txt"),
-        "runtime": ["numpy>=1.23,<2", "opencv-python==4.6.0.66", "PyYAML>=6", "Pillow>=9", "onnxruntime>=1.17"],
+        "runtime": [line for line in requirements("requirements.txt") if line.startswith(RUNTIME)],
+        # One per engine, for environments that were put together by hand (`pip install --no-deps mobileseg`).
+        **{
+            extra: [line for line in requirements("requirements.txt") if line.startswith(package)]
+            for extra, package in ENGINES.items()
+        },
     },
     entry_points={"console_scripts": ["mobileseg = mobileseg.cli:main"]},
     classifiers=[

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mobileseg.data.io import read_image, resize_bilinear
+from mobileseg.data.io import read_image
 from mobileseg.errors import RuntimeEngineError
 from mobileseg.runtime.artefact import Manifest, OutputSpec
 from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.engines.registry import load
 from mobileseg.runtime.preprocess import Geometry, Preprocessor
-from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits, softmax
+from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits, resize_scores, softmax
 from mobileseg.structures import SemanticResult
 
 
@@ -122,10 +122,10 @@ class Segmenter:
         if self._output.kind == "labels":
             return labels_from_labels(values[:height, :width], place.image), None
         if place.content != place.input:
-            values = _resize_scores(values, place.input)[:, :height, :width]
+            values = resize_scores(values, place.input)[:, :height, :width]
         if not (self._scores if scores is None else scores):
             return labels_from_logits(values, place.image), None
-        values = _resize_scores(values, place.image)
+        values = resize_scores(values, place.image)
         probabilities = values if self._output.kind == "probabilities" else softmax(values)
         return labels_from_logits(values, place.image), probabilities
 
@@ -145,13 +145,6 @@ def pick_output(outputs: tuple[OutputSpec, ...], scores: bool) -> OutputSpec:
         f"the graph returns {', '.join(spec.kind for spec in outputs)}, class scores were asked for",
         remedy="export it with the output op softmax or none",
     )
-
-
-def _resize_scores(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bilinear, half-pixel, plane by plane: float32 [K, h, w] to [K, H, W]."""
-    if scores.shape[1:] == size:
-        return scores
-    return np.stack([resize_bilinear(plane, size) for plane in scores])
 
 
 def _since(start: float) -> float:

@@ -39,7 +39,7 @@ _HERE = "mobileseg.runtime.engines"
 # first that is installed and that the folder has a file for.
 ENGINES: dict[str, EngineInfo] = {
     "onnxruntime": EngineInfo(
-        f"{_HERE}.onnxruntime", "OnnxRuntimeEngine", "onnxruntime", "onnxruntime", "onnx", "onnx"
+        f"{_HERE}.onnxruntime", "OnnxRuntimeEngine", "onnxruntime", "onnxruntime>=1.17", "onnx", "onnx"
     ),
     "lite": EngineInfo(f"{_HERE}.lite", "LiteEngine", "paddlelite", "paddlelite==2.13rc0", "lite", "lite_x86"),
     "ncnn": EngineInfo(f"{_HERE}.ncnn", "NcnnEngine", "ncnn", "ncnn", "ncnn", "ncnn"),

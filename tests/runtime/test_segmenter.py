@@ -1,0 +1,152 @@
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mobileseg.errors import DataError, RuntimeEngineError
+from mobileseg.runtime.segmenter import Segmenter, pick_output
+from tests.runtime.artefacts import MEAN, STD, artefact, rewritten
+
+ROOT = Path(__file__).parents[2]
+
+
+def stripes(height: int = 16, width: int = 24) -> np.ndarray:
+    """Red, green and blue columns of equal width."""
+    image = np.full((height, width, 3), 20, np.uint8)
+    for index in range(3):
+        image[:, index * width // 3 : (index + 1) * width // 3, index] = 230
+    return image
+
+
+def truth(height: int, width: int) -> np.ndarray:
+    return np.repeat(np.arange(3, dtype=np.uint8), width // 3)[None].repeat(height, 0)
+
+
+@pytest.mark.parametrize("output", ["labels", "logits", "probabilities"])
+@pytest.mark.parametrize("size", [(16, 24), (48, 72), (8, 12)])
+def test_labels_have_the_size_of_the_picture(tmp_path: Path, output: str, size: tuple[int, int]) -> None:
+    artefact(tmp_path, output=output)
+    result = Segmenter(tmp_path, engine="onnxruntime")(stripes(*size))
+    assert result.labels.dtype == np.uint8
+    assert result.labels.shape == size
+    assert (result.labels == truth(*size)).mean() > 0.93  # mixed colours at the two edges may go either way
+    assert set(result.times) == {"preprocess", "inference", "postprocess"}
+    assert all(value >= 0 for value in result.times.values())
+
+
+def test_the_graph_sees_what_the_manifest_says(tmp_path: Path) -> None:
+    """Probabilities of the whole chain against the formula in float64, at a size that needs no resize."""
+    artefact(tmp_path, output="logits")
+    image = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    result = Segmenter(tmp_path, engine="onnxruntime", scores=True)(image)
+    logits = 2 * ((image / 255.0 - MEAN) / STD).transpose(2, 0, 1)
+    expected = np.exp(logits) / np.exp(logits).sum(0)
+    np.testing.assert_allclose(result.scores, expected, atol=1e-5)
+    np.testing.assert_array_equal(result.labels, logits.argmax(0))
+
+
+def test_colour_order_is_executed(tmp_path: Path) -> None:
+    """The same graph fed blue first names the classes the other way round."""
+    manifest = artefact(tmp_path)
+    plain = replace(manifest.input, mean=(0.5,) * 3, std=(0.5,) * 3)
+    rewritten(tmp_path, manifest, input=replace(plain, color="BGR"))
+    np.testing.assert_array_equal(Segmenter(tmp_path)(stripes()).labels, 2 - truth(16, 24))
+
+
+@pytest.mark.parametrize("output", ["labels", "logits"])
+def test_dynamic_graphs_take_any_size_and_padding_is_cut_off(tmp_path: Path, output: str) -> None:
+    artefact(tmp_path, output=output, dynamic=True, multiple=8)
+    segmenter = Segmenter(tmp_path)
+    for size in ((9, 27), (16, 24), (1, 3)):
+        np.testing.assert_array_equal(segmenter(stripes(*size)).labels, truth(*size))
+
+
+def test_scores_are_returned_on_request_at_the_size_of_the_picture(tmp_path: Path) -> None:
+    artefact(tmp_path, output="probabilities")
+    result = Segmenter(tmp_path, scores=True)(stripes(32, 48))
+    assert result.scores.shape == (3, 32, 48)
+    np.testing.assert_allclose(result.scores.sum(0), 1, atol=1e-5)
+    assert Segmenter(tmp_path)(stripes()).scores is None
+
+
+def test_scores_from_a_graph_that_ends_at_labels_are_refused(tmp_path: Path) -> None:
+    artefact(tmp_path, output="labels")
+    with pytest.raises(RuntimeEngineError, match="returns labels, class scores were asked for"):
+        Segmenter(tmp_path, scores=True)
+
+
+def test_labels_are_preferred_unless_scores_are_wanted(tmp_path: Path) -> None:
+    (labels,) = artefact(tmp_path, output="labels").outputs
+    logits = replace(labels, name="logits", kind="logits", dtype="float32")
+    assert pick_output((logits, labels), scores=False) is labels
+    assert pick_output((labels, logits), scores=True) is logits
+
+
+def test_preprocess_and_postprocess_are_the_stages_of_the_call(tmp_path: Path) -> None:
+    artefact(tmp_path, dynamic=True, multiple=8)
+    segmenter, image = Segmenter(tmp_path), stripes(9, 27)
+    first = segmenter.preprocess(image)
+    assert first.shape == (1, 3, 16, 32)
+    outputs = segmenter.engine.run({"x": first})
+    np.testing.assert_array_equal(segmenter.postprocess(outputs, (9, 27)), segmenter(image).labels)
+    assert first is not segmenter.preprocess(image)
+
+
+def test_files_are_decoded_once_with_their_rotation(tmp_path: Path) -> None:
+    artefact(tmp_path / "model", dynamic=True)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it rotated by 90 degrees clockwise
+    Image.fromarray(stripes(9, 27)).save(tmp_path / "turned.png", exif=exif)
+    result = Segmenter(tmp_path / "model")(tmp_path / "turned.png")
+    np.testing.assert_array_equal(result.labels, np.rot90(truth(9, 27), -1))
+    assert "decode" in result.times
+
+
+def test_unreadable_files_and_wrong_arrays_are_named(tmp_path: Path) -> None:
+    artefact(tmp_path)
+    segmenter = Segmenter(tmp_path)
+    with pytest.raises(DataError, match=r"missing\.png"):
+        segmenter(tmp_path / "missing.png")
+    with pytest.raises(DataError, match="must be uint8"):
+        segmenter(np.zeros((4, 4), np.uint8))
+
+
+def test_classes_palette_and_names_come_from_the_manifest(tmp_path: Path) -> None:
+    artefact(tmp_path)
+    segmenter = Segmenter(tmp_path)
+    assert segmenter.classes == ("red", "green", "blue")
+    assert segmenter.palette.tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
+    assert (segmenter.name, segmenter.engine_name) == ("colours", "onnxruntime")
+
+
+def test_it_runs_where_paddle_is_not_installed(tmp_path: Path) -> None:
+    """A process in which nothing of Paddle's can be imported: the public API, the commands, the drawing."""
+    artefact(tmp_path)
+    script = textwrap.dedent(
+        """
+        import sys
+        for package in ("paddle", "paddlelite", "paddle2onnx", "paddleslim", "paddleseg"):
+            sys.modules[package] = None
+        import numpy as np
+        import mobileseg
+        from mobileseg.runtime.engines.registry import available
+        from mobileseg.viz.draw import overlay
+        segmenter = mobileseg.Segmenter(sys.argv[1], engine="onnxruntime")
+        image = np.full((20, 30, 3), (9, 200, 9), np.uint8)
+        labels = segmenter(image).labels
+        assert (labels == 1).all(), labels
+        assert overlay(image, labels, segmenter.palette).shape == image.shape
+        assert mobileseg.Segmenter(sys.argv[1]).engine_name == "onnxruntime"
+        assert available()["paddle"] and available()["lite"]
+        print("ran")
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "ran\n", done.stderr
