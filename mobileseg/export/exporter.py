@@ -1,0 +1,263 @@
+"""From a network in memory to a verified artefact folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mobileseg.errors import ExportError
+from mobileseg.export import converters
+from mobileseg.export.locate import locate_difference, locate_failure
+from mobileseg.export.manifest import GOLDEN_FILE, Subject, build_manifest, ncnn_options
+from mobileseg.export.options import TARGETS, ExportOptions, check_targets
+from mobileseg.export.paddle_graph import save_paddle_graph
+from mobileseg.export.process import Failure
+from mobileseg.export.reference import Reference, build_reference
+from mobileseg.export.verify import FAILED, SKIPPED, Row, check_engines
+from mobileseg.runtime.artefact import Manifest
+
+NEEDED_CLASSES = 3
+"""Classes that must appear in the reference: a graph that always answers 'background' proves nothing."""
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What an export wrote.
+
+    Attributes:
+        folder: the artefact folder.
+        rows: the table, one row per target.
+        manifest: content of deploy.yaml.
+        warnings: what the reader should know.
+    """
+
+    folder: Path
+    rows: tuple[Row, ...]
+    manifest: Manifest
+    warnings: tuple[str, ...] = ()
+
+
+def export_network(
+    network: Any,
+    folder: str | os.PathLike[str],
+    options: ExportOptions,
+    subject: Subject,
+    images: Sequence[np.ndarray],
+    *,
+    targets: Sequence[str] | None = None,
+    source: str = "the given images",
+    overwrite: bool = False,
+    accept_weak: bool = False,
+    report: Callable[[str], None] = lambda _line: None,
+) -> ExportResult:
+    """Write, run and compare every graph; the folder appears only when all of them agree.
+
+    Args:
+        network: Paddle layer with trained weights, returns a dict with 'logits'.
+        folder: artefact folder to make.
+        options: form of the graphs.
+        subject: name, classes, palette.
+        images: uint8 [h,w,3] RGB, at least four real ones.
+        targets: from `TARGETS`; None writes every target whose converter is installed.
+        source: where the images are from, for the notes in deploy.yaml.
+        overwrite: replace an existing folder.
+        accept_weak: accept a reference with fewer classes than `NEEDED_CLASSES`.
+        report: gets one line per step.
+
+    Raises:
+        ExportError: the folder exists, the network cannot be traced, a conversion failed or a graph differs
+            (the folder is then kept as ``<folder>.failed``).
+        DependencyError: a requested target's converter is not installed.
+    """
+    folder = Path(folder)
+    chosen, rows = _choose(targets)
+    _refuse_existing(folder, overwrite)
+    if options.dynamic:
+        _check_multiple(options, subject.multiple)
+    sizes = _sizes(options, subject.multiple)
+    reference = build_reference(network, options, images, sizes, source)
+    warnings = _weakness(reference, len(subject.classes), accept_weak)
+    with _staging(folder) as (stage, work):
+        graphs = _trace(network, options, chosen, sizes, work, report)
+        for target in chosen:
+            report(f"convert to {target}")
+            _convert(target, graphs[target], stage, work)
+        reference.save(stage / GOLDEN_FILE)
+        build_manifest(stage, subject, options, chosen).write(stage)
+        report("run every graph and compare it with the network")
+        checked = check_engines(stage, Manifest.read(stage), reference, [item.input for item in reference.items])
+        rows = [*checked, *rows]
+        failed = [row for row in checked if row.status == FAILED]
+        if failed:
+            raise _disagreement(failed, graphs, reference, stage, work, folder)
+        kept = [row.to_manifest() for row in checked if row.status != SKIPPED]
+        manifest = build_manifest(stage, subject, options, chosen, kept, _notes(reference, sizes, warnings))
+        manifest.write(stage)
+        _put_in_place(stage, folder)
+    order = {target: index for index, target in enumerate(TARGETS)}
+    rows.sort(key=lambda row: order[row.target])
+    return ExportResult(folder, tuple(rows), manifest, tuple(warnings))
+
+
+def _choose(targets: Sequence[str] | None) -> tuple[tuple[str, ...], list[Row]]:
+    """The targets to write, and rows for those that are left out."""
+    if targets is not None:
+        chosen = check_targets(tuple(targets))
+        for target in chosen:
+            converters.require(target)
+        return chosen, []
+    reasons = {target: converters.missing(target) for target in TARGETS}
+    left_out = [Row(target, "", SKIPPED, problems=(reason,)) for target, reason in reasons.items() if reason]
+    return tuple(target for target in TARGETS if not reasons[target]), left_out
+
+
+def _refuse_existing(folder: Path, overwrite: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ExportError(f"{folder} exists and is no folder", remedy="name another --save_dir")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise ExportError(f"{folder} exists and is not empty", remedy="name another --save_dir, or add --overwrite")
+
+
+def _check_multiple(options: ExportOptions, multiple: int) -> None:
+    if options.height % multiple or options.width % multiple:
+        raise ExportError(
+            f"a dynamic graph of this network takes sizes that are multiples of {multiple}, "
+            f"the export size is {options.height}x{options.width}",
+            remedy=f"--size {_up(options.height, multiple)} {_up(options.width, multiple)}, or drop --dynamic",
+        )
+
+
+def _sizes(options: ExportOptions, multiple: int) -> list[tuple[int, int]]:
+    """Sizes to verify at: the export size, and for an open size another aspect ratio."""
+    first = options.height, options.width
+    if not options.dynamic:
+        return [first]
+    return [first, (_up(options.height // 2, multiple), _up(options.width + multiple, multiple))]
+
+
+def _up(length: int, multiple: int) -> int:
+    return max(multiple, -(-length // multiple) * multiple)
+
+
+def _weakness(reference: Reference, num_classes: int, accept: bool) -> list[str]:
+    present, needed = len(reference.classes_present), min(NEEDED_CLASSES, num_classes)
+    if present >= needed:
+        return []
+    message = (
+        f"weak verification: on {reference.source} the network shows only {present} of its {num_classes} classes "
+        f"({', '.join(map(str, reference.classes_present))}); at least {needed} are needed to tell a right graph "
+        "from a wrong one"
+    )
+    if not accept:
+        raise ExportError(
+            message, remedy="export trained weights (--model_path), name other --images, or add --accept_weak"
+        )
+    return [message]
+
+
+@contextmanager
+def _staging(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """A folder beside the target (so that renaming works) and a work folder; both go away at the end."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="mobileseg-") as work:
+        stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        stage.chmod(0o755)
+        try:
+            yield stage, Path(work)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+
+
+def _trace(
+    network: Any,
+    options: ExportOptions,
+    targets: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+    work: Path,
+    report: Callable[[str], None],
+) -> dict[str, converters.Graph]:
+    """Save the program, and a second one for NCNN when that needs another form."""
+    forms = {target: ncnn_options(options) if target == "ncnn" else options for target in targets}
+    saved: dict[ExportOptions, converters.Graph] = {}
+    for form in forms.values():
+        if form not in saved:
+            report(f"trace the network at {form.height}x{form.width} (output {form.output_name})")
+            stem = work / f"graph{len(saved)}"
+            save_paddle_graph(network, form, stem)
+            shapes = tuple((1, 3, *size) if form.layout == "NCHW" else (1, *size, 3) for size in sizes)
+            saved[form] = converters.Graph(
+                stem.with_suffix(".pdmodel"), stem.with_suffix(".pdiparams"), shapes, form.opset
+            )
+    return {target: saved[form] for target, form in forms.items()}
+
+
+def _convert(target: str, graph: converters.Graph, stage: Path, work: Path) -> None:
+    try:
+        converters.convert(target, graph, stage, work)
+    except Failure as failure:
+        culprit = locate_failure(target, graph)
+        where = f"\n  first failing: {culprit}" if culprit else ""
+        log = f"\n  last output: {failure.log.splitlines()[-1]}" if failure.log else ""
+        raise ExportError(
+            f"conversion to {target} failed: {failure}{where}{log}",
+            remedy="see `mobileseg export --audit` for operators that a target lacks and how to write them",
+        ) from failure
+
+
+def _disagreement(
+    failed: Sequence[Row],
+    graphs: dict[str, converters.Graph],
+    reference: Reference,
+    stage: Path,
+    work: Path,
+    folder: Path,
+) -> ExportError:
+    """Keep the folder for inspection and say which graph differs, where it starts, and by how much."""
+    lines: list[str] = []
+    for row in failed:
+        culprit = locate_difference(row.target, graphs[row.target], reference, work)
+        lines.extend(f"  {row.target} ({row.engine}): {problem}" for problem in row.problems[:4])
+        if culprit:
+            lines.append(f"  {row.target}: the first result that differs is of {culprit}")
+    kept = folder.with_name(folder.name + ".failed")
+    _put_in_place(stage, kept)
+    return ExportError(
+        "\n".join(["exported graphs do not agree with the network:", *lines]),
+        remedy=f"the folder was not put into place; it is kept as {kept} for inspection",
+    )
+
+
+def _put_in_place(stage: Path, folder: Path) -> None:
+    """Rename; an older folder steps aside first and is deleted only afterwards."""
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent)) if folder.exists() else None
+    if aside is not None:
+        os.replace(folder, aside / folder.name)
+    try:
+        os.replace(stage, folder)
+    except OSError:
+        if aside is not None:
+            os.replace(aside / folder.name, folder)
+        raise
+    finally:
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _notes(reference: Reference, sizes: Sequence[tuple[int, int]], warnings: Sequence[str]) -> dict[str, str]:
+    listed = ", ".join(f"{height}x{width}" for height, width in sizes)
+    notes = {
+        "verification": f"{len(reference.items)} images from {reference.source}, at {listed} (height x width), "
+        f"{len(reference.classes_present)} classes present",
+        "golden": "inputs and scores are stored at every stride.<i>-th pixel",
+    }
+    if warnings:
+        notes["warning"] = " ".join(warnings)
+    return notes

@@ -1,0 +1,105 @@
+"""What a network is exported to: size, input and output form, targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mobileseg.errors import ExportError
+
+OutputOp = Literal["argmax", "softmax", "none"]
+
+TARGETS = ("paddle", "onnx", "lite_arm", "lite_x86", "ncnn")
+"""Engine keys of an artefact folder, in the order of the table that export prints."""
+
+ENGINES = {"paddle": "paddle", "onnx": "onnxruntime", "lite_x86": "lite", "ncnn": "ncnn"}
+"""Target -> name of the engine that runs it on a Linux x86-64 host; lite_arm has none there."""
+
+PACKAGES = {
+    "paddle": ("paddle",),
+    "onnx": ("paddle2onnx", "onnx", "onnxslim"),
+    "lite_arm": ("paddlelite",),
+    "lite_x86": ("paddlelite",),
+    "ncnn": ("paddle2onnx", "onnx", "onnxslim", "pnnx"),
+}
+"""Target -> Python packages that its converter needs."""
+
+OUTPUT_NAMES: dict[str, str] = {"argmax": "labels", "softmax": "probabilities", "none": "logits"}
+"""Output op -> name (and kind) of the graph's output."""
+
+INPUT_NAME = "x"
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Form of the exported graphs.
+
+    Attributes:
+        height: input height in pixels; of a dynamic export, the size that is traced and verified first.
+        width: input width in pixels, as `height`.
+        output_op: appended to the logits: 'argmax' (int32 [1,H,W]), 'softmax' or 'none' (float32 [1,K,H,W]).
+        dynamic: height and width stay open; sides must then be multiples of the network's `size_multiple`.
+        normalize_in_graph: the graph is fed 0..255 and computes (x / 255 - mean) / std itself.
+        input_dtype: 'uint8' makes the graph cast first; needs `normalize_in_graph`.
+        layout: order of the input's dimensions, 'NCHW' [1,3,H,W] or 'NHWC' [1,H,W,3].
+        output_size: (height, width) that the logits are resized to inside the graph (bilinear, half-pixel)
+            before the output op; None leaves them at the input size.
+        mean: per channel (RGB), of pixel values scaled to 0..1.
+        std: per channel (RGB), as `mean`.
+        opset: ONNX operator set.
+    """
+
+    height: int
+    width: int
+    output_op: OutputOp = "argmax"
+    dynamic: bool = False
+    normalize_in_graph: bool = False
+    input_dtype: Literal["float32", "uint8"] = "float32"
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    output_size: tuple[int, int] | None = None
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    opset: int = 13
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise ExportError(f"export size is {self.height}x{self.width}, both sides must be positive")
+        if self.output_op not in OUTPUT_NAMES:
+            raise ExportError(f"output op is '{self.output_op}', expected one of {', '.join(OUTPUT_NAMES)}")
+        if self.input_dtype == "uint8" and not self.normalize_in_graph:
+            raise ExportError(
+                "a uint8 input needs the normalisation inside the graph", remedy="add --with_normalize, or drop uint8"
+            )
+        if self.dynamic and self.output_size is not None:
+            raise ExportError(
+                "a dynamic export cannot end at a fixed output size", remedy="drop --dynamic or --resize_in_graph"
+            )
+        if any(value <= 0 for value in self.std):
+            raise ExportError(f"std is {self.std}, every value must be positive")
+        if not 11 <= self.opset <= 17:
+            raise ExportError(f"opset is {self.opset}, supported are 11 to 17", remedy="--opset_version 13")
+
+    @property
+    def output_name(self) -> str:
+        """Name of the graph's output: labels, probabilities or logits."""
+        return OUTPUT_NAMES[self.output_op]
+
+    def input_shape(self, open_size: bool = False) -> list[int]:
+        """Shape of the input; -1 for height and width when ``open_size``."""
+        size = [-1, -1] if open_size else [self.height, self.width]
+        return [1, 3, *size] if self.layout == "NCHW" else [1, *size, 3]
+
+
+def check_targets(targets: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    """The targets in their fixed order, without repetitions.
+
+    Raises:
+        ExportError: an unknown target, or none at all.
+    """
+    unknown = [target for target in targets if target not in TARGETS]
+    if unknown or not targets:
+        raise ExportError(
+            f"unknown export target{'s' if len(unknown) > 1 else ''} {', '.join(unknown) or '(none given)'}",
+            remedy=f"choose from {' '.join(TARGETS)}",
+        )
+    return tuple(target for target in TARGETS if target in targets)

@@ -1,0 +1,286 @@
+"""Verification: every graph of a folder is run and compared with the network it came from.
+
+Export calls :func:`check_engines` with the network's own outputs; `mobileseg doctor model` calls
+:func:`verify`, which replays what export stored in ``golden.npz``, stage by stage.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mobileseg.errors import ExportError, MobileSegError
+from mobileseg.export.compare import compare
+from mobileseg.export.options import ENGINES
+from mobileseg.export.process import Failure, run_task
+from mobileseg.export.reference import Reference, ReferenceItem, load_reference, subsample
+from mobileseg.runtime.artefact import Manifest, verified_path
+from mobileseg.runtime.engines.registry import available
+from mobileseg.runtime.preprocess import Preprocessor
+from mobileseg.runtime.specs import InputSpec, VerificationRow
+from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits
+
+OK, FAILED, NOT_RUN, SKIPPED = "ok", "failed", "converted-not-run", "skipped"
+_PREPROCESS_LIMIT = 1e-4  # in units of the input's standard deviation
+_REPEATS = 5  # latency here is an indication; `mobileseg benchmark` measures
+
+
+@dataclass(frozen=True)
+class Row:
+    """One target in the table that export and doctor print.
+
+    Attributes:
+        target: key of the graph in the manifest.
+        engine: engine that ran it, '' when none can.
+        status: 'ok', 'failed', 'converted-not-run' or 'skipped'.
+        max_diff: see :class:`~mobileseg.export.compare.Agreement`.
+        labels_equal: share of equal labels, 0..1.
+        size_bytes: graph and weights together.
+        latency_ms: median of a few runs with one thread.
+        problems: why it failed or was skipped.
+    """
+
+    target: str
+    engine: str
+    status: str
+    max_diff: float | None = None
+    labels_equal: float | None = None
+    size_bytes: int | None = None
+    latency_ms: float | None = None
+    problems: tuple[str, ...] = ()
+
+    def to_manifest(self) -> VerificationRow:
+        """The row as deploy.yaml keeps it; only for graphs that are in the folder."""
+        if self.status == OK:
+            return VerificationRow(
+                self.target, "ok", self.max_diff, self.labels_equal, self.size_bytes, self.latency_ms
+            )
+        if self.status == NOT_RUN:
+            return VerificationRow(self.target, "converted-not-run", size_bytes=self.size_bytes)
+        raise ValueError(f"a row with status '{self.status}' is not written into a manifest")
+
+
+def verify(folder: str | os.PathLike[str], engines: Sequence[str] | None = None) -> list[Row]:
+    """Check an artefact folder against its own golden.npz.
+
+    In this order: file hashes, agreement of the written preprocessing with the reference, the
+    preprocessing itself, every engine, the postprocessing.
+
+    Args:
+        folder: artefact folder.
+        engines: engines to run ('paddle', 'onnxruntime', 'lite', 'ncnn'); None for all that are installed.
+
+    Returns:
+        One row per graph; all are 'ok', 'converted-not-run' or 'skipped' (engine not installed).
+
+    Raises:
+        ExportError: some stage failed; the message lists everything found.
+    """
+    rows, problems = replay(folder, engines)
+    if problems:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        raise ExportError(
+            f"{folder} does not give what was verified when it was exported:\n{listed}",
+            remedy="export it again; do not deploy this folder",
+        )
+    return rows
+
+
+def replay(folder: str | os.PathLike[str], engines: Sequence[str] | None = None) -> tuple[list[Row], list[str]]:
+    """As :func:`verify`, but returns the rows and the problems instead of raising for them.
+
+    Raises:
+        RuntimeEngineError: deploy.yaml cannot be read.
+        ExportError: golden.npz cannot be read, or an unknown engine was asked for.
+    """
+    folder = Path(folder)
+    _check_engine_names(engines)
+    manifest = Manifest.read(folder)
+    problems = _hash_problems(folder, manifest)
+    if manifest.golden is None:
+        return [], [*problems, "deploy.yaml names no golden file, so nothing can be replayed"]
+    reference = load_reference(folder / manifest.golden)
+    problems += _preprocess_problems(manifest.input, reference)
+    inputs = [_input_of(item, manifest.input) for item in reference.items]
+    rows = check_engines(folder, manifest, reference, inputs, engines)
+    problems += [f"{row.target}: {problem}" for row in rows if row.status == FAILED for problem in row.problems]
+    problems += _postprocess_problems(manifest, reference)
+    return rows, problems
+
+
+def check_engines(
+    folder: Path,
+    manifest: Manifest,
+    reference: Reference,
+    inputs: Sequence[np.ndarray],
+    engines: Sequence[str] | None = None,
+    graph: str = "main",
+) -> list[Row]:
+    """Run every graph of a folder in processes of their own and compare; one row per target."""
+    installed = available()
+    rows = []
+    for target in manifest.graphs[graph]:
+        files = manifest.graph_files(graph, target)
+        size = sum((folder / name).stat().st_size for name in files.names() if (folder / name).is_file())
+        engine = ENGINES.get(target)
+        if engine is None:
+            rows.append(Row(target, "", NOT_RUN, size_bytes=size))
+        elif engines is not None and engine not in engines:
+            continue
+        elif installed[engine]:
+            rows.append(Row(target, engine, SKIPPED, size_bytes=size, problems=(installed[engine],)))
+        else:
+            rows.append(_check_engine(folder, manifest, target, engine, reference, inputs, size, graph))
+    return rows
+
+
+def _check_engine(
+    folder: Path,
+    manifest: Manifest,
+    target: str,
+    engine: str,
+    reference: Reference,
+    inputs: Sequence[np.ndarray],
+    size: int,
+    graph: str,
+) -> Row:
+    try:
+        answers, latency = run_engine(folder, engine, manifest.input.name, inputs, graph=graph, repeats=_REPEATS)
+        specs = manifest.graph_files(graph, target).output_specs or manifest.outputs
+        agreement = compare(answers, reference.items, specs)
+    except Failure as failure:
+        reason = f"engine '{engine}' {failure.reason}" if failure.died else failure.reason
+        detail = f"\n    {failure.log.splitlines()[-1]}" if failure.died and failure.log else ""
+        return Row(target, engine, FAILED, size_bytes=size, problems=(reason + detail,))
+    return Row(
+        target,
+        engine,
+        FAILED if agreement.problems else OK,
+        agreement.max_diff,
+        agreement.labels_equal,
+        size,
+        latency,
+        agreement.problems,
+    )
+
+
+def run_engine(
+    folder: Path,
+    engine: str,
+    input_name: str,
+    inputs: Sequence[np.ndarray],
+    *,
+    graph: str = "main",
+    repeats: int = 0,
+    threads: int = 1,
+) -> tuple[list[dict[str, np.ndarray]], float | None]:
+    """Run one engine of a folder in a process of its own.
+
+    Args:
+        folder: artefact folder.
+        engine: engine name.
+        input_name: the manifest's.
+        inputs: one array per run.
+        graph: graph name.
+        repeats: further runs of the first input, for the latency.
+        threads: CPU threads.
+
+    Returns:
+        Outputs by name per input, and the median latency in milliseconds (None without repeats).
+
+    Raises:
+        Failure: the engine refused, or died.
+    """
+    with tempfile.TemporaryDirectory(prefix="mobileseg-") as work:
+        fed, answered = Path(work, "inputs.npz"), Path(work, "outputs.npz")
+        np.savez(fed, **{f"{index}/{input_name}": value for index, value in enumerate(inputs)})
+        request = {
+            "folder": str(folder),
+            "engine": engine,
+            "graph": graph,
+            "threads": threads,
+            "inputs": str(fed),
+            "outputs": str(answered),
+            "repeats": repeats,
+        }
+        latency = run_task("run", request, threads=threads)["latency_ms"]
+        answers: list[dict[str, np.ndarray]] = [{} for _ in inputs]
+        with np.load(answered, allow_pickle=False) as archive:
+            for key in archive.files:
+                index, _, name = key.partition("/")
+                answers[int(index)][name] = archive[key]
+    return answers, latency
+
+
+def _check_engine_names(engines: Sequence[str] | None) -> None:
+    unknown = sorted(set(engines or ()) - set(ENGINES.values()))
+    if unknown:
+        raise ExportError(f"unknown engine {', '.join(unknown)}", remedy=f"choose from {', '.join(ENGINES.values())}")
+
+
+def _hash_problems(folder: Path, manifest: Manifest) -> list[str]:
+    problems = []
+    for name in manifest.files:
+        try:
+            verified_path(folder, manifest, name)
+        except MobileSegError as error:
+            problems.append(f"files: {error.message}")
+    return problems
+
+
+def _preprocess_problems(spec: InputSpec, reference: Reference) -> list[str]:
+    problems = []
+    for row, key in zip(reference.normalize, ("mean", "std"), strict=True):
+        written = np.array(getattr(spec, key), np.float32)
+        if not np.allclose(written, row, rtol=0, atol=1e-6):
+            problems.append(f"preprocess: {key} is {written.tolist()}, the network was trained with {row.tolist()}")
+    preprocessor = Preprocessor(spec)
+    for index, item in enumerate(reference.items):
+        made = subsample(preprocessor(item.image), item.stride)
+        problem = _input_difference(made, item.input)
+        if problem:
+            problems.append(f"preprocess: image {index}: {problem} (colour order {spec.color}, mean {list(spec.mean)})")
+    return problems
+
+
+def _input_difference(made: np.ndarray, expected: np.ndarray) -> str:
+    if made.shape != expected.shape or made.dtype != expected.dtype:
+        return f"input is {made.dtype} {list(made.shape)}, the reference is {expected.dtype} {list(expected.shape)}"
+    difference = np.abs(made.astype(np.float64) - expected.astype(np.float64))
+    if expected.dtype == np.uint8:  # a value at .5 may be rounded to either side
+        off = float((difference > 0).mean())
+        return f"{off:.1%} of the input values differ" if difference.max(initial=0) > 1 or off > 1e-3 else ""
+    scale = float(expected.std()) or 1.0
+    worst = float(difference.max(initial=0)) / scale
+    return f"input differs by {worst:.2e} of its standard deviation" if not worst <= _PREPROCESS_LIMIT else ""
+
+
+def _input_of(item: ReferenceItem, spec: InputSpec) -> np.ndarray:
+    """The stored input, or (where only samples of it are stored) the one that the preprocessing makes."""
+    return item.input if item.stride == 1 else Preprocessor(spec)(item.image)
+
+
+def _postprocess_problems(manifest: Manifest, reference: Reference) -> list[str]:
+    """From the reference's outputs to labels of the image's size, by the functions that every runtime uses."""
+    problems = []
+    spec = manifest.outputs[0]
+    for index, item in enumerate(reference.items):
+        value = item.outputs.get(spec.name)
+        if value is None:
+            problems.append(f"outputs: deploy.yaml names '{spec.name}', golden.npz has {sorted(item.outputs)}")
+            continue
+        if spec.kind == "labels":
+            labels = labels_from_labels(value[0].astype(np.uint8), item.labels.shape)
+        elif item.stride == 1:
+            labels = labels_from_logits(value[0], item.labels.shape)
+        else:
+            continue
+        if not np.array_equal(labels, item.labels):
+            off = float((labels != item.labels).mean())
+            problems.append(f"postprocess: image {index}: {off:.2%} of the final labels differ")
+    return problems
