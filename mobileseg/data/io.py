@@ -17,9 +17,41 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mobileseg.errors import DataError
 
+
+class FileError(DataError):
+    """A file that cannot be decoded; ``code`` says why, for reports."""
+
+    code = "unreadable"
+
+
+class MissingFileError(FileError):
+    """There is no such file."""
+
+    code = "missing"
+
+
+class TruncatedFileError(FileError):
+    """The file ends before the picture does."""
+
+    code = "truncated"
+
+
+class ColourLabelError(FileError):
+    """A label with colours in place of class indices."""
+
+    code = "colour"
+
+
+class LabelDepthError(FileError):
+    """A label with values that are no 8-bit indices."""
+
+    code = "depth"
+
+
 _EXIF_ORIENTATION = 0x0112
 _JPEG_START = b"\xff\xd8"
 _PNG_START = b"\x89PNG\r\n\x1a\n"
+_TIFF_STARTS = (b"II*\0", b"MM\0*")
 _REDOWNLOAD = "copy or download the file again, or take its line out of the list"
 
 
@@ -33,9 +65,13 @@ def read_image(path: str | Path) -> np.ndarray:
         uint8 [H, W, 3], RGB.
 
     Raises:
-        DataError: the file is missing, empty, no picture, or ends before the picture does.
+        FileError: the file is missing, empty, no picture, or ends before the picture does.
     """
-    data = _read_bytes(path, "image")
+    return decode_image(read_bytes(path, "image"), path)
+
+
+def decode_image(data: bytes, path: str | Path) -> np.ndarray:
+    """Like :func:`read_image` for a file that is in memory; ``path`` is for messages only."""
     _check_complete(data, path, "image")
     buffer = np.frombuffer(data, np.uint8)
     try:
@@ -44,7 +80,8 @@ def read_image(path: str | Path) -> np.ndarray:
         image = None
     if image is None:  # formats that OpenCV was built without, for example GIF
         return _decode_with_pillow(data, path)
-    return _orient(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), orientation(data))
+    turn = 1 if data.startswith(_TIFF_STARTS) else orientation(data)  # OpenCV turns TIFF whatever the flag says
+    return _orient(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), turn)
 
 
 def read_label(path: str | Path) -> np.ndarray:
@@ -54,18 +91,22 @@ def read_label(path: str | Path) -> np.ndarray:
         uint8 [H, W], the stored values.
 
     Raises:
-        DataError: missing, truncated, a colour picture, or values that do not fit 8 bits.
+        FileError: missing, truncated, a colour picture, or values that do not fit 8 bits.
     """
-    data = _read_bytes(path, "label")
+    return decode_label(read_bytes(path, "label"), path)
+
+
+def decode_label(data: bytes, path: str | Path) -> np.ndarray:
+    """Like :func:`read_label` for a file that is in memory; ``path`` is for messages only."""
     _check_complete(data, path, "label")
     try:
         with Image.open(io.BytesIO(data)) as picture:
             mode = picture.mode
             values = np.asarray(picture)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, struct.error) as error:
-        raise DataError(f"the label {path} cannot be decoded: {error}", remedy=_REDOWNLOAD) from error
+        raise FileError(f"the label {path} cannot be decoded: {error}", remedy=_REDOWNLOAD) from error
     if values.ndim != 2:
-        raise DataError(
+        raise ColourLabelError(
             f"the label {path} is a colour picture (mode {mode}, {values.shape[2]} channels); "
             "expected one class index per pixel (greyscale or palette PNG)" + _colours(values),
             remedy="write class indices as an 8-bit single-channel PNG; 'mobileseg doctor data CONFIG' lists the files",
@@ -73,7 +114,7 @@ def read_label(path: str | Path) -> np.ndarray:
     if values.dtype in (np.uint8, np.bool_):
         return np.array(values, dtype=np.uint8)
     if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 255:
-        raise DataError(
+        raise LabelDepthError(
             f"the label {path} has values from {values.min()} to {values.max()} (mode {mode}); expected 0..255",
             remedy="write class indices as an 8-bit single-channel PNG, 255 for pixels to ignore",
         )
@@ -145,18 +186,23 @@ def _orient(image: np.ndarray, turn: int) -> np.ndarray:
     return np.ascontiguousarray(image)
 
 
-def _read_bytes(path: str | Path, what: str) -> bytes:
+def read_bytes(path: str | Path, what: str) -> bytes:
+    """The bytes of a file; ``what`` ('image', 'label') is for messages.
+
+    Raises:
+        FileError: the file is missing, empty or unreadable.
+    """
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError as error:
-        raise DataError(
+        raise MissingFileError(
             f"the {what} {path} does not exist",
             remedy="check dataset_root and the list file; paths in the list are relative to dataset_root",
         ) from error
     except OSError as error:
-        raise DataError(f"the {what} {path} cannot be read: {error.strerror}", remedy="check the file") from error
+        raise FileError(f"the {what} {path} cannot be read: {error.strerror}", remedy="check the file") from error
     if not data:
-        raise DataError(f"the {what} {path} is empty (0 bytes)", remedy=_REDOWNLOAD)
+        raise TruncatedFileError(f"the {what} {path} is empty (0 bytes)", remedy=_REDOWNLOAD)
     return data
 
 
@@ -169,7 +215,9 @@ def _check_complete(data: bytes, path: str | Path, what: str) -> None:
     else:
         complete = True
     if not complete:
-        raise DataError(f"the {what} {path} is truncated (the file ends before the picture does)", remedy=_REDOWNLOAD)
+        raise TruncatedFileError(
+            f"the {what} {path} is truncated (the file ends before the picture does)", remedy=_REDOWNLOAD
+        )
 
 
 def _start_of_scan(data: bytes) -> int:
@@ -191,12 +239,12 @@ def _decode_with_pillow(data: bytes, path: str | Path) -> np.ndarray:
         with Image.open(io.BytesIO(data)) as picture:
             return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
     except UnidentifiedImageError as error:
-        raise DataError(
+        raise FileError(
             f"{path} is not a picture that can be decoded (it begins with {data[:8]!r})",
             remedy="convert it to JPEG or PNG, or take its line out of the list",
         ) from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, struct.error) as error:
-        raise DataError(f"the image {path} cannot be decoded: {error}", remedy=_REDOWNLOAD) from error
+        raise FileError(f"the image {path} cannot be decoded: {error}", remedy=_REDOWNLOAD) from error
 
 
 def _colours(values: np.ndarray) -> str:

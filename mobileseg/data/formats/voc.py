@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mobileseg.data.base import Item, SegmentationDataset, checked_mode, existing_folder
 from mobileseg.errors import DataError
 from mobileseg.registry import DATASETS
@@ -22,6 +24,18 @@ _CLASSES = (
     "background, aeroplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, diningtable, dog, horse, "
     "motorbike, person, pottedplant, sheep, sofa, train, tvmonitor"
 )
+
+
+def voc_palette(count: int = 256) -> np.ndarray:
+    """The colour map of the VOC development kit, uint8 [count, 3], RGB.
+
+    Bits 0, 1, 2 of the class index are the highest bits of red, green, blue, bits 3, 4, 5 the next ones.
+    """
+    indices = np.arange(count)
+    colours = np.zeros((count, 3), np.uint8)
+    for bit in range(8):
+        colours[:, bit % 3] |= (((indices >> bit) & 1) << (7 - bit // 3)).astype(np.uint8)
+    return colours
 
 
 @DATASETS.add_component
@@ -41,6 +55,7 @@ class PascalVOC(SegmentationDataset):
     """
 
     CLASSES = tuple(_CLASSES.split(", "))
+    PALETTE = voc_palette(len(CLASSES))
 
     def __init__(
         self,
@@ -67,6 +82,7 @@ class PascalVOC(SegmentationDataset):
             transforms=transforms,
             classes=self.CLASSES,
             label_map=label_map,
+            palette=self.PALETTE,
             seed=seed,
             source=str(first),
         )

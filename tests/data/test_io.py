@@ -1,0 +1,237 @@
+"""Decoding, and the resize rule, against Pillow and plain formulas."""
+
+import io
+import math
+import pickle
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from mobileseg.data.io import (
+    ColourLabelError,
+    FileError,
+    LabelDepthError,
+    MissingFileError,
+    TruncatedFileError,
+    orientation,
+    read_image,
+    read_label,
+    resize_bilinear,
+    resize_nearest_label,
+    to_uint8,
+    write_png,
+)
+from mobileseg.errors import DataError
+
+
+def bilinear_by_hand(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Half-pixel centres, edge pixels repeated, float64."""
+
+    def axis(old: int, new: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        position = (np.arange(new) + 0.5) * old / new - 0.5
+        low = np.floor(position).astype(int)
+        return np.clip(low, 0, old - 1), np.clip(low + 1, 0, old - 1), position - low
+
+    top, bottom, row = axis(image.shape[0], height)
+    left, right, column = axis(image.shape[1], width)
+    image = image.astype(np.float64)
+    rows = image[top] * (1 - row)[:, None, None] + image[bottom] * row[:, None, None]
+    return rows[:, left] * (1 - column)[:, None] + rows[:, right] * column[:, None]
+
+
+@pytest.mark.parametrize("size", [(7, 9), (40, 31), (13, 60), (1, 1), (24, 32), (12, 16), (48, 64)])
+def test_bilinear_is_half_pixel_in_float(picture, size) -> None:
+    image = picture(24, 32).astype(np.float32)
+    resized = resize_bilinear(image, size)
+    assert resized.dtype == np.float32
+    assert resized.shape == (*size, 3)
+    np.testing.assert_allclose(resized, bilinear_by_hand(image, *size), atol=2e-3)
+    if size not in ((24, 32),):
+        assert (resized != np.rint(resized)).any(), "values must not be rounded to 8 bits"
+
+
+def test_bilinear_keeps_the_number_of_dimensions() -> None:
+    assert resize_bilinear(np.ones((4, 5), np.float32), (8, 10)).shape == (8, 10)
+    assert resize_bilinear(np.ones((4, 5, 1), np.float32), (8, 10)).shape == (8, 10, 1)
+
+
+@pytest.mark.parametrize("size", [(7, 9), (40, 31), (13, 60), (1, 1), (12, 16), (48, 64), (30, 50)])
+def test_nearest_label_takes_the_pixel_under_the_centre(size) -> None:
+    label = np.random.default_rng(0).integers(0, 200, (24, 32), dtype=np.uint8)
+    rows, columns = (
+        [math.floor((position + Fraction(1, 2)) * old / new) for position in range(new)]
+        for old, new in zip(label.shape, size, strict=True)
+    )
+    resized = resize_nearest_label(label, size)
+    np.testing.assert_array_equal(resized, label[np.ix_(rows, columns)])
+    pillow = np.asarray(Image.fromarray(label).resize(size[::-1], Image.Resampling.NEAREST))
+    assert (resized == pillow).mean() > 0.9  # the same rule, but rounded floats at exact ties
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+def test_exif_rotation_is_applied_once(tmp_path: Path, picture, turn: int, suffix: str) -> None:
+    path = tmp_path / f"photo.{suffix}"
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    options = {"quality": 95} if suffix == "jpg" else {"lossless": True} if suffix == "webp" else {}
+    Image.fromarray(picture(24, 40)).save(path, exif=exif, **options)
+    with Image.open(path) as opened:
+        expected = np.asarray(ImageOps.exif_transpose(opened).convert("RGB")).astype(int)
+    image = read_image(path)
+    assert image.shape == expected.shape == ((40, 24, 3) if turn > 4 else (24, 40, 3))
+    assert np.abs(image - expected).max() <= (4 if suffix == "jpg" else 0)
+    assert orientation(path.read_bytes()) == turn
+
+
+def test_modes_of_pictures(tmp_path: Path, picture) -> None:
+    image = picture(10, 14)
+    for mode in ("RGB", "L", "RGBA", "P", "1", "LA"):
+        path = tmp_path / f"{mode}.png"
+        Image.fromarray(image).convert(mode).save(path)
+        expected = np.asarray(Image.open(path).convert("RGB"))
+        np.testing.assert_array_equal(read_image(path), expected, err_msg=mode)
+    deep = np.arange(140, dtype=np.uint16).reshape(10, 14) * 400
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "deep.png")[..., 1], deep >> 8)
+    Image.fromarray(image).save(tmp_path / "moving.gif")
+    assert read_image(tmp_path / "moving.gif").shape == (10, 14, 3)
+    Image.fromarray(image[:1, :1]).save(tmp_path / "one.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "one.png"), image[:1, :1])
+
+
+def test_photograph_decodes_as_pillow_does(photos: Path) -> None:
+    path = next((photos / "camvid/images/val").glob("*.jpg"))
+    difference = read_image(path).astype(int) - np.asarray(Image.open(path).convert("RGB"))
+    assert np.abs(difference).mean() < 0.5  # two JPEG libraries, same colours in the same order
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.99])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+def test_truncated_files_are_refused(tmp_path: Path, picture, suffix: str, share: float) -> None:
+    whole, cut = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
+    Image.fromarray(picture(60, 80)).save(whole)
+    data = whole.read_bytes()
+    cut.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(FileError, match="cut") as caught:
+        read_image(cut)
+    assert caught.value.remedy
+    assert read_image(whole).shape == (60, 80, 3)
+
+
+def test_truncated_jpeg_with_a_complete_thumbnail(tmp_path: Path, picture) -> None:
+    """The end marker of a thumbnail inside EXIF must not hide that the photograph has none."""
+    thumbnail, photograph = io.BytesIO(), io.BytesIO()
+    Image.fromarray(picture(16, 16)).save(thumbnail, "JPEG")
+    Image.fromarray(picture(60, 80)).save(photograph, "JPEG")
+    body = photograph.getvalue()
+    segment = b"Exif\0\0" + thumbnail.getvalue()
+    data = body[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + body[2:]
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(data)
+    assert read_image(path).shape == (60, 80, 3)
+    path.write_bytes(data[: len(data) - 400])
+    with pytest.raises(TruncatedFileError):
+        read_image(path)
+
+
+def test_jpeg_with_zeros_or_a_trailer_behind_the_end_is_whole(tmp_path: Path, picture) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(picture(30, 30)).save(buffer, "JPEG")
+    path = tmp_path / "photo.jpg"
+    for trailer in (b"\0" * 5000, b"maker's notes" * 900):
+        path.write_bytes(buffer.getvalue() + trailer)
+        assert read_image(path).shape == (30, 30, 3)
+
+
+def test_damaged_png_is_refused(tmp_path: Path, picture) -> None:
+    path = tmp_path / "photo.png"
+    Image.fromarray(picture(60, 80)).save(path)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(bytes(data))
+    with pytest.raises(FileError, match=r"photo\.png"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("read", [read_image, read_label])
+def test_missing_empty_and_foreign_files(tmp_path: Path, read) -> None:
+    with pytest.raises(MissingFileError, match=r"no\.png") as caught:
+        read(tmp_path / "no.png")
+    assert "dataset_root" in str(caught.value)
+    (tmp_path / "empty.png").write_bytes(b"")
+    with pytest.raises(TruncatedFileError, match=r"empty\.png"):
+        read(tmp_path / "empty.png")
+    (tmp_path / "text.png").write_text("not a picture")
+    with pytest.raises(FileError, match=r"text\.png"):
+        read(tmp_path / "text.png")
+    with pytest.raises(FileError):
+        read(tmp_path)
+
+
+def test_errors_survive_the_way_back_from_a_worker(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError) as caught:
+        read_image(tmp_path / "no.png")
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert (type(copy), copy.code, str(copy)) == (MissingFileError, "missing", str(caught.value))
+    assert isinstance(copy, DataError)
+
+
+def test_labels_keep_stored_indices(tmp_path: Path) -> None:
+    label = np.random.default_rng(1).integers(0, 256, (9, 11), dtype=np.uint8)
+    path = tmp_path / "label.png"
+    palette = np.random.default_rng(2).integers(0, 256, (256, 3), dtype=np.uint8)
+    for colours in (None, palette):
+        write_png(path, label, colours)
+        assert Image.open(path).mode == ("L" if colours is None else "P")
+        np.testing.assert_array_equal(read_label(path), label)
+    np.testing.assert_array_equal(read_image(path), palette[label])
+    Image.fromarray(label.astype(np.uint16)).save(path)
+    np.testing.assert_array_equal(read_label(path), label)
+    Image.fromarray(label > 100).save(path)
+    np.testing.assert_array_equal(read_label(path), (label > 100).astype(np.uint8))
+    assert read_label(path).dtype == np.uint8
+
+
+def test_colour_labels_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "label.png"
+    colours = np.zeros((6, 8, 3), np.uint8)
+    colours[2:] = 128, 0, 64
+    Image.fromarray(colours).save(path)
+    with pytest.raises(ColourLabelError, match=r"label\.png.*RGB.*\(128, 0, 64\)"):
+        read_label(path)
+    Image.fromarray(np.repeat(np.eye(6, dtype=np.uint8)[..., None], 3, 2)).save(path)
+    with pytest.raises(ColourLabelError, match="channels are equal"):
+        read_label(path)
+
+
+def test_deep_labels_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "label.png"
+    Image.fromarray(np.full((4, 4), 1000, np.uint16)).save(path)
+    with pytest.raises(LabelDepthError, match="1000"):
+        read_label(path)
+    path = tmp_path / "label.tif"
+    Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(path)
+    with pytest.raises(LabelDepthError, match="mode F"):
+        read_label(path)
+
+
+def test_truncated_label(tmp_path: Path) -> None:
+    path = tmp_path / "label.png"
+    write_png(path, np.random.default_rng(0).integers(0, 9, (64, 64), dtype=np.uint8))
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(TruncatedFileError, match=r"label\.png"):
+        read_label(path)
+
+
+def test_write_png_to_a_folder_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot write"):
+        write_png(tmp_path / "no" / "x.png", np.zeros((2, 2), np.uint8))
+
+
+def test_to_uint8_rounds_and_clips() -> None:
+    values = np.array([-3, 0.4, 0.6, 127.4, 254.6, 300], np.float32)
+    np.testing.assert_array_equal(to_uint8(values), [0, 0, 1, 127, 255, 255])
