@@ -14,7 +14,7 @@ from mobileseg.data.io import read_image, read_label
 from mobileseg.data.sample import Sample, Transform
 from mobileseg.data.transforms import build_transforms
 from mobileseg.errors import ConfigError, DataError
-from mobileseg.viz.palette import distinct_palette
+from mobileseg.viz.palette import palette as generated_palette
 
 EVALUATION_MODES = ("val", "test")
 
@@ -84,7 +84,7 @@ class SegmentationDataset:
         self.classes = tuple(str(name) for name in classes)
         self.num_classes = len(self.classes)
         self.ignore_index = ignore_index
-        self.palette = distinct_palette(self.num_classes) if palette is None else np.asarray(palette, np.uint8)
+        self.palette = generated_palette(self.num_classes) if palette is None else np.asarray(palette, np.uint8)
         self.seed = seed
         self.source = source
         self.transforms = build_transforms(transforms)
