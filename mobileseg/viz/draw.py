@@ -58,9 +58,9 @@ def overlay(
     mixed = cv2.addWeighted(image, 1.0 - alpha, colours, alpha, 0.0)
     if outlines:
         cv2.copyTo(colours, _borders(labels), mixed)
-    ignored = cv2.compare(labels, ignore_index, cv2.CMP_EQ)
-    if ignore_index >= len(palette) and cv2.countNonZero(ignored):
-        cv2.copyTo(image, ignored, mixed)
+    ignored = labels == ignore_index
+    if ignore_index >= len(palette) and ignored.any():
+        cv2.copyTo(image, ignored.view(np.uint8), mixed)
     return mixed
 
 
