@@ -62,3 +62,33 @@ class _RowwiseCrossEntropy(PyLayer):
             part = exponential * (grad[i] / total)
             parts.append(part.put_along_axis_(index[i], -grad[i : i + 1], 0, reduce="add"))
         return paddle.stack(parts).reshape([n, -1, h, w])
+
+
+def channel_softmax(logits: paddle.Tensor) -> paddle.Tensor:
+    """Softmax over the classes, float32 [N, K, H, W]."""
+    if logits.place.is_cpu_place():
+        return _RowwiseSoftmax.apply(logits)
+    return F.softmax(logits, axis=1)
+
+
+class _RowwiseSoftmax(PyLayer):
+    """Softmax image by image on [K, H * W], for the reason given at `_RowwiseCrossEntropy`."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: paddle.Tensor) -> paddle.Tensor:
+        n, k, h, w = logits.shape
+        planes = []
+        for image in logits.reshape([n, k, h * w]).unbind(0):
+            exponential = (image - image.max(axis=0)).exp_()
+            planes.append(exponential.divide_(exponential.sum(axis=0)))
+        ctx.planes = planes
+        return paddle.stack(planes).reshape([n, k, h, w])
+
+    @staticmethod
+    def backward(ctx: Any, grad: paddle.Tensor) -> paddle.Tensor:
+        n, k, h, w = grad.shape
+        parts = []
+        for plane, change in zip(ctx.planes, grad.reshape([n, k, h * w]).unbind(0), strict=True):
+            weighted = plane * change
+            parts.append(weighted - plane * weighted.sum(axis=0))
+        return paddle.stack(parts).reshape([n, k, h, w])

@@ -13,6 +13,7 @@ from paddle import nn
 
 from mobileseg.errors import ConfigError
 from mobileseg.registry import LOSSES
+from mobileseg.semantic import losses_pixel, losses_region  # noqa: F401  # they register their losses
 from mobileseg.semantic.loss_base import SegmentationLoss, whole_batch_normaliser
 from mobileseg.semantic.loss_kernels import pixel_cross_entropy
 
