@@ -1,0 +1,149 @@
+"""`mobileseg train`: train what a configuration describes."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from mobileseg.errors import ConfigError, TrainingError
+
+HELP = "train a network from a configuration; --resume continues exactly where a run stopped"
+
+_OVERRIDES = ("iters", "batch_size", "save_interval", "keep_checkpoint_max", "num_workers", "log_iters", "seed")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of PaddleSeg's tools/train.py, and ours."""
+    parser.add_argument("config_file", nargs="?", metavar="CONFIG", help="configuration file")
+    parser.add_argument("--config", help="the same, as PaddleSeg writes it")
+    parser.add_argument(
+        "-o", "--opts", nargs="+", default=[], metavar="KEY=VALUE", help="override configuration values"
+    )
+    parser.add_argument("--save_dir", help="run folder (default: output/<name of the configuration>)")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        metavar="WHAT",
+        help="continue: 'auto' the run folder, if it has a checkpoint; or the run or checkpoint folder named",
+    )
+    parser.add_argument("--resume_model", metavar="FOLDER", help="the same, as PaddleSeg writes it")
+    parser.add_argument("--iters", type=int, help="iterations")
+    parser.add_argument("--batch_size", type=int, help="images per process and step")
+    parser.add_argument("--learning_rate", type=float, help="learning rate after the warm-up")
+    parser.add_argument("--save_interval", type=int, help="iterations between two checkpoints")
+    parser.add_argument("--keep_checkpoint_max", type=int, help="checkpoints kept besides best and last, 0: all")
+    parser.add_argument("--num_workers", type=int, help="processes that load data")
+    parser.add_argument("--log_iters", type=int, help="iterations between two log lines")
+    parser.add_argument("--seed", type=int, help="seed of everything random")
+    parser.add_argument("--do_eval", action="store_true", help="evaluate while training (the default with val_dataset)")
+    parser.add_argument("--no_eval", action="store_true", help="do not evaluate while training")
+    parser.add_argument("--early_stop_intervals", type=int, help="stop after so many evaluations without a better mIoU")
+    parser.add_argument("--use_vdl", action="store_true", help="write VisualDL records")
+    parser.add_argument("--use_ema", action="store_true", help="average the weights, evaluate and save the average")
+    parser.add_argument("--precision", choices=("fp32", "fp16", "bf16"), help="number format (fp16, bf16: GPU only)")
+    parser.add_argument("--amp_level", choices=("O1", "O2"), help="O1: casts per operator; O2: weights are cast too")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"), help="auto: a GPU if there is one")
+
+
+def overrides(args: argparse.Namespace) -> list[str]:
+    """Flags as configuration overrides; -o wins over flags."""
+    found = [f"{name}={getattr(args, name)}" for name in _OVERRIDES if getattr(args, name) is not None]
+    if args.learning_rate is not None:
+        found.append(f"lr_scheduler.learning_rate={args.learning_rate}")
+    if args.early_stop_intervals is not None:
+        found.append(f"early_stop.patience={args.early_stop_intervals}")
+    if args.use_ema:
+        found.append("ema={}")
+    if args.precision == "fp32":
+        found.append("amp=null")
+    elif args.precision is not None:
+        found.append(f"amp.dtype={'float16' if args.precision == 'fp16' else 'bfloat16'}")
+    if args.amp_level is not None and args.precision in ("fp16", "bf16"):
+        found.append(f"amp.level={args.amp_level}")
+    return [*found, *args.opts]
+
+
+def config_path(args: argparse.Namespace) -> str:
+    """The configuration file, positional or as a flag."""
+    if bool(args.config_file) == bool(args.config):
+        raise ConfigError("name one configuration file", remedy=f"mobileseg {args.verb} configs/....yml")
+    return str(args.config_file or args.config)
+
+
+def choose_device(name: str) -> None:
+    """Select the device of this process; 'auto' takes a GPU if there is one.
+
+    Raises:
+        TrainingError: a GPU was asked for and there is none.
+    """
+    import paddle
+
+    count = paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0
+    if name == "gpu" and count == 0:
+        raise TrainingError(
+            "there is no GPU that this Paddle can use", remedy="use --device cpu, or install paddlepaddle-gpu"
+        )
+    if name == "cpu" or count == 0:
+        paddle.set_device("cpu")
+    else:
+        paddle.set_device(f"gpu:{paddle.distributed.ParallelEnv().device_id}")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; 0 when finished, 128 + signal number when interrupted."""
+    from mobileseg.config.load import load_config
+
+    path = config_path(args)
+    config = load_config(path, overrides(args))
+    resume = args.resume_model or args.resume
+    choose_device(args.device)
+
+    from mobileseg.engine.store import CheckpointStore, run_folder_of
+    from mobileseg.engine.trainer import Trainer
+
+    save_dir = Path(args.save_dir or Path("output") / Path(path).stem)
+    if resume and resume != "auto" and not args.save_dir:
+        save_dir = run_folder_of(Path(resume))
+    fresh = resume is None or (resume == "auto" and CheckpointStore(save_dir).newest(_silent) is None)
+    if resume is None and CheckpointStore(save_dir).newest(_silent) is not None:
+        raise TrainingError(
+            f"{save_dir} holds the checkpoints of an earlier run",
+            remedy="add --resume to continue it, or choose another folder with --save_dir",
+        )
+    do_eval = not args.no_eval and (args.do_eval or config.val_dataset is not None)
+    trainer = Trainer(config, save_dir, do_eval=do_eval, use_vdl=args.use_vdl, load_pretrained=fresh)
+    result = trainer.fit(resume)
+    if not trainer.processes.is_main:
+        return 128 + result.signal if result.signal else 0
+    if result.signal:
+        print(f"\nstopped after iteration {result.iteration}; to continue:\n  {_resume_command(save_dir)}")
+        return 128 + result.signal
+    _print_end(result, save_dir)
+    return 0
+
+
+def _print_end(result: Any, save_dir: Path) -> None:
+    best = "" if result.best_miou is None else f", best mIoU {result.best_miou:.4f}"
+    print(f"{result.reason} after {result.iteration} iterations{best}; run folder: {save_dir}")
+
+
+def _resume_command(save_dir: Path) -> str:
+    """This command line, continuing."""
+    words = [word for word in sys.argv[1:] if word != "--resume"]
+    program = sys.argv[0] if sys.argv[0].endswith(".py") else "mobileseg"
+    command = ["python", program] if program.endswith(".py") else [program]
+    if "--resume_model" in words:
+        return shlex.join([*command, *words])
+    return shlex.join([*command, *words, "--resume"]) if not _names_path(words) else shlex.join([*command, *words])
+
+
+def _names_path(words: list[str]) -> bool:
+    return any(word.startswith("--resume=") for word in words)
+
+
+def _silent(text: str) -> None:
+    pass

@@ -1,0 +1,70 @@
+"""Exponential moving average of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import paddle
+
+
+class WeightAverage:
+    """Float32 average of parameters and floating-point buffers; integer buffers are copied.
+
+    After update t (from 1) the average is ``d * average + (1 - d) * weights`` with ``d = min(decay, (1 + t) / (10 +
+    t))``, so that the random initial weights are forgotten quickly (the rule of TensorFlow's ExponentialMovingAverage).
+
+    Args:
+        network: the network in training.
+        decay: limit of d, in [0, 1).
+    """
+
+    def __init__(self, network: paddle.nn.Layer, decay: float) -> None:
+        if not 0.0 <= decay < 1.0:
+            raise ValueError(f"ema.decay must be in [0, 1), got {decay}")
+        self.network = network
+        self.decay = decay
+        self.updates = 0
+        self._average = {name: _master(tensor) for name, tensor in network.state_dict().items()}
+
+    @paddle.no_grad()
+    def update(self) -> None:
+        """Take in the current weights."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        for name, tensor in self.network.state_dict().items():
+            average = self._average[name]
+            if average.dtype == paddle.float32:
+                average.scale_(decay)
+                average.add_(tensor.astype("float32") * (1.0 - decay))
+            else:
+                average.set_value(tensor)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Inside, the network carries the average; afterwards its own weights, bit for bit."""
+        state = self.network.state_dict()
+        own = {name: tensor.clone() for name, tensor in state.items()}
+        try:
+            for name, tensor in state.items():
+                tensor.set_value(self._average[name].astype(tensor.dtype))
+            yield
+        finally:
+            for name, tensor in state.items():
+                tensor.set_value(own[name])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The average, float32 arrays by structured name (integer buffers as they are)."""
+        return {name: tensor.numpy() for name, tensor in self._average.items()}
+
+    def load(self, arrays: dict[str, np.ndarray], updates: int) -> None:
+        """Continue from a saved average."""
+        self.updates = updates
+        for name, tensor in self._average.items():
+            tensor.set_value(arrays[name])
+
+
+@paddle.no_grad()
+def _master(tensor: paddle.Tensor) -> paddle.Tensor:
+    return tensor.astype("float32") if tensor.is_floating_point() else tensor.clone()

@@ -1,0 +1,198 @@
+"""The order of samples, and the stream of batches made from it.
+
+Which sample stands where follows from (seed, epoch) alone, and what augmentation does to it from (seed, epoch,
+index). So a batch is a function of its number: it does not depend on workers, and training can continue at any
+batch without having kept anything but that number.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import paddle
+
+from mobileseg import errors
+from mobileseg.errors import DataError, MobileSegError, TrainingError
+
+Key = tuple[int, int]
+_ERROR = "error"
+_PREFETCH = 2
+
+
+class SampleOrder:
+    """Endless sequence of batches; the epochs follow each other without a gap, incomplete batches are dropped.
+
+    The batches of all processes at one position together are the batch that one process with ``count`` times the
+    batch size would take.
+
+    Args:
+        size: number of samples in the dataset.
+        batch_size: samples per batch and process.
+        seed: seed of the run.
+        rank: number of this process.
+        count: number of processes.
+
+    Raises:
+        DataError: the dataset is empty or smaller than one batch of all processes.
+    """
+
+    def __init__(self, size: int, batch_size: int, seed: int, rank: int = 0, count: int = 1) -> None:
+        if size == 0:
+            raise DataError("the training dataset is empty", remedy="check dataset_root and train_path")
+        whole = batch_size * count
+        if size < whole:
+            raise DataError(
+                f"the training dataset has {size} samples, fewer than one batch of {batch_size} x {count} process(es)",
+                remedy=f"set batch_size to at most {max(1, size // count)}",
+            )
+        self.size, self.batch_size, self.seed, self.rank, self.whole = size, batch_size, seed, rank, whole
+        self.batches_per_epoch = size // whole
+        self._epoch = -1
+        self._permutation = np.empty(0, dtype=np.int64)
+
+    def batch(self, position: int) -> list[Key]:
+        """(epoch, index) of every sample of the batch at a position counted from 0 over all epochs."""
+        epoch, number = divmod(position, self.batches_per_epoch)
+        if epoch != self._epoch:
+            self._permutation = np.random.default_rng([self.seed, epoch]).permutation(self.size)
+            self._epoch = epoch
+        start = number * self.whole + self.rank * self.batch_size
+        return [(epoch, int(index)) for index in self._permutation[start : start + self.batch_size]]
+
+
+class _Window:
+    """The batches from one position to another, in the form that paddle.io.DataLoader asks for."""
+
+    def __init__(self, order: SampleOrder, start: int, stop: int) -> None:
+        self.order, self.start, self.stop = order, start, stop
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        return (self.order.batch(position) for position in range(self.start, self.stop))
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+class _Guarded(paddle.io.Dataset):
+    """Carries an error of the dataset out of a worker as a value, so that it arrives as it was raised."""
+
+    def __init__(self, dataset: Any) -> None:
+        super().__init__()
+        self.dataset = dataset
+
+    def __getitem__(self, key: Key) -> Any:
+        try:
+            return self.dataset[key]
+        except (MobileSegError, OSError) as error:
+            return error
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+
+def batches(
+    dataset: Any, order: SampleOrder, start: int, stop: int, *, num_workers: int = 0, shared_memory: bool = True
+) -> Iterator[dict[str, paddle.Tensor]]:
+    """Batches from position ``start`` up to but excluding ``stop``.
+
+    Args:
+        dataset: ``dataset[(epoch, index)]`` gives a dict of arrays, all of one size within a batch.
+        order: which samples stand where.
+        start: first position.
+        stop: position after the last one.
+        num_workers: processes that load ahead; 0 loads in this one.
+        shared_memory: workers hand batches over through /dev/shm rather than a pipe.
+
+    Raises:
+        DataError: what the dataset raised, or samples of different sizes.
+        TrainingError: a worker died.
+    """
+    loader = paddle.io.DataLoader(
+        _Guarded(dataset),
+        batch_sampler=_Window(order, start, stop),
+        collate_fn=collate,
+        num_workers=num_workers,
+        use_shared_memory=shared_memory and num_workers > 0,
+        prefetch_factor=_PREFETCH,
+        worker_init_fn=_quiet_worker,
+        return_list=True,
+    )
+    try:
+        for batch in loader:
+            if _ERROR in batch:
+                _raise(batch[_ERROR])
+            yield batch
+    except (RuntimeError, SystemError) as error:
+        if "worker" not in str(error).lower():
+            raise
+        raise TrainingError(
+            f"a data worker died: {str(error).strip().splitlines()[-1]}",
+            remedy="set num_workers to 0 to see the cause, or to fewer workers if memory ran out",
+        ) from error
+
+
+def collate(samples: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Stack samples to a batch; an error among them becomes the batch."""
+    for sample in samples:
+        if isinstance(sample, Exception):
+            return {_ERROR: _encode(sample)}
+    try:
+        return {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
+    except ValueError:
+        shapes = sorted({str(list(np.shape(sample["image"]))) for sample in samples})
+        return {
+            _ERROR: _encode(
+                DataError(
+                    f"samples of one batch differ in size: {', '.join(shapes)}",
+                    remedy="end the training transforms with RandomPaddingCrop or Resize to a fixed size",
+                )
+            )
+        }
+
+
+def shared_memory_fits(dataset: Any, batch_size: int, num_workers: int, path: str = "/dev/shm") -> tuple[bool, str]:  # noqa: S108
+    """Whether the batches that workers hold ready fit into shared memory, and the message when they do not."""
+    if num_workers == 0:
+        return True, ""
+    sample = _Guarded(dataset)[(0, 0)]
+    if isinstance(sample, Exception):
+        raise sample
+    need = sum(np.asarray(value).nbytes for value in sample.values()) * batch_size * (num_workers * _PREFETCH + 1)
+    try:
+        free = shutil.disk_usage(path).free
+    except OSError:
+        return False, f"there is no {path}: workers hand batches over through pipes, which is slower"
+    if need <= free:
+        return True, ""
+    return False, (
+        f"{path} has {free >> 20} MB free, the workers need {need >> 20} MB: batches go through pipes, which is slower "
+        "(with Docker: --shm-size=1g; or set fewer num_workers)"
+    )
+
+
+def _quiet_worker(worker: int) -> None:
+    """Workers leave signals to the main process, which ends them, and do not compete for cores."""
+    import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    cv2.setNumThreads(0)
+
+
+def _encode(error: Exception) -> np.ndarray:
+    message = getattr(error, "message", None) or str(error)
+    text = json.dumps([type(error).__name__, message, getattr(error, "remedy", None)])
+    return np.frombuffer(text.encode(), dtype=np.uint8).copy()
+
+
+def _raise(encoded: paddle.Tensor) -> None:
+    name, message, remedy = json.loads(encoded.numpy().tobytes().decode())
+    kind = getattr(errors, name, DataError)
+    if kind is errors.ConfigError or not issubclass(kind, MobileSegError):
+        kind = DataError
+    raise kind(message, remedy=remedy)

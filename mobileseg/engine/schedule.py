@@ -1,0 +1,85 @@
+"""Learning rate as a function of the iteration: decay after a linear warm-up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from paddle.optimizer.lr import LRScheduler
+
+from mobileseg.errors import ConfigError
+
+Decay = Callable[[int], float]
+
+
+class Schedule(LRScheduler):
+    """The learning rate of iteration ``last_epoch`` (from 0); ``step()`` once per iteration.
+
+    During warm-up the rate rises linearly from ``warmup_start_lr`` (at iteration 0) to ``peak`` (at iteration
+    ``warmup_iters``), from where the decay counts its steps.
+
+    Args:
+        decay: rate after a number of steps since the warm-up.
+        peak: rate at the end of the warm-up.
+        warmup_iters: length of the warm-up.
+        warmup_start_lr: rate at iteration 0.
+    """
+
+    def __init__(self, decay: Decay, peak: float, warmup_iters: int = 0, warmup_start_lr: float = 0.0) -> None:
+        self.decay = decay
+        self.peak = peak
+        self.warmup_iters = warmup_iters
+        self.warmup_start_lr = warmup_start_lr
+        super().__init__(learning_rate=float(peak))
+
+    def at(self, iteration: int) -> float:
+        """The rate of an iteration, counted from 0."""
+        if iteration < self.warmup_iters:
+            return self.warmup_start_lr + (self.peak - self.warmup_start_lr) * iteration / self.warmup_iters
+        return self.decay(iteration - self.warmup_iters)
+
+    def get_lr(self) -> float:
+        """The rate of the current iteration (what Paddle asks for)."""
+        return self.at(self.last_epoch)
+
+
+def polynomial(peak: float, steps: int, end: float, power: float) -> Decay:
+    """``(peak - end) * (1 - t / steps) ** power + end``, constant after ``steps``."""
+    return lambda t: (peak - end) * (1.0 - min(t, steps) / steps) ** power + end
+
+
+def cosine(peak: float, steps: int, end: float) -> Decay:
+    """Half a cosine from ``peak`` to ``end`` (Loshchilov and Hutter, SGDR, ICLR 2017, without restarts)."""
+    return lambda t: end + (peak - end) * 0.5 * (1.0 + math.cos(math.pi * min(t, steps) / steps))
+
+
+def multi_step(peak: float, milestones: list[int], gamma: float) -> Decay:
+    """``peak`` times ``gamma`` for every milestone that was reached."""
+    return lambda t: peak * gamma ** sum(t >= milestone for milestone in milestones)
+
+
+def step_decay(peak: float, step_size: int, gamma: float) -> Decay:
+    """``peak`` times ``gamma`` after every ``step_size`` steps."""
+    return lambda t: peak * gamma ** (t // step_size)
+
+
+def build_schedule(section: Mapping[str, Any], iters: int) -> Schedule:
+    """The schedule of a complete ``lr_scheduler:`` section (its keys: :mod:`mobileseg.config.schema`).
+
+    Raises:
+        ConfigError: unknown type.
+    """
+    kind, peak, warmup = section["type"], section["learning_rate"], section["warmup_iters"]
+    steps = section.get("decay_steps") or max(1, iters - warmup)
+    if kind == "PolynomialDecay":
+        decay = polynomial(peak, steps, section["end_lr"], section["power"])
+    elif kind == "CosineDecay":
+        decay = cosine(peak, steps, section["end_lr"])
+    elif kind == "StepDecay":
+        decay = step_decay(peak, section["step_size"], section["gamma"])
+    elif kind == "MultiStepDecay":
+        decay = multi_step(peak, section["milestones"], section["gamma"])
+    else:
+        raise ConfigError(f"there is no lr_scheduler '{kind}'")
+    return Schedule(decay, peak, warmup, section["warmup_start_lr"])

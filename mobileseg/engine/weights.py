@@ -1,0 +1,51 @@
+"""Weights of whatever holds them: run folder, checkpoint folder, zoo folder, or a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import paddle
+
+from mobileseg.engine.checkpoint import STATE, WEIGHTS, read_checkpoint
+from mobileseg.engine.store import BEST, CHECKPOINTS, LAST, find_checkpoint
+from mobileseg.errors import WeightsError
+from mobileseg.weights.load import load_into
+
+
+def load_checkpoint_weights(path: str | Path, network: paddle.nn.Layer) -> str:
+    """Load weights strictly.
+
+    Args:
+        path: a run folder (its ``best``, else its newest checkpoint), a checkpoint folder, a folder with a
+            ``model.pdparams`` (zoo, PaddleSeg), or a weights file or URL.
+        network: receives them. From a checkpoint with an average of the weights it receives the average,
+            which is what was evaluated.
+
+    Returns:
+        What was loaded, for the reader.
+
+    Raises:
+        WeightsError: nothing is there, or the weights are of another network.
+        TrainingError: the checkpoint is damaged.
+    """
+    place = Path(path)
+    if not place.is_dir():
+        load_into(network, path)
+        return str(path)
+    if (place / BEST).is_dir():
+        place = place / BEST
+    elif (place / CHECKPOINTS).is_dir() or (place / LAST).is_dir():
+        place = find_checkpoint(place, print)
+    if (place / STATE).is_file():
+        checkpoint = read_checkpoint(place)
+        averaged = checkpoint.state["evaluated"] == "ema"
+        load_into(network, checkpoint.arrays["ema"] if averaged else checkpoint.weights)
+        what = ", average of the weights" if averaged else ""
+        return f"{place} (iteration {checkpoint.state['iteration']}{what})"
+    if not (place / WEIGHTS).is_file():
+        raise WeightsError(
+            f"there are no weights in the folder {place}",
+            remedy="name a run folder, a checkpoint folder, a zoo folder or a .pdparams file",
+        )
+    load_into(network, place / WEIGHTS)
+    return str(place / WEIGHTS)
