@@ -42,7 +42,7 @@ def settle_num_classes(data: dict[Any, Any], origins: Origins) -> list[Problem]:
     if len({count for count, _, _ in known}) > 1:
         seen = "the class counts contradict each other: " + "; ".join(text for _, _, text in known)
         return [origins.problem(("model", "num_classes"), seen, "make them equal")]
-    if isinstance(model, dict) and "num_classes" not in model:
+    if isinstance(model, dict) and model.get("num_classes") is None:
         model["num_classes"] = known[0][0]
         origins.move(known[0][1], ("model", "num_classes"))
     return []

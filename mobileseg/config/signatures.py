@@ -63,7 +63,7 @@ def check_component(path: KeyPath, kind: str, section: Mapping[str, Any], origin
     component = registry.get(name)
     parameters = signature(component)
     known = argument_names(kind, name)
-    hints = _hints(component)
+    annotations = hints(component)
     problems: list[Problem] = []
     for key, value in section.items():
         if key == "type":
@@ -73,8 +73,8 @@ def check_component(path: KeyPath, kind: str, section: Mapping[str, Any], origin
                 problems.append(origins.problem((*path, key), f"should be a path or an address, got {value!r}"))
         elif known is not None and key not in known:
             problems.append(origins.problem((*path, key), f"{name} has no argument '{key}'", nearest(key, known)))
-        elif key in hints and key not in _NESTED.get(kind, ()):
-            reason = _type_error(hints[key], value)
+        elif key in annotations and key not in _NESTED.get(kind, ()):
+            reason = _type_error(annotations[key], value)
             if reason:
                 problems.append(origins.problem((*path, key), f"{reason}, got {value!r}"))
     for key, parameter in _named(parameters).items():
@@ -90,7 +90,8 @@ def _named(parameters: Mapping[str, inspect.Parameter]) -> dict[str, inspect.Par
 
 
 @cache
-def _hints(component: Callable[..., Any]) -> dict[str, Any]:
+def hints(component: Callable[..., Any]) -> dict[str, Any]:
+    """Resolved annotations of a constructor or builder function; empty when they cannot be resolved."""
     target = component.__init__ if inspect.isclass(component) else component
     try:
         return typing.get_type_hints(target)

@@ -86,8 +86,8 @@ def parse(text: str, origin: Origin) -> Node:
     Raises:
         ConfigError: bad YAML, a key given twice, a tag or a type that has no place in a configuration.
     """
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         document = loader.get_single_node()
         if document is None:
             return Node(None if origin.override else {}, origin)
@@ -100,8 +100,6 @@ def parse(text: str, origin: Origin) -> Node:
         raise ConfigError(f"{origin.text}: not valid YAML: {error}") from error
     except RecursionError as error:
         raise ConfigError(f"{origin.text}: nested too deeply for a configuration") from error
-    finally:
-        loader.dispose()
 
 
 class _Converter:
