@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,6 +22,8 @@ _CLASSIFIER = re.compile(
     r"\."
 )
 """Modules behind the last feature map in published ImageNet files (PaddleClas, torchvision, timm)."""
+
+_LINES = 8
 
 
 class Mismatch(NamedTuple):
@@ -61,18 +63,17 @@ class LoadReport:
         return not (self.missing or self.mismatched or self.unexpected)
 
     def __str__(self) -> str:
-        lines = [f"{self.source} ({self.rule}): {len(self.loaded)} loaded"]
+        lines = [f"{self.source} ({self.rule}): {len(self.loaded)} fit"]
         groups = (
-            ("missing in the file", self.missing),
+            ("missing in the file", _short(self.missing)),
             ("other shape", [f"{name}: file {list(a)}, network {list(b)}" for name, a, b in self.mismatched]),
-            ("not in the network", self.unexpected),
+            ("not in the network", _short(self.unexpected)),
             ("not needed", _by_module(self.ignored)),
         )
-        for title, names in groups:
-            lines += [
-                f"  {title + (':' if n == 0 else ''):<20} {name}" if n == 0 else f"  {'':<20} {name}"
-                for n, name in enumerate(_short(names))
-            ]
+        for title, entries in groups:
+            rest = [f"... and {len(entries) - _LINES} more"] if len(entries) > _LINES else []
+            for number, entry in enumerate([*entries[:_LINES], *rest]):
+                lines.append(f"  {title + ':' if number == 0 else '':<20} {entry}")
         return "\n".join(lines)
 
 
@@ -200,31 +201,41 @@ def _another_network(what: str, state: Mapping[str, np.ndarray], shapes: Mapping
 
 
 def _refusal(report: LoadReport, total: int) -> str:
-    if len(report.loaded) < total // 2:
-        head = f"{report.source} is of another network: only {len(report.loaded)} of {total} parameters fit"
+    fitting = len(report.loaded)
+    if fitting == total:
+        more = len(report.unexpected)
+        head = (
+            f"{report.source} is of a larger network: it has all {total} parameters, and {more} that the network lacks"
+        )
+    elif fitting < total // 2:
+        head = f"{report.source} is of another network: only {fitting} of {total} parameters fit"
     else:
-        head = f"{report.source} does not fit the network: {len(report.loaded)} of {total} parameters fit"
+        head = f"{report.source} does not fit the network: {fitting} of {total} parameters fit"
     return f"{head}; nothing was changed\n{report}"
 
 
 def _remedy(report: LoadReport, total: int) -> str:
-    if len(report.loaded) < total // 2:
-        return "give the weights of this architecture"
-    heads = [entry.name for entry in report.mismatched]
-    if heads and not report.missing and all(not name.startswith("backbone.") for name in heads) and report.loaded:
-        return "the file was trained with other classes: set num_classes to its number, or load it not strictly"
+    only_shapes = report.mismatched and not report.missing and not report.unexpected
+    if only_shapes and len(report.mismatched) <= max(1, total // 20):
+        return "if the file was trained with other classes, set num_classes to their number, or load it not strictly"
     return "give the weights of this architecture, or load not strictly to keep the initial values of what is missing"
 
 
 def _by_module(names: Sequence[str]) -> list[str]:
+    """``module (entries)`` for every module at the first, or behind ``backbone.`` the second, level."""
+    return _counted(names, lambda name: 2 if name.startswith("backbone.") else 1)
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    """The names themselves while they are few, else the modules two levels down."""
+    return (
+        list(names) if len(names) <= _LINES else _counted(names, lambda name: 3 if name.startswith("backbone.") else 2)
+    )
+
+
+def _counted(names: Sequence[str], levels: Callable[[str], int]) -> list[str]:
     modules: dict[str, int] = {}
     for name in names:
-        top = ".".join(name.split(".")[:2]) if name.startswith("backbone.") else name.split(".")[0]
+        top = ".".join(name.split(".")[: levels(name)])
         modules[top] = modules.get(top, 0) + 1
-    return [f"{top} ({count})" for top, count in modules.items()]
-
-
-def _short(names: Sequence[str], limit: int = 8) -> list[str]:
-    if len(names) <= limit:
-        return list(names)
-    return [*names[:limit], f"... and {len(names) - limit} more"]
+    return [f"{top} ({count} {'entry' if count == 1 else 'entries'})" for top, count in modules.items()]
