@@ -1,4 +1,8 @@
-"""Cross entropy per pixel: the operation that dominates the cost of a loss on a CPU."""
+"""Cross entropy and softmax per pixel: the operations that dominate the cost of a loss on a CPU.
+
+Paddle 2.6 crashes in ``backward(retain_graph=True)`` through a layer written in Python, as those here are; the graph of
+a loss is used once.
+"""
 
 from __future__ import annotations
 
