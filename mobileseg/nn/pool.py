@@ -76,12 +76,20 @@ def bin_pool(x: paddle.Tensor, bins: int) -> paddle.Tensor:
 
 
 def _pool_matrix(x: paddle.Tensor, over_height: np.ndarray, over_width: np.ndarray) -> paddle.Tensor:
-    """Pool the last axis, swap, pool the other, swap back: a product [.., H, W] x [W, bins] is the one
-    broadcast form that every engine supports."""
-    x = paddle.matmul(x, paddle.to_tensor(over_width))
-    x = paddle.transpose(x, [0, 1, 3, 2])
-    x = paddle.matmul(x, paddle.to_tensor(over_height))
-    return paddle.transpose(x, [0, 1, 3, 2])
+    """Pool the last axis, swap, pool the other, swap back."""
+    for matrix in (over_width, over_height):
+        x = paddle.transpose(_times_constant(x, matrix), [0, 1, 3, 2])
+    return x
+
+
+def _times_constant(x: paddle.Tensor, matrix: np.ndarray) -> paddle.Tensor:
+    """[N, C, H, W] x [W, bins], as a product of three axes by two.
+
+    With four axes Paddle Inference takes the product for its old `mul` and answers wrongly without a word.
+    """
+    _, channels, rows, length = x.shape
+    product = paddle.matmul(paddle.reshape(x, [0, channels * rows, length]), paddle.to_tensor(matrix))
+    return paddle.reshape(product, [0, channels, rows, matrix.shape[1]])
 
 
 def _pool_unknown(x: paddle.Tensor, bins: int) -> paddle.Tensor:
