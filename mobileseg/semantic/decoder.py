@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import paddle
 from paddle import nn
+from paddle.nn import functional as F
 
 from mobileseg.nn.blocks import ConvNormAct, SeparableConv, resize
 from mobileseg.nn.compat import spatial_size
@@ -60,9 +61,29 @@ class UAFMMobile(nn.Layer):
         self.conv_x = SeparableConv(fine_channels, coarse_channels)
         self.conv_out = SeparableConv(coarse_channels, out_channels)
 
+    def fuse(self, fine: paddle.Tensor, coarse: paddle.Tensor) -> paddle.Tensor:
+        """The two inputs, of equal shape, as one."""
+        return fine + coarse
+
     def forward(self, fine: paddle.Tensor, coarse: paddle.Tensor) -> paddle.Tensor:
-        projected = self.conv_x(fine)
-        return self.conv_out(projected + resize(coarse, spatial_size(fine), self.resize_mode))
+        coarse = resize(coarse, spatial_size(fine), self.resize_mode)
+        return self.conv_out(self.fuse(self.conv_x(fine), coarse))
+
+
+class UAFMMobile_SpAtten(UAFMMobile):
+    """Fusion weighted per pixel by an attention map from the channel means and maxima of both inputs."""
+
+    def __init__(self, fine_channels: int, coarse_channels: int, out_channels: int, resize_mode: str) -> None:
+        super().__init__(fine_channels, coarse_channels, out_channels, resize_mode)
+        self.conv_xy_atten = nn.Sequential(ConvNormAct(4, 2, 3, act="relu"), ConvNormAct(2, 1, 3))
+
+    def fuse(self, fine: paddle.Tensor, coarse: paddle.Tensor) -> paddle.Tensor:
+        statistics = [reduce(x, axis=1, keepdim=True) for x in (fine, coarse) for reduce in (paddle.mean, paddle.max)]
+        attention = F.sigmoid(self.conv_xy_atten(paddle.concat(statistics, axis=1)))
+        return fine * attention + coarse * (1 - attention)
+
+
+ARM_TYPES: dict[str, type[UAFMMobile]] = {kind.__name__: kind for kind in (UAFMMobile, UAFMMobile_SpAtten)}
 
 
 class Decoder(nn.Layer):
@@ -73,6 +94,7 @@ class Decoder(nn.Layer):
         out_channels: channels of the fused features, finest first.
         bin_sizes: grids of the context module.
         context_channels: channels of the context.
+        arm_type: fusion modules, a key of ``ARM_TYPES``.
         resize_mode: interpolation inside the fusion modules.
         use_last_fuse: concatenate all fused features on the finest and project them once more.
     """
@@ -83,6 +105,7 @@ class Decoder(nn.Layer):
         out_channels: Sequence[int],
         bin_sizes: Sequence[int],
         context_channels: int,
+        arm_type: str,
         resize_mode: str,
         use_last_fuse: bool,
     ) -> None:
@@ -91,7 +114,7 @@ class Decoder(nn.Layer):
         coarse_channels = [*out_channels[1:], context_channels]
         self.arm_list = nn.LayerList(
             [
-                UAFMMobile(fine, coarse, out, resize_mode)
+                ARM_TYPES[arm_type](fine, coarse, out, resize_mode)
                 for fine, coarse, out in zip(in_channels, coarse_channels, out_channels, strict=True)
             ]
         )

@@ -13,11 +13,10 @@ from mobileseg.errors import ConfigError
 from mobileseg.nn.blocks import resize
 from mobileseg.nn.compat import spatial_size
 from mobileseg.registry import NETWORKS
-from mobileseg.semantic.decoder import Decoder, SegHead
+from mobileseg.semantic.decoder import ARM_TYPES, Decoder, SegHead
 
 DEFAULT_STRIDES = (8, 16, 32)
 RESIZE_MODES = ("bilinear", "nearest")
-ARM_TYPES = ("UAFMMobile",)
 
 
 @NETWORKS.add_component
@@ -34,7 +33,7 @@ class MobileSeg(nn.Layer):
         backbone_indices: list positions of the features instead of strides (PaddleSeg's form).
         cm_bin_sizes: grids of the context module.
         cm_out_ch: channels of the context.
-        arm_type: kind of the fusion modules: 'UAFMMobile'.
+        arm_type: kind of the fusion modules, 'UAFMMobile' or 'UAFMMobile_SpAtten' (with spatial attention).
         arm_out_chs: channels of the fused features, finest first; one value serves all.
         seg_head_inter_chs: hidden channels of the heads; one value serves all.
         resize_mode: interpolation in the fusion modules, 'bilinear' or 'nearest'.
@@ -72,10 +71,11 @@ class MobileSeg(nn.Layer):
         self.indices = _select(backbone, strides, backbone_indices)
         count = len(self.indices)
         features = [backbone.feature_info[index] for index in self.indices]
+        self.strides = tuple(spec.stride for spec in features)
         fused = _per_feature("arm_out_chs", arm_out_chs, count)
         hidden = _per_feature("seg_head_inter_chs", seg_head_inter_chs, count)
         self.ppseg_head = Decoder(
-            [spec.channels for spec in features], fused, cm_bin_sizes, cm_out_ch, resize_mode, use_last_fuse
+            [spec.channels for spec in features], fused, cm_bin_sizes, cm_out_ch, arm_type, resize_mode, use_last_fuse
         )
         self.seg_heads = nn.LayerList(
             [SegHead(channels, inner, num_classes) for channels, inner in zip(fused, hidden, strict=True)]
