@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -97,8 +98,8 @@ class RandomCenterCrop:
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         height, width = sample.size
-        cut_width = int(rng.integers(int(width * (1 - self.retain_ratio[0])) or 1))
-        cut_height = int(rng.integers(int(height * (1 - self.retain_ratio[1])) or 1))
+        cut_width = int(rng.integers(width - max(1, math.ceil(width * self.retain_ratio[0])) + 1))
+        cut_height = int(rng.integers(height - max(1, math.ceil(height * self.retain_ratio[1])) + 1))
         left, top = int(rng.integers(cut_width + 1)), int(rng.integers(cut_height + 1))
         return crop_sample(sample, top, left, height - cut_height, width - cut_width)
 

@@ -49,12 +49,12 @@ class Folder:
         return self.list(name, stems)
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-@pytest.fixture()
+@pytest.fixture
 def picture() -> Callable[[int, int], Picture]:
     """Makes smooth random pictures of a given height and width."""
     rng = np.random.default_rng(3)
