@@ -79,12 +79,12 @@ def build_dataset(section: Mapping[str, Any], *, seed: int | None = None) -> Seg
     """
     arguments = copy.deepcopy(dict(section))
     origins = Origins({})
-    _check_section((), "dataset", arguments, origins)
+    _check_section(("dataset",), "dataset", arguments, origins)
     name = arguments.pop("type")
     component = DATASETS.get(name)
     if seed is not None and "seed" in signature(component):
         arguments.setdefault("seed", seed)
-    return _call(component, arguments, origins.problem((), f"the dataset {name} cannot be built"))
+    return _call(component, arguments, origins.problem(("dataset",), f"the dataset {name} cannot be built"))
 
 
 def build_losses(config: Config) -> Criterion:

@@ -21,6 +21,7 @@ def cross_check(data: dict[Any, Any], origins: Origins) -> list[Problem]:
         *_schedule(data, origins),
         *_sliding_window(data, origins),
         *_ignore_index(data, origins),
+        *_export(data, origins),
     ]
 
 
@@ -142,6 +143,20 @@ def _ignore_index(data: dict[Any, Any], origins: Origins) -> list[Problem]:
                 seen = f"the loss ignores {value!r}, the training labels say {wanted!r}"
                 fix = "remove it: losses follow the dataset"
                 found.append(origins.problem((*path, "ignore_index"), seen, fix))
+    return found
+
+
+def _export(data: dict[Any, Any], origins: Origins) -> list[Problem]:
+    section = data.get("export")
+    if not isinstance(section, dict):
+        return []
+    found: list[Problem] = []
+    if section.get("input_dtype") == "uint8" and section.get("normalize_in_graph") is not True:
+        seen, fix = "a uint8 input needs the normalisation inside the graph", "add normalize_in_graph: true"
+        found.append(origins.problem(("export", "input_dtype"), seen, fix))
+    if section.get("dynamic") is True and section.get("output_size") is not None:
+        seen, fix = "a graph of open size cannot end at a fixed one", "remove output_size or dynamic"
+        found.append(origins.problem(("export", "output_size"), seen, fix))
     return found
 
 

@@ -154,11 +154,16 @@ class Export(Section):
     """Defaults of the export command."""
 
     size: ImageSize | None = Field(None, description="input size; null: given on the command line")
-    targets: list[Target] = Field(["paddle", "onnx"], min_length=1, description="graphs to write")
+    targets: list[Target] | None = Field(
+        None, min_length=1, description="graphs to write; null: all whose converter is installed"
+    )
     output_op: Literal["argmax", "softmax", "none"] = Field("argmax", description="last operator")
     dynamic: bool = Field(False, description="height and width stay open")
-    normalize_in_graph: bool = Field(False, description="uint8 input, mean and std inside the graph")
-    resize_in_graph: bool = Field(False, description="the result is resized to the image inside the graph")
+    normalize_in_graph: bool = Field(False, description="mean and std inside the graph")
+    input_dtype: Literal["float32", "uint8"] = Field("float32", description="uint8 needs normalize_in_graph")
+    layout: Literal["NCHW", "NHWC"] = Field("NCHW", description="order of the input's dimensions")
+    output_size: ImageSize | None = Field(None, description="size of the result inside the graph; null: the input's")
+    opset: int = Field(13, ge=11, le=17, description="ONNX operator set")
 
 
 OptimizerSection: TypeAlias = Annotated[SGD | AdamW, Field(discriminator="type")]

@@ -53,7 +53,7 @@ def nearest(name: object, known: Iterable[str]) -> str:
     """'did you mean ...?' or the list of what there is."""
     names = sorted(known)
     lowered = {candidate.lower(): candidate for candidate in names}
-    hits = difflib.get_close_matches(str(name).lower(), lowered, n=2, cutoff=0.5)
+    hits = difflib.get_close_matches(str(name).lower(), lowered, n=2, cutoff=0.6)
     if hits:
         return f"did you mean {' or '.join(lowered[hit] for hit in hits)}?"
     return f"known: {', '.join(names)}" if names else ""
