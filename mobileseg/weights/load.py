@@ -104,7 +104,7 @@ def load_into(
     arrays, rule, dropped = _match(state, shapes, prefix)
     report = _report(what, rule, arrays, shapes, dropped)
     if not report.loaded:
-        raise WeightsError(_another_network(what, state, shapes), remedy="give the weights of this architecture")
+        raise WeightsError(_another_network(report, state, shapes), remedy="give the weights of this architecture")
     if strict and not report.complete:
         raise WeightsError(_refusal(report, len(shapes)), remedy=_remedy(report, len(shapes)))
     for name in report.loaded:
@@ -193,10 +193,16 @@ def _is_classifier(name: str, tops: set[str]) -> bool:
     return bool(_CLASSIFIER.match(bare)) and bare.split(".")[0] not in tops
 
 
-def _another_network(what: str, state: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> str:
+def _another_network(report: LoadReport, state: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> str:
+    if report.mismatched:
+        name, in_file, in_network = report.mismatched[0]
+        return (
+            f"{report.source} is of another network: the names are the same but no shape fits, for example {name} is "
+            f"{list(in_file)} in the file and {list(in_network)} here"
+        )
     return (
-        f"{what} is of another network: none of its {len(state)} entries ({', '.join(list(state)[:2])}, ...) fits "
-        f"one of the {len(shapes)} parameters here ({', '.join(list(shapes)[:2])}, ...)"
+        f"{report.source} is of another network: none of its {len(state)} entries ({', '.join(list(state)[:2])}, ...) "
+        f"fits one of the {len(shapes)} parameters here ({', '.join(list(shapes)[:2])}, ...)"
     )
 
 
