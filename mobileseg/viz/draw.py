@@ -69,7 +69,7 @@ def legend(
     classes: Sequence[str],
     palette: np.ndarray,
     *,
-    shares: Sequence[float] | None = None,
+    shares: Sequence[float] | np.ndarray | None = None,
     text_height: int | None = None,
 ) -> np.ndarray:
     """A strip of colour patches and class names, as wide as a picture, uint8 [h, width, 3] RGB.

@@ -1,0 +1,126 @@
+"""`mobileseg predict`: draw what a network sees on pictures, folders, lists, videos and cameras."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from mobileseg.errors import ConfigError, DataError
+
+HELP = "segment pictures, folders, lists, videos or a camera: overlay, index mask, JSON"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Our flags, and those of PaddleSeg's tools/predict.py."""
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="picture, folder, list (.txt), video or camera:0")
+    parser.add_argument("--model", metavar="FOLDER", help="exported folder, zoo folder, run folder or checkpoint")
+    parser.add_argument(
+        "--engine",
+        default="auto",
+        help="auto, onnxruntime, lite, ncnn, paddle; 'network' runs the trainable weights of a zoo folder",
+    )
+    parser.add_argument("--threads", type=int, default=1, help="threads of the engine (default: 1)")
+    parser.add_argument("--output", "--save_dir", default="output/predict", metavar="DIR", help="folder for results")
+    parser.add_argument(
+        "--write", nargs="+", choices=("overlay", "labels", "json"), help="kinds of results (default: all three)"
+    )
+    parser.add_argument("--format", choices=("jpg", "png"), default="jpg", help="overlays of pictures (default: jpg)")
+    parser.add_argument("--alpha", type=float, default=0.55, help="share of the class colour in overlays, 0 to 1")
+    parser.add_argument("--max_frames", type=int, metavar="N", help="stop a video or camera after N frames")
+    parser.add_argument("--quiet", action="store_true", help="say nothing about single pictures")
+    network = parser.add_argument_group("a network that has not been exported")
+    network.add_argument("--config", help="configuration, when --model_path is a weights file")
+    network.add_argument("--model_path", help="weights file, checkpoint or run folder")
+    network.add_argument("--image_path", metavar="INPUT", help="as INPUT")
+    network.add_argument("-o", "--opts", nargs="+", default=[], metavar="KEY=VALUE", help="override the configuration")
+    network.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"), help="where the network runs")
+    network.add_argument("--aug_pred", action="store_true", dest="aug_eval", help="average over --scales and flips")
+    network.add_argument("--scales", nargs="+", type=float, help="with --aug_pred: factors on the input size")
+    network.add_argument("--flip_horizontal", action="store_true", help="with --aug_pred: mirror left-right")
+    network.add_argument("--flip_vertical", action="store_true", help="with --aug_pred: mirror top-bottom")
+    network.add_argument("--is_slide", action="store_true", help="sliding window")
+    network.add_argument("--crop_size", nargs=2, type=int, metavar=("W", "H"), help="with --is_slide: the window")
+    network.add_argument("--stride", nargs=2, type=int, metavar=("W", "H"), help="with --is_slide: its steps")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Segment everything; 0 when all of it could be used, else the code of a data error."""
+    from mobileseg.runtime.predict import OUTPUTS, PredictionWriter
+    from mobileseg.runtime.sources import find_sources
+
+    inputs = [*args.inputs, *([args.image_path] if args.image_path else [])]
+    if not inputs:
+        raise ConfigError("there is nothing to segment", remedy="name a picture, a folder, a list, a video or camera:0")
+    if not 0.0 <= args.alpha <= 1.0:
+        raise ConfigError(f"--alpha is {args.alpha}, expected 0 to 1")
+    if args.max_frames is not None and args.max_frames < 1:
+        raise ConfigError(f"--max_frames is {args.max_frames}, expected at least 1")
+    segmenter = open_segmenter(args)
+    print(f"{segmenter.name} on {segmenter.engine_name}, {len(segmenter.classes)} classes")
+    writer = PredictionWriter(
+        segmenter,
+        args.output,
+        outputs=args.write or OUTPUTS,
+        suffix=f".{args.format}",
+        alpha=args.alpha,
+        max_frames=args.max_frames,
+        say=_nothing if args.quiet else print,
+    )
+    summary = writer.run(find_sources(inputs))
+    done = summary.images + summary.frames
+    if done:
+        means = ", ".join(f"{stage} {value / done:.1f}" for stage, value in summary.milliseconds.items())
+        print(f"{summary.images} pictures and {summary.frames} frames (mean ms: {means}); results in {args.output}")
+    if summary.errors:
+        count = len(summary.errors)
+        raise DataError(f"{count} of the inputs could not be used, see above")
+    return 0
+
+
+def open_segmenter(args: argparse.Namespace) -> Any:
+    """The exported graph where there is one, else the network in Paddle.
+
+    Raises:
+        ConfigError: the flags name no model, or contradict each other.
+    """
+    if bool(args.model) == bool(args.model_path):
+        raise ConfigError("name one model", remedy="give --model FOLDER, or --model_path with --config")
+    place = args.model or args.model_path
+    from mobileseg.runtime.artefact import is_artefact
+
+    as_network = args.engine == "network" or args.config is not None or bool(args.opts)
+    views = args.aug_eval or args.is_slide
+    if is_artefact(place) and not as_network and not views:
+        from mobileseg.runtime.segmenter import Segmenter
+
+        return Segmenter(place, engine=args.engine, threads=args.threads)
+    if args.engine not in ("auto", "network"):
+        raise ConfigError(
+            f"{place} is not an exported folder, so the engine '{args.engine}' cannot run it",
+            remedy="export it first with `mobileseg export`, or leave --engine out",
+        )
+    return _network(args, place)
+
+
+def _network(args: argparse.Namespace, place: str) -> Any:
+    """The network in Paddle, which only this way of predicting loads."""
+    from pathlib import Path
+
+    from mobileseg.commands.train import choose_device
+    from mobileseg.commands.val import test_section
+    from mobileseg.config.load import load_config
+    from mobileseg.engine.network_segmenter import NetworkSegmenter
+
+    if not Path(place).exists():
+        raise ConfigError(f"{place} does not exist", remedy="name an exported folder, a run folder or a weights file")
+    choose_device(args.device)
+    if args.config is None:
+        if args.opts:
+            raise ConfigError("-o overrides a configuration, and none is given", remedy="add --config")
+        return NetworkSegmenter.of_folder(place, test_section(args, {}) or None)
+    config = load_config(args.config, args.opts)
+    return NetworkSegmenter(config, place, test_section(args, config.to_dict()["test_config"]))
+
+
+def _nothing(text: str) -> None:
+    """Where the lines about single pictures go with --quiet."""

@@ -1,0 +1,126 @@
+"""The call of `mobileseg.Segmenter` for a network that has not been exported: weights and configuration."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mobileseg.config.build import build_dataset, build_network
+from mobileseg.config.load import Config, load_config
+from mobileseg.data.io import read_image
+from mobileseg.data.sample import Sample
+from mobileseg.data.transforms import build_transforms
+from mobileseg.engine.inference import NetworkPredictor, TestOptions
+from mobileseg.engine.store import run_folder_of
+from mobileseg.engine.weights import load_checkpoint_weights
+from mobileseg.errors import ConfigError, DataError
+from mobileseg.registry import DATASETS
+from mobileseg.runtime.artefact import Manifest, is_artefact
+from mobileseg.structures import SemanticResult
+from mobileseg.viz.palette import palette as generated_palette
+
+CONFIG_FILE = "config.yml"
+
+
+class NetworkSegmenter:
+    """Segments pictures with a network in Paddle, transformed as the validation set of its configuration.
+
+    Args:
+        config: resolved configuration.
+        weights: run folder, checkpoint folder, zoo folder or weights file.
+        test_config: flips, scales and window (``test_config:`` of the configuration when None).
+
+    Raises:
+        ConfigError: the configuration has no validation transforms to prepare a picture with.
+        WeightsError: the weights are of another network.
+    """
+
+    engine_name = "network"
+
+    def __init__(
+        self, config: Config, weights: str | os.PathLike[str], test_config: Mapping[str, Any] | None = None
+    ) -> None:
+        config.require("val_dataset")
+        data = config.to_dict()
+        self.name = config.name
+        self._transforms = build_transforms(data["val_dataset"].get("transforms"))
+        network = build_network(config, load_pretrained=False)
+        self.weights = load_checkpoint_weights(os.fspath(weights), network)
+        network.eval()
+        self._predict = NetworkPredictor(
+            network, TestOptions.from_section(data["test_config"] if test_config is None else test_config)
+        )
+        self.classes, self.palette = _appearance(data, Path(weights))
+
+    @classmethod
+    def of_folder(
+        cls, folder: str | os.PathLike[str], test_config: Mapping[str, Any] | None = None
+    ) -> NetworkSegmenter:
+        """From a run, checkpoint or zoo folder, which carries its resolved configuration.
+
+        Raises:
+            ConfigError: there is no config.yml.
+        """
+        run = run_folder_of(Path(folder))
+        if not (run / CONFIG_FILE).is_file():
+            raise ConfigError(
+                f"{folder} is neither an exported folder (no deploy.yaml) nor a run (no {CONFIG_FILE})",
+                remedy="name an exported folder, a run folder or a zoo folder, or give --config with --model_path",
+            )
+        return cls(load_config(run / CONFIG_FILE), folder, test_config)
+
+    def __call__(self, image: np.ndarray | str | os.PathLike[str]) -> SemanticResult:
+        """Segment one picture.
+
+        Args:
+            image: uint8 [H, W, 3] in RGB, or the path of a file.
+
+        Returns:
+            Labels of the picture's own size. The network's 'inference' includes the way back to that size.
+        """
+        times: dict[str, float] = {}
+        if not isinstance(image, np.ndarray):
+            start = time.perf_counter()
+            image = read_image(os.fspath(image))
+            times["decode"] = _since(start)
+        start = time.perf_counter()
+        sample = Sample(image.astype(np.float32), None, {"geometry": []})
+        rng = np.random.default_rng(0)
+        for transform in self._transforms:
+            sample = transform(sample, rng)
+        times["preprocess"] = _since(start)
+        start = time.perf_counter()
+        labels = self._predict(sample)
+        times["inference"] = _since(start)
+        return SemanticResult(labels, None, times)
+
+
+def _appearance(data: Mapping[str, Any], weights: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """Class names and colours: from a manifest beside the weights, the dataset, its class, or numbers."""
+    folder = weights if weights.is_dir() else weights.parent
+    if is_artefact(folder):
+        manifest = Manifest.read(folder)
+        return manifest.classes, np.asarray(manifest.palette, np.uint8)
+    count = int(data["model"]["num_classes"])
+    section = data["val_dataset"]
+    try:
+        dataset = build_dataset(section)
+        return dataset.classes, dataset.palette
+    except (ConfigError, DataError):  # the pictures need not be on this machine to predict others
+        component = DATASETS.get(section["type"])
+    names = getattr(component, "CLASSES", None) or section.get("classes")
+    if isinstance(names, str) or names is None or len(names) != count:
+        names = [f"class {index}" for index in range(count)]
+    colours = getattr(component, "PALETTE", None)
+    if colours is None or len(colours) != count:
+        colours = generated_palette(count)
+    return tuple(names), np.asarray(colours, np.uint8)
+
+
+def _since(start: float) -> float:
+    return (time.perf_counter() - start) * 1000.0

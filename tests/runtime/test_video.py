@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mobileseg.errors import DataError
+from mobileseg.runtime.video import VideoReader, VideoWriter
+
+
+def write(path: Path, count: int, size: tuple[int, int] = (48, 64), fps: float = 10.0) -> None:
+    """A clip whose frames are red, then green, then blue, and so on."""
+    with VideoWriter(path, fps) as writer:
+        for index in range(count):
+            frame = np.zeros((*size, 3), np.uint8)
+            frame[..., index % 3] = 220
+            writer.write(frame)
+
+
+def record(path: Path, *frames: np.ndarray | BaseException) -> None:
+    """Write frames; an exception among them is raised at its place."""
+    with VideoWriter(path, 10) as writer:
+        for frame in frames:
+            if isinstance(frame, BaseException):
+                raise frame
+            writer.write(frame)
+
+
+BLACK = np.zeros((32, 32, 3), np.uint8)
+
+
+def test_frames_come_back_in_order_and_in_rgb(tmp_path: Path) -> None:
+    write(tmp_path / "clip.mp4", 7)
+    with VideoReader(tmp_path / "clip.mp4") as reader:
+        assert reader.size == (48, 64)
+        assert reader.fps == pytest.approx(10, abs=0.1)
+        frames = list(reader)
+    assert [int(frame.reshape(-1, 3).mean(0).argmax()) for frame in frames] == [0, 1, 2, 0, 1, 2, 0]
+    assert all(frame.dtype == np.uint8 and frame.shape == (48, 64, 3) for frame in frames)
+
+
+def test_odd_sizes_lose_a_row_and_a_column(tmp_path: Path) -> None:
+    write(tmp_path / "clip.mp4", 2, size=(49, 65))
+    with VideoReader(tmp_path / "clip.mp4") as reader:
+        assert reader.size == (48, 64)
+
+
+def test_a_file_appears_under_its_name_when_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    with VideoWriter(path, 10) as writer:
+        writer.write(np.zeros((32, 32, 3), np.uint8))
+        assert not path.exists()
+    assert path.exists()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_leaves_the_old_file_and_no_remains(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"old")
+    with pytest.raises(RuntimeError, match="in the middle"):
+        record(path, BLACK, RuntimeError("in the middle"))
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_ctrl_c_finishes_the_recording(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        record(tmp_path / "clip.mp4", BLACK, BLACK, BLACK, KeyboardInterrupt())
+    with VideoReader(tmp_path / "clip.mp4") as reader:
+        assert len(list(reader)) == 3
+
+
+def test_frames_must_have_one_size(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="frame is 16x16"):
+        record(tmp_path / "clip.mp4", BLACK, BLACK[:16, :16])
+
+
+def test_unreadable_sources_and_targets_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nothing\.mp4 does not exist"):
+        VideoReader(tmp_path / "nothing.mp4")
+    (tmp_path / "text.mp4").write_text("this is no video")
+    with pytest.raises(DataError, match=r"text\.mp4 cannot be decoded"):
+        VideoReader(tmp_path / "text.mp4")
+    with pytest.raises(DataError, match="camera 77 cannot be opened"):
+        VideoReader(77)
+    with pytest.raises(DataError, match="cannot write"):
+        record(tmp_path / "no" / "folder" / "clip.mp4", BLACK)
+
+
+def test_real_clips_are_read(photos: Path) -> None:
+    clip = next((photos / "video").glob("*.mp4"))
+    with VideoReader(clip) as reader:
+        frame = next(iter(reader))
+        assert frame.shape[:2] == reader.size
+        assert frame.std() > 5
