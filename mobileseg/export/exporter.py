@@ -7,9 +7,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,8 +21,12 @@ from mobileseg.export.options import TARGETS, ExportOptions, check_targets
 from mobileseg.export.paddle_graph import save_paddle_graph
 from mobileseg.export.process import Failure
 from mobileseg.export.reference import Reference, build_reference
+from mobileseg.export.settings import dataset_from, images_from, options_from, subject_from, targets_from, warnings_of
 from mobileseg.export.verify import FAILED, SKIPPED, Row, check_engines
 from mobileseg.runtime.artefact import Manifest
+
+if TYPE_CHECKING:
+    from mobileseg.config.load import Config
 
 NEEDED_CLASSES = 3
 """Classes that must appear in the reference: a graph that always answers 'background' proves nothing."""
@@ -43,6 +47,59 @@ class ExportResult:
     rows: tuple[Row, ...]
     manifest: Manifest
     warnings: tuple[str, ...] = ()
+
+
+def export(
+    network: Any,
+    config: Config,
+    folder: str | os.PathLike[str],
+    *,
+    options: ExportOptions | None = None,
+    targets: Sequence[str] | None = None,
+    images: Sequence[str | Path] = (),
+    zoo: Path | None = None,
+    overwrite: bool = False,
+    accept_weak: bool = False,
+    report: Callable[[str], None] = lambda _line: None,
+) -> ExportResult:
+    """Export the network of a configuration.
+
+    Args:
+        network: built from the configuration, with trained weights.
+        config: says size, normalisation, classes and where the validation images are.
+        folder: artefact folder to make.
+        options: form of the graphs; None takes them from the configuration.
+        targets: from `TARGETS`; None takes those of the configuration, else all that are installed.
+        images: files and folders to verify with, instead of the validation images.
+        zoo: folder of the weights, whose artefact gives classes and images where the dataset is missing.
+        overwrite: replace an existing folder.
+        accept_weak: see :func:`export_network`.
+        report: gets one line per step.
+
+    Raises:
+        ExportError, DependencyError: see :func:`export_network`.
+        DataError: an image cannot be read.
+    """
+    options = options or options_from(config, {})
+    dataset = dataset_from(config)
+    chosen = images_from(images, dataset, zoo, (options.height, options.width))
+    report(f"verify with images from {chosen.source}")
+    result = export_network(
+        network,
+        folder,
+        options,
+        subject_from(config, network, dataset, zoo),
+        chosen.pixels,
+        targets=targets or targets_from(config),
+        source=chosen.source,
+        overwrite=overwrite,
+        accept_weak=accept_weak,
+        report=report,
+    )
+    warnings = [*result.warnings, *warnings_of(config, options)]
+    if not chosen.real:
+        warnings.append(f"the images to verify with came from {chosen.source}: name real ones with --images")
+    return replace(result, warnings=tuple(warnings))
 
 
 def export_network(

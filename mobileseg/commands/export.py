@@ -1,0 +1,160 @@
+"""`mobileseg export`: write a network as an artefact folder, every graph run and compared."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mobileseg.errors import ConfigError, ExportError
+from mobileseg.export.options import OUTPUT_NAMES, TARGETS, ExportOptions, check_targets
+
+if TYPE_CHECKING:
+    from mobileseg.config.load import Config
+
+HELP = "write Paddle, ONNX, Paddle Lite and NCNN graphs, each run and compared with the network"
+
+RUN_CONFIG = "config.yml"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of PaddleSeg's tools/export.py, and ours."""
+    parser.add_argument("config_file", nargs="?", metavar="CONFIG", help="configuration file")
+    parser.add_argument("--config", help="the same, as PaddleSeg writes it")
+    parser.add_argument(
+        "-o", "--opts", nargs="+", default=[], metavar="KEY=VALUE", help="override configuration values"
+    )
+    parser.add_argument("--model_path", help="run folder, checkpoint folder, zoo folder or weights file")
+    parser.add_argument("--model", metavar="FOLDER", help="zoo or run folder: configuration and weights in one")
+    parser.add_argument("--save_dir", default="output/inference_model", help="artefact folder to write")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--size", nargs=2, type=int, metavar=("H", "W"), help="input height and width")
+    shape.add_argument("--input_shape", nargs=4, type=int, metavar=("1", "3", "H", "W"), help="as in PaddleSeg")
+    parser.add_argument("--output_op", choices=list(OUTPUT_NAMES), help="last operator (default: argmax)")
+    parser.add_argument("--targets", nargs="+", choices=TARGETS, help="graphs to write (default: all installed)")
+    parser.add_argument("--dynamic", action="store_true", default=None, help="height and width stay open")
+    parser.add_argument(
+        "--with_normalize", action="store_true", default=None, help="the graph is fed 0..255 and normalises"
+    )
+    parser.add_argument("--uint8_input", action="store_true", help="the graph is fed bytes; includes --with_normalize")
+    parser.add_argument("--layout", choices=("NCHW", "NHWC"), help="order of the input's dimensions (default: NCHW)")
+    parser.add_argument(
+        "--resize_in_graph", nargs=2, type=int, metavar=("H", "W"), help="logits are resized to this in the graph"
+    )
+    parser.add_argument("--opset_version", type=int, help="ONNX operator set, 11 to 17 (default: 13)")
+    parser.add_argument("--images", nargs="+", default=[], metavar="PATH", help="images or folders to verify with")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing folder")
+    parser.add_argument(
+        "--accept_weak", action="store_true", help="accept untrained weights or too few classes in the reference"
+    )
+    parser.add_argument(
+        "--audit", action="store_true", help="only say which operators the targets lack; needs no weights"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, or audit; returns 0, or 6 when an audit finds something."""
+    from mobileseg.config.build import build_network
+    from mobileseg.config.load import load_config
+    from mobileseg.export.settings import options_from
+
+    config = load_config(_config_path(args), args.opts)
+    options = options_from(config, _changes(args))
+    if args.audit:
+        return _audit(args, config, options)
+    weights = args.model_path or args.model
+    network = build_network(config, load_pretrained=False)
+    if weights is None and not args.accept_weak:
+        raise ExportError(
+            "no weights are named: random ones cannot show that a graph is right",
+            remedy="--model_path RUN (or a .pdparams file); --audit checks operators; --accept_weak exports anyway",
+        )
+    if weights is not None:
+        from mobileseg.engine.weights import load_checkpoint_weights
+
+        print(f"weights: {load_checkpoint_weights(weights, network)}")
+    return _export(args, config, options, network)
+
+
+def _export(args: argparse.Namespace, config: Config, options: ExportOptions, network: Any) -> int:
+    from mobileseg.export.exporter import export
+    from mobileseg.export.table import format_rows
+
+    result = export(
+        network,
+        config,
+        args.save_dir,
+        options=options,
+        targets=check_targets(args.targets) if args.targets else None,
+        images=args.images,
+        zoo=_zoo(args),
+        overwrite=args.overwrite,
+        accept_weak=args.accept_weak,
+        report=lambda line: print(line, flush=True),
+    )
+    print(format_rows(result.rows))
+    for warning in result.warnings:
+        print(f"warning: {warning}")
+    print(f"verified and written to {result.folder}")
+    return 0
+
+
+def _audit(args: argparse.Namespace, config: Config, options: ExportOptions) -> int:
+    from mobileseg.config.build import build_network
+    from mobileseg.export.audit import audit, format_audit
+    from mobileseg.export.settings import targets_from
+
+    network = build_network(config, load_pretrained=False)
+    targets = check_targets(args.targets) if args.targets else targets_from(config) or TARGETS
+    size = "open size" if options.dynamic else f"{options.height}x{options.width} (height x width)"
+    print(f"audit of {config.name} at {size}, random weights, output {options.output_name}")
+    result = audit(network, options, targets)
+    print(format_audit(result))
+    return 0 if result.passed else ExportError.exit_code
+
+
+def _config_path(args: argparse.Namespace) -> str:
+    named = [name for name in (args.config_file, args.config) if name]
+    if args.model:
+        if named or args.model_path:
+            raise ConfigError(
+                "--model names configuration and weights in one", remedy="drop --config and --model_path, or --model"
+            )
+        path = Path(args.model, RUN_CONFIG)
+        if not path.is_file():
+            raise ConfigError(f"{args.model} has no {RUN_CONFIG}", remedy="name a zoo or run folder")
+        return str(path)
+    if len(named) != 1:
+        raise ConfigError("name one configuration file", remedy="mobileseg export --config configs/....yml")
+    return str(named[0])
+
+
+def _zoo(args: argparse.Namespace) -> Path | None:
+    """A folder with weights that may also hold classes and images."""
+    folder = args.model or args.model_path
+    return Path(folder) if folder is not None and Path(folder).is_dir() else None
+
+
+def _changes(args: argparse.Namespace) -> dict[str, Any]:
+    """Fields of the export options that the flags set."""
+    size = args.size
+    if args.input_shape:
+        batch, channels, *size = args.input_shape
+        if batch not in (1, -1) or channels != 3:
+            raise ExportError(
+                f"--input_shape is {args.input_shape}, expected 1 3 HEIGHT WIDTH: graphs are written for one image",
+                remedy="--input_shape 1 3 360 480",
+            )
+    changes: dict[str, Any] = {
+        "output_op": args.output_op,
+        "dynamic": args.dynamic,
+        "normalize_in_graph": args.with_normalize,
+        "layout": args.layout,
+        "output_size": tuple(args.resize_in_graph) if args.resize_in_graph else None,
+        "opset": args.opset_version,
+    }
+    if size:
+        changes |= {"height": size[0], "width": size[1]}
+    if args.uint8_input:
+        changes |= {"input_dtype": "uint8", "normalize_in_graph": True}
+    return changes
