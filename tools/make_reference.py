@@ -54,8 +54,17 @@ BACKBONES: dict[str, tuple[str, ...]] = {
     "GhostNet": ("x0_5", "x1_0", "x1_3"),
 }
 
+HRNET_HEAD = {"use_head": True}
+FULL_STRIDE = {"output_stride": 32}
+
 CASES: dict[str, Case] = {
     **{f"{family}_{width}": Case(f"{family}_{width}") for family, widths in BACKBONES.items() for width in widths},
+    **{f"Lite_HRNet_{name}": Case(f"Lite_HRNet_{name}", HRNET_HEAD) for name in ("18", "30", "naive", "wider_naive")},
+    "Lite_HRNet_18/plain": Case("Lite_HRNet_18", {"return_idx": [0, 2, 3]}),
+    **{f"ResNet{depth}_vd": Case(f"ResNet{depth}_vd", FULL_STRIDE) for depth in (18, 34, 50, 101)},
+    "ResNet18_vd/defaults": Case("ResNet18_vd", size=(75, 101)),
+    "ResNet50_vd/stride16": Case("ResNet50_vd", {"output_stride": 16}, size=(75, 101)),
+    "ResNet50_vd/multi_grid": Case("ResNet50_vd", {"output_stride": 32, "multi_grid": [1, 2, 4]}),
     "MobileSeg/defaults": Case("MobileNetV2_x0_25", network={"num_classes": 3}),
     "MobileSeg/last_fuse": Case("MobileNetV2_x0_25", network={**PUBLISHED, "use_last_fuse": True}),
     "MobileSeg/nearest": Case("MobileNetV2_x0_25", network={**PUBLISHED, "resize_mode": "nearest"}),
@@ -79,11 +88,13 @@ def run(case: Case) -> dict[str, np.ndarray]:
     """Outputs of the original: ``digest``, ``f0``.. (backbone) or ``logits``, ``logits_aux1``.. (network)."""
     import paddle
     from paddleseg.cvlibs import manager
-    from paddleseg.models import MobileSeg
+    from paddleseg.models import MobileSeg, backbones
 
     # The original gives its parameters fixed internal names; the guard admits them once per network.
     with paddle.utils.unique_name.guard():
-        layer = manager.BACKBONES[case.type](**case.args)
+        # ResNet34_vd is part of the package without being registered.
+        build = manager.BACKBONES.components_dict.get(case.type) or getattr(backbones, case.type)
+        layer = build(**case.args)
         prefix = "backbone."
         if case.network is not None:
             layer, prefix = MobileSeg(backbone=layer, **case.network), ""

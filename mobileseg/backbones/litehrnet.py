@@ -72,7 +72,7 @@ class Module(nn.Layer):
 
     def forward(self, branches: list[paddle.Tensor]) -> list[paddle.Tensor]:
         if self.naive:
-            branches = [layers(x) for layers, x in zip(self.layers, branches, strict=True)]
+            branches = [self.layers[index](x) for index, x in enumerate(branches)]
         else:
             branches = self.layers(branches)
         fused: list[paddle.Tensor] = []
@@ -113,8 +113,9 @@ class IterativeHead(nn.Layer):
 
     def forward(self, branches: list[paddle.Tensor]) -> list[paddle.Tensor]:
         results: list[paddle.Tensor] = []
-        for x, project in zip(reversed(branches), self.projects, strict=True):
-            if results:
+        for index, project in enumerate(self.projects):
+            x = branches[len(branches) - 1 - index]
+            if index > 0:
                 x = x + resize(results[-1], spatial_size(x), align_corners=True)
             results.append(project(x))
         return results[::-1]
@@ -135,7 +136,7 @@ class LiteHRNet(nn.Layer):
         use_head: project the branches from coarse to fine; the features then are narrower.
         freeze_norm: keep the statistics, scales and shifts of the blocks' and the head's batch norms as loaded.
         freeze_at: position of a feature through which no gradient flows back; -1 for none.
-        norm_decay: weight decay of the batch norms of stem, blocks and head.
+        norm_decay: weight decay of the batch norms of blocks and head.
         return_idx: positions of the features to return.
     """
 

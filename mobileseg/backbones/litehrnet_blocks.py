@@ -78,14 +78,13 @@ class CrossResolutionWeighting(nn.Layer):
         self.conv2 = conv_norm(total // reduction, total, 1, act="sigmoid", options=options)
 
     def forward(self, branches: list[paddle.Tensor]) -> list[paddle.Tensor]:
-        steps = [2 ** (len(branches) - 1 - index) for index in range(len(branches))]
-        pooled = [window_pool(x, step) if step > 1 else x for x, step in zip(branches, steps, strict=True)]
-        weights = self.conv2(self.conv1(paddle.concat(pooled, axis=1)))
+        pooled = [window_pool(x, 2 ** (len(branches) - 1 - index)) for index, x in enumerate(branches[:-1])]
+        weights = self.conv2(self.conv1(paddle.concat([*pooled, branches[-1]], axis=1)))
         split = paddle.split(weights, [int(x.shape[1]) for x in branches], axis=1)
-        return [
-            x * (window_expand(weight, step, x) if step > 1 else weight)
-            for x, weight, step in zip(branches, split, steps, strict=True)
-        ]
+        weighted = []
+        for index, x in enumerate(branches[:-1]):
+            weighted.append(x * window_expand(split[index], 2 ** (len(branches) - 1 - index), x))
+        return [*weighted, branches[-1] * split[-1]]
 
 
 class SpatialWeighting(nn.Layer):
@@ -112,15 +111,17 @@ class WeightingBlock(nn.Layer):
 
     def forward(self, branches: list[paddle.Tensor]) -> list[paddle.Tensor]:
         kept, weighted = [], []
-        for x, depthwise in zip(branches, self.depthwise_convs, strict=True):
-            width = depthwise.in_channels
+        for index, x in enumerate(branches):
+            width = self.depthwise_convs[index].in_channels
             left, right = paddle.split(x, [int(x.shape[1]) - width, width], axis=1)
             kept.append(left)
             weighted.append(right)
         weighted = self.cross_resolution_weighting(weighted)
-        weighted = [conv(x) for conv, x in zip(self.depthwise_convs, weighted, strict=True)]
-        weighted = [unit(x) for unit, x in zip(self.spatial_weighting, weighted, strict=True)]
-        return [channel_shuffle(paddle.concat(pair, axis=1)) for pair in zip(kept, weighted, strict=True)]
+        outputs = []
+        for index, x in enumerate(weighted):
+            x = self.spatial_weighting[index](self.depthwise_convs[index](x))
+            outputs.append(channel_shuffle(paddle.concat([kept[index], x], axis=1)))
+        return outputs
 
 
 class ShuffleUnit(nn.Layer):
