@@ -1,0 +1,84 @@
+"""All components of a configuration at once, and the files it names."""
+
+from mobileseg.config.components import check_components, check_files
+from mobileseg.config.load import load_config
+
+BAD = """\
+model:
+  type: MobileSeg
+  cm_out_chs: 5
+  cm_bin_sizes: 3
+  backbone: {type: GhostNet_x1, pretrained: 5}
+train_dataset:
+  type: Dataset
+  dataset_rot: data
+  transforms:
+    - type: RandomPadingCrop
+    - {type: Normalize, mean: [a]}
+    - {type: RandomHorizontalFlip, prob: "0.5"}
+val_dataset: {type: CityScapes}
+loss:
+  types:
+    - {type: MixedLoss, losses: [{type: CrossEntropyLos}, {type: DiceLoss, smoth: 1}], coef: [1, 1]}
+    - {type: OhemCrossEntropyLoss, min_kept: many}
+  coef: [1, 1]
+"""
+
+
+def test_every_mistake_of_every_component_at_once(write, refused):
+    config = load_config(write("a.yml", BAD))
+    found = {problem.key: str(problem) for problem in refused(check_components, config).problems}
+    assert set(found) == {
+        "model", "model.cm_out_chs", "model.cm_bin_sizes", "model.backbone.type", "train_dataset.dataset_rot",
+        "train_dataset", "train_dataset.transforms.0.type", "train_dataset.transforms.1.mean",
+        "train_dataset.transforms.2.prob", "val_dataset.type", "loss.types.0.losses.0.type",
+        "loss.types.0.losses.1.smoth", "loss.types.1.min_kept",
+    }  # fmt: skip
+    assert found["model.backbone.type"].startswith("a.yml:5: ")
+    assert "GhostNet_x1_0" in found["model.backbone.type"]
+    assert (
+        "a.yml:3: model.cm_out_chs: MobileSeg has no argument 'cm_out_chs' (did you mean cm_out_ch"
+        in (found["model.cm_out_chs"])
+    )
+    assert "needs the argument 'num_classes' (set it, or num_classes of the dataset)" in found["model"]
+    assert "RandomPaddingCrop" in found["train_dataset.transforms.0.type"]
+    assert "a.yml:10" in found["train_dataset.transforms.0.type"]
+    assert "did you mean Cityscapes" in found["val_dataset.type"]
+    assert "needs the argument 'dataset_root'" in found["train_dataset"]
+
+
+def test_an_override_is_named(write, refused):
+    config = load_config(write("a.yml", "val_dataset: {type: Cityscapes, dataset_root: x}"), ["val_dataset.rot=1"])
+    error = refused(check_components, config)
+    assert [problem.origin for problem in error.problems] == ["-o val_dataset.rot=1"]
+
+
+def test_missing_files_are_all_named(write, refused):
+    write("there/train.txt", "")
+    file = write(
+        "a.yml",
+        """\
+        model: {type: M, pretrained: net.pdparams, backbone: {type: B, pretrained: back.npz}}
+        train_dataset: {type: Dataset, dataset_root: there, train_path: train.txt, val_path: no.txt}
+        val_dataset:
+          type: Dataset
+          dataset_root: nowhere
+          val_path: val.txt
+        """,
+    )
+    config = load_config(file)
+    error = refused(check_files, config)
+    assert {(problem.key, problem.origin) for problem in error.problems} == {
+        ("model.pretrained", "a.yml:1"),
+        ("model.backbone.pretrained", "a.yml:1"),
+        ("val_dataset.dataset_root", "a.yml:5"),
+        ("val_dataset.val_path", "a.yml:6"),
+    }
+    check_files(config, ("train_dataset",))
+
+
+def test_addresses_are_not_looked_for(write):
+    write("data/x", "")
+    file = write("a.yml", "model: {type: M, backbone: {type: B, pretrained: 'https://x/y.npz'}}\n"
+                          "train_dataset: {type: Cityscapes, dataset_root: data}")  # fmt: skip
+    check_files(load_config(file))
