@@ -106,7 +106,7 @@ def label_findings(summary: Summary) -> Iterator[Finding]:
     """What is wrong with the values of the labels."""
     if summary.wrong:
         values = ", ".join(
-            f"{value} ({summary.stored[value]} pixels in {found.count} files)"
+            f"{value}{_mapped(summary, value)} ({summary.stored[value]} pixels in {found.count} files)"
             for value, found in sorted(summary.wrong.items())[:8]
         )
         more = f" and {len(summary.wrong) - 8} more values" if len(summary.wrong) > 8 else ""
@@ -155,6 +155,11 @@ def is_binary_255(stored: np.ndarray, lookup: np.ndarray | None, ignore_index: i
     """Whether stored label values (int64 [256] pixel counts) are 0 and 255 alone while 255 would be ignored."""
     mapped = 255 if lookup is None else int(lookup[255])
     return bool(num_classes > 1 and mapped == ignore_index and stored[255] and not stored[1:255].any())
+
+
+def _mapped(summary: Summary, value: int) -> str:
+    lookup = summary.dataset.lookup
+    return "" if lookup is None or lookup[value] == value else f" -> {lookup[value]} by label_map"
 
 
 def _range_fix(summary: Summary) -> str:
