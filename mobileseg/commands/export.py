@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, or audit; returns 0, or 6 when an audit finds something."""
+    os.environ.setdefault("GLOG_minloglevel", "2")  # read when Paddle is imported: no 'New Executor is Running'
     from mobileseg.config.build import build_network
     from mobileseg.config.load import load_config
     from mobileseg.export.settings import options_from

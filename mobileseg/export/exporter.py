@@ -8,18 +8,20 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobileseg.errors import ExportError
+from mobileseg.errors import ExportError, MobileSegError
 from mobileseg.export import converters
 from mobileseg.export.locate import locate_difference, locate_failure
 from mobileseg.export.manifest import GOLDEN_FILE, Subject, build_manifest, ncnn_options
 from mobileseg.export.options import TARGETS, ExportOptions, check_targets
 from mobileseg.export.paddle_graph import save_paddle_graph
 from mobileseg.export.process import Failure
+from mobileseg.export.program import Operator
 from mobileseg.export.reference import Reference, build_reference
 from mobileseg.export.settings import dataset_from, images_from, options_from, subject_from, targets_from, warnings_of
 from mobileseg.export.verify import FAILED, SKIPPED, Row, check_engines
@@ -260,7 +262,7 @@ def _convert(target: str, graph: converters.Graph, stage: Path, work: Path) -> N
     try:
         converters.convert(target, graph, stage, work)
     except Failure as failure:
-        culprit = locate_failure(target, graph)
+        culprit = _searched(lambda: locate_failure(target, graph))
         where = f"\n  first failing: {culprit}" if culprit else ""
         log = f"\n  last output: {failure.log.splitlines()[-1]}" if failure.log else ""
         raise ExportError(
@@ -280,7 +282,7 @@ def _disagreement(
     """Keep the folder for inspection and say which graph differs, where it starts, and by how much."""
     lines: list[str] = []
     for row in failed:
-        culprit = locate_difference(row.target, graphs[row.target], reference, work)
+        culprit = _searched(partial(locate_difference, row.target, graphs[row.target], reference, work))
         lines.extend(f"  {row.target} ({row.engine}): {problem}" for problem in row.problems[:4])
         if culprit:
             lines.append(f"  {row.target}: the first result that differs is of {culprit}")
@@ -290,6 +292,14 @@ def _disagreement(
         "\n".join(["exported graphs do not agree with the network:", *lines]),
         remedy=f"the folder was not put into place; it is kept as {kept} for inspection",
     )
+
+
+def _searched(search: Callable[[], Operator | None]) -> Operator | None:
+    """The search is a service: when it fails itself, the failure that it was to explain is still reported."""
+    try:
+        return search()
+    except (Failure, MobileSegError, OSError, ValueError, KeyError):
+        return None
 
 
 def _put_in_place(stage: Path, folder: Path) -> None:

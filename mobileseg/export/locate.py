@@ -120,6 +120,8 @@ def _run_prefix(target: str, prefix: Program, folder: Path, image: np.ndarray) -
     outputs: dict[str, str] | None = None
     if target == "ncnn":
         blobs_in, blobs_out = blob_names(folder / names[0])
+        if len(blobs_out) != len(specs):
+            return {}  # pnnx merged loose ends: this prefix tells nothing
         inputs = {INPUT_NAME: blobs_in[0]}
         outputs = {spec.name: blob for spec, blob in zip(specs, blobs_out, strict=True)}
     keys = ("param", "bin") if target == "ncnn" else ("model", "params")

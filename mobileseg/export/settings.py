@@ -52,15 +52,9 @@ def options_from(config: Config, changes: Mapping[str, Any]) -> ExportOptions:
     data = config.to_dict()
     section = data["export"]
     steps = (data["val_dataset"] or data["train_dataset"] or {}).get("transforms") or []
-    values: dict[str, Any] = {
-        "output_op": section["output_op"],
-        "dynamic": section["dynamic"],
-        "normalize_in_graph": section["normalize_in_graph"],
-        **_normalisation(steps),
-    }
-    if section.get("uint8_input"):
-        values |= {"input_dtype": "uint8", "normalize_in_graph": True}
-    if section.get("output_size"):
+    kept = ("output_op", "dynamic", "normalize_in_graph", "input_dtype", "layout", "opset")
+    values: dict[str, Any] = {key: section[key] for key in kept} | _normalisation(steps)
+    if section["output_size"] is not None:
         values["output_size"] = (section["output_size"]["height"], section["output_size"]["width"])
     size = _size(section, steps)
     if size is not None:
@@ -88,9 +82,8 @@ def warnings_of(config: Config, options: ExportOptions) -> list[str]:
 
 def targets_from(config: Config) -> tuple[str, ...] | None:
     """Targets that the configuration names; None when it leaves them open."""
-    if config.origin("export.targets") == "default":
-        return None
-    return tuple(target for target in TARGETS if target in config.to_dict()["export"]["targets"])
+    named = config.to_dict()["export"]["targets"]
+    return None if named is None else tuple(target for target in TARGETS if target in named)
 
 
 def subject_from(config: Config, network: Any, dataset: SegmentationDataset | None, zoo: Path | None = None) -> Subject:
