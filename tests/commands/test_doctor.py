@@ -1,0 +1,151 @@
+"""`mobileseg doctor` from the command line to the exit code."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mobileseg.cli import main
+
+CONFIG = """
+batch_size: 2
+iters: 4
+train_dataset:
+  type: Dataset
+  dataset_root: {root}
+  train_path: train.txt
+  num_classes: 2
+  mode: train
+  transforms:
+    - {{type: RandomPaddingCrop, crop_size: [16, 16]}}
+    - {{type: Normalize}}
+val_dataset:
+  type: Dataset
+  dataset_root: {root}
+  val_path: val.txt
+  num_classes: 2
+  mode: val
+  transforms: [{{type: Normalize}}]
+model:
+  type: MobileSeg
+  backbone: {{type: MobileNetV2_x1_0}}
+loss: {{types: [{{type: CrossEntropyLoss}}], coef: [1]}}
+optimizer: {{type: SGD}}
+lr_scheduler: {{type: PolynomialDecay, learning_rate: 0.01}}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration with four training and two validation images of two classes."""
+    rng = np.random.default_rng(0)
+    for name, count in (("train", 4), ("val", 2)):
+        lines = []
+        for index in range(count):
+            stem = f"{name}{index}"
+            small = Image.fromarray(rng.integers(0, 256, (5, 6, 3), dtype=np.uint8))
+            small.resize((32, 24), Image.Resampling.BICUBIC).save(tmp_path / f"{stem}.jpg")
+            Image.fromarray(rng.integers(0, 2, (24, 32), dtype=np.uint8)).save(tmp_path / f"{stem}.png")
+            lines.append(f"{stem}.jpg {stem}.png\n")
+        (tmp_path / f"{name}.txt").write_text("".join(lines))
+    path = tmp_path / "config.yml"
+    path.write_text(CONFIG.format(root=tmp_path))
+    return path
+
+
+def test_good_data_may_train(config: Path, capsys) -> None:
+    assert main(["doctor", "data", str(config)]) == 0
+    assert "training may start" in capsys.readouterr().out
+
+
+def test_json(config: Path, capsys) -> None:
+    assert main(["doctor", "data", str(config), "--json", "--limit", "2"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["may_train"] is True
+    assert report["splits"]["train"]["scanned"] == 2
+
+
+def test_truncated_image(config: Path, capsys) -> None:
+    image = config.parent / "train2.jpg"
+    image.write_bytes(image.read_bytes()[:-20])
+    assert main(["doctor", "data", str(config), "--json"]) == 3
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert (finding["code"], finding["files"]) == ("image-truncated", [str(image)])
+
+
+def test_binary_masks_and_the_fix_that_is_offered(config: Path, capsys) -> None:
+    for label in config.parent.glob("*.png"):
+        Image.fromarray(np.asarray(Image.open(label)) * 255).save(label)
+    assert main(["doctor", "data", str(config)]) == 3
+    assert "did you mean class 1? write 'label_map: {0: 0, 255: 1}'" in capsys.readouterr().out
+    fix = ["train_dataset.label_map={0: 0, 255: 1}", "val_dataset.label_map={0: 0, 255: 1}"]
+    assert main(["doctor", "data", str(config), "-o", *fix]) == 0
+
+
+def test_leak(config: Path, capsys) -> None:
+    assert main(["doctor", "data", str(config), "-o", "val_dataset.val_path=train.txt"]) == 3
+    assert "leak-path" in capsys.readouterr().out
+
+
+def test_wrong_separator_of_one_list_still_reads_the_other(config: Path, capsys) -> None:
+    (config.parent / "train.txt").write_text("train0.jpg,train0.png\n")
+    assert main(["doctor", "data", str(config)]) == 3
+    output = capsys.readouterr().out
+    assert "ERROR dataset-unusable [train]" in output
+    assert "write separator: ','" in output
+    assert "val: 2 images" in output
+
+
+def test_missing_folder_and_missing_section(config: Path, tmp_path: Path, capsys) -> None:
+    assert main(["doctor", "data", str(config), "-o", "train_dataset.dataset_root=gone", "val_dataset=null"]) == 3
+    output = capsys.readouterr().out
+    assert "the folder gone of the dataset Dataset does not exist" in output
+    assert f"{config.name}" in output
+    assert "WARNING dataset-missing [val]" in output
+
+
+def test_mistaken_arguments(config: Path, capsys) -> None:
+    assert main(["doctor", "data", str(config), "--limit", "0"]) == 2
+    assert main(["doctor", "data", str(config.parent / "no.yml")]) == 2
+    assert capsys.readouterr().err.count("error:") == 2
+
+
+def test_config_is_explained(config: Path, capsys) -> None:
+    assert main(["doctor", "config", str(config), "-o", "iters=7"]) == 0
+    output = capsys.readouterr().out
+    assert "config.yml is correct" in output
+    line = next(line for line in output.splitlines() if line.startswith("iters"))
+    assert "7" in line
+    assert "-o iters=7" in line
+    assert main(["doctor", "config", str(config), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["config"]["batch_size"] == 2
+
+
+def test_config_with_mistakes(config: Path, capsys) -> None:
+    config.write_text(config.read_text().replace("crop_size", "crop_sise").replace("iters: 4", "iterations: 4"))
+    assert main(["doctor", "config", str(config)]) == 2
+    assert "iterations" in capsys.readouterr().err
+    config.write_text(config.read_text().replace("iterations: 4", "iters: 4"))
+    assert main(["doctor", "config", str(config)]) == 2
+    assert "crop_sise" in capsys.readouterr().err
+
+
+def test_config_files(config: Path, capsys) -> None:
+    gone = ["-o", "train_dataset.dataset_root=gone"]
+    assert main(["doctor", "config", str(config), *gone]) == 2
+    assert "gone" in capsys.readouterr().err
+    assert main(["doctor", "config", str(config), "--no-files", *gone]) == 0
+
+
+def test_model_of_a_folder_that_is_none(tmp_path: Path, capsys) -> None:
+    assert main(["doctor", "model", str(tmp_path)]) == 7
+    assert "deploy.yaml" in capsys.readouterr().err
+
+
+def test_photographs(photos: Path, config: Path, capsys) -> None:
+    text = config.read_text().replace(str(config.parent), str(photos / "camvid")).replace("num_classes: 2", "seed: 0")
+    config.write_text(text)
+    assert main(["doctor", "data", str(config), "--limit", "20"]) == 0
+    assert "bicyclist" in capsys.readouterr().out
