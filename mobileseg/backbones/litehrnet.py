@@ -180,6 +180,8 @@ class LiteHRNet(nn.Layer):
             widths = self._sub_layers[f"stage{self.stages - 1}"][-1].out_channels
         return tuple(FeatureSpec(widths[index], STEM_STRIDE << index) for index in self.return_idx)
 
+    # Nothing in here depends on values of tensors, and rewriting 700 small layers would take most of an export's time.
+    @paddle.jit.not_to_static
     def forward(self, x: paddle.Tensor) -> list[paddle.Tensor]:
         branches = [self.stem(x)]
         for stage in range(self.stages):

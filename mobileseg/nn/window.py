@@ -42,7 +42,8 @@ def window_expand(x: paddle.Tensor, step: int, like: paddle.Tensor) -> paddle.Te
     """Every pixel of ``x`` [N, C, h, w] to all pixels of its window: [N, C, H, W] of the size of ``like``."""
     size = spatial_size(like)
     if not is_static(size):
-        return resize(x, size, mode="nearest")
+        # A multiple of the step (see window_pool), so the factor is exact and the graph need not read a shape.
+        return F.interpolate(x, scale_factor=step, mode="nearest")
     height, width = (int(length) for length in size)
     x = resize(x, [int(x.shape[2]) * step, int(x.shape[3]) * step], mode="nearest")
     if int(x.shape[2]) != height:

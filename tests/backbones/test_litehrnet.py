@@ -17,6 +17,13 @@ class TestLiteHRNet(GoldenTester):
     parity = {"use_head": True}  # noqa: RUF012
     head = {"backbone_indices": [0, 1, 2]}  # noqa: RUF012
 
+    # Saving a graph of 2200 operators takes Paddle long, so `make test` does it once.
+    @pytest.mark.parametrize(
+        "size", [(96, 160), pytest.param((None, None), marks=pytest.mark.long)], ids=["fixed", "dynamic"]
+    )
+    def test_traced_graph_equals_eager(self, built, size, tmp_path):
+        super().test_traced_graph_equals_eager(built, size, tmp_path)
+
 
 def test_without_head_and_with_chosen_features():
     backbone = fill(Lite_HRNet_18(return_idx=[0, 2, 3]), "backbone.")
