@@ -1,11 +1,13 @@
 """Helpers for tests of configurations."""
 
+import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from mobileseg.config.signatures import REGISTRIES
 from mobileseg.errors import ConfigError
 
 
@@ -33,3 +35,19 @@ def refused() -> Callable[..., ConfigError]:
         return caught.value
 
     return call
+
+
+@pytest.fixture
+def forget_plugins() -> Iterator[None]:
+    """Takes what plugins registered out again, so that other tests see the suite's own components alone."""
+    before = {}
+    for kind, registry in REGISTRIES.items():
+        registry.load()
+        before[kind] = dict(registry._components)
+    modules = set(sys.modules)
+    yield
+    for kind, registry in REGISTRIES.items():
+        registry._components = before[kind]
+    for name in set(sys.modules) - modules:
+        if name.startswith("mobileseg_plugin_"):
+            del sys.modules[name]

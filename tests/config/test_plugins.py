@@ -1,7 +1,5 @@
 """Plugins."""
 
-import sys
-
 import pytest
 
 from mobileseg.config import plugins
@@ -18,16 +16,7 @@ GOOD = """
 """
 
 
-@pytest.fixture(autouse=True)
-def forget():
-    """Leaves registries and modules as they were."""
-    TRANSFORMS.load()
-    before, modules = dict(TRANSFORMS._components), set(sys.modules)
-    yield
-    TRANSFORMS._components = before
-    for name in set(sys.modules) - modules:
-        if name.startswith("mobileseg_plugin_"):
-            del sys.modules[name]
+pytestmark = pytest.mark.usefixtures("forget_plugins")
 
 
 def test_path_is_relative_to_the_file_that_lists_it(write, tmp_path):

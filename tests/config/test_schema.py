@@ -1,0 +1,74 @@
+"""The structure, and docs/config.md, which describes it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from mobileseg.config import schema
+from mobileseg.config.schema import OPTIMIZERS, SCHEDULES, TARGETS, Schedule, Schema, Section
+from mobileseg.export.options import TARGETS as EXPORT_TARGETS
+
+PAGE = Path(__file__).parents[2] / "docs" / "config.md"
+SECTIONS = sorted(
+    name for name, value in vars(schema).items() if isinstance(value, type) and issubclass(value, Section)
+    and value is not Section
+)  # fmt: skip
+
+
+def shown_default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True)
+    return "see below" if isinstance(default, BaseModel) else f"`{json.dumps(default)}`"
+
+
+def documented(name: str) -> list[tuple[str, ...]]:
+    """Rows of the table that follows the comment with the section's name."""
+    text = PAGE.read_text(encoding="utf-8")
+    assert text.count(f"<!-- {name} -->") == 1, f"docs/config.md has no table <!-- {name} -->"
+    table = text.split(f"<!-- {name} -->\n")[1].split("\n\n")[0].splitlines()
+    assert table[:2] == ["| key | default | meaning |", "|---|---|---|"]
+    return [tuple(cell.strip() for cell in row.strip("|").split("|")) for row in table[2:]]
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_every_key_is_documented_with_its_default(name):
+    section = getattr(schema, name)
+    shared = Schedule.model_fields if issubclass(section, Schedule) and section is not Schedule else {}
+    expected = [
+        (f"`{key}`", shown_default(field), field.description)
+        for key, field in section.model_fields.items()
+        if key != "type" and key not in shared
+    ]
+    assert documented(name) == expected
+
+
+def test_every_type_is_named_in_the_page():
+    text = PAGE.read_text(encoding="utf-8")
+    for name in (*OPTIMIZERS, *SCHEDULES):
+        assert f"`type: {name}`" in text
+
+
+def test_targets_are_those_of_export():
+    assert tuple(TARGETS) == tuple(EXPORT_TARGETS)
+
+
+def test_every_key_has_a_default_or_is_optional():
+    """An empty file is a valid configuration: commands ask for the sections they need."""
+    assert not [key for key, field in Schema.model_fields.items() if field.is_required()]
+    Schema.model_validate({})
+
+
+def test_links_to_headings_of_the_page_exist():
+    headings = {
+        re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-")
+        for line in PAGE.read_text(encoding="utf-8").splitlines()
+        if line.startswith("#")
+    }
+    for page in PAGE.parent.glob("*.md"):
+        for anchor in re.findall(r"\(config\.md#([\w-]+)\)", page.read_text(encoding="utf-8")):
+            assert anchor in headings
