@@ -159,8 +159,8 @@ def resize_nearest_label(label: np.ndarray, size: tuple[int, int]) -> np.ndarray
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
-    """Round float32 0..255 to the nearest uint8, values outside clipped."""
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    """Round float32 [H, W, C] 0..255 to the nearest uint8, values outside clipped."""
+    return cv2.add(image, 0.0, dtype=cv2.CV_8U)  # rounds and clips in one pass
 
 
 def orientation(data: bytes) -> int:

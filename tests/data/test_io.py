@@ -232,6 +232,9 @@ def test_write_png_to_a_folder_that_is_missing(tmp_path: Path) -> None:
         write_png(tmp_path / "no" / "x.png", np.zeros((2, 2), np.uint8))
 
 
-def test_to_uint8_rounds_and_clips() -> None:
-    values = np.array([-3, 0.4, 0.6, 127.4, 254.6, 300], np.float32)
-    np.testing.assert_array_equal(to_uint8(values), [0, 0, 1, 127, 255, 255])
+@pytest.mark.parametrize("shape", [(2, 1, 3), (1, 2, 3)])
+def test_to_uint8_rounds_and_clips(shape) -> None:
+    values = np.array([-3, 0.4, 0.6, 127.4, 254.6, 300], np.float32).reshape(shape)
+    result = to_uint8(values)
+    assert result.dtype == np.uint8
+    np.testing.assert_array_equal(result, np.array([0, 0, 1, 127, 255, 255]).reshape(shape))

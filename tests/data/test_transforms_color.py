@@ -60,6 +60,17 @@ def test_hue_turns_on_the_circle(delta: float) -> None:
             assert np.abs(result[row, column] - expected).max() <= 10  # 8-bit hue and saturation
 
 
+def test_hue_is_that_of_pillows_mode_hsv(picture) -> None:
+    original = Image.fromarray(picture(60, 80))
+    for delta in (-18, 0, 7):
+        hue, saturation, value = original.convert("HSV").split()
+        turned = hue.point([(step + delta) % 256 for step in range(256)])
+        expected = np.asarray(Image.merge("HSV", (turned, saturation, value)).convert("RGB")).astype(int)
+        assert np.abs(np.asarray(shift_hue(original, delta)) - expected).mean() < 1.2
+    other = np.asarray(shift_hue(original, 3)).astype(int)
+    assert np.abs(other - np.asarray(original)).mean() > 2
+
+
 def test_hue_is_drawn_from_its_range(picture) -> None:
     amounts = [distort(picture(4, 4), seed, hue_prob=1)[1] for seed in range(200)]
     assert -18 <= min(amounts) < -15
