@@ -22,6 +22,7 @@ from mobileseg.errors import DataError, MobileSegError, TrainingError
 Key = tuple[int, int]
 _ERROR = "error"
 _PREFETCH = 2
+_PATIENCE = 2.0  # seconds that a worker gets to finish its sample
 
 
 class SampleOrder:
@@ -122,8 +123,9 @@ def batches(
         worker_init_fn=_quiet_worker,
         return_list=True,
     )
+    iterator = iter(loader)
     try:
-        for batch in loader:
+        for batch in iterator:
             if _ERROR in batch:
                 _raise(batch[_ERROR])
             yield batch
@@ -134,6 +136,18 @@ def batches(
             f"a data worker died: {str(error).strip().splitlines()[-1]}",
             remedy="set num_workers to 0 to see the cause, or to fewer workers if memory ran out",
         ) from error
+    finally:
+        _end_workers(iterator)
+
+
+def _end_workers(iterator: Any) -> None:
+    """Paddle ends the workers of an iterator that was not exhausted only at the end of the process, and not always."""
+    workers = getattr(iterator, "_workers", [])
+    if workers:
+        iterator._try_shutdown_all(_PATIENCE)
+    for worker in workers:
+        if worker.is_alive():
+            worker.kill()
 
 
 def collate(samples: Sequence[Any]) -> dict[str, np.ndarray]:
@@ -176,7 +190,10 @@ def shared_memory_fits(dataset: Any, batch_size: int, num_workers: int, path: st
 
 
 def _quiet_worker(worker: int) -> None:
-    """Workers leave signals to the main process, which ends them, and do not compete for cores."""
+    """Workers leave signals to the main process, which ends them, and do not compete for cores.
+
+    A terminal and `timeout` send signals to the whole process group; the batch at hand must still arrive.
+    """
     import cv2
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)

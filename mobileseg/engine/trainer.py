@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,14 +151,13 @@ class Trainer:
                 self.log.say(f"already finished: {self.iteration} of {self.iters} iterations are done in {self.run}")
                 return self._result("already finished")
             self._announce()
-            with StopRequest() as stop:
-                return self._loop(stop)
+            with StopRequest() as stop, closing(self._stream()) as stream:
+                return self._loop(stream, stop)
         finally:
             self.log.close()
 
-    def _loop(self, stop: StopRequest) -> FitResult:
+    def _loop(self, stream: Iterator[dict[str, paddle.Tensor]], stop: StopRequest) -> FitResult:
         settings = self.settings
-        stream = self._stream()
         meter = Meter()
         watch = FiniteWatch(self)
         self.log.start(self.iteration)
@@ -191,7 +190,6 @@ class Trainer:
                 self._save(numbered=numbered, best=improved)
             if improved or numbered:
                 meter.reset()  # evaluating and saving are not training speed
-        stream.close()
         return self._result(reason, stop.received)
 
     def _step(self, stream: Iterator[dict[str, paddle.Tensor]]) -> tuple[dict[str, paddle.Tensor], float]:
