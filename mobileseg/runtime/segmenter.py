@@ -118,11 +118,12 @@ class Segmenter:
         self, outputs: Mapping[str, np.ndarray], place: Geometry, scores: bool | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         values = outputs[self._output.name][0]
-        height, width = place.content
-        if self._output.kind == "labels":
-            return labels_from_labels(values[:height, :width], place.image), None
-        if place.content != place.input:
-            values = resize_scores(values, place.input)[:, :height, :width]
+        labelled = self._output.kind == "labels"
+        if place.content != place.input:  # take the padding off, at the size where it was put on
+            values = values if labelled else resize_scores(values, place.input)
+            values = values[..., : place.content[0], : place.content[1]]
+        if labelled:
+            return labels_from_labels(values, place.image), None
         if not (self._scores if scores is None else scores):
             return labels_from_logits(values, place.image), None
         values = resize_scores(values, place.image)

@@ -91,3 +91,26 @@ def rewritten(folder: Path, manifest: Manifest, **changes: object) -> Manifest:
     changed = replace(manifest, **changes)
     changed.write(folder)
     return changed
+
+
+def enlarged_artefact(folder: Path, *, output: str, factor: int, size: tuple[int, int] = (16, 24)) -> Manifest:
+    """The same folder with a graph that enlarges its answer by a whole factor before the end."""
+    manifest = artefact(folder, output=output, size=size)
+    model = onnx.load(str(folder / "model.onnx"))
+    graph = model.graph
+    next(node for node in graph.node if node.op_type == "Conv").output[0] = "small"
+    scales = numpy_helper.from_array(np.array([1, 1, factor, factor], np.float32), "scales")
+    graph.initializer.append(scales)
+    graph.node.insert(1, helper.make_node("Resize", ["small", "", "scales"], ["logits"], mode="nearest"))
+    for axis, length in zip((-2, -1), size, strict=True):
+        dims = graph.output[0].type.tensor_type.shape.dim
+        dims[len(dims) + axis].dim_value = length * factor
+    onnx.checker.check_model(model)
+    onnx.save(model, str(folder / "model.onnx"))
+    shape = (*manifest.outputs[0].shape[:-2], size[0] * factor, size[1] * factor)
+    return rewritten(
+        folder,
+        manifest,
+        outputs=(replace(manifest.outputs[0], shape=shape, resize="in-graph"),),
+        files={"model.onnx": sha256_of(folder / "model.onnx")},
+    )

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mobileseg.errors import DataError, RuntimeEngineError
 from mobileseg.runtime.segmenter import Segmenter, pick_output
-from tests.runtime.artefacts import MEAN, STD, artefact, rewritten
+from tests.runtime.artefacts import MEAN, STD, artefact, enlarged_artefact, rewritten
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,6 +64,14 @@ def test_dynamic_graphs_take_any_size_and_padding_is_cut_off(tmp_path: Path, out
     segmenter = Segmenter(tmp_path)
     for size in ((9, 27), (16, 24), (1, 3)):
         np.testing.assert_array_equal(segmenter(stripes(*size)).labels, truth(*size))
+
+
+@pytest.mark.parametrize("output", ["labels", "logits"])
+def test_a_graph_may_answer_at_another_size_than_its_input(tmp_path: Path, output: str) -> None:
+    """The final resize inside the graph: labels of a picture that has that size are taken as they are."""
+    enlarged_artefact(tmp_path, output=output, factor=3)
+    np.testing.assert_array_equal(Segmenter(tmp_path)(stripes(48, 72)).labels, truth(48, 72))
+    assert Segmenter(tmp_path)(stripes(16, 24)).labels.shape == (16, 24)
 
 
 def test_scores_are_returned_on_request_at_the_size_of_the_picture(tmp_path: Path) -> None:

@@ -45,8 +45,10 @@ class NcnnEngine(Engine):
     def _run(self, image: np.ndarray) -> dict[str, np.ndarray]:
         results = {}
         extractor = self._net.create_extractor()
-        # The Mat borrows the array's memory: `image` stays referenced until the last extract.
-        if extractor.input(self._input_name, ncnn.Mat(image[0])) != 0:
+        # NCNN's layers read float32, also where the other graphs take bytes. The Mat borrows the array's
+        # memory, so `values` stays referenced until the last extract.
+        values = image[0].astype(np.float32, copy=False)
+        if extractor.input(self._input_name, ncnn.Mat(values)) != 0:
             raise RuntimeEngineError(f"NCNN refused an input of {list(image.shape)}")
         for spec in self.outputs:
             code, result = extractor.extract(self._output_names[spec.name])
