@@ -32,8 +32,9 @@ def compare(
 ) -> Agreement:
     """Compare an engine's answers, item by item.
 
-    Raw scores must lie within `LIMIT` standard deviations of the reference's, labels must be equal except
-    where the two best logits of the reference are closer than that.
+    Raw scores must lie within `LIMIT` standard deviations of the reference's, probabilities within that and
+    what such a difference of the logits makes of them; labels must be equal except where the two best logits
+    of the reference are closer than that.
 
     Args:
         answers: per item, output name -> array.
@@ -78,7 +79,13 @@ def _score_difference(
     if value.shape != expected.shape:
         return float("inf"), f"'{spec.name}' has shape {list(value.shape)}, the reference {list(expected.shape)}"
     scale = item.scales[spec.kind] or 1.0
-    diff = float(np.abs(value.astype(np.float64) - expected).max()) / scale
-    if not diff <= LIMIT:  # also true for NaN
-        return diff, f"'{spec.name}' differs by {diff:.2e} standard deviations (allowed {LIMIT:.0e})"
-    return diff, ""
+    difference = np.abs(value.astype(np.float64) - expected)
+    allowed = np.full(expected.shape, LIMIT * scale)
+    if spec.kind == "probabilities":
+        # What logits that differ by the limit may do to a probability: a softmax with steep logits is steep.
+        allowed += 2 * LIMIT * item.scales["logits"] * expected * (1.0 - expected)
+    worst = float(difference.max()) / scale
+    wrong = ~(difference <= allowed)  # also true for NaN
+    if wrong.any():
+        return worst, f"'{spec.name}' differs by {worst:.2e} standard deviations (allowed {LIMIT:.0e})"
+    return worst, ""

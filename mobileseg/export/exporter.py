@@ -137,7 +137,7 @@ def export_network(
         DependencyError: a requested target's converter is not installed.
     """
     folder = Path(folder)
-    chosen, rows = _choose(targets)
+    chosen, rows = _choose(targets, options)
     _refuse_existing(folder, overwrite)
     if options.dynamic:
         _check_multiple(options, subject.multiple)
@@ -166,16 +166,26 @@ def export_network(
     return ExportResult(folder, tuple(rows), manifest, tuple(warnings))
 
 
-def _choose(targets: Sequence[str] | None) -> tuple[tuple[str, ...], list[Row]]:
+def _choose(targets: Sequence[str] | None, options: ExportOptions) -> tuple[tuple[str, ...], list[Row]]:
     """The targets to write, and rows for those that are left out."""
     if targets is not None:
         chosen = check_targets(tuple(targets))
         for target in chosen:
             converters.require(target)
+            reason = _unfit(target, options)
+            if reason:
+                raise ExportError(f"the target {target} cannot be written: {reason}", remedy=f"drop {target}")
         return chosen, []
-    reasons = {target: converters.missing(target) for target in TARGETS}
+    reasons = {target: converters.missing(target) or _unfit(target, options) for target in TARGETS}
     left_out = [Row(target, "", SKIPPED, problems=(reason,)) for target, reason in reasons.items() if reason]
     return tuple(target for target in TARGETS if not reasons[target]), left_out
+
+
+def _unfit(target: str, options: ExportOptions) -> str:
+    """Why a target cannot have this form, '' when it can."""
+    if target == "ncnn" and options.layout == "NHWC":
+        return "NCNN takes planes (NCHW); pnnx converts graphs that begin with a transpose wrongly"
+    return ""
 
 
 def _refuse_existing(folder: Path, overwrite: bool) -> None:
