@@ -95,10 +95,12 @@ def choose_device(name: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; 0 when finished, 128 + signal number when interrupted."""
+    from mobileseg.config.components import check_components
     from mobileseg.config.load import load_config
 
     path = config_path(args)
     config = load_config(path, overrides(args))
+    check_components(config)  # every mistake at once, before anything is built
     resume = args.resume_model or args.resume
     choose_device(args.device)
 

@@ -1,6 +1,8 @@
 """Networks, datasets and criteria from sections."""
 
 import logging
+import sys
+from types import ModuleType
 
 import numpy as np
 import paddle
@@ -203,3 +205,21 @@ def test_bad_losses(write, refused):
     config = load_config(write("a.yml", "loss: {types: [{type: CrossEntropyLoss, wieght: 1}], coef: [1]}"))
     assert "a.yml:1: loss.types.0.wieght" in str(refused(build_losses, config))
     assert "loss: this section is missing" in str(refused(build_losses, load_config(write("b.yml", ""))))
+
+
+def test_components_of_the_paddleseg_package_go_over_the_bridge(monkeypatch):
+    asked = []
+
+    def build_paddleseg(kind, name, kwargs):
+        asked.append((kind, name, dict(kwargs)))
+        return BACKBONES.get("MobileNetV2_x0_25")() if kind == "backbone" else paddle.nn.Conv2D(3, 2, 1)
+
+    bridge = ModuleType("mobileseg.semantic.paddleseg_bridge")
+    bridge.build_paddleseg = build_paddleseg
+    monkeypatch.setitem(sys.modules, bridge.__name__, bridge)
+    section = {"type": "paddleseg.FCN", "num_classes": 2, "backbone": {"type": "paddleseg.HRNet_W18", "padding": 1}}
+    assert isinstance(build_network(section), paddle.nn.Conv2D)
+    assert asked[0] == ("backbone", "HRNet_W18", {"padding": 1})
+    kind, name, arguments = asked[1]
+    assert (kind, name, arguments["num_classes"]) == ("network", "FCN", 2)
+    assert hasattr(arguments["backbone"], "feature_info")

@@ -9,7 +9,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from mobileseg.config import schema
+from mobileseg.config.load import load_config
 from mobileseg.config.schema import OPTIMIZERS, SCHEDULES, TARGETS, Schedule, Schema, Section
+from mobileseg.errors import ConfigError
 from mobileseg.export.options import TARGETS as EXPORT_TARGETS
 
 PAGE = Path(__file__).parents[2] / "docs" / "config.md"
@@ -72,3 +74,10 @@ def test_links_to_headings_of_the_page_exist():
     for page in PAGE.parent.glob("*.md"):
         for anchor in re.findall(r"\(config\.md#([\w-]+)\)", page.read_text(encoding="utf-8")):
             assert anchor in headings
+
+
+def test_the_message_that_the_page_shows(write):
+    file = write("my.yml", "optimizer:\n  type: SGD\n  momentun: 0.9\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(file, ["itres=200"])
+    assert f"```\n{caught.value}\n```" in PAGE.read_text(encoding="utf-8")
