@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -55,7 +56,9 @@ def _read(overrides: Overrides, problems: list[Problem]) -> list[tuple[list[str]
             problems.append(Problem(text, "an override is written key=value", origin.text, "example: iters=200"))
             continue
         try:
-            pairs.append(([part.strip() for part in name.split(".")], parse(value, origin)))
+            # Command lines written for PaddleSeg spell null as Python does.
+            node = Node(None, origin) if value.strip() == "None" else parse(value, origin)
+            pairs.append(([part.strip() for part in name.split(".")], node))
         except ConfigError as error:
             problems.extend(error.problems or [Problem(name, error.message, origin.text)])
     return pairs
@@ -64,6 +67,8 @@ def _read(overrides: Overrides, problems: list[Problem]) -> list[tuple[list[str]
 def _node(value: Any, key: str, origin: Origin) -> Node:
     if isinstance(value, Mapping):
         return Node({name: _node(child, f"{key}.{name}", origin) for name, child in value.items()}, origin)
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if isinstance(value, list | tuple):
         return Node([_node(child, f"{key}.{index}", origin) for index, child in enumerate(value)], origin)
     if value is None or isinstance(value, bool | int | float | str):

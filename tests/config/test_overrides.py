@@ -1,5 +1,7 @@
 """Overrides."""
 
+from pathlib import Path
+
 import pytest
 
 from mobileseg.config.overrides import apply
@@ -29,6 +31,8 @@ def result(*overrides):
         ("flag=false", ("flag",), False),
         ("model.backbone.pretrained=null", ("model", "backbone", "pretrained"), None),
         ("model.backbone.pretrained=", ("model", "backbone", "pretrained"), None),
+        ("model.backbone.pretrained=None", ("model", "backbone", "pretrained"), None),
+        ("flag=True", ("flag",), True),
         ("model.backbone.pretrained=https://x/y?a=b&c=d", ("model", "backbone", "pretrained"), "https://x/y?a=b&c=d"),
         ("model.backbone.pretrained='5'", ("model", "backbone", "pretrained"), "5"),
         ("train.transforms.0.scale=0.75", ("train", "transforms", 0, "scale"), 0.75),
@@ -56,8 +60,15 @@ def test_later_overrides_win_and_mappings_merge():
 
 
 def test_mapping_of_overrides():
-    data, origins, _ = result({"iters": 0, "train.transforms.0.scale": 0.25, "model": {"backbone": {"depth": (1, 2)}}})
+    given = {
+        "iters": 0,
+        "train.transforms.0.scale": 0.25,
+        "model": {"backbone": {"depth": (1, 2)}},
+        "root": Path("a/b"),
+    }
+    data, origins, _ = result(given)
     assert data["iters"] == 0
+    assert data["root"] == "a/b"
     assert data["train"]["transforms"][0]["scale"] == 0.25
     assert data["model"]["backbone"]["depth"] == [1, 2]
     assert data["model"]["type"] == "A"
