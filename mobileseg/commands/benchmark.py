@@ -1,0 +1,72 @@
+"""`mobileseg benchmark`: where the time of a picture goes, per engine and thread count."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mobileseg.errors import ConfigError
+
+HELP = "time decoding, preprocessing, inference, postprocessing and drawing per engine"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Folders, engines, threads, runs, and files of other devices."""
+    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="exported folder; two are compared in one run")
+    parser.add_argument("--engines", nargs="+", metavar="ENGINE", help="default: all installed that the folder fits")
+    parser.add_argument("--threads", nargs="+", type=int, default=[1], metavar="N", help="thread counts (default: 1)")
+    parser.add_argument("--runs", type=int, default=200, metavar="N", help="timed runs of each (default: 200)")
+    parser.add_argument("--warmup", type=int, default=5, metavar="N", help="untimed runs of each (default: 5)")
+    parser.add_argument("--image", metavar="FILE", help="picture to segment (default: a generated one of input size)")
+    parser.add_argument("--merge", nargs="+", default=[], metavar="JSON", help="add rows of these files to the table")
+    parser.add_argument("--output", default="output/benchmark", metavar="DIR", help="folder for JSON and plot")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print the table, write benchmark.json, benchmark.png and benchmark.svg."""
+    from mobileseg.runtime.benchmark_rows import load_rows, ratios, render_table, save_rows
+    from mobileseg.viz.latency import plot_latency
+
+    if not args.folders and not args.merge:
+        raise ConfigError("there is nothing to measure", remedy="name an exported folder, or files with --merge")
+    if args.runs < 1 or args.warmup < 0 or min(args.threads) < 1:
+        raise ConfigError("--runs and --threads must be at least 1, --warmup at least 0")
+    rows = _measured(args) if args.folders else []
+    for path in args.merge:
+        rows.extend(load_rows(path))
+    print(render_table(rows))
+    for other in args.folders[1:]:
+        print(ratios(rows, args.folders[0], other))
+    target = Path(args.output)
+    target.mkdir(parents=True, exist_ok=True)
+    save_rows(target / "benchmark.json", rows)
+    names = ", ".join(dict.fromkeys(str(row["name"]) for row in rows))
+    for suffix in ("png", "svg"):
+        plot_latency(target / f"benchmark.{suffix}", rows, f"{names}, {rows[0]['image']}")
+    print(f"rows and plot in {target}")
+    return 0
+
+
+def _measured(args: argparse.Namespace) -> list[dict[str, Any]]:
+    from mobileseg.runtime.artefact import Manifest
+    from mobileseg.runtime.benchmark import Case, generated_picture, machine, measure
+    from mobileseg.runtime.engines.registry import choose, fitting
+
+    manifests = {folder: Manifest.read(folder) for folder in dict.fromkeys(args.folders)}
+    cases = []
+    for folder, manifest in manifests.items():
+        engines = args.engines or fitting(manifest) or [choose(manifest)]
+        cases += [Case(folder, engine, threads) for engine in dict.fromkeys(engines) for threads in args.threads]
+    facts = machine()
+    print(f"{facts['cpu']}, {facts['cores']} cores, load {facts['load']}; {args.runs} runs, engines interleaved")
+    if facts["load"] > 0.5:
+        print("warning: other programs are running, the numbers will be too high and will scatter")
+    with tempfile.TemporaryDirectory(prefix="mobileseg-") as scratch:
+        image = args.image
+        if image is None:
+            spec = next(iter(manifests.values())).input
+            image = str(Path(scratch, "generated.jpg"))
+            generated_picture(image, (spec.height, spec.width))
+        return measure(cases, image, runs=args.runs, warmup=args.warmup)
