@@ -11,7 +11,7 @@ from mobileseg.config.components import check_components, check_files
 from mobileseg.config.load import Config
 from mobileseg.config.signatures import PADDLESEG, check_component, signature
 from mobileseg.config.structure import Origins
-from mobileseg.errors import ConfigError, MobileSegError, Problem
+from mobileseg.errors import ConfigError, Problem
 from mobileseg.registry import BACKBONES, DATASETS, LOSSES, NETWORKS
 
 if TYPE_CHECKING:
@@ -154,8 +154,10 @@ def _call(component: Callable[..., Any], arguments: dict[str, Any], failure: Pro
     """Call a constructor; what it makes of values that the signature admits is an error of the configuration too."""
     try:
         return component(**arguments)
-    except MobileSegError:
-        raise
+    except ConfigError as error:
+        if error.problems or not failure.origin:
+            raise
+        raise ConfigError([Problem(failure.key, error.message, failure.origin, error.remedy or "")]) from error
     except (TypeError, ValueError) as error:
         reason = f"{failure.message}: {error}"
         raise ConfigError([Problem(failure.key, reason, failure.origin, failure.remedy)]) from error

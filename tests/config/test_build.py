@@ -142,6 +142,17 @@ def test_what_a_constructor_refuses_is_an_error_with_a_line(write, refused, monk
     assert "a.yml:2: model: the network Moody cannot be built: not today" in str(refused(build_network, config))
 
 
+def test_what_a_component_of_ours_refuses_gets_its_line_too(write, refused):
+    config = load_config(write("a.yml", CONFIG), ["model.arm_out_chs=[8, 8]"])
+    error = refused(build_network, config)
+    assert [(problem.key, problem.origin) for problem in error.problems] == [("model", "a.yml:1")]
+    assert "arm_out_chs" in str(error)
+    config = load_config(
+        write("b.yml", "iters: 5\nloss: {types: [{type: OhemCrossEntropyLoss, thresh: 2.0}], coef: [1]}")
+    )
+    assert "b.yml:2: loss.types.0: OhemCrossEntropyLoss" in str(refused(build_losses, config))
+
+
 def test_configuration_without_a_model(write, refused):
     assert "model: this section is missing" in str(refused(build_network, load_config(write("a.yml", ""))))
 
