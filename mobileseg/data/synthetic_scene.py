@@ -146,7 +146,7 @@ class SceneObject:
         category: class index; 0 is a plain thing of the background that only hides others.
         outline: one of `OUTLINES`.
         aspect: height over width of the outline.
-        lobes: amplitudes and phases of the 'blob' outline, float64 [2, n].
+        lobes: amplitudes (together at most 0.32) and phases of the 'blob' outline, float64 [2, n].
         texture: the surface.
         pose: where it is.
     """
@@ -172,7 +172,7 @@ class SceneObject:
         elif self.outline == "star":
             limit = 0.74 + 0.26 * np.cos(5 * angle)
         else:
-            limit = np.full(angle.shape, 0.75)
+            limit = np.full(angle.shape, 0.68)
             for order, (size, phase) in enumerate(self.lobes.T, start=2):
                 limit += size * np.cos(order * angle + phase)
         return np.hypot(u, v) <= limit
@@ -290,7 +290,7 @@ def draw_object(rng: np.random.Generator, category: int, height: int, width: int
     radius = short * math.exp(rng.uniform(math.log(RADIUS[0]), math.log(RADIUS[1])))
     usual = category in USUAL_OUTLINE and rng.random() < 0.7
     outline = USUAL_OUTLINE[category] if usual else OUTLINES[int(rng.integers(len(OUTLINES)))]
-    lobes = np.stack([rng.uniform(0.0, 0.1, 4), rng.uniform(0, 2 * math.pi, 4)])
+    lobes = np.stack([rng.uniform(0.0, 0.08, 4), rng.uniform(0, 2 * math.pi, 4)])
     pose = Pose(rng.uniform(0, width), rng.uniform(0, height), rng.uniform(-math.pi, math.pi), radius)
     texture = draw_texture(rng, category, split)
     # The pattern's angle is drawn for the image; the object's own rotation is taken out of it.
