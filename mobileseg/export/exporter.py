@@ -185,6 +185,8 @@ def _unfit(target: str, options: ExportOptions) -> str:
     """Why a target cannot have this form, '' when it can."""
     if target == "ncnn" and options.layout == "NHWC":
         return "NCNN takes planes (NCHW); pnnx converts graphs that begin with a transpose wrongly"
+    if target == "ncnn" and options.dynamic:
+        return "pnnx cannot write a resize to a size that is only known at run time"
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,15 @@ class LiteEngine(Engine):
     def _load(self) -> None:
         import zlib  # noqa: F401  # paddlelite bundles a zlib, as Paddle does: see mobileseg/__init__.py
 
+        self._open(self.path_of(self.files.model))
+        self._openmp = _openmp()
+        self._require_names(list(self._predictor.get_input_names()), list(self._predictor.get_output_names()))
+
+    def _open(self, path: Path) -> None:
         from paddlelite import lite
 
-        path = self.path_of(self.files.model)
+        self._path = path
+        self._shape: tuple[int, ...] | None = None
         # The predictor reads from its config's memory: both must live as long as this object.
         self._config = lite.MobileConfig()
         self._config.set_model_from_file(str(path))
@@ -38,10 +45,13 @@ class LiteEngine(Engine):
             self._predictor = lite.create_paddle_predictor(self._config)
         except Exception as error:
             raise RuntimeEngineError(f"Paddle Lite cannot load {path}: {error}") from error
-        self._openmp = _openmp()
-        self._require_names(list(self._predictor.get_input_names()), list(self._predictor.get_output_names()))
 
     def _run(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        if self._shape not in (None, image.shape):
+            # A predictor that has run keeps buffers of the first size: it crashes on a larger input and
+            # answers wrongly on a smaller one.
+            self._open(self._path)
+        self._shape = image.shape
         self._openmp.omp_set_num_threads(self.threads)
         self._predictor.get_input_by_name(self._input_name).from_numpy(image)
         try:
