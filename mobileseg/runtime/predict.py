@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -166,19 +166,20 @@ class PredictionWriter:
             VideoWriter(video or os.devnull, reader.fps) as writer,
             open(lines or os.devnull, "w", encoding="utf-8") as log,
         ):
-            for index, frame in enumerate(reader):
-                if index == self.max_frames:
-                    break
+            for index, (decode, frame) in enumerate(_timed(reader)):
                 result = self.segmenter(frame)
+                times = {"decode": decode, **result.times}
                 if video:
                     writer.write(with_legend(overlay(frame, result.labels, colours, alpha=self.alpha), strip))
                 if masks:
                     write_index_mask(masks / f"{index:06d}.png", result.labels, colours)
                 if lines:
                     facts = {"frame": index, "seconds": round(index / reader.fps, 3), **self._facts(result.labels)}
-                    log.write(json.dumps({**facts, "times_ms": _rounded(result.times)}) + "\n")
+                    log.write(json.dumps({**facts, "times_ms": _rounded(times)}) + "\n")
                 self.summary.frames += 1
-                self.summary.add(result.times)
+                self.summary.add(times)
+                if index + 1 == self.max_frames:
+                    break
 
     def _facts(self, labels: np.ndarray) -> dict[str, Any]:
         """What the JSON says of a picture beside its source."""
@@ -205,6 +206,14 @@ class PredictionWriter:
     def _failed(self, error: MobileSegError) -> None:
         self.summary.errors.append(str(error))
         self.warn(f"error: {error}")
+
+
+def _timed(frames: Iterable[np.ndarray]) -> Iterator[tuple[float, np.ndarray]]:
+    """Frames, each with the milliseconds that it took to get it."""
+    start = time.perf_counter()
+    for frame in frames:
+        yield (time.perf_counter() - start) * 1000.0, frame
+        start = time.perf_counter()
 
 
 def _to_standard_error(text: str) -> None:

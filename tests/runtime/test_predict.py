@@ -90,6 +90,7 @@ def test_a_video_gives_a_video_masks_and_a_line_per_frame(tmp_path: Path, segmen
     assert [line["frame"] for line in lines] == list(range(6))
     assert lines[3]["seconds"] == pytest.approx(0.3)
     assert [line["classes"][0]["name"] for line in lines[:3]] == ["red", "green", "blue"]
+    assert set(lines[0]["times_ms"]) == {"decode", "preprocess", "inference", "postprocess"}
 
 
 def test_a_video_stops_after_the_number_of_frames_asked_for(tmp_path: Path, segmenter: Segmenter) -> None:
