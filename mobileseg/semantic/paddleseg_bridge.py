@@ -1,0 +1,238 @@
+"""Networks and backbones of the ``paddleseg`` package under our contracts: ``type: paddleseg.PPLiteSeg``.
+
+A network keeps PaddleSeg's parameter names, so its checkpoints fit and ours fit PaddleSeg; it returns our dict.
+Backbones of either side go under networks of either side.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import itertools
+import logging
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from mobileseg.backbones.base import FeatureSpec
+from mobileseg.errors import ConfigError, DependencyError
+from mobileseg.nn.blocks import resize
+from mobileseg.nn.compat import spatial_size
+from mobileseg.nn.pool import BinPool
+
+VERSION = "2.8.0"
+_PROBE_SIDES = (128, 224, 512)
+_COARSEST = 32
+_builds = itertools.count()
+
+
+class PaddleSegNetwork(nn.Layer):
+    """A network of PaddleSeg that returns ``{"logits", "logits_aux1", ...}``.
+
+    It shares children, parameters and buffers with the original instead of holding it as a child: names
+    stay PaddleSeg's, and a child that is replaced here is replaced there.
+
+    Args:
+        original: network whose forward returns a list of logits.
+        resize_logits: whether the logits come at another size than the input's.
+        size_multiple: what sides must be multiples of in a graph of dynamic size.
+    """
+
+    def __init__(self, original: nn.Layer, resize_logits: bool, size_multiple: int) -> None:
+        super().__init__()
+        self._original = (original,)  # in a tuple, because a layer would become a child
+        self._sub_layers = original._sub_layers
+        self._parameters = original._parameters
+        self._buffers = original._buffers
+        self._non_persistable_buffer_names_set = original._non_persistable_buffer_names_set
+        self.resize_logits = resize_logits
+        self.size_multiple = size_multiple
+
+    def forward(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
+        """Logits of float32 [N, 3, H, W]; in training also what PaddleSeg's losses after the first take."""
+        original = self._original[0]
+        original.training = self.training
+        outputs = list(original(x))
+        if self.resize_logits:
+            outputs[0] = resize(outputs[0], spatial_size(x))
+        return {"logits" if index == 0 else f"logits_aux{index}": output for index, output in enumerate(outputs)}
+
+    def extra_repr(self) -> str:
+        return f"paddleseg {type(self._original[0]).__name__}"
+
+
+def build_paddleseg(kind: str, name: str, kwargs: Mapping[str, Any]) -> nn.Layer:
+    """Build a component of the ``paddleseg`` package.
+
+    Args:
+        kind: 'network' or 'backbone'.
+        name: name in PaddleSeg's registry.
+        kwargs: its arguments; ``backbone`` may be a layer of ours.
+
+    Returns:
+        A network that returns our dict of logits, or a backbone with ``feature_info``.
+
+    Raises:
+        DependencyError: paddleseg is not installed, or another version.
+        ConfigError: no such component, arguments that it does not take, or outputs that are not logits or features.
+    """
+    manager, models = _import_paddleseg()
+    registry = {"network": manager.MODELS, "backbone": manager.BACKBONES}[kind].components_dict
+    component = _component(kind, name, registry, models)
+    arguments = dict(kwargs)
+    _check_arguments(name, component, arguments)
+    backbone = arguments.get("backbone")
+    if backbone is not None and not hasattr(backbone, "feat_channels"):
+        backbone.feat_channels = [spec.channels for spec in backbone.feature_info]
+    # Some of PaddleSeg's parameters have fixed names and the optimizer tells parameters by name: a name space for
+    # every build keeps two of them, and those of our own layers, apart.
+    with paddle.utils.unique_name.guard(f"paddleseg{next(_builds)}_"):
+        try:
+            layer = component(**arguments)
+        except Exception as error:  # foreign code: assertions, missing values, mistakes of the package
+            reason = f"paddleseg.{name} cannot be built: {type(error).__name__}: {error}"
+            raise ConfigError(reason, remedy="check its arguments") from error
+    bins = _replace_pooling(layer)
+    if kind == "backbone":
+        layer.feature_info = _measure_features(name, layer)
+        return layer
+    resized = _probe_network(name, layer, arguments.get("num_classes"))
+    return PaddleSegNetwork(layer, resized, _COARSEST * math.lcm(*bins))
+
+
+def _import_paddleseg() -> tuple[Any, Any]:
+    from importlib import metadata
+
+    remedy = "pip install --no-deps -r requirements-paddleseg.txt"
+    try:
+        found = metadata.version("paddleseg")
+    except metadata.PackageNotFoundError:
+        raise DependencyError(
+            f"'type: paddleseg...' needs the package paddleseg {VERSION}, which is not installed", remedy=remedy
+        ) from None
+    if found != VERSION:
+        raise DependencyError(f"paddleseg {VERSION} is needed, {found} is installed", remedy=remedy)
+    try:
+        with _undisturbed():
+            from paddleseg import models
+            from paddleseg.cvlibs import manager
+    except ImportError as error:
+        raise DependencyError(f"paddleseg cannot be imported: {error}", remedy=remedy) from error
+    return manager, models
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Undo what importing the package changes for the whole process, and keep its folders out of the home folder."""
+    from mobileseg.weights.download import cache_folder
+
+    root = logging.getLogger()
+    handlers, level, options = list(root.handlers), root.level, np.get_printoptions()
+    named = os.environ.get("SEG_HOME")
+    if named is None:
+        os.environ["SEG_HOME"] = str(cache_folder() / "paddleseg")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if named is None:
+            del os.environ["SEG_HOME"]
+        root.handlers[:], root.level = handlers, level
+        np.set_printoptions(**options)
+
+
+def _component(kind: str, name: str, registry: Mapping[str, Any], models: Any) -> Callable[..., nn.Layer]:
+    if name in registry:
+        return registry[name]
+    # A few functions of the package (ResNet34_vd) are public without being registered.
+    public = getattr(models.backbones, name, None) if kind == "backbone" else None
+    if inspect.isfunction(public):
+        return public
+    near = difflib.get_close_matches(name, registry, n=3, cutoff=0.4)
+    hint = (
+        f"did you mean {' or '.join(f'paddleseg.{hit}' for hit in near)}?" if near else f"known: {', '.join(registry)}"
+    )
+    raise ConfigError(f"paddleseg has no {kind} named '{name}'", remedy=hint)
+
+
+def _check_arguments(name: str, component: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    parameters = inspect.signature(component).parameters
+    if "pretrained" in arguments:
+        raise ConfigError(
+            f"paddleseg.{name}: 'pretrained' would be unpickled by the package",
+            remedy="load the weights with load_into",
+        )
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return  # the class behind the function says what it does not take
+    for key in arguments:
+        if key not in parameters:
+            near = difflib.get_close_matches(key, parameters, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(parameters)}"
+            raise ConfigError(f"paddleseg.{name} has no argument '{key}'", remedy=hint)
+
+
+def _replace_pooling(layer: nn.Layer) -> list[int]:
+    """Exchange adaptive pooling, which no converter keeps exact, for its exact form; returns the bins met."""
+    bins = [1]
+    for parent in layer.sublayers(include_self=True):
+        for name, child in parent._sub_layers.items():
+            if type(child) is nn.AdaptiveAvgPool2D and child._data_format == "NCHW":
+                size = child._output_size
+                sides = {size} if isinstance(size, int) else set(size)
+                if len(sides) == 1 and isinstance(side := sides.pop(), int):
+                    parent._sub_layers[name] = BinPool(side)
+                    bins.append(side)
+    return bins
+
+
+def _measure_features(name: str, layer: nn.Layer) -> tuple[FeatureSpec, ...]:
+    outputs, side = _probe(name, layer)
+    strides = [side // int(output.shape[2]) for output in outputs]
+    if strides != sorted(strides):
+        raise ConfigError(f"paddleseg.{name} returns features of strides {strides}, not finest first: not usable here")
+    return tuple(FeatureSpec(int(output.shape[1]), stride) for output, stride in zip(outputs, strides, strict=True))
+
+
+def _probe_network(name: str, layer: nn.Layer, num_classes: int | None) -> bool:
+    """Check the outputs; returns whether the logits must be resized to the input."""
+    outputs, side = _probe(name, layer)
+    if num_classes is not None and int(outputs[0].shape[1]) != num_classes:
+        raise ConfigError(
+            f"paddleseg.{name} returns {outputs[0].shape[1]} channels for {num_classes} classes: these are no logits"
+        )
+    return list(outputs[0].shape[2:]) != [side, side]
+
+
+def _probe(name: str, layer: nn.Layer) -> tuple[list[paddle.Tensor], int]:
+    """Outputs for an empty image of the first side that the layer takes, and that side."""
+    layer.eval()
+    failure: Exception | None = None
+    try:
+        for side in _PROBE_SIDES:
+            try:
+                with paddle.no_grad():
+                    outputs = layer(paddle.zeros([1, 3, side, side]))
+            except Exception as error:  # foreign code: assertions, shape errors of operators
+                failure = error
+                continue
+            if not isinstance(outputs, (list, tuple)) or not outputs or any(_rank(output) != 4 for output in outputs):
+                raise ConfigError(f"paddleseg.{name} does not return a list of maps [N, C, H, W]: not usable here")
+            return list(outputs), side
+    finally:
+        layer.train()
+    raise ConfigError(
+        f"paddleseg.{name} cannot run on images of {' or '.join(map(str, _PROBE_SIDES))} pixels: {failure}",
+        remedy="check its arguments",
+    ) from failure
+
+
+def _rank(output: Any) -> int:
+    return len(output.shape) if isinstance(output, paddle.Tensor) else -1
