@@ -1,0 +1,48 @@
+"""What losses share: the normaliser of several processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+
+from mobileseg.semantic.loss_base import whole_batch_normaliser
+from tests.semantic.half_batches import LOCAL_FREE, batch, gradients
+
+
+@pytest.fixture(scope="module")
+def averaged(tmp_path_factory):
+    """Gradients and losses of two processes, each with one half of the batch, averaged as DataParallel does."""
+    folder = tmp_path_factory.mktemp("halves")
+    script = Path(__file__).with_name("half_batches.py")
+    launch = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", str(folder)]
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "PADDLE_DISTRI_BACKEND": "gloo"}
+    done = subprocess.run(
+        [*launch, str(script), str(folder / "result.npz")], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    with np.load(folder / "result.npz") as result:
+        return dict(result)
+
+
+@pytest.mark.parametrize("name", sorted(LOCAL_FREE))
+def test_two_half_batches_give_the_gradient_and_loss_of_the_whole(averaged, name):
+    whole = gradients(slice(0, 4))[name]
+    np.testing.assert_allclose(averaged[name], whole, rtol=1e-5, atol=1e-7)
+    # Without the common normaliser each half would count the same, whatever it ignores:
+    halves = (gradients(slice(0, 2))[name] + gradients(slice(2, 4))[name]) / 2
+    assert np.abs(halves - whole).max() > 1e-3
+
+
+def test_the_halves_ignore_unequally():
+    _, label = batch()
+    assert (label[:2] != 255).sum() > 4 * (label[2:] != 255).sum() > 0
+
+
+def test_a_normaliser_of_nothing_is_one():
+    assert float(whole_batch_normaliser(paddle.zeros([]), active=True)) == 1.0
+    assert float(whole_batch_normaliser(paddle.to_tensor(0.25), active=False)) == 0.25
