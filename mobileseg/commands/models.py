@@ -1,0 +1,92 @@
+"""`mobileseg models`: what may stand behind `type:` in a configuration, and what lies in the zoo."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+from collections.abc import Callable
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from mobileseg.registry import BACKBONES, DATASETS, LOSSES, NETWORKS, TRANSFORMS, Registry
+
+HELP = "list networks, backbones, losses, datasets, transforms and the trained networks of the zoo"
+
+KINDS: dict[str, Registry] = {
+    "networks": NETWORKS,
+    "backbones": BACKBONES,
+    "losses": LOSSES,
+    "datasets": DATASETS,
+    "transforms": TRANSFORMS,
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pattern", nargs="?", default="*", help="shell pattern, for example 'MobileNet*'")
+    parser.add_argument("--kind", choices=[*KINDS, "zoo"], help="only this kind; default: all")
+    parser.add_argument("--backbones", dest="kind", action="store_const", const="backbones", help="--kind backbones")
+    parser.add_argument("--size", action="store_true", help="build each backbone: channels, strides, parameters")
+    parser.add_argument("--zoo_dir", type=Path, default=Path("zoo"), help="folder of the trained networks")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+
+
+def run(args: argparse.Namespace) -> int:
+    kinds = [args.kind] if args.kind else [*KINDS, "zoo"]
+    listing: dict[str, list[dict[str, Any]]] = {}
+    for kind in kinds:
+        listing[kind] = _zoo(args.zoo_dir, args.pattern) if kind == "zoo" else _components(kind, args)
+    if args.json:
+        print(json.dumps(listing, indent=2))
+        return 0
+    for kind, rows in listing.items():
+        print(f"{kind} ({len(rows)})")
+        for row in rows:
+            print("  " + "  ".join(str(value) for value in row.values()))
+    return 0
+
+
+def _components(kind: str, args: argparse.Namespace) -> list[dict[str, Any]]:
+    registry = KINDS[kind]
+    rows = []
+    for name in registry:
+        if not fnmatch(name.lower(), args.pattern.lower()):
+            continue
+        component = registry.get(name)
+        if kind == "backbones" and args.size:
+            rows.append({"name": name, **_backbone_size(component)})
+        else:
+            rows.append({"name": name, "arguments": str(_arguments(component))})
+    return rows
+
+
+def _arguments(component: Callable[..., Any]) -> str:
+    parameters = [
+        p.name if p.default is inspect.Parameter.empty else f"{p.name}={p.default!r}"
+        for p in inspect.signature(component).parameters.values()
+        if p.kind is not inspect.Parameter.VAR_KEYWORD
+    ]
+    return f"({', '.join(parameters)})"
+
+
+def _backbone_size(builder: Callable[..., Any]) -> dict[str, Any]:
+    backbone = builder()
+    parameters = sum(parameter.size for parameter in backbone.parameters())
+    features = ", ".join(f"{spec.channels}@1/{spec.stride}" for spec in backbone.feature_info)
+    return {"parameters": int(parameters), "features": features}
+
+
+def _zoo(folder: Path, pattern: str) -> list[dict[str, Any]]:
+    if not folder.is_dir():
+        return []
+    return [
+        {"name": path.parent.as_posix(), "card": _first_line(path)}
+        for path in sorted(folder.glob("*/README.md"))
+        if fnmatch(path.parent.name.lower(), pattern.lower())
+    ]
+
+
+def _first_line(path: Path) -> str:
+    lines = (line.lstrip("# ").strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return next((line for line in lines if line), "")
