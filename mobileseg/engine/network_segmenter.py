@@ -69,7 +69,9 @@ class NetworkSegmenter:
         run = run_folder_of(Path(folder))
         if not (run / CONFIG_FILE).is_file():
             raise ConfigError(
-                f"{folder} is neither an exported folder (no deploy.yaml) nor a run (no {CONFIG_FILE})",
+                f"{folder} is neither an exported folder (no deploy.yaml) nor a run (no {CONFIG_FILE})"
+                if not is_artefact(folder)
+                else f"{folder} has graphs but no {CONFIG_FILE}, so the network cannot be built from it",
                 remedy="name an exported folder, a run folder or a zoo folder, or give --config with --model_path",
             )
         return cls(load_config(run / CONFIG_FILE), folder, test_config)

@@ -42,8 +42,8 @@ ENGINES: dict[str, EngineInfo] = {
         f"{_HERE}.onnxruntime", "OnnxRuntimeEngine", "onnxruntime", "onnxruntime>=1.17", "onnx", "onnx"
     ),
     "lite": EngineInfo(f"{_HERE}.lite", "LiteEngine", "paddlelite", "paddlelite==2.13rc0", "lite", "lite_x86"),
-    "ncnn": EngineInfo(f"{_HERE}.ncnn", "NcnnEngine", "ncnn", "ncnn", "ncnn", "ncnn"),
     "paddle": EngineInfo(f"{_HERE}.paddle", "PaddleEngine", "paddle", "paddlepaddle==2.6.2", "paddle", "paddle"),
+    "ncnn": EngineInfo(f"{_HERE}.ncnn", "NcnnEngine", "ncnn", "ncnn", "ncnn", "ncnn"),
 }
 
 
@@ -60,7 +60,7 @@ def load(folder: str | os.PathLike[str], engine: str, *, graph: str = "main", th
 
     Args:
         folder: artefact folder.
-        engine: 'onnxruntime', 'lite', 'ncnn', 'paddle', or 'auto' for the fastest one that is installed and
+        engine: 'onnxruntime', 'lite', 'paddle', 'ncnn', or 'auto' for the fastest one that is installed and
             that the folder has a file for.
         graph: name of the graph in the manifest.
         threads: CPU threads of one inference.
