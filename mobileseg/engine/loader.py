@@ -80,16 +80,21 @@ class _Window:
 
 
 class _Guarded(paddle.io.Dataset):
-    """Carries an error of the dataset out of a worker as a value, so that it arrives as it was raised."""
+    """Carries an error of the dataset to the consumer as a value.
+
+    Otherwise an error in a worker would arrive as another one, and an error in Paddle's reader thread not at all.
+    """
 
     def __init__(self, dataset: Any) -> None:
         super().__init__()
         self.dataset = dataset
+        self.error: Exception | None = None
 
     def __getitem__(self, key: Key) -> Any:
         try:
             return self.dataset[key]
-        except (MobileSegError, OSError) as error:
+        except Exception as error:
+            self.error = error
             return error
 
     def __len__(self) -> int:
@@ -113,8 +118,9 @@ def batches(
         DataError: what the dataset raised, or samples of different sizes.
         TrainingError: a worker died.
     """
+    guarded = _Guarded(dataset)
     loader = paddle.io.DataLoader(
-        _Guarded(dataset),
+        guarded,
         batch_sampler=_Window(order, start, stop),
         collate_fn=collate,
         num_workers=num_workers,
@@ -127,14 +133,16 @@ def batches(
     try:
         for batch in iterator:
             if _ERROR in batch:
-                _raise(batch[_ERROR])
+                raise guarded.error or _decode(batch[_ERROR])  # the error itself, if it was raised in this process
             yield batch
     except (RuntimeError, SystemError) as error:
-        if "worker" not in str(error).lower():
+        if num_workers == 0:
             raise
+        codes = [worker.exitcode for worker in getattr(iterator, "_workers", []) if worker.exitcode]
+        how = f" (exit code {codes[0]})" if codes else ""
         raise TrainingError(
-            f"a data worker died: {str(error).strip().splitlines()[-1]}",
-            remedy="set num_workers to 0 to see the cause, or to fewer workers if memory ran out",
+            f"a data worker died{how}: {str(error).strip().splitlines()[0]}",
+            remedy="set fewer num_workers if memory ran out (exit code -9), or 0 to see the cause",
         ) from error
     finally:
         _end_workers(iterator)
@@ -173,9 +181,7 @@ def shared_memory_fits(dataset: Any, batch_size: int, num_workers: int, path: st
     """Whether the batches that workers hold ready fit into shared memory, and the message when they do not."""
     if num_workers == 0:
         return True, ""
-    sample = _Guarded(dataset)[(0, 0)]
-    if isinstance(sample, Exception):
-        raise sample
+    sample = dataset[(0, 0)]
     need = sum(np.asarray(value).nbytes for value in sample.values()) * batch_size * (num_workers * _PREFETCH + 1)
     try:
         free = shutil.disk_usage(path).free
@@ -202,14 +208,16 @@ def _quiet_worker(worker: int) -> None:
 
 
 def _encode(error: Exception) -> np.ndarray:
+    name, remedy = type(error).__name__, getattr(error, "remedy", None)
     message = getattr(error, "message", None) or str(error)
-    text = json.dumps([type(error).__name__, message, getattr(error, "remedy", None)])
+    if not isinstance(error, (MobileSegError, OSError)):
+        message = f"the dataset raised {name}: {message}"
+        remedy = "run with num_workers 0 and --debug for the traceback"
+    text = json.dumps([name, message, remedy])
     return np.frombuffer(text.encode(), dtype=np.uint8).copy()
 
 
-def _raise(encoded: paddle.Tensor) -> None:
+def _decode(encoded: paddle.Tensor) -> MobileSegError:
     name, message, remedy = json.loads(encoded.numpy().tobytes().decode())
-    kind = getattr(errors, name, DataError)
-    if kind is errors.ConfigError or not issubclass(kind, MobileSegError):
-        kind = DataError
-    raise kind(message, remedy=remedy)
+    error: MobileSegError = getattr(errors, name, DataError)(message, remedy=remedy)
+    return error
