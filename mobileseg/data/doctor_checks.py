@@ -203,7 +203,9 @@ def class_findings(summaries: Mapping[str, Summary]) -> Iterator[Finding]:
 def size_findings(summary: Summary, batch_size: int) -> Iterator[Finding]:
     """Whether the transforms run on the sizes that occur, and give one size for a batch."""
     outputs = set()
-    for size in sorted(summary.sizes)[:: max(1, len(summary.sizes) // _TRIED_SIZES)]:
+    sizes = sorted(summary.sizes, key=lambda size: size[0] * size[1])  # the smallest and the largest are tried
+    tried = np.unique(np.linspace(0, len(sizes) - 1, min(len(sizes), _TRIED_SIZES)).round().astype(int))
+    for size in (sizes[index] for index in tried):
         for draw in range(_DRAWS):
             sample = Sample(np.full((*size, 3), 127, np.float32), np.zeros(size, np.uint8), {"geometry": []})
             if summary.dataset.evaluates:
@@ -221,11 +223,11 @@ def size_findings(summary: Summary, batch_size: int) -> Iterator[Finding]:
             outputs.add(sample.size)
     if summary.dataset.evaluates or len(outputs) < 2 or batch_size < 2:
         return
-    sizes = ", ".join(f"{width}x{height}" for height, width in sorted(outputs)[:4])
+    shown = ", ".join(f"{width}x{height}" for height, width in sorted(outputs)[:4])
     yield Finding(
         "error",
         "sizes-differ",
-        f"the transforms give images of different sizes (width x height: {sizes}, ...), "
+        f"the transforms give images of different sizes (width x height: {shown}, ...), "
         f"which cannot form a batch of {batch_size}",
         fix="end the transforms with RandomPaddingCrop or Resize, or use batch_size: 1",
         split=summary.name,

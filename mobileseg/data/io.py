@@ -8,7 +8,6 @@ the same half-pixel geometry.
 from __future__ import annotations
 
 import io
-import struct
 from pathlib import Path
 
 import cv2
@@ -103,7 +102,7 @@ def decode_label(data: bytes, path: str | Path) -> np.ndarray:
         with Image.open(io.BytesIO(data)) as picture:
             mode = picture.mode
             values = np.asarray(picture)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, struct.error) as error:
+    except Exception as error:  # Pillow's decoders let through whatever damaged bytes lead to
         raise FileError(f"the label {path} cannot be decoded: {error}", remedy=_REDOWNLOAD) from error
     if values.ndim != 2:
         raise ColourLabelError(
@@ -171,7 +170,7 @@ def orientation(data: bytes) -> int:
     try:
         with Image.open(io.BytesIO(data)) as picture:
             value = picture.getexif().get(_EXIF_ORIENTATION, 1)
-    except (OSError, SyntaxError, ValueError, struct.error):
+    except Exception:
         return 1  # broken EXIF does not make the pixels unreadable
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
@@ -243,7 +242,7 @@ def _decode_with_pillow(data: bytes, path: str | Path) -> np.ndarray:
             f"{path} is not a picture that can be decoded (it begins with {data[:8]!r})",
             remedy="convert it to JPEG or PNG, or take its line out of the list",
         ) from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, struct.error) as error:
+    except Exception as error:
         raise FileError(f"the image {path} cannot be decoded: {error}", remedy=_REDOWNLOAD) from error
 
 

@@ -10,6 +10,7 @@ from mobileseg.data.datasets import Dataset
 from mobileseg.data.doctor import diagnose, preflight
 from mobileseg.data.doctor_checks import Finding
 from mobileseg.data.doctor_table import render
+from mobileseg.data.io import read_label
 from mobileseg.errors import DataError
 
 CROP = [{"type": "RandomPaddingCrop", "crop_size": [16, 16]}]
@@ -109,6 +110,14 @@ def test_preflight_stops_0_255_masks(folder) -> None:
     preflight(Dataset(str(folder.root), train_path=name, num_classes=2, label_map={255: 1}))
     folder.add("2", np.ones((24, 32), np.uint8))  # a label that the sample of two does not contain
     preflight(Dataset(str(folder.root), train_path=name, num_classes=2), count=2)
+
+
+def test_preflight_reads_few_labels(folder, monkeypatch) -> None:
+    data = Dataset(str(folder.root), train_path=folder.fill("l.txt", 30), num_classes=3)
+    read = []
+    monkeypatch.setattr("mobileseg.data.doctor.read_label", lambda path: read.append(path) or read_label(path))
+    preflight(data, count=4)
+    assert 1 <= len(read) <= 4
 
 
 def test_preflight_of_labels_that_are_fine_or_missing(folder) -> None:

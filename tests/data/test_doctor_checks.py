@@ -148,6 +148,16 @@ def test_transforms_that_fail(folder) -> None:
     assert "ZeroDivisionError: oh" in finding.message
 
 
+def test_smallest_and_largest_size_are_tried(folder) -> None:
+    for index in range(20):
+        summary = summarize(folder, [filled(0)], [{"type": "Padding", "target_size": 200}])
+        summary.sizes.clear()
+        summary.sizes.update({(20 + number, 30): 1 for number in range(index)})
+        assert list(size_findings(summary, 4)) == []
+        summary.sizes[(30, 201)] += 1
+        assert [finding.code for finding in size_findings(summary, 4)] == ["transform-fails"]
+
+
 def test_file_findings_name_files_and_fixes(folder) -> None:
     summary = summarize(folder, [filled(0)] * 8)
     for item in summary.dataset.items[:7]:

@@ -53,6 +53,8 @@ def test_damage_is_named(folder, tmp_path) -> None:
         (6, (32, 24), []),  # the label is turned like the picture
         (6, (24, 32), ["exif-mask"]),
         (8, (24, 32), ["exif-mask"]),
+        (5, (32, 24), []),
+        (5, (24, 32), ["exif-mask"]),
         (8, (24, 30), ["size-mismatch"]),
         (3, (24, 32), ["exif-unsure"]),
     ],

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mobileseg.data.synthetic import generate
-from mobileseg.data.synthetic_scene import CLASSES
+from mobileseg.data.synthetic_scene import CLASSES, PERIOD
 from mobileseg.errors import DataError
 
 SMALL = {"train": 3, "val": 2, "size": (64, 80), "clips": 1, "val_clips": 1, "clip_length": 3}
@@ -125,9 +125,8 @@ def test_training_and_validation_share_no_period_and_no_angle(drawn):
         drawings = [one["drawn"] for one in content["annotations"]]
         periods = np.array([one["period"] for one in drawings])
         angles = np.array([one["angle"] for one in drawings])
-        assert periods.min() >= 5
-        assert periods.max() <= 10
-        bands[split] = [set(np.floor((periods - 5) / 5 * 12)), set(np.floor(angles / 15))]
+        assert PERIOD[0] <= periods.min() < periods.max() <= PERIOD[1]
+        bands[split] = [set(np.floor(12 * (periods - PERIOD[0]) / (PERIOD[1] - PERIOD[0]))), set(np.floor(angles / 15))]
     assert bands["train"][0].isdisjoint(bands["val"][0])
     assert bands["train"][1].isdisjoint(bands["val"][1])
 
