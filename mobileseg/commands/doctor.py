@@ -30,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_config(data)
     data.add_argument("--limit", type=int, metavar="N", help="read only N images per split, evenly spaced")
     data.add_argument("--workers", type=int, default=2, help="threads that read (default 2)")
-    env = parts.add_parser("env", help="versions, engines and hardware of this machine")
+    env = parts.add_parser("env", help="versions, converters and engines of this machine")
+    env.add_argument("--quick", action="store_true", help="do not convert and run a small network")
     config = parts.add_parser("config", help="check a configuration; show every value with the line that set it")
     _add_config(config)
     config.add_argument("--no-files", action="store_true", help="do not check that data and weights exist")
@@ -145,15 +146,11 @@ def _config(args: argparse.Namespace) -> int:
 
 
 def _env(args: argparse.Namespace) -> int:
-    from mobileseg.runtime.environment import collect, problems, render
+    from mobileseg.runtime.environment import check_environment, exit_code, render, to_dict
 
-    facts = collect()
-    found = problems(facts)
-    if args.json:
-        print(json.dumps({"environment": facts, "problems": found}, indent=2))
-    else:
-        print(render(facts))
-    return 1 if found else 0
+    findings = check_environment(run=not args.quick)
+    print(json.dumps(to_dict(findings), indent=2) if args.json else render(findings))
+    return exit_code(findings)
 
 
 def _model(args: argparse.Namespace) -> int:

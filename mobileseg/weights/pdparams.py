@@ -27,7 +27,7 @@ def read_pdparams(stream: BinaryIO, what: str) -> dict[str, np.ndarray]:
     Raises:
         WeightsError: damaged, refused, or without any array.
     """
-    content = safe_pickle.load(stream, what)
+    content = safe_pickle.read_pickle(stream, what)
     if not isinstance(content, dict):
         raise WeightsError(f"{what} holds a {type(content).__name__}, not a dictionary of parameters")
     state = {}

@@ -183,7 +183,7 @@ class _Unpickler(pickle.Unpickler):
         return self._persistent(pid)
 
 
-def load(
+def read_pickle(
     stream: BinaryIO,
     what: str,
     *,

@@ -162,7 +162,7 @@ def read_torch_zip(stream: BinaryIO, what: str, limit: int) -> dict[str, np.ndar
                 return storages[key]
 
             with bundle.open(pickles[0]) as pickled:
-                content = safe_pickle.load(pickled, what, names=TORCH_NAMES, persistent=storage)  # type: ignore[arg-type]
+                content = safe_pickle.read_pickle(pickled, what, names=TORCH_NAMES, persistent=storage)  # type: ignore[arg-type]
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise WeightsError(f"{what} is damaged: {error}", remedy="fetch the file again") from error
     return _state(content, what, limit)
@@ -177,7 +177,7 @@ def read_torch_legacy(stream: BinaryIO, what: str, limit: int) -> dict[str, np.n
     Raises:
         WeightsError: damaged, refused, or without a state_dict.
     """
-    header = [safe_pickle.load(stream, what) for _ in range(3)]
+    header = [safe_pickle.read_pickle(stream, what) for _ in range(3)]
     if header[0] != MAGIC or header[1] != LEGACY_VERSION:
         raise WeightsError(f"{what} is not a PyTorch file of version {LEGACY_VERSION}")
     if not (isinstance(header[2], dict) and header[2].get("little_endian", True)):
@@ -190,8 +190,8 @@ def read_torch_legacy(stream: BinaryIO, what: str, limit: int) -> dict[str, np.n
             raise WeightsError(f"{what} holds a storage that is a view of another one; that is not read")
         return storages.setdefault(key, _Storage(kind, count))
 
-    content = safe_pickle.load(stream, what, names=TORCH_NAMES, persistent=storage)
-    for key in _string_list(safe_pickle.load(stream, what), what):
+    content = safe_pickle.read_pickle(stream, what, names=TORCH_NAMES, persistent=storage)
+    for key in _string_list(safe_pickle.read_pickle(stream, what), what):
         if key not in storages:
             raise WeightsError(f"{what} is damaged: nothing refers to its storage {key}")
         count = int.from_bytes(_exactly(stream, 8, what), "little")

@@ -14,7 +14,7 @@ from mobileseg.weights import safe_pickle
 
 
 def load(data):
-    return safe_pickle.load(io.BytesIO(data), "file")
+    return safe_pickle.read_pickle(io.BytesIO(data), "file")
 
 
 class Call:
@@ -168,5 +168,5 @@ def test_endless_nesting_is_refused():
 
 def test_the_stream_stands_behind_the_object():
     stream = io.BytesIO(pickle.dumps(1, 2) + pickle.dumps("b", 2) + b"tail")
-    assert [safe_pickle.load(stream, "f"), safe_pickle.load(stream, "f")] == [1, "b"]
+    assert [safe_pickle.read_pickle(stream, "f"), safe_pickle.read_pickle(stream, "f")] == [1, "b"]
     assert stream.read() == b"tail"
