@@ -139,6 +139,15 @@ def test_config_files(config: Path, capsys) -> None:
     assert main(["doctor", "config", str(config), "--no-files", *gone]) == 0
 
 
+def test_environment(capsys) -> None:
+    assert main(["doctor", "env", "--quick"]) == 0
+    assert "python" in capsys.readouterr().out
+    assert main(["doctor", "env", "--quick", "--json"]) == 0
+    levels = {finding["level"] for finding in json.loads(capsys.readouterr().out)["findings"]}
+    assert "ok" in levels
+    assert "error" not in levels
+
+
 def test_model_of_a_folder_that_is_none(tmp_path: Path, capsys) -> None:
     assert main(["doctor", "model", str(tmp_path)]) == 7
     assert "deploy.yaml" in capsys.readouterr().err
