@@ -198,18 +198,19 @@ class Manifest:
     def _deploy_problems(self) -> list[str]:
         """PaddleSeg's block repeats the preprocessing; a reader of either must see the same."""
         found = []
-        for step in (self.deploy or {}).get("transforms") or []:
-            if step.get("type") == "Resize" and not self.input.dynamic:
-                seen = list(step.get("target_size", []))
-                if seen != [self.input.width, self.input.height]:
-                    found.append(f"Deploy.transforms Resize says {seen} (width, height), mobileseg.input another size")
-            if step.get("type") == "Normalize" and not self.input.normalized_in_graph:
-                for key, ours in (("mean", self.input.mean), ("std", self.input.std)):
-                    theirs = step.get(key, [0.5, 0.5, 0.5])
-                    if [float(value) for value in theirs] != list(ours):
-                        found.append(
-                            f"Deploy.transforms Normalize {key} is {theirs}, mobileseg.input says {list(ours)}"
-                        )
+        transforms = (self.deploy or {}).get("transforms") or []
+        for step in transforms if isinstance(transforms, list) else [transforms]:
+            if not isinstance(step, dict):
+                found.append(f"Deploy.transforms has {step!r}, expected a mapping with 'type'")
+            elif step.get("type") == "Resize" and not self.input.dynamic:
+                seen, ours = step.get("target_size"), [self.input.width, self.input.height]
+                if seen != ours:
+                    found.append(f"Deploy.transforms Resize says {seen} (width, height), mobileseg.input {ours}")
+            elif step.get("type") == "Normalize" and not self.input.normalized_in_graph:
+                for key, values in (("mean", self.input.mean), ("std", self.input.std)):
+                    theirs = step.get(key, [0.5, 0.5, 0.5])  # PaddleSeg's default
+                    if theirs != list(values):
+                        found.append(f"Deploy.transforms Normalize {key} is {theirs}, mobileseg.input {list(values)}")
         return found
 
 

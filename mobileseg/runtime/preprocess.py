@@ -121,7 +121,7 @@ class Preprocessor:
         values = pixels * self._factor.astype(np.float32) + self._offset.astype(np.float32)
         padding = self._padding
         if target.dtype == np.uint8:
-            values, padding = to_uint8(values), to_uint8(padding)
+            values, padding = to_uint8(values), np.clip(np.rint(padding), 0, 255)
         view = target.transpose(1, 2, 0) if self.spec.layout == "NCHW" else target
         view[...] = padding
         view[: place.content[0], : place.content[1]] = values

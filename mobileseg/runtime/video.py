@@ -114,8 +114,16 @@ class VideoWriter:
             return
         self._writer.release()
         self._writer = None
-        if not self._partial.is_file() or self._partial.stat().st_size == 0:
-            raise DataError(f"cannot write {self.path}", remedy="check the folder and the space on the disk")
+        # OpenCV says nothing when a write fails; on a full disk the file cannot be opened or lacks frames.
+        check = cv2.VideoCapture(str(self._partial))
+        stored = int(check.get(cv2.CAP_PROP_FRAME_COUNT)) if check.isOpened() else 0
+        check.release()
+        if stored != self.frames:
+            self._partial.unlink(missing_ok=True)
+            raise DataError(
+                f"cannot write {self.path}: {stored} of {self.frames} frames are stored",
+                remedy="check the space on the disk",
+            )
         os.replace(self._partial, self.path)
 
     def _open(self, size: tuple[int, int]) -> None:

@@ -1,13 +1,18 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from mobileseg.cli import main
 from mobileseg.data.io import read_label, write_png
 from tests.runtime.artefacts import artefact
 from tests.runtime.test_segmenter import stripes, truth
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -67,3 +72,48 @@ def test_bad_usage_is_one_message(model: str, tmp_path: Path, capsys, arguments:
     assert code not in (0, 70)
     assert seen in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_an_exported_folder_is_predicted_where_paddle_is_not_installed(tmp_path: Path, model: str) -> None:
+    write_png(tmp_path / "a.png", stripes())
+    script = (
+        "import sys\n"
+        "for package in ('paddle', 'paddlelite', 'paddle2onnx', 'paddleslim'): sys.modules[package] = None\n"
+        "from mobileseg.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["predict", "--model", model, "--output", str(tmp_path / "out"), str(tmp_path / "a.png")]
+    done = subprocess.run([sys.executable, "-c", script, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/overlay/a.jpg").is_file()
+
+
+def test_the_network_of_a_run_is_predicted_like_an_exported_folder(tmp_path: Path, capsys) -> None:
+    """A run folder, a weights file with its configuration, and a folder without a configuration."""
+    import paddle  # noqa: F401
+
+    from mobileseg.config.build import build_network
+    from mobileseg.config.load import load_config
+    from mobileseg.weights.pdparams import save_pdparams
+    from tests.engine.toy import draw, toy_section
+
+    line = draw(tmp_path, "a", np.random.default_rng(0), (32, 24))
+    (tmp_path / "val.txt").write_text(line)
+    section = toy_section(tmp_path)
+    section["train_dataset"]["train_path"] = section["val_dataset"]["val_path"]
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yml").write_text(yaml.safe_dump(section))
+    network = build_network(load_config(run / "config.yml"), load_pretrained=False)
+    save_pdparams(run / "model.pdparams", {name: value.numpy() for name, value in network.state_dict().items()})
+
+    picture, out = str(tmp_path / "a.jpg.png"), str(tmp_path / "out")
+    assert main(["predict", "--model", str(run), "--output", out, picture]) == 0
+    first = read_label(tmp_path / "out/labels/a.jpg.png")
+    assert first.shape == (24, 32)
+    assert json.loads((tmp_path / "out/json/a.jpg.json").read_text())["engine"] == "network"
+    flags = ["--config", str(run / "config.yml"), "--model_path", str(run / "model.pdparams"), "--image_path", picture]
+    assert main(["predict", *flags, "--save_dir", out, "--aug_pred", "--flip_horizontal"]) == 0
+    (run / "config.yml").unlink()
+    assert main(["predict", "--model", str(run), "--output", out, picture]) == 2
+    assert "neither an exported folder" in capsys.readouterr().err

@@ -1,8 +1,11 @@
+import copy
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mobileseg.errors import RuntimeEngineError
 from mobileseg.runtime.artefact import DEPLOY_FILE, GraphFiles, Manifest, VerificationRow, is_artefact, verified_path
@@ -83,7 +86,11 @@ def test_unusable_text_is_refused_with_its_reason(tmp_path: Path, text: str, see
         (lambda d: d["mobileseg"]["palette"].pop(), "palette has 2 colours for 3 classes"),
         (lambda d: d["mobileseg"]["graphs"]["main"]["onnx"].update(model="../m.onnx"), "lies outside the folder"),
         (lambda d: d["mobileseg"]["graphs"]["main"]["onnx"].update(model="b.onnx"), "no sha256"),
-        (lambda d: d.update(Deploy={"transforms": [{"type": "Resize", "target_size": [16, 24]}]}), "another size"),
+        (
+            lambda d: d.update(Deploy={"transforms": [{"type": "Resize", "target_size": [16, 24]}]}),
+            r"Resize says \[16, 24\]",
+        ),
+        (lambda d: d.update(Deploy={"transforms": ["Resize"]}), "expected a mapping"),
         (lambda d: d.update(Deploy={"transforms": [{"type": "Normalize", "mean": [0.1, 0.5, 0.6]}]}), "Normalize mean"),
     ],
 )
@@ -131,3 +138,42 @@ def test_input_shape_and_padding_follow_layout_and_multiple(tmp_path: Path) -> N
     assert spec.shape() == (1, 3, 16, 24)
     assert spec.padded(17, 24) == (24, 24)
     assert replace(spec, layout="NHWC").shape(8, 40) == (1, 8, 40, 3)
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=6,
+)
+
+
+def places(node: object, path: tuple = ()) -> list[tuple]:
+    """Paths of all values inside nested lists and mappings."""
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return [found for key, value in items for found in [(*path, key), *places(value, (*path, key))]]
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """The content of a deploy.yaml with both blocks."""
+    steps = [{"type": "Resize", "target_size": [24, 16]}, {"type": "Normalize", "mean": [0.4, 0.5, 0.6]}]
+    return replace(artefact(tmp_path_factory.mktemp("model")), deploy={"transforms": steps}).to_dict()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_stands_in_the_file_the_answer_is_a_manifest_or_our_error(
+    tmp_path: Path, document: dict, data: st.DataObject
+) -> None:
+    changed = copy.deepcopy(document)
+    *path, last = data.draw(st.sampled_from(places(changed)))
+    node = changed
+    for key in path:
+        node = node[key]
+    node[last] = data.draw(ODD)
+    (tmp_path / "deploy.yaml").write_text(yaml.safe_dump(changed), encoding="utf-8")
+    try:
+        manifest = Manifest.read(tmp_path)
+    except RuntimeEngineError:
+        return
+    assert manifest.problems() == []

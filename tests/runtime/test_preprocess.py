@@ -3,6 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mobileseg.data.sample import Sample
+from mobileseg.data.transforms import build_transforms
 from mobileseg.errors import DataError, RuntimeEngineError
 from mobileseg.runtime.artefact import InputSpec, ResizeSpec
 from mobileseg.runtime.preprocess import Geometry, Preprocessor
@@ -40,6 +42,17 @@ def test_stretch_follows_the_formula(size: tuple[int, int]) -> None:
     assert result.dtype == np.float32
     assert result.flags["C_CONTIGUOUS"]
     np.testing.assert_allclose(result, expected(image, (12, 20)), atol=2e-5)
+
+
+@pytest.mark.parametrize("size", [(12, 20), (31, 17)])
+def test_it_is_what_training_does(size: tuple[int, int]) -> None:
+    """The transforms of a configuration and the manifest that export makes of them give the same input."""
+    steps = [{"type": "Resize", "target_size": [20, 12]}, {"type": "Normalize", "mean": list(MEAN), "std": list(STD)}]
+    image = picture(*size)
+    sample = Sample(image.astype(np.float32))
+    for step in build_transforms(steps):
+        sample = step(sample, np.random.default_rng(0))
+    np.testing.assert_allclose(Preprocessor(SPEC)(image)[0], sample.image.transpose(2, 0, 1), atol=2e-5)
 
 
 def test_resizing_is_not_rounded_to_eight_bits() -> None:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -5,6 +7,8 @@ import pytest
 
 from mobileseg.errors import DataError
 from mobileseg.runtime.video import VideoReader, VideoWriter
+
+ROOT = Path(__file__).parents[2]
 
 
 def write(path: Path, count: int, size: tuple[int, int] = (48, 64), fps: float = 10.0) -> None:
@@ -84,6 +88,34 @@ def test_unreadable_sources_and_targets_are_named(tmp_path: Path) -> None:
         VideoReader(77)
     with pytest.raises(DataError, match="cannot write"):
         record(tmp_path / "no" / "folder" / "clip.mp4", BLACK)
+
+
+FULL_DISK = """
+import resource, signal, sys
+import numpy as np
+from mobileseg.errors import DataError
+from mobileseg.runtime.video import VideoWriter
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+rng = np.random.default_rng(0)
+try:
+    with VideoWriter(sys.argv[1], 10) as writer:
+        for _ in range(20):
+            writer.write(rng.integers(0, 256, (128, 128, 3), dtype=np.uint8))
+except DataError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_fills_up_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
+    """A limit on the size of files acts like a full disk."""
+    path = tmp_path / "clip.mp4"
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert f"cannot write {path}" in done.stdout
+    assert "space on the disk" in done.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_real_clips_are_read(photos: Path) -> None:
