@@ -134,17 +134,22 @@ def _print_end(result: Any, save_dir: Path) -> None:
 
 
 def _resume_command(save_dir: Path) -> str:
-    """This command line, continuing."""
-    words = [word for word in sys.argv[1:] if word != "--resume"]
-    program = sys.argv[0] if sys.argv[0].endswith(".py") else "mobileseg"
-    command = ["python", program] if program.endswith(".py") else [program]
-    if "--resume_model" in words:
-        return shlex.join([*command, *words])
-    return shlex.join([*command, *words, "--resume"]) if not _names_path(words) else shlex.join([*command, *words])
-
-
-def _names_path(words: list[str]) -> bool:
-    return any(word.startswith("--resume=") for word in words)
+    """This command line, continuing in its run folder."""
+    words: list[str] = []
+    skipping = False
+    for word in sys.argv[1:]:
+        if word.split("=")[0] in ("--resume", "--resume_model", "--save_dir"):
+            skipping = "=" not in word
+        elif skipping and not word.startswith("-"):
+            skipping = False  # the value of the flag before
+        else:
+            skipping = False
+            words.append(word)
+    program = Path(sys.argv[0])
+    start = ["python", "-m", "mobileseg"] if program.name == "__main__.py" else ["mobileseg"]
+    if program.suffix == ".py" and program.name != "__main__.py":
+        start = ["python", sys.argv[0]]
+    return shlex.join([*start, *words, "--save_dir", str(save_dir), "--resume"])
 
 
 def _silent(text: str) -> None:

@@ -65,7 +65,8 @@ def run_mobileseg(*words: str, start: bool = False, **environment: str) -> Any:
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY), **environment}
     command = [sys.executable, "-m", "mobileseg", *words]
     if start:
-        return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=env, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
