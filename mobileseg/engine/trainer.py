@@ -15,6 +15,7 @@ import paddle
 
 from mobileseg.config.build import build_dataset, build_losses, build_network
 from mobileseg.config.load import Config
+from mobileseg.data.doctor import preflight
 from mobileseg.engine import run_state
 from mobileseg.engine.amp import Precision
 from mobileseg.engine.checkpoint import read_checkpoint
@@ -97,6 +98,7 @@ class Trainer:
         if train_dataset is None:
             config.require("train_dataset")
             train_dataset = build_dataset(settings["train_dataset"], seed=self.seed)
+            preflight(train_dataset)
         if do_eval and val_dataset is None:
             config.require("val_dataset")
             val_dataset = build_dataset(settings["val_dataset"])

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from mobileseg.cli import main
+from mobileseg.export.verify import Row
 
 CONFIG = """
 batch_size: 2
@@ -84,6 +85,13 @@ def test_binary_masks_and_the_fix_that_is_offered(config: Path, capsys) -> None:
     assert main(["doctor", "data", str(config), "-o", *fix]) == 0
 
 
+def test_training_stops_at_binary_masks_before_it_builds(config: Path, capsys) -> None:
+    for label in config.parent.glob("*.png"):
+        Image.fromarray(np.asarray(Image.open(label)) * 255).save(label)
+    assert main(["train", str(config), "--save_dir", str(config.parent / "run"), "--num_workers", "0"]) == 3
+    assert "did you mean class 1?" in capsys.readouterr().err
+
+
 def test_leak(config: Path, capsys) -> None:
     assert main(["doctor", "data", str(config), "-o", "val_dataset.val_path=train.txt"]) == 3
     assert "leak-path" in capsys.readouterr().out
@@ -151,6 +159,27 @@ def test_environment(capsys) -> None:
 def test_model_of_a_folder_that_is_none(tmp_path: Path, capsys) -> None:
     assert main(["doctor", "model", str(tmp_path)]) == 7
     assert "deploy.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("problems", "code"), [([], 0), (["onnx: labels differ"], 6)])
+def test_model_table(monkeypatch, tmp_path: Path, capsys, problems: list[str], code: int) -> None:
+    """Formatting and exit code; what replay finds is tested with the export."""
+    rows = [
+        Row("onnx", "onnxruntime", "failed" if problems else "ok", 2e-6, 0.999, 5_400_000, 7.25, tuple(problems)),
+        Row("lite_arm", "", "converted-not-run", size_bytes=1_000_000),
+    ]
+    asked = []
+    monkeypatch.setattr(
+        "mobileseg.export.verify.replay", lambda *arguments: asked.append(arguments) or (rows, problems)
+    )
+    assert main(["doctor", "model", str(tmp_path), "--engine", "onnxruntime"]) == code
+    assert asked == [(str(tmp_path), ["onnxruntime"])]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["onnx", "onnxruntime", rows[0].status, "2.0e-06", "0.9990", "5400", "7.2"]
+    assert lines[2].split() == ["lite_arm", "-", "converted-not-run", "-", "-", "1000", "-"]
+    assert lines[3].startswith("ERROR onnx: labels differ" if problems else str(tmp_path))
+    assert main(["doctor", "model", str(tmp_path), "--json"]) == code
+    assert json.loads(capsys.readouterr().out)["problems"] == problems
 
 
 def test_photographs(photos: Path, config: Path, capsys) -> None:
