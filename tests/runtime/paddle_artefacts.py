@@ -1,6 +1,6 @@
 """Writes the colour graph of `artefacts.py` for Paddle Inference, Paddle Lite x86 and NCNN.
 
-Run as ``python -m tests.runtime.paddle_artefacts FOLDER`` in a process of its own: Paddle and the Lite
+Run as ``python -m tests.runtime.paddle_artefacts FOLDER [--dynamic]`` in a process of its own: Paddle and the Lite
 converter stay out of the test process.
 """
 
@@ -17,12 +17,13 @@ from mobileseg.runtime.artefact import GraphFiles, sha256_of
 from tests.runtime.artefacts import artefact
 
 
-def write(folder: Path) -> None:
+def write(folder: Path, *, dynamic: bool) -> None:
     """Add paddle, lite_x86 and ncnn files to an artefact with labels as output (NCNN ends at the logits)."""
     import paddle
     from paddlelite.lite import Opt
 
-    manifest = artefact(folder, output="labels")
+    manifest = artefact(folder, output="labels", dynamic=dynamic)
+    height, width = (None, None) if dynamic else (16, 24)
     weight = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1) * 2.0
 
     class Colours(paddle.nn.Layer):
@@ -34,7 +35,7 @@ def write(folder: Path) -> None:
         def forward(self, x: paddle.Tensor) -> paddle.Tensor:
             return self.head(x).argmax(axis=1, dtype="int32")
 
-    spec = paddle.static.InputSpec([1, 3, 16, 24], "float32", name="x")
+    spec = paddle.static.InputSpec([1, 3, height, width], "float32", name="x")
     paddle.jit.save(paddle.jit.to_static(Colours(), input_spec=[spec]), str(folder / "model"))
     (folder / "model.pdiparams.info").unlink(missing_ok=True)
 
@@ -54,7 +55,9 @@ def write(folder: Path) -> None:
     config = paddle.inference.Config(str(folder / "model.pdmodel"), str(folder / "model.pdiparams"))
     config.disable_glog_info()
     name = paddle.inference.create_predictor(config).get_output_names()[0]
-    logits = replace(manifest.outputs[0], name="logits", kind="logits", dtype="float32", shape=(1, 3, 16, 24))
+    logits = replace(
+        manifest.outputs[0], name="logits", kind="logits", dtype="float32", shape=(1, 3, height or -1, width or -1)
+    )
     engines = {
         **manifest.graphs["main"],
         "paddle": GraphFiles(model="model.pdmodel", params="model.pdiparams", outputs={"labels": name}),
@@ -72,4 +75,4 @@ def write(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(Path(sys.argv[1]), dynamic="--dynamic" in sys.argv)

@@ -34,29 +34,57 @@ print("agreed")
 """
 
 
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+SIZES = """
+import sys
+import numpy as np
+from mobileseg.runtime.engines.registry import load
+engine = load(sys.argv[1], sys.argv[2])
+(spec,) = engine.outputs
+for size in ((16, 24), (40, 56), (8, 8), (16, 24)):
+    pixels = np.random.default_rng(0).normal(size=(1, 3, *size)).astype(np.float32)
+    result = engine.run({"x": pixels})[spec.name]
+    labels = result if spec.kind == "labels" else result.argmax(1)
+    assert (labels == pixels.argmax(1)).all(), f"wrong labels at {size}"
+print("agreed")
+"""
+
+
+def colour_graphs(path: Path, *flags: str) -> Path:
     """The colour graph for every engine."""
     if any(available().values()):
         pytest.skip(f"needs all engines: {' '.join(reason for reason in available().values() if reason)}")
-    path = tmp_path_factory.mktemp("engines")
-    made = subprocess.run(
-        [sys.executable, "-m", "tests.runtime.paddle_artefacts", str(path)], cwd=ROOT, capture_output=True, check=False
-    )
+    command = [sys.executable, "-m", "tests.runtime.paddle_artefacts", str(path), *flags]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     assert made.returncode == 0, made.stderr.decode()
     return path
 
 
-def run(folder: Path, *engines: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return colour_graphs(tmp_path_factory.mktemp("engines"))
+
+
+@pytest.fixture(scope="session")
+def dynamic_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return colour_graphs(tmp_path_factory.mktemp("dynamic"), "--dynamic")
+
+
+def run(script: str, folder: Path, *engines: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", RUN, str(folder), *engines], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", script, str(folder), *engines], cwd=ROOT, capture_output=True, text=True, check=False
     )
 
 
 @pytest.mark.parametrize("engines", [("onnxruntime", "ncnn"), ("lite", "paddle"), ("paddle", "lite", "onnxruntime")])
 def test_engines_agree_also_together_in_one_process(folder: Path, engines: tuple[str, ...]) -> None:
     """Paddle and Paddle Lite each bring a copy of the OpenMP library; opening both would abort."""
-    done = run(folder, *engines)
+    done = run(RUN, folder, *engines)
+    assert done.stdout.endswith("agreed\n"), done.stderr
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "lite", "paddle", "ncnn"])
+def test_one_engine_takes_growing_and_shrinking_pictures(dynamic_folder: Path, engine: str) -> None:
+    done = run(SIZES, dynamic_folder, engine)
     assert done.stdout.endswith("agreed\n"), done.stderr
 
 
