@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mobileseg.errors import DataError
+from mobileseg.semantic.postprocess import nearest_indices
 
 
 class FileError(DataError):
@@ -152,9 +153,7 @@ def resize_nearest_label(label: np.ndarray, size: tuple[int, int]) -> np.ndarray
     height, width = label.shape
     if (height, width) == tuple(size):
         return label
-    rows = (2 * np.arange(size[0]) + 1) * height // (2 * size[0])
-    columns = (2 * np.arange(size[1]) + 1) * width // (2 * size[1])
-    return label.take(rows, axis=0).take(columns, axis=1)
+    return label.take(nearest_indices(size[0], height), axis=0).take(nearest_indices(size[1], width), axis=1)
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:

@@ -21,11 +21,14 @@ Split = Literal["train", "val"]
 OUTLINES = ("ellipse", "box", "triangle", "star", "blob")
 USUAL_OUTLINE = {1: "ellipse", 2: "box", 3: "triangle", 4: "star"}
 
-RADIUS = (0.05, 0.42)
+RADIUS = (0.055, 0.48)
 """Smallest and largest object radius as a share of the shorter image side: more than eightfold."""
 
-PERIOD = (5.0, 10.0)
-"""Pixels per repetition of a pattern."""
+PERIOD = (7.0, 12.0)
+"""Limits of the period of a pattern, pixels."""
+
+REPEAT = {1: 1.0, 2: 2.0, 3: 1.2, 4: 2.0}
+"""Periods after which the pattern of a class repeats: dots are finer than rings, stripes finer than checks."""
 
 MIN_VISIBLE = 16
 """Objects of which fewer pixels can be seen are left out of a scene."""
@@ -112,15 +115,14 @@ class Texture:
         if self.kind == 0:
             return self.waves(x, y)
         cos, sin = math.cos(self.angle), math.sin(self.angle)
-        u = ((cos * x + sin * y) / self.period).astype(np.float32)
-        v = ((cos * y - sin * x) / self.period).astype(np.float32)
+        repeat = REPEAT[self.kind] * self.period
+        u = ((cos * x + sin * y) / repeat).astype(np.float32)
+        v = ((cos * y - sin * x) / repeat).astype(np.float32)
         turn = np.float32(2 * math.pi)
         if self.kind == 1:
             return _edge(np.sin(turn * u), 1.5)
         if self.kind == 2:
-            return _edge(np.sin(turn / 1.6 * u) * np.sin(turn / 1.6 * v), 2.5)
-        spacing = np.float32(1.3 if self.kind == 3 else 1.8)
-        u, v = u / spacing, v / spacing
+            return _edge(np.sin(turn * u) * np.sin(turn * v), 2.5)
         distance = np.hypot(u - np.rint(u), v - np.rint(v))
         if self.kind == 3:
             return _edge(0.3 - distance, 6.0)
@@ -270,10 +272,11 @@ def _banded(rng: np.random.Generator, low: float, high: float, split: Split, ban
 
 
 def _colours(rng: np.random.Generator) -> np.ndarray:
-    """Two RGB colours that can be told apart, float32 [2, 3]."""
+    """Two RGB colours of different brightness, float32 [2, 3]."""
     while True:
         pair = rng.uniform(20, 235, (2, 3)).astype(np.float32)
-        if np.linalg.norm(pair[0] - pair[1]) >= 110:
+        brightness = pair @ np.array([0.299, 0.587, 0.114], np.float32)
+        if abs(brightness[0] - brightness[1]) >= 70:
             return pair
 
 
@@ -281,14 +284,14 @@ def draw_texture(rng: np.random.Generator, kind: int, split: Split) -> Texture:
     """A surface of a kind; training and validation never share a period or an angle."""
     period = _banded(rng, *PERIOD, split)
     angle = _banded(rng, 0.0, math.pi, split)
-    return Texture(kind, period, angle, _colours(rng), Waves.draw(rng, 20.0, 120.0))
+    return Texture(kind, period, angle, _colours(rng), Waves.draw(rng, 30.0, 150.0))
 
 
 def draw_object(rng: np.random.Generator, category: int, height: int, width: int, split: Split) -> SceneObject:
     """An object anywhere in the image, its centre inside, its outline perhaps not."""
     short = min(height, width)
     radius = short * math.exp(rng.uniform(math.log(RADIUS[0]), math.log(RADIUS[1])))
-    usual = category in USUAL_OUTLINE and rng.random() < 0.7
+    usual = category in USUAL_OUTLINE and rng.random() < 0.8
     outline = USUAL_OUTLINE[category] if usual else OUTLINES[int(rng.integers(len(OUTLINES)))]
     lobes = np.stack([rng.uniform(0.0, 0.08, 4), rng.uniform(0, 2 * math.pi, 4)])
     pose = Pose(rng.uniform(0, width), rng.uniform(0, height), rng.uniform(-math.pi, math.pi), radius)
@@ -300,7 +303,7 @@ def draw_object(rng: np.random.Generator, category: int, height: int, width: int
 
 def draw_scene(rng: np.random.Generator, height: int, width: int, split: Split) -> Scene:
     """Objects of all classes, plain things among them, larger ones mostly behind smaller ones."""
-    categories = rng.integers(1, len(CLASSES), int(rng.integers(3, 8)))
+    categories = rng.integers(1, len(CLASSES), int(rng.integers(4, 10)))
     plain = np.zeros(int(rng.integers(0, 3)), np.int64)
     objects = [draw_object(rng, int(c), height, width, split) for c in np.concatenate([categories, plain])]
     order = sorted(objects, key=lambda thing: -thing.pose.radius * rng.uniform(0.6, 1.6))

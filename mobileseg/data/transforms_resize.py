@@ -144,10 +144,11 @@ class ResizeByShort:
         self.max_size = max_size
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        short = self.short_sizes[rng.integers(len(self.short_sizes))] if len(self.short_sizes) > 1 else None
+        short = self.short_sizes[rng.integers(len(self.short_sizes)) if len(self.short_sizes) > 1 else 0]
         height, width = sample.size
-        scale = (short or self.short_sizes[0]) / min(height, width)
-        scale = min(scale, self.max_size / max(height, width))
+        if short / min(height, width) * max(height, width) > self.max_size:
+            short = int(self.max_size / max(height, width) * min(height, width))
+        scale = short / min(height, width)
         return resize_sample(sample, round(width * scale), round(height * scale))
 
 
