@@ -1,0 +1,97 @@
+"""The command: dispatch, one clear message per error, exit codes."""
+
+import errno
+import subprocess
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from mobileseg import cli
+from mobileseg.errors import DataError
+
+ROOT = Path(__file__).parent.parent
+
+
+def verb_that(action) -> ModuleType:
+    module = ModuleType("verb")
+    module.HELP = "a verb for tests"
+    module.add_arguments = lambda parser: parser.add_argument("--number", type=int, default=0)
+    module.run = action
+    return module
+
+
+@pytest.fixture
+def run_action(monkeypatch):
+    """Run `mobileseg models` with another action behind it."""
+
+    def run(action, *flags: str) -> int:
+        monkeypatch.setattr(cli, "_command", lambda verb: verb_that(action))
+        return cli.main(["models", *flags])
+
+    return run
+
+
+def raising(error: BaseException):
+    def action(args: Namespace) -> int:
+        raise error
+
+    return action
+
+
+def test_the_verb_decides_the_exit_code(run_action) -> None:
+    assert run_action(lambda args: args.number, "--number", "5") == 5
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (DataError("photo.jpg is truncated", remedy="copy it again"), 3, ["photo.jpg is truncated", "copy it again"]),
+        (OSError(errno.ENOSPC, "No space left on device", "run/last"), 74, ["disk is full", "run/last", "intact"]),
+        (PermissionError(errno.EACCES, "Permission denied", "/sealed"), 77, ["/sealed", "another folder"]),
+        (OSError(errno.EIO, "Input/output error"), 74, ["Input/output error"]),
+        (KeyboardInterrupt(), 130, ["Ctrl-C"]),
+        (ZeroDivisionError("division by zero"), 70, ["unexpected ZeroDivisionError", "--debug"]),
+    ],
+)
+def test_one_message_and_no_traceback(run_action, capsys, error, code, words) -> None:
+    assert run_action(raising(error)) == code
+    printed = capsys.readouterr()
+    assert all(word in printed.err for word in words)
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
+
+
+@pytest.mark.parametrize("error", [DataError("broken"), OSError(errno.ENOSPC, "full"), ValueError("odd")])
+def test_debug_shows_the_traceback(run_action, error) -> None:
+    with pytest.raises(type(error)):
+        run_action(raising(error), "--debug")
+
+
+def test_every_verb_explains_itself() -> None:
+    for verb in cli.VERBS:
+        command = cli._command(verb)
+        assert len(command.HELP) > 20
+        parser = ArgumentParser()
+        command.add_arguments(parser)
+
+
+def test_help_lists_the_verbs_and_unknown_ones_are_refused(capsys) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--help"])
+    assert stop.value.code == 0
+    listed = capsys.readouterr().out
+    assert all(verb in listed for verb in cli.VERBS)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["fly"])
+    assert stop.value.code == 2
+
+
+def test_tools_are_the_same_command() -> None:
+    answer = subprocess.run(
+        [sys.executable, "tools/train.py", "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "--resume_model" in answer.stdout
