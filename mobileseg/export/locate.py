@@ -125,7 +125,7 @@ def _run_prefix(target: str, prefix: Program, folder: Path, image: np.ndarray) -
         inputs = {INPUT_NAME: blobs_in[0]}
         outputs = {spec.name: blob for spec, blob in zip(specs, blobs_out, strict=True)}
     keys = ("param", "bin") if target == "ncnn" else ("model", "params")
-    files = GraphFiles(**dict(zip(keys, names, strict=True)), inputs=inputs, outputs=outputs, output_specs=specs)
+    files = GraphFiles(**dict(zip(keys, names, strict=False)), inputs=inputs, outputs=outputs, output_specs=specs)
     Manifest(
         name="prefix",
         input=_input_spec(image),

@@ -17,6 +17,7 @@ from typing import Any
 from mobileseg.errors import ExportError
 
 FLOAT = 1  # AttrType.FLOAT of Paddle's framework.proto
+_TENSOR = 7  # VarType.LOD_TENSOR; scopes of control flow are variables too
 _FIELDS = {0: "i", 1: "f", 2: "s", 3: "ints", 4: "floats", 5: "strings", 6: "b", 7: "bools", 9: "l", 11: "longs"}
 _UNUSED_OUTPUTS = {"XShape", "MeanOut", "VarianceOut", "SavedMean", "SavedVariance", "ReserveSpace", "Mask"}
 
@@ -143,7 +144,10 @@ class Program:
         part = self.copy()
         kept = [op for op in self.operators()[:count] if op.type != "fetch"]
         read = {name for op in kept for names in op.inputs.values() for name in names}
-        loose = [name for op in kept if op.type != "feed" for name in op.results() if name not in read]
+        tensors = {var.name for var in self.block.vars if var.type.type == _TENSOR}
+        loose = [
+            name for op in kept if op.type != "feed" for name in op.results() if name not in read and name in tensors
+        ]
         template = next(op for op in self.block.ops if op.type == "fetch")
         del part.block.ops[:]
         for op in kept:

@@ -62,7 +62,6 @@ REWRITES = {
     "brelu": "paddle.clip(x, 0, 6) or F.relu6 instead of Hardtanh",
     "bicubic_interp_v2": "bilinear interpolation",
     "channel_shuffle": "reshape, transpose, reshape",
-    "instance_norm": "group_norm, or batch_norm",
     "arg_min": "paddle.argmax of the negative",
     "expand_as_v2": "paddle.expand to a fixed shape, or broadcasting",
     "nms": "suppression outside the graph",
@@ -116,6 +115,12 @@ RULES = (
         _is("flatten_contiguous_range", "flatten", "flatten2"),
         "Paddle Lite's optimiser dies by SIGSEGV on flatten",
         "paddle.reshape",
+    ),
+    Rule(
+        LITE,
+        _is("instance_norm"),
+        "Paddle saves instance_norm without the statistics that Paddle Lite's optimiser asks for, and it is refused",
+        "group_norm or batch_norm",
     ),
     Rule(
         _ARM,

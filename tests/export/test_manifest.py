@@ -1,0 +1,79 @@
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+
+from mobileseg.export.manifest import deploy_block, input_spec, output_spec
+from tests.export.conftest import MEAN, SIZE, STD, options
+
+
+def test_deploy_block_has_what_paddleseg_s_script_reads(exported):
+    block = yaml.safe_load((exported.folder / "deploy.yaml").read_text())["Deploy"]
+    assert block == {
+        "model": "model.pdmodel",
+        "params": "model.pdiparams",
+        "transforms": [
+            {"type": "Resize", "target_size": [SIZE[1], SIZE[0]]},
+            {"type": "Normalize", "mean": list(MEAN), "std": list(STD)},
+        ],
+        "input_shape": [1, 3, *SIZE],
+        "output_op": "argmax",
+        "output_dtype": "int32",
+    }
+    assert (exported.folder / block["model"]).is_file()
+    assert (exported.folder / block["params"]).is_file()
+
+
+def test_paddleseg_s_own_reader_makes_the_same_input(exported, images):
+    """paddleseg.deploy reads the file, builds its transforms, and its input is the graph's."""
+    sys.modules.setdefault("paddleseg.utils.visualize", SimpleNamespace())
+    infer = pytest.importorskip("paddleseg.deploy.infer", reason="paddleseg is not installed")
+    config = infer.DeployConfig(str(exported.folder / "deploy.yaml"))
+    assert config.model == str(exported.folder / "model.pdmodel")
+    assert config.params == str(exported.folder / "model.pdiparams")
+    with np.load(exported.folder / "golden.npz") as golden:
+        image, expected = golden["image.0"], golden["input.0"]
+    made = config.transforms({"img": np.ascontiguousarray(image[:, :, ::-1])})["img"]
+    np.testing.assert_allclose(made[None], expected, atol=1e-4)
+
+
+def test_normalisation_in_the_graph_leaves_paddleseg_s_block():
+    assert deploy_block(options(normalize_in_graph=True))["transforms"] == [
+        {"type": "Resize", "target_size": [SIZE[1], SIZE[0]]}
+    ]
+
+
+def test_dynamic_shapes():
+    dynamic = options(dynamic=True, output_op="none")
+    assert deploy_block(dynamic)["input_shape"] == [1, 3, -1, -1]
+    assert [step["type"] for step in deploy_block(dynamic)["transforms"]] == ["Normalize"]
+    assert input_spec(dynamic, 32).multiple == 32
+    assert input_spec(options(), 32).multiple == 1
+    assert output_spec(dynamic, 7).shape == (1, 7, -1, -1)
+
+
+@pytest.mark.parametrize(
+    ("op", "name", "dtype", "shape"),
+    [
+        ("argmax", "labels", "int32", (1, 96, 128)),
+        ("softmax", "probabilities", "float32", (1, 7, 96, 128)),
+        ("none", "logits", "float32", (1, 7, 96, 128)),
+    ],
+)
+def test_outputs(op, name, dtype, shape):
+    spec = output_spec(options(output_op=op, output_size=(96, 128)), 7)
+    assert (spec.name, spec.kind, spec.dtype, spec.shape) == (name, name, dtype, shape)
+
+
+def test_ncnn_entry_names_its_blobs_and_its_own_output(exported):
+    entry = exported.manifest.graph_files("main", "ncnn")
+    assert entry.inputs == {"x": "in0"}
+    assert entry.outputs == {"logits": "out0"}
+    assert entry.output_specs[0].kind == "logits"
+
+
+def test_versions_and_notes(exported):
+    assert {"mobileseg", "paddlepaddle", "paddle2onnx", "paddlelite"} <= set(exported.manifest.versions)
+    assert "4 images from the given images, at 48x64" in exported.manifest.notes["verification"]
