@@ -45,7 +45,7 @@ class Finding:
         return {**asdict(self), "files": list(self.files)}
 
 
-# code: (level, what it means for n files, fix)
+# code: (level, what it means for the files, fix)
 _FILE_PROBLEMS: dict[str, tuple[str, str, str]] = {
     "image-missing": ("error", "images do not exist", "check dataset_root and the paths in the list"),
     "image-truncated": ("error", "images end early", "copy or download them again, or take them out of the list"),
@@ -87,14 +87,14 @@ def file_findings(summary: Summary) -> Iterator[Finding]:
     for code, (level, text, fix) in _FILE_PROBLEMS.items():
         found = summary.problems.get(code)
         if found is not None:
-            example = f"; for example: {found.details[0]}"
-            message = f"{found.count} {text}{example}"
+            message = f"{text}: {found.count} of {summary.scanned}; for example: {found.details[0]}"
             yield Finding(level, code, message, tuple(found.files), found.count, fix, summary.name)
     if summary.turned.count:
         yield Finding(
             "info",
             "exif-turned",
-            f"{summary.turned.count} images carry an EXIF orientation; they are turned when they are read",
+            f"images carry an EXIF orientation and are turned when they are read: {summary.turned.count} of "
+            f"{summary.scanned}",
             tuple(summary.turned.files),
             summary.turned.count,
             "nothing to do here; other programs may ignore the tag",
@@ -106,7 +106,7 @@ def label_findings(summary: Summary) -> Iterator[Finding]:
     """What is wrong with the values of the labels."""
     if summary.wrong:
         values = ", ".join(
-            f"{value}{_mapped(summary, value)} ({summary.stored[value]} pixels in {found.count} files)"
+            f"{value}{_mapped(summary, value)} ({summary.stored[value]} pixels, files: {found.count})"
             for value, found in sorted(summary.wrong.items())[:8]
         )
         more = f" and {len(summary.wrong) - 8} more values" if len(summary.wrong) > 8 else ""
@@ -143,7 +143,7 @@ def label_findings(summary: Summary) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "all-ignored",
-            f"{summary.all_ignored.count} labels have no pixel that counts",
+            f"labels have no pixel that counts: {summary.all_ignored.count} of {summary.scanned}",
             tuple(summary.all_ignored.files),
             summary.all_ignored.count,
             "take these images out of the list",

@@ -28,7 +28,7 @@ def duplicate_findings(summary: Summary) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "duplicate",
-            f"{found.count} images are copies of another image of the same split",
+            f"images are copies of another image of the same split: {found.count} of {summary.scanned}",
             tuple(found.files),
             found.count,
             "take the copies out of the list; they count twice",
@@ -57,15 +57,15 @@ def leak_findings(summaries: Mapping[str, Summary]) -> Iterator[Finding]:
             ("leak-content", by_content, "images have the same content in both"),
         ):
             if found.count:
-                message = f"{found.count} {text} {pair}"
+                message = f"{text} {pair}: {found.count}"
                 yield Finding("error", code, message, tuple(found.files), found.count, fix)
         similar = _similar(first, second, same)
         if similar.count:
             yield Finding(
                 "warning",
                 "leak-similar",
-                f"{similar.count} images of {second.name} look almost like one of {first.name} "
-                "(a copy, the mirrored image, or the next frame of one video)",
+                f"images of {second.name} look almost like one of {first.name} "
+                f"(a copy, the mirrored image, or the next frame of one video): {similar.count}",
                 tuple(similar.files),
                 similar.count,
                 "split by scene or by video, not frame by frame",

@@ -61,7 +61,7 @@ def test_errors_come_first_and_decide(folder) -> None:
     assert [finding.code for finding in diagnosis.findings] == ["image-missing", "dataset-missing"]
     assert diagnosis.exit_code == DataError.exit_code == 3
     text = render(diagnosis)
-    assert "ERROR image-missing [train]: 1 images do not exist" in text
+    assert "ERROR image-missing [train]: images do not exist: 1 of 4" in text
     assert str(data["train"].items[1].image) in text
     assert "training must not start: 1 error, 1 warning" in text
 

@@ -86,7 +86,7 @@ def test_values_outside_the_classes(folder, values, arguments, fix: str) -> None
     if "label_map" in arguments:
         assert "1 -> 9 by label_map" in found["label-range"].message
     else:
-        assert f"{wrong} ({(filled(*values) == wrong).sum()} pixels in 1 files)" in found["label-range"].message
+        assert f"{wrong} ({(filled(*values) == wrong).sum()} pixels, files: 1)" in found["label-range"].message
 
 
 def test_ignored_pixels(folder) -> None:
