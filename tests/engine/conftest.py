@@ -1,36 +1,5 @@
-"""Fixtures of the engine's tests, see tests/engine/toy.py."""
+"""The toy dataset, its configuration file, and the loaded configuration."""
 
-from collections.abc import Callable
-from pathlib import Path
+from tests.engine.fixtures import toy_config, toy_data, toy_file
 
-import numpy as np
-import pytest
-import yaml
-
-from mobileseg.config.load import Config, load_config
-from tests.engine.toy import draw, toy_section
-
-
-@pytest.fixture(scope="session")
-def toy_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("toy")
-    rng = np.random.default_rng(0)
-    train = [draw(folder, f"train{number}", rng, (32, 32)) for number in range(16)]
-    val = [draw(folder, f"val{number}", rng, (36, 28)) for number in range(5)]
-    (folder / "train.txt").write_text("\n".join(train))
-    (folder / "val.txt").write_text("\n".join(val))
-    return folder
-
-
-@pytest.fixture
-def toy_file(toy_data: Path, tmp_path: Path) -> Path:
-    """The configuration as a file."""
-    path = tmp_path / "toy.yml"
-    path.write_text(yaml.safe_dump(toy_section(toy_data)))
-    return path
-
-
-@pytest.fixture
-def toy_config(toy_file: Path) -> Callable[..., Config]:
-    """The configuration, with overrides."""
-    return lambda *overrides: load_config(toy_file, list(overrides))
+__all__ = ["toy_config", "toy_data", "toy_file"]

@@ -12,6 +12,7 @@ class ToyNetwork(nn.Layer):
 
     def __init__(self, num_classes: int, width: int = 6, dropout: float = 0.2) -> None:
         super().__init__()
+        self.num_classes = num_classes
         self.stem = nn.Conv2D(3, width, 3, padding=1)
         self.norm = nn.BatchNorm2D(width)
         self.dropout = nn.Dropout2D(dropout)

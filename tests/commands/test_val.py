@@ -1,0 +1,99 @@
+"""`mobileseg val`: the same numbers as training logged, from checkpoints and from exported folders."""
+
+import json
+
+import pytest
+
+from mobileseg.cli import main
+from mobileseg.engine.logs import read_log
+from tests.engine.toy import toy_section
+
+
+@pytest.fixture(scope="module")
+def trained(toy_data, tmp_path_factory):
+    """A finished run with an average of the weights, and its configuration."""
+    import yaml
+
+    folder = tmp_path_factory.mktemp("trained")
+    path = folder / "toy.yml"
+    section = toy_section(toy_data) | {"iters": 30, "save_interval": 10, "ema": {"decay": 0.8}}
+    section["lr_scheduler"]["learning_rate"] = 0.2
+    path.write_text(yaml.safe_dump(section))
+    assert main(["train", str(path), "--save_dir", str(folder / "run"), "--device", "cpu"]) == 0
+    return path, folder / "run"
+
+
+def value(config, target, *flags):
+    out = target.parent / "scores.json"
+    assert main(["val", str(config), *flags, "--json", str(out)]) == 0
+    return json.loads(out.read_text())
+
+
+def logged(run):
+    return {event["iter"]: event for event in read_log(run) if event["event"] == "eval"}
+
+
+@pytest.mark.parametrize("where", ["last", "checkpoints/iter_000020", "best", ""])
+def test_a_checkpoint_gives_the_number_that_was_logged(trained, where, tmp_path):
+    config, run = trained
+    scores = value(config, tmp_path / "x", "--model_path", str(run / where))
+    events = logged(run)
+    best = max(events, key=lambda number: events[number]["miou"])
+    number = {"last": 30, "checkpoints/iter_000020": 20}.get(where, best)
+    assert scores["miou"] == events[number]["miou"]
+    assert scores["class_iou"] == events[number]["class_iou"]
+    assert scores["boundary_iou"] > 0
+
+
+def test_a_weights_file_holds_the_weights_in_training(trained, tmp_path):
+    """model.pdparams is not the average, so its number differs from the one logged."""
+    config, run = trained
+    scores = value(config, tmp_path / "x", "--model_path", str(run / "last" / "model.pdparams"))
+    assert 0 < scores["miou"] <= 1
+
+
+def test_paddleseg_flags(trained, tmp_path, capsys):
+    config, run = trained
+    flags = ["--aug_eval", "--scales", "0.75", "1.0", "--flip_horizontal", "--is_slide"]
+    scores = value(
+        config, tmp_path / "x", "--model_path", str(run), *flags, "--crop_size", "24", "24", "--stride", "16", "16"
+    )
+    assert scores["test_config"]["scales"] == [0.75, 1.0]
+    assert scores["test_config"]["crop_size"] == [24, 24]
+    assert "mIoU" in capsys.readouterr().out
+
+
+def test_exported_folder_gives_the_same_number(trained, tmp_path, toy_data):
+    """The pictures have the size of the graph, so nothing is resized and only rounding differs."""
+    config, run = trained
+    artefact = tmp_path / "artefact"
+    words = ["export", str(config), "--model_path", str(run), "--save_dir", str(artefact), "--size", "28", "36"]
+    images = [str(path) for path in sorted(toy_data.glob("val*.jpg.png"))]
+    assert main([*words, "--targets", "onnx", "--images", *images]) == 0
+    checkpoint = value(config, tmp_path / "x", "--model_path", str(run))
+    exported = value(config, tmp_path / "x", "--model", str(artefact), "--engine", "onnxruntime")
+    assert exported["miou"] == pytest.approx(checkpoint["miou"], abs=1e-3)
+    assert exported["class_pixels"] == checkpoint["class_pixels"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "name what to evaluate"),
+        (["--model_path", "a", "--model", "b"], "name what to evaluate"),
+        (["--model_path", "a", "--scales", "0.5"], "no effect without --aug_eval"),
+        (["--model_path", "a", "--stride", "5", "5"], "no effect without --is_slide"),
+        (["--model_path", "a", "--is_slide"], "needs crop_size and stride"),
+        (["--model", "a", "--aug_eval"], "fixed input"),
+    ],
+)
+def test_flags_that_contradict(trained, flags, message, capsys):
+    assert main(["val", str(trained[0]), *flags]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_weights_of_another_network(trained, capsys):
+    config, run = trained
+    assert main(["val", str(config), "--model_path", str(run), "-o", "model.width=8"]) == 4
+    assert "remedy" in capsys.readouterr().err
+    assert main(["val", str(config), "--model_path", str(run / "nothing.pdparams")]) == 4
