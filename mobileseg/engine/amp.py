@@ -51,6 +51,7 @@ class Precision:
             return nullcontext()
         return paddle.amp.auto_cast(enable=True, level=self.level, dtype=self.dtype)
 
+    @paddle.no_grad()
     def unscale(self, parameters: Sequence[paddle.Tensor]) -> bool:
         """Divide the gradients by the loss scale; returns whether all are finite. Without scaling: nothing, True."""
         if not self.scaler.enabled:
