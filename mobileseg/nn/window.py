@@ -7,21 +7,11 @@ average pooling and nearest upsampling.
 
 from __future__ import annotations
 
-import numpy as np
 import paddle
 from paddle.nn import functional as F
 
 from mobileseg.nn.blocks import resize
 from mobileseg.nn.compat import is_static, spatial_size
-
-
-def window_matrix(length: int, step: int) -> np.ndarray:
-    """float32 [length, ceil(length / step)]: column j averages over the pixels of window j that exist."""
-    matrix = np.zeros((length, -(-length // step)), np.float32)
-    for index in range(matrix.shape[1]):
-        start, end = index * step, min((index + 1) * step, length)
-        matrix[start:end, index] = 1.0 / (end - start)
-    return matrix
 
 
 def window_pool(x: paddle.Tensor, step: int) -> paddle.Tensor:
@@ -32,10 +22,27 @@ def window_pool(x: paddle.Tensor, step: int) -> paddle.Tensor:
     size = spatial_size(x)
     if not is_static(size) or all(int(length) % step == 0 for length in size):
         return F.avg_pool2d(x, step, stride=step)
-    # As products with constant matrices: how engines treat a window that is cut off differs.
-    height, width = (window_matrix(int(length), step) for length in size)
-    x = paddle.transpose(paddle.matmul(x, paddle.to_tensor(width)), [0, 1, 3, 2])
-    return paddle.transpose(paddle.matmul(x, paddle.to_tensor(height)), [0, 1, 3, 2])
+    return _pool_axis(_pool_axis(x, step, 3), step, 2)
+
+
+def _pool_axis(x: paddle.Tensor, step: int, axis: int) -> paddle.Tensor:
+    """Along one axis: the whole windows, and the one that is cut off, which engines' own rounding modes treat
+    differently, by itself."""
+    length = int(x.shape[axis])
+    rest = length % step
+    parts = []
+    if length > rest:
+        parts.append(_pool_part(x, 0, length - rest, step, axis))
+    if rest:
+        parts.append(_pool_part(x, length - rest, length, rest, axis))
+    return paddle.concat(parts, axis=axis) if len(parts) > 1 else parts[0]
+
+
+def _pool_part(x: paddle.Tensor, start: int, end: int, step: int, axis: int) -> paddle.Tensor:
+    if (start, end) != (0, int(x.shape[axis])):
+        x = paddle.slice(x, [axis], [start], [end])
+    kernel = (step, 1) if axis == 2 else (1, step)
+    return x if step == 1 else F.avg_pool2d(x, kernel, stride=kernel)
 
 
 def window_expand(x: paddle.Tensor, step: int, like: paddle.Tensor) -> paddle.Tensor:
