@@ -174,9 +174,7 @@ def test_weak_reference_is_refused_unless_accepted(images, tmp_path):
     network = seeded(Silent())
     with pytest.raises(ExportError, match="shows only 1 of its 4 classes"):
         export_network(network, tmp_path / "a", options(), SUBJECT, images, targets=["paddle"])
-    result = export_network(
-        network, tmp_path / "a", options(), SUBJECT, images, targets=["paddle"], accept_weak=True
-    )
+    result = export_network(network, tmp_path / "a", options(), SUBJECT, images, targets=["paddle"], accept_weak=True)
     assert "weak verification" in result.warnings[0]
     assert "weak verification" in result.manifest.notes["warning"]
 
