@@ -99,9 +99,7 @@ def _train(config: Config, folder: Path) -> None:
 
 def _export(config: Config, run_folder: Path, artefact: Path, *, weak: bool) -> tuple[Any, dict[str, Any]]:
     """Export the best weights; returns the export's result and the scores of the network in Paddle."""
-    from mobileseg.config.build import build_dataset, build_network
-    from mobileseg.engine.evaluator import evaluate
-    from mobileseg.engine.inference import NetworkPredictor, TestOptions
+    from mobileseg.config.build import build_network
     from mobileseg.engine.weights import load_checkpoint_weights
     from mobileseg.export.exporter import export
     from mobileseg.export.table import format_rows
@@ -109,14 +107,23 @@ def _export(config: Config, run_folder: Path, artefact: Path, *, weak: bool) -> 
     network = build_network(config, load_pretrained=False)
     load_checkpoint_weights(run_folder / "best", network)
     network.eval()
-    settings = config.to_dict()
-    predictor = NetworkPredictor(network, TestOptions.from_section(settings["test_config"]))
-    truth = evaluate(predictor, build_dataset(settings["val_dataset"]))
+    truth = network_scores(config, network)
     result = export(
         network, config, artefact, overwrite=True, accept_weak=weak, report=lambda line: print(line, flush=True)
     )
     print(format_rows(result.rows))
     return result, truth
+
+
+def network_scores(config: Config, network: Any) -> dict[str, Any]:
+    """Scores of a network in evaluation mode on the validation set of its configuration."""
+    from mobileseg.config.build import build_dataset
+    from mobileseg.engine.evaluator import evaluate
+    from mobileseg.engine.inference import NetworkPredictor, TestOptions
+
+    settings = config.to_dict()
+    predictor = NetworkPredictor(network, TestOptions.from_section(settings["test_config"]))
+    return evaluate(predictor, build_dataset(settings["val_dataset"]))
 
 
 def _evaluate(config: Config, artefact: Path) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,123 @@
+"""Turn a finished run into a folder of the zoo: weights, configuration, one verified graph, and a card.
+
+Every graph is first written and verified with the validation pictures of the configuration, in a folder that is
+thrown away; its table goes into the card. The folder that is kept has the ONNX graph and a golden.npz made from drawn
+pictures, so that no photograph of a dataset ends up in a repository::
+
+    python tools/make_zoo.py output/NAME zoo/NAME --data "CamVid, 367 training pictures" --terms "research use"
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mobileseg import __version__
+from mobileseg.commands.demo import network_scores
+from mobileseg.config.build import build_network
+from mobileseg.config.load import Config, load_config
+from mobileseg.data.synthetic import generate
+from mobileseg.engine.weights import load_checkpoint_weights
+from mobileseg.export.exporter import export
+from mobileseg.export.options import ExportOptions
+from mobileseg.export.settings import options_from
+from mobileseg.export.table import format_rows
+from mobileseg.semantic.metric import render_table
+from mobileseg.weights.pdparams import save_pdparams
+
+CARD = """\
+# {name}: {miou:.4f} mIoU
+
+| | |
+|---|---|
+| network | {network} on {backbone} |
+| data | {data} |
+| terms | {terms} |
+| iterations | {iters} of batch {batch} |
+| input | {height} x {width} (height x width), RGB |
+| configuration | `config.yml`, sha256 `{hash}` |
+| made by | mobileseg {version}, `python tools/make_zoo.py` |
+
+Use it:
+
+```
+mobileseg predict --model {folder} --output pictures photo.jpg      # the ONNX graph of this folder
+mobileseg export --model {folder} --save_dir artefact               # all graphs, verified again
+```
+
+Scores of the network on the validation set (`mobileseg val {folder}/config.yml --model_path {folder}`):
+
+```
+{scores}
+```
+
+Every graph, compared with the network on validation pictures when this folder was made:
+
+```
+{table}
+```
+
+`golden.npz` holds drawn pictures and what the network answers for them; `mobileseg doctor model {folder}` replays it.
+"""
+
+
+def main() -> None:
+    """Evaluate, verify, write the folder."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("folder", type=Path, help="folder to make, for example zoo/NAME")
+    parser.add_argument("--data", required=True, help="what it was trained on, for the card")
+    parser.add_argument("--terms", required=True, help="terms of use of data and weights, for the card")
+    args = parser.parse_args()
+    config = load_config(args.run / "config.yml")
+    network = build_network(config, load_pretrained=False)
+    load_checkpoint_weights(args.run / "best", network)
+    network.eval()
+    scores = network_scores(config, network)
+    options = options_from(config, {})
+    with tempfile.TemporaryDirectory(prefix="mobileseg-") as scratch:
+        verified = export(network, config, Path(scratch, "all"), options=options, report=print)
+        drawn = Path(scratch, "drawn")
+        generate(drawn, train=1, val=4, size=(options.height, options.width), clips=0, val_clips=0)
+        pictures = [drawn / "images" / "val"]
+        stage = Path(scratch, args.folder.name)
+        export(network, config, stage, options=options, targets=["onnx"], images=pictures, report=print)
+        save_pdparams(stage / "model.pdparams", {name: value.numpy() for name, value in network.state_dict().items()})
+        (stage / "config.yml").write_text(config.to_yaml(), encoding="utf-8")
+        card = write_card(args, config, options, scores, format_rows(verified.rows))
+        (stage / "README.md").write_text(card, encoding="utf-8")
+        args.folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(stage, args.folder)
+    size = sum(path.stat().st_size for path in args.folder.iterdir()) / 1e6
+    print(f"{args.folder}: {size:.1f} MB, mIoU {scores['miou']:.4f}")
+
+
+def write_card(
+    args: argparse.Namespace, config: Config, options: ExportOptions, scores: dict[str, Any], table: str
+) -> str:
+    """The text of README.md."""
+    settings = config.to_dict()
+    return CARD.format(
+        name=args.folder.name,
+        folder=args.folder.as_posix(),
+        miou=scores["miou"],
+        network=settings["model"]["type"],
+        backbone=settings["model"]["backbone"]["type"],
+        data=args.data,
+        terms=args.terms,
+        iters=settings["iters"],
+        batch=settings["batch_size"],
+        height=options.height,
+        width=options.width,
+        hash=config.hash,
+        version=__version__,
+        scores=render_table(scores),
+        table=table,
+    )
+
+
+if __name__ == "__main__":
+    main()
