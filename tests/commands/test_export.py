@@ -1,0 +1,119 @@
+import numpy as np
+import paddle
+import pytest
+import yaml
+
+from mobileseg.cli import main
+from mobileseg.data.io import write_png
+from mobileseg.export.settings import drawn_images
+from mobileseg.runtime.artefact import Manifest
+from tests.export.families import build
+
+SIZE = (64, 96)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A configuration, its weights (all classes win somewhere) and four images."""
+    folder = tmp_path_factory.mktemp("export")
+    document = {
+        "model": {
+            "type": "MobileSeg",
+            "num_classes": 5,
+            "backbone": {"type": "ShuffleNetV2_x1_0"},
+            "cm_bin_sizes": [1, 2, 4],
+            "cm_out_ch": 128,
+            "arm_out_chs": [32, 64, 128],
+            "seg_head_inter_chs": [32, 32, 32],
+        },
+        "val_dataset": {
+            "type": "Dataset",
+            "dataset_root": str(folder / "absent"),
+            "val_path": str(folder / "absent" / "val.txt"),
+            "num_classes": 5,
+            "mode": "val",
+            "transforms": [{"type": "Normalize"}],
+        },
+        "export": {"size": {"height": SIZE[0], "width": SIZE[1]}, "targets": ["onnx"]},
+    }
+    (folder / "net.yml").write_text(yaml.safe_dump(document))
+    (folder / "images").mkdir()
+    paddle.save(build("shufflenetv2").state_dict(), str(folder / "model.pdparams"))
+    for index, pixels in enumerate(drawn_images(SIZE, 4)):
+        write_png(folder / "images" / f"{index}.png", pixels)
+    return folder
+
+
+@pytest.fixture
+def command(work, tmp_path):
+    base = ["export", "--config", str(work / "net.yml"), "--save_dir", str(tmp_path / "out")]
+    return lambda *more: main([*base, *map(str, more)])
+
+
+def test_export_prints_the_table_and_writes_the_folder(command, work, tmp_path, capsys):
+    assert command("--model_path", work / "model.pdparams", "--images", work / "images") == 0
+    printed = capsys.readouterr().out
+    assert f"verify with images from {work / 'images'}" in printed
+    assert "onnx    onnxruntime  ok" in printed
+    assert f"verified and written to {tmp_path / 'out'}" in printed
+    manifest = Manifest.read(tmp_path / "out")
+    assert manifest.input.shape() == (1, 3, *SIZE)
+    assert [spec.kind for spec in manifest.outputs] == ["labels"]
+    assert manifest.verification[0].status == "ok"
+
+
+def test_flags_of_paddleseg(command, work, tmp_path, capsys):
+    code = command(
+        *("--model_path", work / "model.pdparams", "--input_shape", 1, 3, 32, 48, "--output_op", "none"),
+        *("--targets", "paddle", "--accept_weak"),
+    )
+    assert code == 0
+    assert "warning: the images to verify with came from the suite's generator" in capsys.readouterr().out
+    manifest = Manifest.read(tmp_path / "out")
+    assert manifest.outputs[0].shape == (1, 5, 32, 48)
+    assert list(manifest.graphs["main"]) == ["paddle"]
+
+
+def test_existing_folder_is_safe(command, work, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("keep")
+    assert command("--model_path", work / "model.pdparams", "--images", work / "images") == 6
+    assert "add --overwrite" in capsys.readouterr().err
+    assert (tmp_path / "out" / "mine.txt").read_text() == "keep"
+
+
+def test_audit_needs_no_weights(command, tmp_path, capsys):
+    assert command("--audit", "--targets", "lite_arm", "paddle") == 0
+    printed = capsys.readouterr().out
+    assert "audit of net at 64x96 (height x width)" in printed
+    assert "conv2d" in printed
+    assert "lite_arm: converts" in printed
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 6, "no weights are named"),
+        (["--model_path", "absent.pdparams"], 4, "absent.pdparams"),
+        (["--input_shape", "2", "3", "64", "64", "--audit"], 6, "graphs are written for one image"),
+        (["--model", "zoo/x"], 2, "--model names configuration and weights in one"),
+        (["--dynamic", "--size", "60", "96", "--accept_weak"], 6, "multiples of"),
+    ],
+)
+def test_mistakes(command, capsys, arguments, code, message):
+    assert command(*arguments) == code
+    assert message in capsys.readouterr().err
+
+
+def test_folder_with_configuration_and_weights(work, tmp_path, capsys):
+    zoo = tmp_path / "zoo" / "small"
+    zoo.mkdir(parents=True)
+    (zoo / "config.yml").write_text((work / "net.yml").read_text())
+    (zoo / "model.pdparams").write_bytes((work / "model.pdparams").read_bytes())
+    golden = {f"image.{index}": pixels for index, pixels in enumerate(drawn_images(SIZE, 4))}
+    np.savez(zoo / "golden.npz", **golden)
+    assert main(["export", "--model", str(zoo), "--save_dir", str(tmp_path / "out")]) == 0
+    assert "verify with images from golden.npz of small" in capsys.readouterr().out
+    assert Manifest.read(tmp_path / "out").name == "small"
+    assert main(["export", "--model", str(tmp_path)]) == 2
