@@ -8,9 +8,14 @@ batch without having kept anything but that number.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import shutil
 import signal
+import threading
+import time
+import weakref
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -23,6 +28,7 @@ Key = tuple[int, int]
 _ERROR = "error"
 _PREFETCH = 2
 _PATIENCE = 2.0  # seconds that a worker gets to finish its sample
+_LOST_AFTER = 20.0  # seconds on the way from a worker after which a batch will not come any more
 
 
 class SampleOrder:
@@ -118,11 +124,11 @@ def batches(
         DataError: what the dataset raised, or samples of different sizes.
         TrainingError: a worker died.
     """
-    guarded = _Guarded(dataset)
+    guarded, counted = _Guarded(dataset), _Counted()
     loader = paddle.io.DataLoader(
         guarded,
         batch_sampler=_Window(order, start, stop),
-        collate_fn=collate,
+        collate_fn=counted,
         num_workers=num_workers,
         use_shared_memory=shared_memory and num_workers > 0,
         prefetch_factor=_PREFETCH,
@@ -130,8 +136,13 @@ def batches(
         return_list=True,
     )
     iterator = iter(loader)
+    watch = _Watch(iterator, counted) if num_workers else nullcontext()
     try:
-        for batch in iterator:
+        while True:
+            with watch:
+                batch = next(iterator, None)
+            if batch is None:
+                return
             if _ERROR in batch:
                 raise guarded.error or _decode(batch[_ERROR])  # the error itself, if it was raised in this process
             yield batch
@@ -140,12 +151,67 @@ def batches(
             raise
         codes = [worker.exitcode for worker in getattr(iterator, "_workers", []) if worker.exitcode]
         how = f" (exit code {codes[0]})" if codes else ""
+        if isinstance(watch, _Watch) and watch.lost:
+            raise TrainingError(
+                "a batch was lost between a data worker and the training: the worker could not put it into shared "
+                "memory (its message is above)",
+                remedy="free space in /dev/shm (Docker: --shm-size=1g), or set num_workers to 0",
+            ) from error
         raise TrainingError(
             f"a data worker died{how}: {str(error).strip().splitlines()[0]}",
             remedy="set fewer num_workers if memory ran out (exit code -9), or 0 to see the cause",
         ) from error
     finally:
         _end_workers(iterator)
+
+
+class _Counted:
+    """:func:`collate` that counts, over all workers, the batches it made."""
+
+    def __init__(self) -> None:
+        self.made = multiprocessing.Value("l", 0)
+
+    def __call__(self, samples: Sequence[Any]) -> dict[str, np.ndarray]:
+        batch = collate(samples)
+        with self.made.get_lock():
+            self.made.value += 1
+        return batch
+
+
+class _Watch:
+    """Ends a wait that would last for ever.
+
+    When a worker cannot hand over a batch (shared memory full), Paddle drops it and goes on waiting for it. So while
+    the training waits, a batch that was made must arrive within `_LOST_AFTER` seconds.
+    """
+
+    def __init__(self, iterator: Any, counted: _Counted) -> None:
+        self.lost = False
+        self._iterator, self._counted = iterator, counted
+        self._waiting_since = float("inf")
+        threading.Thread(target=self._run, args=(weakref.ref(self),), daemon=True).start()
+
+    def __enter__(self) -> None:
+        self._waiting_since = time.monotonic()
+
+    def __exit__(self, *error: object) -> None:
+        self._waiting_since = float("inf")
+
+    @staticmethod
+    def _run(reference: weakref.ref[_Watch]) -> None:
+        arrived, since = -1, 0.0
+        while (watch := reference()) is not None:
+            iterator, now = watch._iterator, time.monotonic()
+            out_of_order = sum(len(info) == 3 for info in list(iterator._task_infos.values()))
+            if arrived != iterator._rcvd_idx + out_of_order:
+                arrived, since = iterator._rcvd_idx + out_of_order, now
+            missing = watch._counted.made.value > arrived
+            if missing and now - max(since, watch._waiting_since) > _LOST_AFTER:
+                watch.lost = True
+                iterator._exit_thread_unexpectedly()
+                return
+            del watch, iterator
+            time.sleep(0.5)
 
 
 def _end_workers(iterator: Any) -> None:

@@ -2,12 +2,15 @@
 
 import multiprocessing
 import os
+import resource
 import shutil
+import time
 from collections import namedtuple
 
 import numpy as np
 import pytest
 
+from mobileseg.engine import loader
 from mobileseg.engine.loader import SampleOrder, batches, collate, shared_memory_fits
 from mobileseg.errors import DataError, TrainingError
 
@@ -100,6 +103,32 @@ def test_samples_of_different_sizes(workers):
 def test_a_worker_that_dies_is_reported():
     with pytest.raises(TrainingError, match=r"a data worker died \(exit code 3\)"):
         list(batches(Numbers(deadly=2), SampleOrder(16, 4, seed=0), 0, 4, num_workers=2))
+
+
+def test_a_batch_that_cannot_be_handed_over_does_not_hang(monkeypatch, capfd):
+    """A limit on the size of files stops writing to shared memory as a full /dev/shm does."""
+    monkeypatch.setattr(loader, "_LOST_AFTER", 1.0)
+
+    class Full(Numbers):
+        def __getitem__(self, key):
+            if multiprocessing.parent_process() is not None and key[1] == 2:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+            return super().__getitem__(key)
+
+    with pytest.raises(TrainingError, match="a batch was lost") as caught:
+        list(batches(Full(), SampleOrder(16, 4, seed=0), 0, 40, num_workers=2))
+    assert "/dev/shm" in caught.value.remedy
+
+
+def test_a_slow_worker_is_waited_for(monkeypatch):
+    monkeypatch.setattr(loader, "_LOST_AFTER", 0.2)
+
+    class Slow(Numbers):
+        def __getitem__(self, key):
+            time.sleep(0.4)
+            return super().__getitem__(key)
+
+    assert len(list(batches(Slow(), SampleOrder(16, 4, seed=0), 0, 2, num_workers=1))) == 2
 
 
 def test_workers_end_with_the_stream():
