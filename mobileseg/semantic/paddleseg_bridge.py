@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 import paddle
 from paddle import nn
+from paddle.jit.dy2static.convert_call_func import convert_call
 
 from mobileseg.backbones.base import FeatureSpec
 from mobileseg.errors import ConfigError, DependencyError
 from mobileseg.nn.blocks import resize
-from mobileseg.nn.compat import spatial_size
+from mobileseg.nn.compat import is_tracing, spatial_size
 from mobileseg.nn.pool import BinPool
 
 VERSION = "2.8.0"
@@ -59,13 +60,37 @@ class PaddleSegNetwork(nn.Layer):
         """Logits of float32 [N, 3, H, W]; in training also what PaddleSeg's losses after the first take."""
         original = self._original[0]
         original.training = self.training
-        outputs = list(original(x))
+        outputs = list(_call(original, x))
         if self.resize_logits:
             outputs[0] = resize(outputs[0], spatial_size(x))
         return {"logits" if index == 0 else f"logits_aux{index}": output for index, output in enumerate(outputs)}
 
     def extra_repr(self) -> str:
         return f"paddleseg {type(self._original[0]).__name__}"
+
+
+def _call(original: nn.Layer, x: paddle.Tensor) -> Any:
+    """Run the original; while a graph of fixed size is traced, ``paddle.shape`` gives it numbers instead of operators.
+
+    A graph that reads its own shape although that is fixed cannot be converted well (see mobileseg/nn/compat.py).
+    """
+    if not is_tracing():
+        return original(x)
+    shape = paddle.shape
+
+    def known_shape(tensor: paddle.Tensor, *arguments: Any) -> Any:
+        sizes = list(tensor.shape)
+        return sizes if all(isinstance(size, int) and size >= 0 for size in sizes) else shape(tensor, *arguments)
+
+    paddle.shape = known_shape
+    try:
+        return convert_call(original)(x)
+    finally:
+        paddle.shape = shape
+
+
+# Replaces a function of Paddle for a moment: tracing must not rewrite this, only what it calls.
+_call = paddle.jit.not_to_static(_call)
 
 
 def build_paddleseg(kind: str, name: str, kwargs: Mapping[str, Any]) -> nn.Layer:
