@@ -109,7 +109,20 @@ def _other_grid(op: Operator, program: Program) -> bool:
     return shapes.get(op.inputs["Grid"][0], [])[1:3] != shapes.get(op.inputs["X"][0], [])[2:]
 
 
+def _made_matrix(op: Operator, program: Program) -> bool:
+    if op.type != "matmul_v2" or op.inputs["Y"][0] in program.parameters():
+        return False
+    shapes = program.shapes()
+    return len(shapes.get(op.inputs["X"][0], [])) == 4 and len(shapes.get(op.inputs["Y"][0], [])) == 2
+
+
 RULES = (
+    Rule(
+        ("paddle",),
+        _made_matrix,
+        "Paddle Inference computes a product of four axes by a matrix that is no parameter wrongly",
+        "paddle.reshape to three axes before the product, or a parameter",
+    ),
     Rule(
         LITE,
         _is("flatten_contiguous_range", "flatten", "flatten2"),

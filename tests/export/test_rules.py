@@ -3,7 +3,7 @@ import pytest
 from mobileseg.export.program import Operator
 from mobileseg.export.rules import REWRITES, RULES, check_operators, lite_operators
 
-TARGETS = ("lite_arm", "lite_x86", "onnx", "ncnn")
+TARGETS = ("paddle", "lite_arm", "lite_x86", "onnx", "ncnn")
 
 
 class FakeProgram:
@@ -16,7 +16,13 @@ class FakeProgram:
         return list(self._operators)
 
     def shapes(self):
-        return {"x": [1, 8, 4, 6], "square": [1, 8, 4, 4], "grid": [1, 4, 6, 2], "other": [1, 8, 8, 2]}
+        return {
+            "x": [1, 8, 4, 6],
+            "square": [1, 8, 4, 4],
+            "grid": [1, 4, 6, 2],
+            "other": [1, 8, 8, 2],
+            "matrix": [6, 2],
+        }
 
     def parameters(self):
         return {"weight"}
@@ -47,6 +53,10 @@ def targets_of(operator, level="error"):
         (op("grid_sampler", X="x", Grid="other"), {"lite_arm"}),
         (op("affine_grid", X="x"), {"lite_x86"}),
         (op("mean", X="x"), {"lite_x86"}),
+        (op("matmul_v2", X="x", Y="matrix"), {"paddle"}),
+        (op("matmul_v2", X="x", Y="weight"), set()),
+        (op("matmul_v2", X="x", Y="x"), set()),
+        (op("matmul_v2", X="matrix", Y="matrix"), set()),
     ],
     ids=lambda value: value.type if isinstance(value, Operator) else "",
 )
