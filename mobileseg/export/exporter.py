@@ -17,6 +17,7 @@ import numpy as np
 from mobileseg.errors import ExportError, MobileSegError
 from mobileseg.export import converters
 from mobileseg.export.locate import locate_difference, locate_failure
+from mobileseg.export.locate_trace import locate_trace_difference
 from mobileseg.export.manifest import GOLDEN_FILE, Subject, build_manifest, ncnn_options
 from mobileseg.export.options import TARGETS, ExportOptions, check_targets
 from mobileseg.export.paddle_graph import save_paddle_graph
@@ -156,7 +157,7 @@ def export_network(
         rows = [*checked, *rows]
         failed = [row for row in checked if row.status == FAILED]
         if failed:
-            raise _disagreement(failed, graphs, reference, stage, work, folder)
+            raise _disagreement(network, options, failed, graphs, reference, stage, work, folder)
         kept = [row.to_manifest() for row in checked if row.status != SKIPPED]
         manifest = build_manifest(stage, subject, options, chosen, kept, _notes(reference, sizes, warnings))
         manifest.write(stage)
@@ -284,6 +285,8 @@ def _convert(target: str, graph: converters.Graph, stage: Path, work: Path) -> N
 
 
 def _disagreement(
+    network: Any,
+    options: ExportOptions,
     failed: Sequence[Row],
     graphs: dict[str, converters.Graph],
     reference: Reference,
@@ -294,10 +297,15 @@ def _disagreement(
     """Keep the folder for inspection and say which graph differs, where it starts, and by how much."""
     lines: list[str] = []
     for row in failed:
-        culprit = _searched(partial(locate_difference, row.target, graphs[row.target], reference, work))
+        graph, form = graphs[row.target], ncnn_options(options) if row.target == "ncnn" else options
         lines.extend(f"  {row.target} ({row.engine}): {problem}" for problem in row.problems[:4])
+        culprit = _searched(partial(locate_difference, row.target, graph, reference, work))
         if culprit:
             lines.append(f"  {row.target}: the first result that differs is of {culprit}")
+            continue
+        culprit = _searched(partial(locate_trace_difference, network, form, graph, reference, work))
+        if culprit:
+            lines.append(f"  {row.target}: traced, the network computes something else; first seen after {culprit}")
     kept = folder.with_name(folder.name + ".failed")
     _put_in_place(stage, kept)
     return ExportError(

@@ -141,18 +141,25 @@ class Program:
 
     def prefix(self, count: int) -> Program:
         """The first ``count`` operators (feed included, fetch not), ending at all results nobody has read yet."""
-        part = self.copy()
         kept = [op for op in self.operators()[:count] if op.type != "fetch"]
         read = {name for op in kept for names in op.inputs.values() for name in names}
         tensors = {var.name for var in self.block.vars if var.type.type == _TENSOR}
         loose = [
             name for op in kept if op.type != "feed" for name in op.results() if name not in read and name in tensors
         ]
+        return self._ending_at(kept, loose)
+
+    def fetching(self, names: Iterable[str]) -> Program:
+        """The whole program, but with other variables as its outputs."""
+        return self._ending_at([op for op in self.operators() if op.type != "fetch"], list(names))
+
+    def _ending_at(self, kept: Iterable[Operator], names: Iterable[str]) -> Program:
+        part = self.copy()
         template = next(op for op in self.block.ops if op.type == "fetch")
         del part.block.ops[:]
         for op in kept:
             part.block.ops.append(self.block.ops[op.index])
-        for column, name in enumerate(loose):
+        for column, name in enumerate(names):
             fetch = part.block.ops.add()
             fetch.CopyFrom(template)
             next(slot for slot in fetch.inputs if slot.parameter == "X").arguments[:] = [name]
