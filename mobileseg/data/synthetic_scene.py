@@ -24,11 +24,11 @@ USUAL_OUTLINE = {1: "ellipse", 2: "box", 3: "triangle", 4: "star"}
 RADIUS = (0.055, 0.48)
 """Smallest and largest object radius as a share of the shorter image side: more than eightfold."""
 
-PERIOD = (7.0, 12.0)
+PERIOD = (7.0, 10.0)
 """Limits of the period of a pattern, pixels."""
 
-REPEAT = {1: 1.0, 2: 2.0, 3: 1.2, 4: 2.0}
-"""Periods after which the pattern of a class repeats: dots are finer than rings, stripes finer than checks."""
+REPEAT = {1: 0.8, 2: 3.0, 3: 1.15, 4: 1.9}
+"""Periods after which the pattern of a class repeats: stripes are finest, then dots, rings and checks."""
 
 MIN_VISIBLE = 16
 """Objects of which fewer pixels can be seen are left out of a scene."""
@@ -291,7 +291,7 @@ def draw_object(rng: np.random.Generator, category: int, height: int, width: int
     """An object anywhere in the image, its centre inside, its outline perhaps not."""
     short = min(height, width)
     radius = short * math.exp(rng.uniform(math.log(RADIUS[0]), math.log(RADIUS[1])))
-    usual = category in USUAL_OUTLINE and rng.random() < 0.8
+    usual = category in USUAL_OUTLINE and rng.random() < 0.85
     outline = USUAL_OUTLINE[category] if usual else OUTLINES[int(rng.integers(len(OUTLINES)))]
     lobes = np.stack([rng.uniform(0.0, 0.08, 4), rng.uniform(0, 2 * math.pi, 4)])
     pose = Pose(rng.uniform(0, width), rng.uniform(0, height), rng.uniform(-math.pi, math.pi), radius)
