@@ -23,17 +23,17 @@ class WeightAverage:
     def __init__(self, network: paddle.nn.Layer, decay: float) -> None:
         if not 0.0 <= decay < 1.0:
             raise ValueError(f"ema.decay must be in [0, 1), got {decay}")
-        self.network = network
         self.decay = decay
         self.updates = 0
-        self._average = {name: _master(tensor) for name, tensor in network.state_dict().items()}
+        self._weights = dict(network.state_dict())
+        self._average = {name: _master(tensor) for name, tensor in self._weights.items()}
 
     @paddle.no_grad()
     def update(self) -> None:
         """Take in the current weights."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for name, tensor in self.network.state_dict().items():
+        for name, tensor in self._weights.items():
             average = self._average[name]
             if average.dtype == paddle.float32:
                 average.scale_(decay)
@@ -44,14 +44,13 @@ class WeightAverage:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Inside, the network carries the average; afterwards its own weights, bit for bit."""
-        state = self.network.state_dict()
-        own = {name: tensor.clone() for name, tensor in state.items()}
+        own = {name: tensor.clone() for name, tensor in self._weights.items()}
         try:
-            for name, tensor in state.items():
+            for name, tensor in self._weights.items():
                 tensor.set_value(self._average[name].astype(tensor.dtype))
             yield
         finally:
-            for name, tensor in state.items():
+            for name, tensor in self._weights.items():
                 tensor.set_value(own[name])
 
     def arrays(self) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ import paddle.nn.functional as F
 
 from mobileseg.data.sample import Sample, undo_geometry
 from mobileseg.errors import ConfigError
+from mobileseg.semantic.postprocess import labels_from_logits
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,10 @@ class NetworkPredictor:
         image = paddle.to_tensor(np.ascontiguousarray(sample.image.transpose(2, 0, 1)[None]))
         scores = self.logits(image)[0]
         geometry = sample.meta.get("geometry", [])
-        if not geometry:
+        if not geometry and not scores.place.is_cpu_place():  # move one plane to the host instead of K
             return paddle.argmax(scores, axis=0).numpy().astype(np.uint8)
-        return undo_geometry(scores.numpy(), geometry).argmax(axis=0).astype(np.uint8)
+        restored = undo_geometry(scores.numpy(), geometry)
+        return labels_from_logits(restored, restored.shape[1:])
 
     def _forward(self, image: paddle.Tensor) -> paddle.Tensor:
         return self.network(image)["logits"].astype("float32")

@@ -222,6 +222,7 @@ def _end_workers(iterator: Any) -> None:
     for worker in workers:
         if worker.is_alive():
             worker.kill()
+            worker.join()
 
 
 def collate(samples: Sequence[Any]) -> dict[str, np.ndarray]:

@@ -49,11 +49,15 @@ def prepare_folder(run: Path, config: Config, processes: Processes) -> None:
 
 def environment_line(processes: Processes, config: Config) -> str:
     """One line that says where and with what a run is done."""
-    threads = paddle.get_flags("FLAGS_paddle_num_threads")["FLAGS_paddle_num_threads"]
     return (
         f"mobileseg {mobileseg.__version__}, paddle {paddle.__version__}, Python {platform.python_version()}, "
-        f"{paddle.get_device()}, {threads} thread(s), {processes.count} process(es), config {config.hash[:12]}"
+        f"{paddle.get_device()}, {threads()} thread(s), {processes.count} process(es), config {config.hash[:12]}"
     )
+
+
+def threads() -> int:
+    """CPU threads that Paddle's operators use (OMP_NUM_THREADS)."""
+    return int(paddle.get_flags("FLAGS_paddle_num_threads")["FLAGS_paddle_num_threads"])
 
 
 def versions() -> dict[str, str]:
@@ -86,6 +90,8 @@ def pack(trainer: Trainer) -> Checkpoint:
         "stale_evals": trainer.stale_evals,
         "evaluated": "model" if trainer.average is None else "ema",
         "processes": trainer.processes.count,
+        "device": paddle.get_device(),
+        "threads": threads(),
         "config": trainer.config.to_dict(),
         "config_hash": trainer.config.hash,
         "versions": versions(),
@@ -102,8 +108,14 @@ def unpack(trainer: Trainer, checkpoint: Checkpoint, folder: Path) -> None:
     """
     state = checkpoint.state
     differing = differences(state["config"], trainer.config.to_dict())
-    if state["processes"] != trainer.processes.count:
-        differing.append(f"processes: {state['processes']} -> {trainer.processes.count}")
+    # Sums are rounded in another order by another number of processes or threads.
+    for name, now in (
+        ("processes", trainer.processes.count),
+        ("threads", threads()),
+        ("device", paddle.get_device()),
+    ):
+        if state.get(name, now) != now:
+            differing.append(f"{name}: {state[name]} -> {now}")
     if differing:
         trainer.log.say(
             "resuming with another configuration, so not bit by bit what the saved run would have done:\n  "

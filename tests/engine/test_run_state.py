@@ -1,7 +1,7 @@
 """What is compared and said when a run is resumed."""
 
 from mobileseg.engine.checkpoint import read_state
-from mobileseg.engine.run_state import differences, versions
+from mobileseg.engine.run_state import differences, threads, versions
 from mobileseg.engine.scaler import LossScaler
 from mobileseg.engine.trainer import Trainer
 from tests.engine.toy import equal, weights_of
@@ -33,6 +33,7 @@ def test_state_tells_where_the_run_stands(toy_config, tmp_path):
     assert state["versions"] == versions()
     assert {"mobileseg", "paddlepaddle", "numpy", "python"} <= state["versions"].keys()
     assert set(state["files"]) == {"model.pdparams", "optimizer.npz"}
+    assert (state["processes"], state["device"], state["threads"]) == (1, "cpu", threads())
     assert (state["ema"], state["best"], state["evaluated"]) == (None, None, "model")
 
 
