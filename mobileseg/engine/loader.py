@@ -244,6 +244,20 @@ def collate(samples: Sequence[Any]) -> dict[str, np.ndarray]:
         }
 
 
+def require_labels(dataset: Any, name: str) -> None:
+    """Refuse a dataset of files some of which have no label, before training has cost anything.
+
+    Raises:
+        DataError: names the first image without a label.
+    """
+    bare = [item for item in getattr(dataset, "items", ()) if item.label is None]
+    if bare:
+        raise DataError(
+            f"{len(bare)} of {len(dataset)} images of {name} have no label, the first is {bare[0].image}",
+            remedy="write 'image label' in every line of the list file, or leave these images out",
+        )
+
+
 def shared_memory_fits(dataset: Any, batch_size: int, num_workers: int, path: str = "/dev/shm") -> tuple[bool, str]:  # noqa: S108
     """Whether the batches that workers hold ready fit into shared memory, and the message when they do not."""
     if num_workers == 0:

@@ -23,14 +23,14 @@ from mobileseg.engine.distributed import Processes
 from mobileseg.engine.ema import WeightAverage
 from mobileseg.engine.evaluator import evaluate
 from mobileseg.engine.inference import NetworkPredictor, TestOptions
-from mobileseg.engine.loader import SampleOrder, batches, shared_memory_fits
+from mobileseg.engine.loader import SampleOrder, batches, require_labels, shared_memory_fits
 from mobileseg.engine.logs import Meter, RunLog
 from mobileseg.engine.nonfinite import FiniteWatch
 from mobileseg.engine.optim import build_optimizer, freeze, group_table, parameter_groups
 from mobileseg.engine.schedule import build_schedule
 from mobileseg.engine.signals import StopRequest
 from mobileseg.engine.store import CheckpointStore, find_checkpoint
-from mobileseg.errors import TrainingError
+from mobileseg.errors import MobileSegError, TrainingError
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,8 @@ class Trainer:
             val_dataset = build_dataset(settings["val_dataset"])
         self.train_dataset = train_dataset
         self.val_dataset = val_dataset if do_eval else None
+        require_labels(self.train_dataset, "train_dataset")
+        require_labels(self.val_dataset, "val_dataset")
         count = self.processes.count
         self.order = SampleOrder(len(self.train_dataset), settings["batch_size"], self.seed, self.processes.rank, count)
 
@@ -258,7 +260,12 @@ class Trainer:
 
     def _evaluate(self) -> bool:
         """Evaluate the weights (their average, if there is one); returns whether mIoU reached a new height."""
-        scores = self.scores = self.evaluate()
+        try:
+            scores = self.scores = self.evaluate()
+        except MobileSegError:
+            if self.processes.count == 1:  # a validation image that cannot be read must not cost the weights
+                self._save(numbered=False, best=False)
+            raise
         miou = scores["miou"] or 0.0
         improved = self.best is None or miou > self.best["miou"]
         if improved:

@@ -13,7 +13,7 @@ import pytest
 
 from mobileseg.engine.checkpoint import read_checkpoint
 from mobileseg.engine.store import CheckpointStore
-from tests.engine.toy import REPOSITORY, run_mobileseg
+from tests.engine.toy import REPOSITORY, equal, losses_of, run_mobileseg
 
 SAVE_FOREVER = """
 import sys
@@ -103,3 +103,28 @@ def test_full_disk_is_one_message_and_loses_nothing(toy_file, tmp_path):
     assert read_checkpoint(run / "last").state["iteration"] == 4
     shutil.rmtree(run / "last")
     assert np.isfinite(read_checkpoint(run / "checkpoints" / "iter_000004").weights["stem.weight"]).all()
+
+
+@pytest.mark.long
+def test_a_run_killed_again_and_again_ends_with_the_same_bits(toy_file, tmp_path):
+    words = ["train", str(toy_file), "--iters", "60", "--save_interval", "3", "--log_iters", "1", "--num_workers", "1"]
+    options = ["--keep_checkpoint_max", "2", "--use_ema", "-o", "eval_interval=20"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert run_mobileseg(*words, "--save_dir", str(whole), *options).returncode == 0
+    rng = random.Random(1)
+    for stop in (7, 16, 23, 41):
+        process = run_mobileseg(*words, "--save_dir", str(killed), "--resume", "auto", *options, start=True)
+        for line in process.stderr:
+            if f"[train] {stop}/" in line:
+                time.sleep(rng.uniform(0.0, 0.05))
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    assert run_mobileseg(*words, "--save_dir", str(killed), "--resume", *options).returncode == 0
+    one, other = read_checkpoint(whole / "last"), read_checkpoint(killed / "last")
+    assert equal(one.weights, other.weights)
+    for group in ("ema", "optimizer"):
+        assert equal(one.arrays[group], other.arrays[group])
+    assert losses_of(whole) == losses_of(killed)
+    assert one.state["best"] == other.state["best"]

@@ -11,6 +11,7 @@ import paddle
 import pytest
 
 from mobileseg.config.load import load_config
+from mobileseg.engine.checkpoint import read_checkpoint
 from mobileseg.engine.logs import read_log
 from mobileseg.engine.trainer import Trainer, seed_everything
 from mobileseg.errors import ConfigError, DataError, TrainingError
@@ -147,30 +148,6 @@ def test_resume_with_another_network_is_refused(toy_config, tmp_path):
         Trainer(toy_config("model.width=8", "iters=10"), tmp_path).fit("auto")
 
 
-def test_loss_that_is_not_finite_stops_and_keeps_the_batch(toy_config, tmp_path):
-    trainer = Trainer(toy_config(), tmp_path)
-    real = trainer.criterion
-
-    def broken(outputs, targets):
-        losses = real(outputs, targets)
-        if trainer.iteration == 5:
-            losses["logits"] = losses["logits"] * float("nan")
-        return losses
-
-    broken.train = real.train
-    trainer.criterion = broken
-    with pytest.raises(TrainingError, match="loss of iteration 6 is not finite") as caught:
-        trainer.fit()
-    assert "learning rate" in caught.value.remedy
-    with np.load(tmp_path / "nonfinite_iter_000006.npz") as saved:
-        keys = trainer.order.batch(5)
-        assert saved["epoch_index"].tolist() == [list(key) for key in keys]
-        assert [Path(image) for image, _ in saved["files"]] == [trainer.train_dataset.items[i].image for _, i in keys]
-        np.testing.assert_array_equal(saved["image"][1], trainer.train_dataset[keys[1]]["image"])
-        assert np.isnan(saved["loss.logits"])
-    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["iter_000004"]
-
-
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_mixed_precision_on_a_cpu_is_an_error(toy_config, tmp_path, dtype):
     with pytest.raises(TrainingError, match=f"{dtype} was asked for.*CPU"):
@@ -181,6 +158,31 @@ def test_dataset_smaller_than_a_batch(toy_config, tmp_path):
     with pytest.raises(DataError, match="16 samples, fewer than one batch of 17") as caught:
         Trainer(toy_config("batch_size=17"), tmp_path)
     assert "at most 16" in caught.value.remedy
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_images_without_a_label_are_found_before_training(toy_config, toy_data, tmp_path, part):
+    lines = (toy_data / f"{part}.txt").read_text().splitlines()
+    listed = tmp_path / "list.txt"
+    listed.write_text("\n".join(line.split()[0] for line in lines))
+    with pytest.raises(DataError, match=f"{part}0.jpg.png"):
+        Trainer(toy_config(f"{part}_dataset.{part}_path={listed}"), tmp_path / "run")
+
+
+def test_broken_validation_image_does_not_cost_the_weights(toy_config, tmp_path):
+    trainer = Trainer(toy_config(), tmp_path)
+    real = trainer.val_dataset.prepare
+
+    def prepare(key):
+        if key == 3:
+            raise DataError("val3.png is truncated")
+        return real(key)
+
+    trainer.val_dataset.prepare = prepare
+    with pytest.raises(DataError, match="truncated"):
+        trainer.fit()
+    assert read_checkpoint(tmp_path / "last").state["iteration"] == 4
+    assert equal(read_checkpoint(tmp_path / "last").weights, weights_of(trainer))
 
 
 def test_freeze_pattern_without_a_match(toy_config, tmp_path):
