@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HELP = "train, evaluate, export, verify and draw a network on generated data; ends with a report"
 
-CONFIG = Path("configs/mobileseg/mobileseg_mobilenetv2_synthetic.yml")
+CONFIG = Path("configs/mobileseg/mobileseg_shufflenetv2_synthetic.yml")
 EXAMPLES = 4
 RUNS = 50  # timed runs per engine: enough for a steady median of a few milliseconds each
 
