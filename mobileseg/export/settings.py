@@ -92,7 +92,8 @@ def subject_from(config: Config, network: Any, dataset: SegmentationDataset | No
     Classes come from the dataset, else from the artefact beside zoo weights, else from the dataset's component
     (Cityscapes is Cityscapes without its files), else they are numbered.
     """
-    count = int(network.num_classes)
+    model = config.to_dict()["model"] or {}
+    count = int(model.get("num_classes") or network.num_classes)  # networks of the bridge do not carry it
     section = config.to_dict()["val_dataset"] or config.to_dict()["train_dataset"] or {}
     classes, colours = _classes(section, dataset, zoo)
     if len(classes) != count:

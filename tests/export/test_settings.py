@@ -18,14 +18,14 @@ from mobileseg.export.settings import (
 
 @pytest.fixture
 def config_of(tmp_path):
-    def make(transforms=(), **sections):
+    def make(transforms=(), num_classes=19, dataset=None, **sections):
         document = {
-            "model": {"type": "MobileSeg", "num_classes": 19, "backbone": {"type": "MobileNetV2_x1_0"}},
+            "model": {"type": "MobileSeg", "num_classes": num_classes, "backbone": {"type": "MobileNetV2_x1_0"}},
             "val_dataset": {
-                "type": "Cityscapes",
                 "dataset_root": str(tmp_path / "absent"),
                 "mode": "val",
                 "transforms": list(transforms),
+                **(dataset or {"type": "Cityscapes"}),
             },
             **sections,
         }
@@ -35,8 +35,14 @@ def config_of(tmp_path):
     return make
 
 
-class Nineteen:
-    num_classes = 19
+def listed(count):
+    """A list-file dataset of some classes, whose files are not there."""
+    return {"type": "Dataset", "num_classes": count, "val_path": "absent/val.txt"}
+
+
+class Network:
+    """As one of the bridge: it does not say how many classes it has."""
+
     size_multiple = 128
 
 
@@ -84,24 +90,20 @@ def test_other_geometry_in_validation_is_said(config_of):
 def test_classes_are_the_dataset_s_even_without_its_files(config_of):
     config = config_of()
     assert dataset_from(config) is None
-    subject = subject_from(config, Nineteen(), None)
+    subject = subject_from(config, Network(), None)
     assert subject.classes[:2] == ("road", "sidewalk")
     assert subject.palette[0] == (128, 64, 128)
     assert (subject.name, subject.multiple, subject.config_sha256) == ("net", 128, config.hash)
 
 
 def test_classes_are_numbered_when_nothing_fits(config_of):
-    network = Nineteen()
-    network.num_classes = 3
-    subject = subject_from(config_of(), network, None)
+    subject = subject_from(config_of(num_classes=3, dataset=listed(3)), Network(), None)
     assert subject.classes == ("class 0", "class 1", "class 2")
     assert len(set(subject.palette)) == 3
 
 
 def test_classes_and_images_of_a_zoo_folder(config_of, folder):
-    network = Nineteen()
-    network.num_classes = 4
-    subject = subject_from(config_of(), network, None, folder)
+    subject = subject_from(config_of(num_classes=4, dataset=listed(4)), Network(), None, folder)
     assert subject.classes == ("a", "b", "c", "d")
     images = images_from([], None, folder, (8, 8))
     assert len(images.pixels) == 4
