@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -40,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             command.add_arguments(sub)
             sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
     args = parser.parse_args(arguments)
+    _show_log()
     return _guarded(_command(args.verb), args)
 
 
@@ -50,6 +52,21 @@ def run_verb(verb: str) -> None:
 
 def _command(verb: str) -> ModuleType:
     return import_module(f"mobileseg.commands.{verb}")
+
+
+class _Notes(logging.Handler):
+    """Prints on standard error, so that what a verb prints for programs (--json) stays clean."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+def _show_log() -> None:
+    """Show what the suite logs: which weights fitted, warnings."""
+    logger = logging.getLogger("mobileseg")
+    if not any(isinstance(handler, _Notes) for handler in logger.handlers):
+        logger.addHandler(_Notes())
+        logger.setLevel(logging.INFO)
 
 
 def _guarded(command: ModuleType, args: argparse.Namespace) -> int:

@@ -40,7 +40,8 @@ def build_network(
 
     Raises:
         ConfigError: an unknown component, arguments that it does not take, no class count.
-        WeightsError: pretrained weights that cannot be read, or of which nothing fits.
+        WeightsError: pretrained weights that cannot be read, a backbone's that do not fit, or a network's of which
+            nothing fits.
     """
     section, origins = _model_section(config)
     if num_classes is not None:
@@ -56,13 +57,14 @@ def build_network(
         backbone_weights = backbone.pop("pretrained", None)
         section["backbone"] = _construct("backbone", backbone, origins, ("model", "backbone"))
         if load_pretrained and backbone_weights:
-            _load(section["backbone"], backbone_weights, "backbone")
+            _load(section["backbone"], backbone_weights, "backbone", strict=True)
     elif backbone is not None:
         section["backbone"] = backbone  # a layer, from a caller
     weights = section.pop("pretrained", None)
     network = _construct("network", section, origins, ("model",))
     if load_pretrained and weights:
-        _load(network, weights, "network")
+        # Not strict: fine-tuning for other classes keeps all but the last layer. The table says what did not fit.
+        _load(network, weights, "network", strict=False)
     return network
 
 
@@ -163,9 +165,9 @@ def _call(component: Callable[..., Any], arguments: dict[str, Any], failure: Pro
         raise ConfigError([Problem(failure.key, reason, failure.origin, failure.remedy)]) from error
 
 
-def _load(layer: Any, source: str, what: str) -> None:
+def _load(layer: Any, source: str, what: str, *, strict: bool) -> None:
     from mobileseg.weights.load import load_into
 
-    report = load_into(layer, source, strict=False)
+    report = load_into(layer, source, strict=strict)
     log = logger.info if report.complete else logger.warning
     log("%s weights: %s", what, report)

@@ -94,15 +94,24 @@ def test_pretrained_network_overrides_the_backbone(write):
         np.testing.assert_array_equal(built[name], value)
 
 
-def test_what_does_not_fit_is_printed(write, caplog):
+def test_a_backbone_file_fits_or_is_refused(write):
     write("x", "")
     state = arrays(BACKBONES.get("MobileNetV2_x0_25")())
     dropped = sorted(state)[0]
     del state[dropped]
     save_pdparams("part.pdparams", state)
-    with caplog.at_level(logging.WARNING):
+    with pytest.raises(WeightsError, match=dropped):
         build_network({**MODEL, "backbone": {"type": "MobileNetV2_x0_25", "pretrained": "part.pdparams"}})
-    assert dropped in caplog.text
+
+
+def test_what_does_not_fit_a_network_is_printed(write, caplog):
+    write("x", "")
+    state = arrays(build_network(MODEL))
+    state["seg_heads.0.conv_out.weight"] = state["seg_heads.0.conv_out.weight"][:1]  # as from other classes
+    save_pdparams("other_classes.pdparams", state)
+    with caplog.at_level(logging.WARNING):
+        build_network({**MODEL, "pretrained": "other_classes.pdparams"})
+    assert "seg_heads.0.conv_out.weight" in caplog.text
 
 
 def test_pretrained_of_another_network(write):
