@@ -8,6 +8,7 @@ batch without having kept anything but that number.
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import shutil
 import signal
@@ -25,9 +26,12 @@ from mobileseg import errors
 from mobileseg.errors import DataError, MobileSegError, TrainingError
 
 Key = tuple[int, int]
+logger = logging.getLogger(__name__)
+
 _ERROR = "error"
 _PREFETCH = 2
 _PATIENCE = 2.0  # seconds that a worker gets to finish its sample
+_ATTEMPTS = 3
 _LOST_AFTER = 20.0  # seconds on the way from a worker after which a batch will not come any more
 
 
@@ -124,10 +128,32 @@ def batches(
         DataError: what the dataset raised, or samples of different sizes.
         TrainingError: a worker died.
     """
+    losses = 0  # batches lost in a row, without one that arrived between them
+    while start < stop:
+        try:
+            for batch in _stream(dataset, _Window(order, start, stop), num_workers, shared_memory):
+                start, losses = start + 1, 0
+                yield batch
+        except _LostBatchError as error:
+            losses += 1
+            if losses == _ATTEMPTS:
+                raise TrainingError(
+                    f"a batch was lost {losses} times between a data worker and the training",
+                    remedy="free space in /dev/shm (Docker: --shm-size=1g), or set num_workers to 0",
+                ) from error
+            logger.warning("a batch was lost on the way from a data worker; starting the workers anew")
+
+
+class _LostBatchError(Exception):
+    """A worker made a batch that did not arrive."""
+
+
+def _stream(dataset: Any, window: _Window, num_workers: int, shared_memory: bool) -> Iterator[dict[str, paddle.Tensor]]:
+    """The batches of a window by one set of workers."""
     guarded, counted = _Guarded(dataset), _Counted()
     loader = paddle.io.DataLoader(
         guarded,
-        batch_sampler=_Window(order, start, stop),
+        batch_sampler=window,
         collate_fn=counted,
         num_workers=num_workers,
         use_shared_memory=shared_memory and num_workers > 0,
@@ -149,20 +175,33 @@ def batches(
     except (RuntimeError, SystemError) as error:
         if num_workers == 0:
             raise
+        if isinstance(watch, _Watch) and watch.lost:
+            raise _LostBatchError from error
         codes = [worker.exitcode for worker in getattr(iterator, "_workers", []) if worker.exitcode]
         how = f" (exit code {codes[0]})" if codes else ""
-        if isinstance(watch, _Watch) and watch.lost:
-            raise TrainingError(
-                "a batch was lost between a data worker and the training: the worker could not put it into shared "
-                "memory (its message is above)",
-                remedy="free space in /dev/shm (Docker: --shm-size=1g), or set num_workers to 0",
-            ) from error
         raise TrainingError(
             f"a data worker died{how}: {str(error).strip().splitlines()[0]}",
             remedy="set fewer num_workers if memory ran out (exit code -9), or 0 to see the cause",
         ) from error
     finally:
         _end_workers(iterator)
+
+
+def _end_workers(iterator: Any) -> None:
+    """End workers and reader thread.
+
+    Paddle does it for an iterator that was not exhausted only at the end of the process, and not always; and a thread
+    that holds a lock while the workers of the next iterator are forked leaves that lock locked in them.
+    """
+    workers = getattr(iterator, "_workers", [])
+    if workers:
+        iterator._try_shutdown_all(_PATIENCE)
+    else:
+        iterator._try_shutdown_all()
+    for worker in workers:
+        if worker.is_alive():
+            worker.kill()
+            worker.join()
 
 
 class _Counted:
@@ -181,8 +220,8 @@ class _Counted:
 class _Watch:
     """Ends a wait that would last for ever.
 
-    When a worker cannot hand over a batch (shared memory full), Paddle drops it and goes on waiting for it. So while
-    the training waits, a batch that was made must arrive within `_LOST_AFTER` seconds.
+    When a worker cannot hand over a batch (shared memory full, a lock that was held when it was forked), Paddle goes on
+    waiting for it. So while the training waits, a batch that was made must arrive within `_LOST_AFTER` seconds.
     """
 
     def __init__(self, iterator: Any, counted: _Counted) -> None:
@@ -212,17 +251,6 @@ class _Watch:
                 return
             del watch, iterator
             time.sleep(0.5)
-
-
-def _end_workers(iterator: Any) -> None:
-    """Paddle ends the workers of an iterator that was not exhausted only at the end of the process, and not always."""
-    workers = getattr(iterator, "_workers", [])
-    if workers:
-        iterator._try_shutdown_all(_PATIENCE)
-    for worker in workers:
-        if worker.is_alive():
-            worker.kill()
-            worker.join()
 
 
 def collate(samples: Sequence[Any]) -> dict[str, np.ndarray]:

@@ -115,9 +115,25 @@ def test_a_batch_that_cannot_be_handed_over_does_not_hang(monkeypatch, capfd):
                 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
             return super().__getitem__(key)
 
-    with pytest.raises(TrainingError, match="a batch was lost") as caught:
+    with pytest.raises(TrainingError, match="a batch was lost 3 times") as caught:
         list(batches(Full(), SampleOrder(16, 4, seed=0), 0, 40, num_workers=2))
     assert "/dev/shm" in caught.value.remedy
+
+
+def test_a_batch_lost_once_is_made_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(loader, "_LOST_AFTER", 1.0)
+
+    class OnceFull(Numbers):
+        def __getitem__(self, key):
+            if multiprocessing.parent_process() is not None and key == (1, 2) and not (tmp_path / "done").exists():
+                (tmp_path / "done").touch()
+                resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+            return super().__getitem__(key)
+
+    order = SampleOrder(16, 4, seed=0)
+    found = [values(batch) for batch in batches(OnceFull(), order, 1, 10, num_workers=2)]
+    assert (tmp_path / "done").exists()
+    assert found == [[epoch * 100 + index for epoch, index in order.batch(position)] for position in range(1, 10)]
 
 
 def test_a_slow_worker_is_waited_for(monkeypatch):
