@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from mobileseg.commands.arguments import add_override_argument
 from mobileseg.errors import ConfigError, DataError, ExportError
 
 if TYPE_CHECKING:
@@ -56,9 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", help="configuration file")
-    parser.add_argument(
-        "-o", "--opts", nargs="+", default=[], metavar="KEY=VALUE", help="override configuration values"
-    )
+    add_override_argument(parser)
 
 
 def _data(args: argparse.Namespace) -> int:

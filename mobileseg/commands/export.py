@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mobileseg.commands.arguments import add_config_arguments, config_path
 from mobileseg.errors import ConfigError, ExportError
 from mobileseg.export.options import OUTPUT_NAMES, TARGETS, ExportOptions, check_targets
 
@@ -20,11 +21,7 @@ RUN_CONFIG = "config.yml"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of PaddleSeg's tools/export.py, and ours."""
-    parser.add_argument("config_file", nargs="?", metavar="CONFIG", help="configuration file")
-    parser.add_argument("--config", help="the same, as PaddleSeg writes it")
-    parser.add_argument(
-        "-o", "--opts", nargs="+", default=[], metavar="KEY=VALUE", help="override configuration values"
-    )
+    add_config_arguments(parser)
     parser.add_argument("--model_path", help="run folder, checkpoint folder, zoo folder or weights file")
     parser.add_argument("--model", metavar="FOLDER", help="zoo or run folder: configuration and weights in one")
     parser.add_argument("--save_dir", default="output/inference_model", help="artefact folder to write")
@@ -116,9 +113,8 @@ def _audit(args: argparse.Namespace, config: Config, options: ExportOptions) -> 
 
 
 def _config_path(args: argparse.Namespace) -> str:
-    named = [name for name in (args.config_file, args.config) if name]
     if args.model:
-        if named or args.model_path:
+        if args.config_file or args.config or args.model_path:
             raise ConfigError(
                 "--model names configuration and weights in one", remedy="drop --config and --model_path, or --model"
             )
@@ -126,9 +122,7 @@ def _config_path(args: argparse.Namespace) -> str:
         if not path.is_file():
             raise ConfigError(f"{args.model} has no {RUN_CONFIG}", remedy="name a zoo or run folder")
         return str(path)
-    if len(named) != 1:
-        raise ConfigError("name one configuration file", remedy="mobileseg export --config configs/....yml")
-    return str(named[0])
+    return config_path(args)
 
 
 def _zoo(args: argparse.Namespace) -> Path | None:

@@ -5,6 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from mobileseg.commands.arguments import (
+    add_device_argument,
+    add_override_argument,
+    add_view_arguments,
+    choose_device,
+    view_section,
+)
 from mobileseg.errors import ConfigError, DataError
 
 HELP = "segment pictures, folders, lists, videos or a camera: overlay, index mask, JSON"
@@ -32,15 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_argument("--config", help="configuration, when --model_path is a weights file")
     network.add_argument("--model_path", help="weights file, checkpoint or run folder")
     network.add_argument("--image_path", metavar="INPUT", help="as INPUT")
-    network.add_argument("-o", "--opts", nargs="+", default=[], metavar="KEY=VALUE", help="override the configuration")
-    network.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"), help="where the network runs")
-    network.add_argument("--aug_pred", action="store_true", dest="aug_eval", help="average over --scales and flips")
-    network.add_argument("--scales", nargs="+", type=float, help="with --aug_pred: factors on the input size")
-    network.add_argument("--flip_horizontal", action="store_true", help="with --aug_pred: mirror left-right")
-    network.add_argument("--flip_vertical", action="store_true", help="with --aug_pred: mirror top-bottom")
-    network.add_argument("--is_slide", action="store_true", help="sliding window")
-    network.add_argument("--crop_size", nargs=2, type=int, metavar=("W", "H"), help="with --is_slide: the window")
-    network.add_argument("--stride", nargs=2, type=int, metavar=("W", "H"), help="with --is_slide: its steps")
+    add_override_argument(network)
+    add_device_argument(network, "where the network runs")
+    add_view_arguments(network, "--aug_pred")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -89,12 +90,18 @@ def open_segmenter(args: argparse.Namespace) -> Any:
     from mobileseg.runtime.artefact import is_artefact
 
     as_network = args.engine == "network" or args.config is not None or bool(args.opts)
-    views = args.aug_eval or args.is_slide
-    if is_artefact(place) and not as_network and not views:
+    views = view_section(args, {})
+    exported = is_artefact(place)
+    if exported and not as_network and not views:
         from mobileseg.runtime.segmenter import Segmenter
 
         return Segmenter(place, engine=args.engine, threads=args.threads)
     if args.engine not in ("auto", "network"):
+        if exported:
+            raise ConfigError(
+                f"scales, flips, windows, --config and -o need the network; --engine {args.engine} runs a graph",
+                remedy="leave --engine out, or leave those out",
+            )
         raise ConfigError(
             f"{place} is not an exported folder, so the engine '{args.engine}' cannot run it",
             remedy="export it first with `mobileseg export`, or leave --engine out",
@@ -106,8 +113,6 @@ def _network(args: argparse.Namespace, place: str) -> Any:
     """The network in Paddle, which only this way of predicting loads."""
     from pathlib import Path
 
-    from mobileseg.commands.train import choose_device
-    from mobileseg.commands.val import test_section
     from mobileseg.config.load import load_config
     from mobileseg.engine.network_segmenter import NetworkSegmenter
 
@@ -117,9 +122,9 @@ def _network(args: argparse.Namespace, place: str) -> Any:
     if args.config is None:
         if args.opts:
             raise ConfigError("-o overrides a configuration, and none is given", remedy="add --config")
-        return NetworkSegmenter.of_folder(place, test_section(args, {}) or None)
+        return NetworkSegmenter.of_folder(place, view_section(args, {}) or None)
     config = load_config(args.config, args.opts)
-    return NetworkSegmenter(config, place, test_section(args, config.to_dict()["test_config"]))
+    return NetworkSegmenter(config, place, view_section(args, config.to_dict()["test_config"]))
 
 
 def _nothing(text: str) -> None:

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mobileseg.errors import ConfigError, TrainingError
+from mobileseg.commands.arguments import add_config_arguments, add_device_argument, choose_device, config_path
+from mobileseg.errors import TrainingError
 
 HELP = "train a network from a configuration; --resume continues exactly where a run stopped"
 
@@ -17,11 +18,7 @@ _OVERRIDES = ("iters", "batch_size", "save_interval", "keep_checkpoint_max", "nu
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of PaddleSeg's tools/train.py, and ours."""
-    parser.add_argument("config_file", nargs="?", metavar="CONFIG", help="configuration file")
-    parser.add_argument("--config", help="the same, as PaddleSeg writes it")
-    parser.add_argument(
-        "-o", "--opts", nargs="+", default=[], metavar="KEY=VALUE", help="override configuration values"
-    )
+    add_config_arguments(parser)
     parser.add_argument("--save_dir", help="run folder (default: output/<name of the configuration>)")
     parser.add_argument(
         "--resume",
@@ -46,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--use_ema", action="store_true", help="average the weights, evaluate and save the average")
     parser.add_argument("--precision", choices=("fp32", "fp16", "bf16"), help="number format (fp16, bf16: GPU only)")
     parser.add_argument("--amp_level", choices=("O1", "O2"), help="O1: casts per operator; O2: weights are cast too")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"), help="auto: a GPU if there is one")
+    add_device_argument(parser)
 
 
 def overrides(args: argparse.Namespace) -> list[str]:
@@ -65,32 +62,6 @@ def overrides(args: argparse.Namespace) -> list[str]:
     if args.amp_level is not None and args.precision in ("fp16", "bf16"):
         found.append(f"amp.level={args.amp_level}")
     return [*found, *args.opts]
-
-
-def config_path(args: argparse.Namespace) -> str:
-    """The configuration file, positional or as a flag."""
-    if bool(args.config_file) == bool(args.config):
-        raise ConfigError("name one configuration file", remedy=f"mobileseg {args.verb} configs/....yml")
-    return str(args.config_file or args.config)
-
-
-def choose_device(name: str) -> None:
-    """Select the device of this process; 'auto' takes a GPU if there is one.
-
-    Raises:
-        TrainingError: a GPU was asked for and there is none.
-    """
-    import paddle
-
-    count = paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0
-    if name == "gpu" and count == 0:
-        raise TrainingError(
-            "there is no GPU that this Paddle can use", remedy="use --device cpu, or install paddlepaddle-gpu"
-        )
-    if name == "cpu" or count == 0:
-        paddle.set_device("cpu")
-    else:
-        paddle.set_device(f"gpu:{paddle.distributed.ParallelEnv().device_id}")
 
 
 def run(args: argparse.Namespace) -> int:

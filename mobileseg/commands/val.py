@@ -8,7 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mobileseg.commands.train import choose_device, config_path
+from mobileseg.commands.arguments import (
+    add_config_arguments,
+    add_device_argument,
+    add_view_arguments,
+    choose_device,
+    config_path,
+    view_section,
+)
 from mobileseg.errors import ConfigError
 
 HELP = "evaluate a run, a checkpoint, a .pdparams file, or an exported folder on any engine"
@@ -16,41 +23,16 @@ HELP = "evaluate a run, a checkpoint, a .pdparams file, or an exported folder on
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of PaddleSeg's tools/val.py, and ours."""
-    parser.add_argument("config_file", nargs="?", metavar="CONFIG", help="configuration file")
-    parser.add_argument("--config", help="the same, as PaddleSeg writes it")
-    parser.add_argument(
-        "-o", "--opts", nargs="+", default=[], metavar="KEY=VALUE", help="override configuration values"
-    )
+    add_config_arguments(parser)
     parser.add_argument("--model_path", help="run folder, checkpoint folder, zoo folder or weights file")
     parser.add_argument("--model", metavar="FOLDER", help="exported folder (with deploy.yaml), instead of --model_path")
     parser.add_argument("--engine", default="auto", help="engine for --model: auto, paddle, onnxruntime, lite, ncnn")
     parser.add_argument("--threads", type=int, default=1, help="threads of the engine")
     parser.add_argument("--num_workers", type=int, default=2, help="threads that decode images ahead")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"), help="for --model_path")
-    parser.add_argument("--aug_eval", action="store_true", help="average over --scales and flips")
-    parser.add_argument("--scales", nargs="+", type=float, help="with --aug_eval: factors on the input size")
-    parser.add_argument("--flip_horizontal", action="store_true", help="with --aug_eval: mirror left-right")
-    parser.add_argument("--flip_vertical", action="store_true", help="with --aug_eval: mirror top-bottom")
-    parser.add_argument("--is_slide", action="store_true", help="sliding window")
-    parser.add_argument("--crop_size", nargs=2, type=int, metavar=("W", "H"), help="with --is_slide: the window")
-    parser.add_argument("--stride", nargs=2, type=int, metavar=("W", "H"), help="with --is_slide: its steps")
+    add_device_argument(parser, "for --model_path")
+    add_view_arguments(parser)
     parser.add_argument("--no_boundary", action="store_true", help="leave out the boundary IoU, which takes time")
     parser.add_argument("--json", metavar="FILE", help="write the scores there (default: beside the model)")
-
-
-def test_section(args: argparse.Namespace, section: dict[str, Any]) -> dict[str, Any]:
-    """``test_config`` of the configuration with what the flags say; as in PaddleSeg, flags replace a whole group."""
-    section = dict(section)
-    if args.aug_eval:
-        section |= {"aug_eval": True, "scales": args.scales or [1.0]}
-        section |= {"flip_horizontal": args.flip_horizontal, "flip_vertical": args.flip_vertical}
-    elif args.scales or args.flip_horizontal or args.flip_vertical:
-        raise ConfigError("--scales and --flip_* have no effect without --aug_eval", remedy="add --aug_eval")
-    if args.is_slide:
-        section |= {"is_slide": True, "crop_size": args.crop_size, "stride": args.stride}
-    elif args.crop_size or args.stride:
-        raise ConfigError("--crop_size and --stride have no effect without --is_slide", remedy="add --is_slide")
-    return section
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,9 +44,14 @@ def run(args: argparse.Namespace) -> int:
 
     if bool(args.model_path) == bool(args.model):
         raise ConfigError("name what to evaluate", remedy="give --model_path RUN (or a file), or --model FOLDER")
+    if args.model_path and args.engine != "auto":
+        raise ConfigError(
+            f"--engine {args.engine} runs an exported folder, --model_path is a network in Paddle",
+            remedy="export it first with `mobileseg export` and name the folder with --model",
+        )
     config = load_config(config_path(args), args.opts)
     config.require("val_dataset")
-    section = test_section(args, config.to_dict()["test_config"])
+    section = view_section(args, config.to_dict()["test_config"])
     predict, what = _exported(args, section) if args.model else _network(args, config, section)
     dataset = build_dataset(config.to_dict()["val_dataset"])
     scores = evaluate(
@@ -102,7 +89,7 @@ def _exported(args: argparse.Namespace, section: dict[str, Any]) -> tuple[Any, s
             remedy="evaluate the checkpoint with --model_path, or turn aug_eval and is_slide off",
         )
     segmenter = Segmenter(args.model, engine=args.engine, threads=args.threads)
-    return SegmenterPredictor(segmenter), f"{args.model} on {args.engine}"
+    return SegmenterPredictor(segmenter), f"{args.model} on {segmenter.engine_name}"
 
 
 def _progress() -> Any:

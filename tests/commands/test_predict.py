@@ -64,6 +64,8 @@ def test_one_bad_picture_in_a_folder_makes_the_code_not_zero(tmp_path: Path, mod
         (["--model", "{model}", "--engine", "magic", "a.png"], "no engine 'magic'"),
         (["--model", "nowhere", "a.png"], "nowhere does not exist"),
         (["--model", ".", "--engine", "ncnn", "a.png"], "not an exported folder"),
+        (["a.png", "--model", "{model}", "--scales", "2"], "no effect without --aug_pred"),
+        (["--model", "{model}", "--engine", "onnxruntime", "--aug_pred", "a.png"], "need the network"),
     ],
 )
 def test_bad_usage_is_one_message(model: str, tmp_path: Path, capsys, arguments: list[str], seen: str) -> None:

@@ -85,6 +85,7 @@ def test_exported_folder_gives_the_same_number(trained, tmp_path, toy_data):
         (["--model_path", "a", "--stride", "5", "5"], "no effect without --is_slide"),
         (["--model_path", "a", "--is_slide"], "needs crop_size and stride"),
         (["--model", "a", "--aug_eval"], "fixed input"),
+        (["--model_path", "a", "--engine", "lite"], "runs an exported folder"),
     ],
 )
 def test_flags_that_contradict(trained, flags, message, capsys):
