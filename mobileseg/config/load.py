@@ -24,6 +24,9 @@ from mobileseg.errors import ConfigError, Problem
 
 DEFAULT = "default"
 
+RUN_CONFIG = "config.yml"
+"""The resolved configuration in a run or zoo folder; there the folder carries the name."""
+
 
 class Config(Schema):
     """A checked configuration with all defaults filled in; it does not change any more.
@@ -42,8 +45,8 @@ class Config(Schema):
 
     @property
     def name(self) -> str:
-        """Name of the file without its ending."""
-        return self._path.stem
+        """Name of the file without its ending; of the folder for the config.yml of a run or zoo folder."""
+        return self._path.resolve().parent.name if self._path.name == RUN_CONFIG else self._path.stem
 
     @property
     def data(self) -> dict[str, Any]:

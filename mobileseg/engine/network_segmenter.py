@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg.config.build import build_dataset, build_network
-from mobileseg.config.load import Config, load_config
+from mobileseg.config.load import RUN_CONFIG, Config, load_config
 from mobileseg.data.io import read_image
 from mobileseg.data.sample import Sample
 from mobileseg.data.transforms import build_transforms
@@ -23,8 +23,6 @@ from mobileseg.registry import DATASETS
 from mobileseg.runtime.artefact import Manifest, is_artefact
 from mobileseg.structures import SemanticResult
 from mobileseg.viz.palette import palette as generated_palette
-
-CONFIG_FILE = "config.yml"
 
 
 class NetworkSegmenter:
@@ -67,14 +65,14 @@ class NetworkSegmenter:
             ConfigError: there is no config.yml.
         """
         run = run_folder_of(Path(folder))
-        if not (run / CONFIG_FILE).is_file():
+        if not (run / RUN_CONFIG).is_file():
             raise ConfigError(
-                f"{folder} is neither an exported folder (no deploy.yaml) nor a run (no {CONFIG_FILE})"
+                f"{folder} is neither an exported folder (no deploy.yaml) nor a run (no {RUN_CONFIG})"
                 if not is_artefact(folder)
-                else f"{folder} has graphs but no {CONFIG_FILE}, so the network cannot be built from it",
+                else f"{folder} has graphs but no {RUN_CONFIG}, so the network cannot be built from it",
                 remedy="name an exported folder, a run folder or a zoo folder, or give --config with --model_path",
             )
-        return cls(load_config(run / CONFIG_FILE), folder, test_config)
+        return cls(load_config(run / RUN_CONFIG), folder, test_config)
 
     def __call__(self, image: np.ndarray | str | os.PathLike[str]) -> SemanticResult:
         """Segment one picture.

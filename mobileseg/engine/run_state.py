@@ -11,7 +11,7 @@ import numpy as np
 import paddle
 
 import mobileseg
-from mobileseg.config.load import Config
+from mobileseg.config.load import RUN_CONFIG, Config
 from mobileseg.engine.checkpoint import Checkpoint
 from mobileseg.engine.distributed import Processes
 from mobileseg.engine.optim import load_optimizer_arrays, optimizer_arrays
@@ -37,9 +37,9 @@ def prepare_folder(run: Path, config: Config, processes: Processes) -> None:
     try:
         run.mkdir(parents=True, exist_ok=True)
         if processes.is_main:
-            part = run / ".config.yml.part"
+            part = run / f".{RUN_CONFIG}.part"
             part.write_text(config.to_yaml(), encoding="utf-8")
-            part.replace(run / "config.yml")
+            part.replace(run / RUN_CONFIG)
     except OSError as error:
         raise TrainingError(
             f"cannot write into the run folder {run}: {error.strerror or error}",
