@@ -92,8 +92,6 @@ class Trainer:
         self.iters, self.seed, self.accumulate = settings["iters"], settings["seed"], settings["accumulate"]
         self.processes = Processes()
         self.precision = Precision(settings["amp"])
-        run_state.prepare_folder(self.run, config, self.processes)
-        self.log = RunLog(self.run, self.iters, active=self.processes.is_main, visualdl=use_vdl)
 
         if train_dataset is None:
             config.require("train_dataset")
@@ -122,6 +120,9 @@ class Trainer:
         self.parallel = self.processes.wrap(self.network)
         self.average = WeightAverage(self.network, settings["ema"]["decay"]) if settings["ema"] else None
 
+        # Last, so that what cannot be built leaves no run folder behind and no other configuration in an old one.
+        run_state.prepare_folder(self.run, config, self.processes)
+        self.log = RunLog(self.run, self.iters, active=self.processes.is_main, visualdl=use_vdl)
         self.store = CheckpointStore(self.run, settings["keep_checkpoint_max"])
         self.iteration = 0
         self.position = 0  # batches taken from the order of samples
@@ -154,6 +155,12 @@ class Trainer:
             if self.iteration >= self.iters:
                 self.log.say(f"already finished: {self.iteration} of {self.iters} iterations are done in {self.run}")
                 return self._result("already finished")
+            if self._patience_is_over():
+                self.log.say(
+                    f"already stopped early: {self.stale_evals} evaluations without a better mIoU; raise "
+                    "early_stop.patience to go on"
+                )
+                return self._result("already finished")
             self._announce()
             with StopRequest() as stop, closing(self._stream()) as stream:
                 return self._loop(stream, stop)
@@ -181,10 +188,11 @@ class Trainer:
                 self._report(meter)
                 meter.reset()
             improved = False
-            if self.val_dataset is not None and (self.iteration % settings["eval_interval"] == 0 or done):
+            evaluated = self.val_dataset is not None and (self.iteration % settings["eval_interval"] == 0 or done)
+            if evaluated:
                 watch.check()
                 improved = self._evaluate()
-                if settings["early_stop"] and self.stale_evals >= settings["early_stop"]["patience"]:
+                if self._patience_is_over():
                     reason = "early stop"
             if self._stop_requested(stop):
                 reason = "interrupted"
@@ -192,7 +200,7 @@ class Trainer:
             if numbered or improved or reason != "finished":
                 watch.check()
                 self._save(numbered=numbered, best=improved)
-            if improved or numbered:
+            if evaluated or numbered:
                 meter.reset()  # evaluating and saving are not training speed
         return self._result(reason, stop.received)
 
@@ -279,6 +287,10 @@ class Trainer:
             f"{scores['seconds']:.1f} s  best {best['miou']:.4f} at {best['iteration']}"
         )
         return improved
+
+    def _patience_is_over(self) -> bool:
+        patience = self.settings["early_stop"]
+        return bool(patience) and self.val_dataset is not None and self.stale_evals >= patience["patience"]
 
     def evaluate(self) -> dict[str, Any]:
         """Scores on the validation dataset, see :func:`mobileseg.engine.evaluator.evaluate`."""

@@ -91,9 +91,18 @@ def subject_from(config: Config, network: Any, dataset: SegmentationDataset | No
 
     Classes come from the dataset, else from the artefact beside zoo weights, else from the dataset's component
     (Cityscapes is Cityscapes without its files), else they are numbered.
+
+    Raises:
+        ExportError: the number of classes is not known.
     """
     model = config.to_dict()["model"] or {}
-    count = int(model.get("num_classes") or network.num_classes)  # networks of the bridge do not carry it
+    count = model.get("num_classes") or getattr(network, "num_classes", None)
+    if count is None:
+        raise ExportError(
+            "neither the configuration nor the network says how many classes there are",
+            remedy="write model: {num_classes: ...}",
+        )
+    count = int(count)
     section = config.to_dict()["val_dataset"] or config.to_dict()["train_dataset"] or {}
     classes, colours = _classes(section, dataset, zoo)
     if len(classes) != count:

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -112,16 +113,34 @@ def test_unfrozen_statistics_move(toy_config, tmp_path):
 
 
 def test_early_stop_counts_evaluations_without_improvement(toy_config, tmp_path):
-    config = toy_config(
-        "iters=30",
-        "eval_interval=1",
-        "early_stop.patience=3",
-        "lr_scheduler.learning_rate=0.0",
-        "lr_scheduler.warmup_start_lr=0.0",
-        "freeze=['norm.*']",
-    )  # nothing ever changes
+    settings = ["iters=30", "eval_interval=1", "freeze=['norm.*']"]
+    settings += ["lr_scheduler.learning_rate=0.0", "lr_scheduler.warmup_start_lr=0.0"]  # nothing ever changes
+    config = toy_config(*settings, "early_stop.patience=3")
     result = Trainer(config, tmp_path).fit()
     assert (result.reason, result.iteration) == ("early stop", 4)
+    again = Trainer(config, tmp_path).fit("auto")
+    assert (again.reason, again.iteration) == ("already finished", 4)
+    more = Trainer(toy_config(*settings, "early_stop.patience=5"), tmp_path).fit("auto")
+    assert (more.reason, more.iteration) == ("early stop", 6)
+
+
+def test_evaluation_time_is_not_training_time(toy_config, tmp_path):
+    """Also where an evaluation brings no better mIoU and nothing is saved."""
+    trainer = Trainer(toy_config("eval_interval=2", "log_iters=2", "save_interval=100"), tmp_path)
+
+    def slow():
+        time.sleep(0.5)
+        return {"miou": 0.5, "accuracy": 0.5, "mean_accuracy": 0.5, "dice": 0.5, "kappa": 0.5} | {
+            "class_iou": [0.5, 0.5, 0.5],
+            "images": 5,
+            "seconds": 0.5,
+        }
+
+    trainer.evaluate = slow
+    trainer.fit()
+    speeds = [event["images_per_s"] for event in read_log(tmp_path) if event["event"] == "train"]
+    assert len(speeds) == 4
+    assert min(speeds[1:]) > 16  # two iterations of four images: 16 per second if they took the 0.5 s
 
 
 def test_finished_run_is_a_message(toy_config, tmp_path, capsys):

@@ -18,7 +18,13 @@ def check(family, size, folder):
         assert row.max_diff is None or row.max_diff < 1e-3
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+DEAR = {"litehrnet18"}
+"""Families whose export takes three times as long as that of the others."""
+
+
+@pytest.mark.parametrize(
+    "family", [pytest.param(name, marks=[pytest.mark.long] if name in DEAR else []) for name in FAMILIES]
+)
 def test_family_at_an_awkward_size(family, tmp_path):
     """A 3x5 map of stride 32, 4 bins."""
     check(family, (96, 160), tmp_path / family)

@@ -102,6 +102,14 @@ def test_classes_are_numbered_when_nothing_fits(config_of):
     assert len(set(subject.palette)) == 3
 
 
+def test_a_class_count_that_nobody_knows(tmp_path):
+    path = tmp_path / "net.yml"
+    path.write_text(yaml.safe_dump({"model": {"type": "MobileSeg", "backbone": {"type": "MobileNetV2_x1_0"}}}))
+    with pytest.raises(ExportError, match="how many classes there are") as caught:
+        subject_from(load_config(path), Network(), None)
+    assert "num_classes" in caught.value.remedy
+
+
 def test_classes_and_images_of_a_zoo_folder(config_of, folder):
     subject = subject_from(config_of(num_classes=4, dataset=listed(4)), Network(), None, folder)
     assert subject.classes == ("a", "b", "c", "d")
