@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tarfile
 import zipfile
@@ -19,7 +20,9 @@ from mobileseg.weights.torch_file import LEGACY_HEAD, read_torch_legacy, read_to
 MAX_TOTAL_BYTES = 4 << 30
 """A file whose arrays would need more memory than this is refused."""
 
-_FORMATS = ".pdparams, .npz, .pth, .pt, or .tar.gz with one of them inside"
+_FORMATS = ".pdparams, .npz, .pth, .pt, or a .tar.gz or .zip with one of them inside"
+_MAX_ENTRIES = 1000
+_NESTED = "{}: an archive inside an archive is not read"
 _SUFFIXES = (".pdparams", ".npz", ".pth", ".pt", ".pth.tar")
 
 
@@ -56,10 +59,10 @@ def _read_stream(stream: BinaryIO, what: str, *, archive: bool = True) -> dict[s
         raise WeightsError(f"{what} is empty", remedy="fetch the file again")
     if head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar":
         if not archive:
-            raise WeightsError(f"{what}: an archive inside an archive is not read")
+            raise WeightsError(_NESTED.format(what))
         return _read_tar(stream, what)
     if head[:4] == b"PK\x03\x04":
-        return _read_zip(stream, what)
+        return _read_zip(stream, what, archive=archive)
     if head[:1] != b"\x80":
         raise WeightsError(f"{what} is not a weights file", remedy=f"accepted are {_FORMATS}")
     if head.startswith(LEGACY_HEAD):
@@ -67,7 +70,8 @@ def _read_stream(stream: BinaryIO, what: str, *, archive: bool = True) -> dict[s
     return read_pdparams(stream, what)
 
 
-def _read_zip(stream: BinaryIO, what: str) -> dict[str, np.ndarray]:
+def _read_zip(stream: BinaryIO, what: str, *, archive: bool) -> dict[str, np.ndarray]:
+    """NumPy's .npz, PyTorch's .pth or an archive around one weights file: all three are zip files."""
     try:
         with zipfile.ZipFile(stream) as bundle:
             entries = bundle.infolist()
@@ -77,6 +81,10 @@ def _read_zip(stream: BinaryIO, what: str) -> dict[str, np.ndarray]:
                     f"{what} would unpack to {total / 2**30:.1f} GiB; the limit is {MAX_TOTAL_BYTES >> 30} GiB"
                 )
             is_numpy = bool(entries) and all(entry.filename.endswith(".npy") for entry in entries)
+            if any(entry.filename.lower().endswith(_SUFFIXES) for entry in entries):
+                if not archive:
+                    raise WeightsError(_NESTED.format(what))
+                return _read_zip_member(bundle, what)
         stream.seek(0)
         if not is_numpy:
             return read_torch_zip(stream, what, MAX_TOTAL_BYTES)
@@ -90,7 +98,15 @@ def _read_zip(stream: BinaryIO, what: str) -> dict[str, np.ndarray]:
                 f"{what} holds Python objects, not only arrays: refused", remedy="save arrays of numbers with np.savez"
             ) from error
         raise WeightsError(f"{what} is damaged: {error}", remedy="fetch the file again") from error
-    except (zipfile.BadZipFile, EOFError, KeyError, NotImplementedError, MemoryError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        KeyError,
+        NotImplementedError,
+        MemoryError,
+        RuntimeError,
+    ) as error:
         raise WeightsError(
             f"{what} is damaged: {error or type(error).__name__}", remedy="fetch the file again"
         ) from error
@@ -104,8 +120,8 @@ def _read_tar(stream: BinaryIO, what: str) -> dict[str, np.ndarray]:
             unpacked = 0
             for number, member in enumerate(bundle):
                 unpacked += member.size
-                if number >= 1000:
-                    raise WeightsError(f"{what} holds more than 1000 entries; a weights archive holds a few")
+                if number >= _MAX_ENTRIES:
+                    raise WeightsError(_too_many(what))
                 if unpacked > MAX_TOTAL_BYTES:
                     raise WeightsError(f"{what} would unpack to more than {MAX_TOTAL_BYTES >> 30} GiB: refused")
                 if not member.name.lower().endswith(_SUFFIXES):
@@ -116,12 +132,30 @@ def _read_tar(stream: BinaryIO, what: str) -> dict[str, np.ndarray]:
                 found[member.name] = _read_stream(cast(BinaryIO, bundle.extractfile(member)), inner, archive=False)
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise WeightsError(f"{what} is not a complete archive: {error}", remedy="fetch the file again") from error
-    if len(found) != 1:
-        names = ", ".join(found) or "none"
+    return found[_only(list(found), what)]
+
+
+def _read_zip_member(bundle: zipfile.ZipFile, what: str) -> dict[str, np.ndarray]:
+    """The one weights file of an archive, read in memory; the sizes were checked by the caller."""
+    entries = bundle.infolist()
+    if len(entries) > _MAX_ENTRIES:
+        raise WeightsError(_too_many(what))
+    names = [entry.filename for entry in entries if entry.filename.lower().endswith(_SUFFIXES)]
+    name = _only(names, what)
+    return _read_stream(io.BytesIO(bundle.read(name)), f"{what}:{name}", archive=False)
+
+
+def _too_many(what: str) -> str:
+    return f"{what} holds more than {_MAX_ENTRIES} entries; a weights archive holds a few"
+
+
+def _only(names: list[str], what: str) -> str:
+    if len(names) != 1:
         raise WeightsError(
-            f"{what} must hold exactly one weights file, found: {names}", remedy="unpack it and name the file"
+            f"{what} must hold exactly one weights file, found: {', '.join(names) or 'none'}",
+            remedy="unpack it and name the file",
         )
-    return next(iter(found.values()))
+    return names[0]
 
 
 def _checked(state: dict[str, np.ndarray], what: str) -> dict[str, np.ndarray]:

@@ -31,6 +31,13 @@ def pack(path, members, mode="w:gz"):
     return path
 
 
+def zipped(path, members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for name, content in members:
+            bundle.writestr(name, content)
+    return path
+
+
 PICKLED = pickle.dumps(STATE, protocol=4)
 
 
@@ -57,6 +64,60 @@ def test_an_archive_may_name_any_path_because_nothing_is_unpacked(tmp_path, monk
     before = sorted(tmp_path.rglob("*"))
     assert_same(read_weights(path))
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_zip_around_one_file(tmp_path, monkeypatch):
+    """As PaddleSeg publishes GhostNet and ShuffleNetV2; the path in the archive is only a name."""
+    inside = tmp_path / "in" / "deep"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    path = zipped(tmp_path / "a.zip", [("../../model/", b""), ("../../model/model.pdparams", PICKLED), ("/x.txt", b"")])
+    before = sorted(tmp_path.rglob("*"))
+    assert_same(read_weights(path))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_zip_around_npz(tmp_path):
+    np.savez(tmp_path / "a.npz", **STATE)
+    assert_same(read_weights(zipped(tmp_path / "a.zip", [("a.npz", (tmp_path / "a.npz").read_bytes())])))
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ([("a.pdparams", PICKLED), ("b.pdparams", PICKLED)], "exactly one"),
+        ([("a.txt", b"x")], "neither NumPy's nor PyTorch's"),
+        ([("a.pdparams", b"\x1f\x8b\x08")], "inside an archive"),
+        ([("a.pdparams", b"text")], "not a weights file"),
+        ([("a.pdparams", PICKLED), *((f"{n}.txt", b"") for n in range(1000))], "more than 1000"),
+    ],
+    ids=["two", "no weights", "nested", "text", "many"],
+)
+def test_a_zip_must_hold_one_weights_file(tmp_path, members, message):
+    with pytest.raises(WeightsError, match=message):
+        read_weights(zipped(tmp_path / "a.zip", members))
+
+
+def test_a_zip_in_a_zip_is_not_followed(tmp_path):
+    inner = zipped(tmp_path / "inner", [("a.pdparams", PICKLED)]).read_bytes()
+    with pytest.raises(WeightsError, match="inside an archive"):
+        read_weights(zipped(tmp_path / "a.zip", [("x.pdparams", inner)]))
+
+
+def test_a_zip_that_unpacks_to_too_much(tmp_path, monkeypatch):
+    monkeypatch.setattr(read, "MAX_TOTAL_BYTES", 1 << 20)
+    path = zipped(tmp_path / "a.zip", [("junk", bytes(3 << 20)), ("a.pdparams", PICKLED)])
+    assert path.stat().st_size < 10_000
+    with pytest.raises(WeightsError, match="would unpack"):
+        read_weights(path)
+
+
+def test_a_damaged_zip(tmp_path):
+    whole = bytearray(zipped(tmp_path / "a.zip", [("a.pdparams", PICKLED)]).read_bytes())
+    whole[60:80] = bytes(20)
+    (tmp_path / "a.zip").write_bytes(whole)
+    with pytest.raises(WeightsError, match="damaged"):
+        read_weights(tmp_path / "a.zip")
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
