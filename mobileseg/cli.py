@@ -13,10 +13,11 @@ import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 from mobileseg import __version__
-from mobileseg.errors import MobileSegError
+from mobileseg.errors import DependencyError, MobileSegError
 
 VERBS = ("train", "val", "predict", "export", "benchmark", "doctor", "models", "demo")
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
@@ -89,10 +90,25 @@ def _guarded(command: ModuleType, args: argparse.Namespace) -> int:
     except Exception as error:
         if args.debug:
             raise
+        if isinstance(error, ModuleNotFoundError) and _is_missing(error.name):
+            return _fail(*_explain_missing(error.name))
         name = type(error).__name__
         return _fail(
             f"unexpected {name}: {error}\n  remedy: run again with --debug for the traceback and report it", 70
         )
+
+
+def _is_missing(module: str | None) -> bool:
+    """Whether it belongs to a package that is not installed, rather than to an error in this one."""
+    return bool(module) and find_spec(str(module).split(".")[0]) is None
+
+
+def _explain_missing(module: str | None) -> tuple[str, int]:
+    return (
+        f"the package that provides '{module}' is needed for this and is not installed\n"
+        "  remedy: run `make setup`, or `pip install -c constraints.txt .`, in the repository",
+        DependencyError.exit_code,
+    )
 
 
 def _explain_os_error(error: OSError) -> tuple[str, int]:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from mobileseg.cli import main
 from mobileseg.data.synthetic import generate
+from mobileseg.weights.pdparams import save_pdparams
 
 CONFIG = """\
 batch_size: 2
@@ -93,6 +94,16 @@ def test_broken_data(damage: Callable[[Path], str], config: Path, root: Path, tm
     assert word in message
     assert "remedy" in message
     assert "Traceback" not in message
+
+
+def test_what_cannot_be_started_leaves_no_run_folder(config: Path, root: Path, tmp_path: Path, capsys) -> None:
+    weights = tmp_path / "other.pdparams"
+    save_pdparams(weights, {"other": np.zeros(3, np.float32)})
+    pretrained = ["-o", f"model.backbone.pretrained={weights}"]
+    assert run(capsys, "train", config, "--save_dir", tmp_path / "run", *pretrained)[0] == 4
+    empty_list(root)
+    assert run(capsys, "train", config, "--save_dir", tmp_path / "run")[0] == 3
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("damage", [drop_image, truncate_image, shrink_mask, strange_label, empty_list])

@@ -53,6 +53,8 @@ def test_the_verb_decides_the_exit_code(run_action) -> None:
         (PermissionError(errno.EACCES, "Permission denied", "/sealed"), 77, ["/sealed", "another folder"]),
         (OSError(errno.EIO, "Input/output error"), 74, ["Input/output error"]),
         (KeyboardInterrupt(), 130, ["Ctrl-C"]),
+        (ModuleNotFoundError("No module named 'nowhere.x'", name="nowhere.x"), 8, ["'nowhere.x'", "make setup"]),
+        (ModuleNotFoundError("No module named 'mobileseg.x'", name="mobileseg.x"), 70, ["unexpected", "--debug"]),
         (ZeroDivisionError("division by zero"), 70, ["unexpected ZeroDivisionError", "--debug"]),
     ],
 )
