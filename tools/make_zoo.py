@@ -18,7 +18,7 @@ from typing import Any
 from mobileseg import __version__
 from mobileseg.commands.demo import network_scores
 from mobileseg.config.build import build_network
-from mobileseg.config.load import Config, load_config
+from mobileseg.config.load import RUN_CONFIG, Config, load_config
 from mobileseg.data.synthetic import generate
 from mobileseg.engine.weights import load_checkpoint_weights
 from mobileseg.export.exporter import export
@@ -71,8 +71,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="folder to make, for example zoo/NAME")
     parser.add_argument("--data", required=True, help="what it was trained on, for the card")
     parser.add_argument("--terms", required=True, help="terms of use of data and weights, for the card")
+    parser.add_argument("-o", "--opts", nargs="+", default=[], metavar="KEY=VALUE", help="override values")
     args = parser.parse_args()
-    config = load_config(args.run / "config.yml")
+    config = load_config(args.run / RUN_CONFIG, args.opts)
     network = build_network(config, load_pretrained=False)
     load_checkpoint_weights(args.run / "best", network)
     network.eval()
@@ -87,7 +88,7 @@ def main() -> None:
         stage = Path(scratch, args.folder.name)
         export(network, config, stage, options=options, targets=["onnx"], images=pictures, report=print)
         save_pdparams(stage / "model.pdparams", {name: value.numpy() for name, value in network.state_dict().items()})
-        (stage / "config.yml").write_text(config.to_yaml(), encoding="utf-8")
+        (stage / RUN_CONFIG).write_text(config.to_yaml(), encoding="utf-8")
         card = write_card(args, config, options, scores, format_rows(verified.rows))
         (stage / "README.md").write_text(card, encoding="utf-8")
         args.folder.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HELP = "train, evaluate, export, verify and draw a network on generated data; ends with a report"
 
-CONFIG = Path("configs/mobileseg/mobileseg_shufflenetv2_synthetic.yml")
+CONFIG = Path("configs/mobileseg/mobileseg_mobilenetv2_synthetic.yml")
 EXAMPLES = 4
 RUNS = 50  # timed runs per engine: enough for a steady median of a few milliseconds each
 
@@ -84,7 +84,7 @@ def _config(args: argparse.Namespace) -> Config:
         changes += [f"{name}.dataset_root={root}", f"{name}.{key}={root}/{file}", f"{name}.classes={root}/classes.txt"]
     iters = 8 if args.quick else args.iters
     if iters is not None:
-        changes += [f"iters={iters}", f"save_interval={iters}", f"lr_scheduler.warmup_iters={min(50, iters // 4)}"]
+        changes += [f"iters={iters}", f"save_interval={iters}", f"lr_scheduler.warmup_iters={min(20, iters // 4)}"]
     if args.quick:
         changes += ["batch_size=4", "log_iters=2"]
     return load_config(args.config, changes)

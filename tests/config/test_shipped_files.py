@@ -82,7 +82,7 @@ def test_camvid_reads_the_list_files(photos, monkeypatch, write):
 
     write("data/x", "")
     Path("data/camvid").symlink_to(photos / "camvid")
-    config = load_config(CONFIGS / "mobileseg" / "mobileseg_mobilenetv2_camvid_480x360.yml")
+    config = load_config(CONFIGS / "mobileseg" / "mobileseg_mobilenetv2_camvid_640x480.yml")
     assert config.train_dataset is not None
     assert config.val_dataset is not None
     train, val = build_dataset(config.train_dataset, seed=3), build_dataset(config.val_dataset)
