@@ -42,8 +42,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for kind, rows in listing.items():
         print(f"{kind} ({len(rows)})")
-        for row in rows:
-            print("  " + "  ".join(str(value) for value in row.values()))
+        cells = [[str(value) for value in row.values()] for row in rows]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        for row in cells:
+            print("  " + "  ".join(map(str.ljust, row, widths)).rstrip())
     return 0
 
 

@@ -161,7 +161,11 @@ def images_from(
             stored = tuple(archive[key] for key in archive.files if key.startswith("image."))
         if len(stored) >= ITEMS:
             return Images(stored, f"{GOLDEN_FILE} of {zoo.name}")
-    return Images(drawn_images(size), "the suite's generator (the dataset is not on this machine)", real=False)
+    return Images(
+        drawn_images(size),
+        f"the suite's generator (no validation dataset of {ITEMS} or more images is here)",
+        real=False,
+    )
 
 
 def drawn_images(size: tuple[int, int], count: int = CANDIDATES) -> tuple[np.ndarray, ...]:

@@ -21,6 +21,12 @@ def test_size_counts_parameters_and_strides(capsys: pytest.CaptureFixture[str]) 
     assert row["features"] == "24@1/4, 32@1/8, 96@1/16, 320@1/32"
 
 
+def test_columns_stand_below_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--kind", "transforms"]) == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert len({row.index("(") for row in rows}) == 1
+
+
 def test_zoo_shows_the_first_line_of_each_card(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "street").mkdir()
     (tmp_path / "street" / "README.md").write_text("# Streets, 0.5 mIoU\nmore\n", encoding="utf-8")

@@ -70,4 +70,3 @@ class ADE20K(SegmentationDataset):
             seed=seed,
             source=str(images),
         )
-        self.edge = edge

@@ -94,4 +94,3 @@ class CamVid(SegmentationDataset):
             seed=seed,
             source=source,
         )
-        self.edge = edge

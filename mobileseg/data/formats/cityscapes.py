@@ -100,4 +100,3 @@ class Cityscapes(SegmentationDataset):
             seed=seed,
             source=str(image_root),
         )
-        self.edge = edge

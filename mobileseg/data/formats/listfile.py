@@ -165,4 +165,3 @@ class Dataset(SegmentationDataset):
             seed=seed,
             source=str(list_file),
         )
-        self.edge = edge

@@ -86,7 +86,6 @@ class PascalVOC(SegmentationDataset):
             seed=seed,
             source=str(first),
         )
-        self.edge = edge
 
 
 def _items(year: Path, list_file: Path, label_folder: str, hint: str) -> list[Item]:
