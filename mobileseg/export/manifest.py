@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,8 @@ def _graph_files(folder: Path, target: str, subject: Subject, options: ExportOpt
         return GraphFiles(model=names[0])
     inputs, outputs = blob_names(folder / names[0])
     spec = output_spec(ncnn_options(options), len(subject.classes))
+    if options.output_op == "argmax":
+        spec = replace(spec, resize="labels-nearest")  # the same answer as that of the graphs that end in labels
     return GraphFiles(
         param=names[0],
         bin=names[1],
@@ -149,8 +151,6 @@ def _graph_files(folder: Path, target: str, subject: Subject, options: ExportOpt
 
 def ncnn_options(options: ExportOptions) -> ExportOptions:
     """The form that NCNN gets: no argmax over channels exists there, and its tensors are float32."""
-    from dataclasses import replace
-
     op = "none" if options.output_op == "argmax" else options.output_op
     return replace(options, output_op=op, input_dtype="float32")
 

@@ -119,12 +119,15 @@ class Segmenter:
     ) -> tuple[np.ndarray, np.ndarray | None]:
         values = outputs[self._output.name][0]
         labelled = self._output.kind == "labels"
+        scores = self._scores if scores is None else scores
+        if not labelled and not scores and self._output.resize == "labels-nearest":
+            values, labelled = labels_from_logits(values, values.shape[1:]), True
         if place.content != place.input:  # take the padding off, at the size where it was put on
             values = values if labelled else resize_scores(values, place.input)
             values = values[..., : place.content[0], : place.content[1]]
         if labelled:
             return labels_from_labels(values, place.image), None
-        if not (self._scores if scores is None else scores):
+        if not scores:
             return labels_from_logits(values, place.image), None
         values = resize_scores(values, place.image)
         probabilities = values if self._output.kind == "probabilities" else softmax(values)

@@ -82,7 +82,8 @@ class OutputSpec:
         dtype: NumPy name of the element type that the graph returns.
         shape: -1 where the size follows a dynamic input.
         resize: who brings the output to the size of the image: 'scores-bilinear' the caller, before the
-            argmax; 'labels-nearest' the caller, on the labels; 'in-graph' nobody, it is already there.
+            argmax; 'labels-nearest' the caller, on the labels (logits are turned into labels at their own
+            size first); 'in-graph' nobody, it is already there.
     """
 
     name: str

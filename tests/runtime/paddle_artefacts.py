@@ -72,7 +72,7 @@ def write(folder: Path, *, dynamic: bool) -> None:
             bin="model.ncnn.bin",
             inputs={"x": "in0"},
             outputs={"logits": "out0"},
-            output_specs=(replace(logits, resize="scores-bilinear"),),
+            output_specs=(replace(logits, resize="labels-nearest"),),
         ),
     }
     files = {path.name: sha256_of(path) for path in sorted(folder.glob("model.*"))}

@@ -74,6 +74,20 @@ def test_a_graph_may_answer_at_another_size_than_its_input(tmp_path: Path, outpu
     assert Segmenter(tmp_path)(stripes(16, 24)).labels.shape == (16, 24)
 
 
+def test_logits_may_be_asked_to_answer_as_a_graph_that_ends_in_labels(tmp_path: Path) -> None:
+    """An engine without argmax in a folder whose other graphs end in labels: arg max first, then nearest neighbour."""
+    image = np.random.default_rng(0).integers(0, 256, (37, 41, 3)).astype(np.uint8)
+    artefact(tmp_path / "labels", output="labels")
+    manifest = artefact(tmp_path / "logits", output="logits")
+    resized_scores = Segmenter(tmp_path / "logits")(image).labels
+    (spec,) = manifest.outputs
+    rewritten(tmp_path / "logits", manifest, outputs=(replace(spec, resize="labels-nearest"),))
+    expected = Segmenter(tmp_path / "labels")(image).labels
+    np.testing.assert_array_equal(Segmenter(tmp_path / "logits")(image).labels, expected)
+    assert (resized_scores != expected).any()
+    assert Segmenter(tmp_path / "logits", scores=True)(image).scores.shape == (3, 37, 41)
+
+
 def test_scores_are_returned_on_request_at_the_size_of_the_picture(tmp_path: Path) -> None:
     artefact(tmp_path, output="probabilities")
     result = Segmenter(tmp_path, scores=True)(stripes(32, 48))
