@@ -84,7 +84,7 @@ def main() -> None:
         drawn = Path(scratch, "drawn")
         # Half the size keeps golden.npz small, and lets it hold the resize too.
         generate(drawn, train=1, val=4, size=(options.height // 2, options.width // 2), clips=0, val_clips=0)
-        pictures = [drawn / "images" / "val"]
+        pictures = [(drawn / "images" / "val").rename(Path(scratch, "drawn_scenes"))]
         stage = Path(scratch, args.folder.name)
         export(network, config, stage, options=options, targets=["onnx"], images=pictures, report=print)
         save_pdparams(stage / "model.pdparams", {name: value.numpy() for name, value in network.state_dict().items()})
