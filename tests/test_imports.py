@@ -17,7 +17,7 @@ CONFIG_READERS = [
 
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
-    ["errors", "registry", "structures"],
+    ["errors", "files", "registry", "structures"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
     ["data", "viz"],
@@ -31,7 +31,7 @@ LAYERS = [
     ["commands"],
     ["cli", "__main__", ""],
 ]
-PADDLE_FREE = ["errors", "registry", "structures", "config", "weights", "data", "viz", "runtime"]
+PADDLE_FREE = ["errors", "files", "registry", "structures", "config", "weights", "data", "viz", "runtime"]
 PADDLE_FREE_MODULES = ["semantic.metric", "semantic.postprocess"]
 HEAVY = {"paddle", "paddleseg", "paddleslim", "paddle2onnx", "paddlelite"}
 

@@ -17,6 +17,7 @@ from mobileseg.commands.arguments import (
     view_section,
 )
 from mobileseg.errors import ConfigError
+from mobileseg.files import write_whole
 
 HELP = "evaluate a run, a checkpoint, a .pdparams file, or an exported folder on any engine"
 
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     print(render_table(scores))
     target = Path(args.json) if args.json else _beside(Path(args.model or args.model_path), args)
     scores |= {"model": what, "config": config.hash, "test_config": section}
-    target.write_text(json.dumps(scores, indent=1), encoding="utf-8")
+    write_whole(target, json.dumps(scores, indent=1))
     print(f"scores written to {target}")
     return 0
 

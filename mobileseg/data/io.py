@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mobileseg.errors import DataError
+from mobileseg.files import write_whole
 from mobileseg.semantic.postprocess import nearest_indices
 
 
@@ -131,8 +132,10 @@ def write_png(path: str | Path, pixels: np.ndarray, palette: np.ndarray | None =
     if palette is not None:
         picture = Image.fromarray(pixels, mode="P")
         picture.putpalette(palette.astype(np.uint8).tobytes())
+    stored = io.BytesIO()
+    picture.save(stored, format="PNG")
     try:
-        picture.save(str(path), format="PNG")
+        write_whole(path, stored.getvalue())
     except OSError as error:
         raise DataError(
             f"cannot write {path}: {error.strerror or error}", remedy="check the folder and disk space"

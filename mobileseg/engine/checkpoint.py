@@ -60,8 +60,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         temporary.mkdir()
         save_pdparams(temporary / WEIGHTS, checkpoint.weights)
         for name, group in checkpoint.arrays.items():
-            with open(temporary / f"{name}.npz", "wb") as file:
-                np.savez(file, **group)
+            _write_npz(temporary / f"{name}.npz", group)
         written = sorted(path.name for path in temporary.iterdir())
         hashes = {name: sha256(temporary / name) for name in written}
         state = {"format": FORMAT, **checkpoint.state, "files": hashes}
@@ -72,6 +71,14 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     except (OSError, WeightsError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise _unwritable(folder, error) from error
+
+
+def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """As ``np.savez``, which leaves its archive open when the disk is full and then complains when it is collected."""
+    with zipfile.ZipFile(path, "w") as bundle:
+        for name, array in arrays.items():
+            with bundle.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
 
 
 def link_checkpoint(source: Path, folder: Path) -> None:

@@ -16,6 +16,7 @@ from mobileseg.engine.checkpoint import Checkpoint
 from mobileseg.engine.distributed import Processes
 from mobileseg.engine.optim import load_optimizer_arrays, optimizer_arrays
 from mobileseg.errors import ConfigError, TrainingError
+from mobileseg.files import write_whole
 
 if TYPE_CHECKING:
     from mobileseg.engine.trainer import Trainer
@@ -37,9 +38,7 @@ def prepare_folder(run: Path, config: Config, processes: Processes) -> None:
     try:
         run.mkdir(parents=True, exist_ok=True)
         if processes.is_main:
-            part = run / f".{RUN_CONFIG}.part"
-            part.write_text(config.to_yaml(), encoding="utf-8")
-            part.replace(run / RUN_CONFIG)
+            write_whole(run / RUN_CONFIG, config.to_yaml())
     except OSError as error:
         raise TrainingError(
             f"cannot write into the run folder {run}: {error.strerror or error}",

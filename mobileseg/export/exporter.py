@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -275,6 +276,8 @@ def _convert(target: str, graph: converters.Graph, stage: Path, work: Path) -> N
     try:
         converters.convert(target, graph, stage, work)
     except Failure as failure:
+        if os.strerror(errno.ENOSPC) in f"{failure}{failure.log}":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(stage.parent)) from failure
         culprit = _searched(lambda: locate_failure(target, graph))
         where = f"\n  first failing: {culprit}" if culprit else ""
         log = f"\n  last output: {failure.log.splitlines()[-1]}" if failure.log else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mobileseg.errors import DataError
+from mobileseg.files import write_whole
 from mobileseg.runtime.benchmark import FIELDS
 from mobileseg.viz.report_parts import STAGES
 
@@ -17,10 +18,7 @@ FORMAT = 1
 
 def save_rows(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows as JSON, replacing an older file when complete."""
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.partial")
-    partial.write_text(json.dumps({"format": FORMAT, "rows": list(rows)}, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, target)
+    write_whole(path, json.dumps({"format": FORMAT, "rows": list(rows)}, indent=1) + "\n")
 
 
 def load_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from mobileseg.data.io import read_image
 from mobileseg.errors import DataError, MobileSegError, RuntimeEngineError
+from mobileseg.files import write_whole
 from mobileseg.runtime.sources import Source, distinct_names
 from mobileseg.runtime.video import VideoReader, VideoWriter
 from mobileseg.structures import SemanticResult
@@ -129,7 +130,7 @@ class PredictionWriter:
             write_index_mask(self._path("labels", source.name, ".png"), result.labels, self.segmenter.palette)
         if "json" in self.outputs:
             document = {"source": source.where, **self._facts(result.labels), "times_ms": _rounded(times)}
-            self._path("json", source.name, ".json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+            write_whole(self._path("json", source.name, ".json"), json.dumps(document, indent=1) + "\n")
         self.summary.images += 1
         self.summary.add(times)
         self.say(f"{source.where}: {_most(shares, self.segmenter.classes)}")
@@ -224,7 +225,7 @@ def _write_picture(path: Path, picture: np.ndarray) -> None:
     """JPEG or PNG by the suffix."""
     options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if path.suffix == ".jpg" else []
     _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
-    path.write_bytes(encoded.tobytes())
+    write_whole(path, encoded.tobytes())
 
 
 def _rounded(times: dict[str, float]) -> dict[str, float]:

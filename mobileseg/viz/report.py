@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mobileseg.files import write_whole
 from mobileseg.viz.report_parts import (
     Example,
     as_mapping,
@@ -87,9 +88,7 @@ def write_report(
     )
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
-    partial.write_text(page, encoding="utf-8")
-    os.replace(partial, target)
+    write_whole(target, page)
     return target
 
 

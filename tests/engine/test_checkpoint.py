@@ -123,7 +123,7 @@ def test_another_format(tmp_path):
         read_state(tmp_path / "one")
 
 
-@pytest.mark.parametrize("where", ["save_pdparams", "savez", "_flush", "rename"])
+@pytest.mark.parametrize("where", ["save_pdparams", "write_array", "_flush", "rename"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
 def test_failure_to_write_keeps_what_was_there(tmp_path, monkeypatch, where, code):
     write_checkpoint(tmp_path / "last", example(1.0))
@@ -132,8 +132,8 @@ def test_failure_to_write_keeps_what_was_there(tmp_path, monkeypatch, where, cod
         raise OSError(code, "No space left on device" if code == errno.ENOSPC else "Read-only file system")
 
     with monkeypatch.context() as patched:
-        if where == "savez":
-            patched.setattr(module.np, "savez", fail)
+        if where == "write_array":
+            patched.setattr(module.np.lib.format, "write_array", fail)
         elif where == "rename":
             patched.setattr(module.Path, "rename", fail)
         else:
