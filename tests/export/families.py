@@ -26,7 +26,11 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 
 def build(family: str) -> paddle.nn.Layer:
     """MobileSeg as published, in evaluation mode."""
-    backbone, arguments, head = FAMILIES[family]
+    return assemble(*FAMILIES[family])
+
+
+def assemble(backbone: str, arguments: dict[str, Any], head: dict[str, Any]) -> paddle.nn.Layer:
+    """MobileSeg on a backbone, in evaluation mode."""
     network = fill(MobileSeg(CLASSES, BACKBONES.get(backbone)(**arguments), **PUBLISHED, **head))
     network.eval()
     _balance(network)

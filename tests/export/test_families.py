@@ -1,11 +1,13 @@
 """The five MobileSeg networks on every engine, at sizes whose coarsest map the bins do not divide."""
 
+import numpy as np
 import pytest
 
 from mobileseg.export.exporter import export_network
 from mobileseg.export.options import TARGETS, ExportOptions
 from mobileseg.export.settings import drawn_images
-from tests.export.families import FAMILIES, build, subject
+from mobileseg.runtime.segmenter import Segmenter
+from tests.export.families import FAMILIES, assemble, build, subject
 
 
 def check(family, size, folder):
@@ -28,6 +30,22 @@ DEAR = {"litehrnet18"}
 def test_family_at_an_awkward_size(family, tmp_path):
     """A 3x5 map of stride 32, 4 bins."""
     check(family, (96, 160), tmp_path / family)
+
+
+def test_open_size(tmp_path):
+    """Verified at two sizes; then a picture that fits no multiple, padded, is answered alike by all engines."""
+    network = assemble("ShuffleNetV2_x0_25", {}, {})
+    options = ExportOptions(128, 128, dynamic=True, output_op="none")
+    images = drawn_images((150, 100), 4)
+    targets = ["paddle", "onnx", "lite_x86"]
+    result = export_network(network, tmp_path / "a", options, subject("open", network), images, targets=targets)
+    assert [row.status for row in result.rows] == ["ok"] * 3
+    assert result.manifest.input.multiple == 128  # stride 32, 4 bins
+    engines = [Segmenter(result.folder, engine=name) for name in ("onnxruntime", "paddle")]
+    for picture in (images[0], images[1][:70], images[2][:, :90]):
+        one, other = (segmenter(picture).labels for segmenter in engines)
+        assert one.shape == picture.shape[:2]
+        assert np.mean(one == other) > 0.999
 
 
 @pytest.mark.long
