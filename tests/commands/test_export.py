@@ -53,7 +53,7 @@ def command(work, tmp_path):
 def test_export_prints_the_table_and_writes_the_folder(command, work, tmp_path, capsys):
     assert command("--model_path", work / "model.pdparams", "--images", work / "images") == 0
     printed = capsys.readouterr().out
-    assert f"verify with images from {work / 'images'}" in printed
+    assert "verify with images from images" in printed  # no path of this machine goes into the notes
     assert "onnx    onnxruntime  ok" in printed
     assert f"verified and written to {tmp_path / 'out'}" in printed
     manifest = Manifest.read(tmp_path / "out")
