@@ -152,7 +152,7 @@ def images_from(
                 f"--images names {len(files)} images, verification needs at least {ITEMS}",
                 remedy="name a folder of images, or more files",
             )
-        names = ", ".join(Path(path).name for path in given)  # no path of this machine goes into the folder
+        names = ", ".join(Path(path).resolve().name for path in given)  # no path of this machine goes into the folder
         return Images(tuple(read_image(path) for path in _spread(files)), names)
     if dataset is not None and len(dataset) >= ITEMS:
         paths = _spread([item.image for item in dataset.items])
