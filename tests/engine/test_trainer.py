@@ -213,7 +213,7 @@ def test_read_only_folder_is_one_message(toy_config, tmp_path, monkeypatch):
     def refuse(self, *args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Path, "write_bytes", refuse)
     with pytest.raises(TrainingError, match=r"cannot write into the run folder.*Permission denied"):
         Trainer(toy_config(), tmp_path / "run")
 
