@@ -121,16 +121,18 @@ def ours(config: Path, folder: Path, args: argparse.Namespace) -> tuple[float, f
 
 def theirs(config: Path, folder: Path, args: argparse.Namespace) -> float:
     """Median images per second."""
-    printed = execute([args.paddleseg, "-c", PADDLESEG, str(config), str(folder), str(args.workers)])
+    # PaddleSeg 2.8 reads losses as arrays of one element; Paddle 2.6 makes them so only on request.
+    call = [args.paddleseg, "-c", PADDLESEG, str(config), str(folder), str(args.workers)]
+    printed = execute(call, FLAGS_set_to_1d="1")
     found = re.findall(r"iter: (\d+)/\d+.*?ips: ([\d.]+)", printed)
     return statistics.median(float(speed) for number, speed in found if int(number) > args.skip)
 
 
-def execute(call: list[str]) -> str:
+def execute(call: list[str], **environment: str) -> str:
     """Run a trainer; what it printed, or its words if it failed."""
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         # A file, not a pipe: data workers that outlive their trainer would keep a pipe open.
-        answer = subprocess.run(call, stdout=output, stderr=output, env=dict(os.environ), check=False)
+        answer = subprocess.run(call, stdout=output, stderr=output, env=os.environ | environment, check=False)
         output.seek(0)
         printed = output.read()
     if answer.returncode:
