@@ -42,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
     target = Path(args.output)
     target.mkdir(parents=True, exist_ok=True)
     save_rows(target / "benchmark.json", rows)
-    names = ", ".join(dict.fromkeys(str(row["name"]) for row in rows))
+    networks = list(dict.fromkeys(str(row["name"]) for row in rows))
+    names = ", ".join(networks) if len(networks) < 3 else f"{len(networks)} networks"
     for suffix in ("png", "svg"):
         plot_latency(target / f"benchmark.{suffix}", rows, f"{names}, {rows[0]['image']}")
     print(f"rows and plot in {target}")
