@@ -24,7 +24,7 @@ RUNS = 50  # timed runs per engine: enough for a steady median of a few millisec
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, default=CONFIG, help=f"configuration (default: {CONFIG})")
-    parser.add_argument("--output", type=Path, default=Path("demo"), metavar="DIR", help="folder (default: demo)")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder (default: demo; with --quick demo/quick)")
     parser.add_argument("--iters", type=int, help="train for fewer iterations, for a quick look")
     parser.add_argument(
         "--quick", action="store_true", help="as few steps as possible: tries the path, not the network"
@@ -34,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Generate, train, evaluate, export, verify, predict, measure, report."""
     began = time.perf_counter()
+    if args.output is None:
+        args.output = Path("demo/quick" if args.quick else "demo")
     if not args.config.is_file():
         raise ConfigError(
             f"{args.config} does not exist here", remedy="run in a checkout of the suite, or name a file with --config"
@@ -79,9 +81,9 @@ def _config(args: argparse.Namespace) -> Config:
 
     root = (args.output / "data").as_posix()
     changes: list[str] = []
-    for name, lines in (("train_dataset", "train_path=train.txt"), ("val_dataset", "val_path=val.txt")):
-        key, file = lines.split("=")
-        changes += [f"{name}.dataset_root={root}", f"{name}.{key}={root}/{file}", f"{name}.classes={root}/classes.txt"]
+    for part in ("train", "val"):
+        values = {"dataset_root": root, f"{part}_path": f"{root}/{part}.txt", "classes": f"{root}/classes.txt"}
+        changes += [f"{part}_dataset.{key}={value}" for key, value in values.items()]
     iters = 8 if args.quick else args.iters
     if iters is not None:
         changes += [f"iters={iters}", f"save_interval={iters}", f"lr_scheduler.warmup_iters={min(20, iters // 4)}"]
