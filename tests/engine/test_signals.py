@@ -21,11 +21,14 @@ def test_first_signal_only_asks(number):
 
 
 def test_second_interrupt_interrupts():
+    # A test run started in the background inherits a SIGINT that is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with StopRequest() as stop:
         os.kill(os.getpid(), signal.SIGINT)
         assert stop.received
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
 
 
 def test_handlers_return_after_an_error():

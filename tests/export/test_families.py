@@ -20,13 +20,7 @@ def check(family, size, folder):
         assert row.max_diff is None or row.max_diff < 1e-3
 
 
-DEAR = {"litehrnet18"}
-"""Families whose export takes three times as long as that of the others."""
-
-
-@pytest.mark.parametrize(
-    "family", [pytest.param(name, marks=[pytest.mark.long] if name in DEAR else []) for name in FAMILIES]
-)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_family_at_an_awkward_size(family, tmp_path):
     """A 3x5 map of stride 32, 4 bins."""
     check(family, (96, 160), tmp_path / family)
