@@ -73,13 +73,15 @@ def main() -> None:
     parser.add_argument("--terms", required=True, help="terms of use of data and weights, for the card")
     parser.add_argument("-o", "--opts", nargs="+", default=[], metavar="KEY=VALUE", help="override values")
     args = parser.parse_args()
-    config = load_config(args.run / RUN_CONFIG, args.opts)
-    network = build_network(config, load_pretrained=False)
-    load_checkpoint_weights(args.run / "best", network)
-    network.eval()
-    scores = network_scores(config, network)
-    options = options_from(config, {})
     with tempfile.TemporaryDirectory(prefix="mobileseg-") as scratch:
+        named = Path(scratch, "named", args.folder.name)  # a configuration bears the name of its folder
+        named.mkdir(parents=True)
+        config = load_config(shutil.copy(args.run / RUN_CONFIG, named), args.opts)
+        network = build_network(config, load_pretrained=False)
+        load_checkpoint_weights(args.run / "best", network)
+        network.eval()
+        scores = network_scores(config, network)
+        options = options_from(config, {})
         verified = export(network, config, Path(scratch, "all"), options=options, report=print)
         drawn = Path(scratch, "drawn")
         # Half the size keeps golden.npz small, and lets it hold the resize too.
