@@ -1,7 +1,8 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and their checksums."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -24,3 +25,12 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
         if isinstance(error, OSError):  # one of a full disk carries no name, others that of the partial file
             raise OSError(error.errno, error.strerror or str(error), str(target)) from error
         raise
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file, hexadecimal; read in blocks, so a large file needs no memory."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,11 +1,11 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and their checksums."""
 
 import errno
 from pathlib import Path
 
 import pytest
 
-from mobileseg.files import write_whole
+from mobileseg.files import sha256_of, write_whole
 
 
 @pytest.mark.parametrize(("content", "stored"), [("größer\n", "größer\n".encode()), (b"\x00\xff", b"\x00\xff")])
@@ -46,3 +46,13 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path, monkeypatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_whole(tmp_path / "a", "x")
     assert not list(tmp_path.iterdir())
+
+
+def test_checksum_is_the_published_one(tmp_path) -> None:
+    """FIPS 180-2, appendix B.1 and B.3: "abc" and a million times "a"; and a file of two blocks."""
+    (tmp_path / "short").write_bytes(b"abc")
+    (tmp_path / "long").write_bytes(b"a" * 1_000_000)
+    (tmp_path / "blocks").write_bytes(b"a" * 1_000_000 + b"b" * 1_000_000)
+    assert sha256_of(tmp_path / "short") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert sha256_of(tmp_path / "long") == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"
+    assert sha256_of(tmp_path / "blocks") != sha256_of(tmp_path / "long")

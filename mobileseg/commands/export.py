@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 HELP = "write Paddle, ONNX, Paddle Lite and NCNN graphs, each run and compared with the network"
 
-RUN_CONFIG = "config.yml"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of PaddleSeg's tools/export.py, and ours."""
@@ -113,6 +111,8 @@ def _audit(args: argparse.Namespace, config: Config, options: ExportOptions) -> 
 
 
 def _config_path(args: argparse.Namespace) -> str:
+    from mobileseg.config.load import RUN_CONFIG
+
     if args.model:
         if args.config_file or args.config or args.model_path:
             raise ConfigError(

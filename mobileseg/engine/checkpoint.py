@@ -11,7 +11,6 @@ highest validation mIoU). ``last`` and ``best`` share their files with ``iter_<n
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg.errors import TrainingError, WeightsError
+from mobileseg.files import sha256_of
 from mobileseg.weights.pdparams import read_pdparams, save_pdparams
 
 FORMAT = 1
@@ -62,7 +62,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         for name, group in checkpoint.arrays.items():
             _write_npz(temporary / f"{name}.npz", group)
         written = sorted(path.name for path in temporary.iterdir())
-        hashes = {name: sha256(temporary / name) for name in written}
+        hashes = {name: sha256_of(temporary / name) for name in written}
         state = {"format": FORMAT, **checkpoint.state, "files": hashes}
         (temporary / STATE).write_text(json.dumps(state, indent=1, sort_keys=True), encoding="utf-8")
         for name in (*written, STATE):
@@ -132,7 +132,7 @@ def read_state(folder: Path) -> dict[str, Any]:
     for name, expected in files.items():
         if not (folder / name).is_file():
             raise _damaged(folder, f"{name} is missing")
-        if sha256(folder / name) != expected:
+        if sha256_of(folder / name) != expected:
             raise _damaged(folder, f"{name} does not have the hash in {STATE}")
     return state
 
@@ -155,15 +155,6 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     except (OSError, ValueError, zipfile.BadZipFile, WeightsError) as error:
         raise _damaged(folder, str(error)) from error
     return Checkpoint(weights, arrays, state)
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def recover(parent: Path) -> None:

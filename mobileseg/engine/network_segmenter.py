@@ -21,6 +21,7 @@ from mobileseg.engine.weights import load_checkpoint_weights
 from mobileseg.errors import ConfigError, DataError
 from mobileseg.registry import DATASETS
 from mobileseg.runtime.artefact import Manifest, is_artefact
+from mobileseg.runtime.segmenter import milliseconds_since
 from mobileseg.structures import SemanticResult
 from mobileseg.viz.palette import palette as generated_palette
 
@@ -87,16 +88,16 @@ class NetworkSegmenter:
         if not isinstance(image, np.ndarray):
             start = time.perf_counter()
             image = read_image(os.fspath(image))
-            times["decode"] = _since(start)
+            times["decode"] = milliseconds_since(start)
         start = time.perf_counter()
         sample = Sample(image.astype(np.float32), None, {"geometry": []})
         rng = np.random.default_rng(0)
         for transform in self._transforms:
             sample = transform(sample, rng)
-        times["preprocess"] = _since(start)
+        times["preprocess"] = milliseconds_since(start)
         start = time.perf_counter()
         labels = self._predict(sample)
-        times["inference"] = _since(start)
+        times["inference"] = milliseconds_since(start)
         return SemanticResult(labels, None, times)
 
 
@@ -120,7 +121,3 @@ def _appearance(data: Mapping[str, Any], weights: Path) -> tuple[tuple[str, ...]
     if colours is None or len(colours) != count:
         colours = generated_palette(count)
     return tuple(names), np.asarray(colours, np.uint8)
-
-
-def _since(start: float) -> float:
-    return (time.perf_counter() - start) * 1000.0

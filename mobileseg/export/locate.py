@@ -20,7 +20,8 @@ from mobileseg.export.process import Failure, run_task
 from mobileseg.export.program import Operator, Program
 from mobileseg.export.reference import LIMIT, Reference
 from mobileseg.export.verify import run_engine
-from mobileseg.runtime.artefact import Manifest, sha256_of
+from mobileseg.files import sha256_of
+from mobileseg.runtime.artefact import Manifest
 from mobileseg.runtime.specs import GraphFiles, InputSpec, OutputSpec
 
 _DTYPES = {2: "int32", 3: "int64", 5: "float32", 20: "uint8", 21: "int8", 0: "bool"}

@@ -12,7 +12,8 @@ from typing import Any
 from mobileseg import __version__
 from mobileseg.export.ncnn import blob_names
 from mobileseg.export.options import INPUT_NAME, ExportOptions
-from mobileseg.runtime.artefact import DEPLOY_FILE, Manifest, sha256_of
+from mobileseg.files import sha256_of
+from mobileseg.runtime.artefact import DEPLOY_FILE, Manifest
 from mobileseg.runtime.specs import GraphFiles, InputSpec, OutputSpec, ResizeSpec, VerificationRow
 
 GOLDEN_FILE = "golden.npz"

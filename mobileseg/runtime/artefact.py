@@ -7,7 +7,6 @@ This module is the only reader and the only writer of the manifest; export fills
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from mobileseg.errors import RuntimeEngineError
+from mobileseg.files import sha256_of, write_whole
 from mobileseg.runtime.specs import (
     STRICT,
     GraphFiles,
@@ -45,7 +45,6 @@ __all__ = [
     "ResizeSpec",
     "VerificationRow",
     "is_artefact",
-    "sha256_of",
     "verified_path",
 ]
 
@@ -127,10 +126,8 @@ class Manifest:
         """
         path = Path(folder) / DEPLOY_FILE
         _refuse(self.problems(), path)
-        partial = path.with_name(path.name + ".partial")
         try:
-            partial.write_text(yaml.safe_dump(self.to_dict(), sort_keys=False, width=110), encoding="utf-8")
-            os.replace(partial, path)
+            write_whole(path, yaml.safe_dump(self.to_dict(), sort_keys=False, width=110))
         except OSError as error:
             raise RuntimeEngineError(f"cannot write {path}: {error.strerror or error}") from error
         return path
@@ -234,15 +231,6 @@ def verified_path(folder: str | os.PathLike[str], manifest: Manifest, name: str)
             remedy="copy the folder again, or export it again",
         )
     return path
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def is_artefact(folder: str | os.PathLike[str]) -> bool:

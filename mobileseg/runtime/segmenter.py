@@ -89,16 +89,16 @@ class Segmenter:
         if not isinstance(image, np.ndarray):
             start = time.perf_counter()
             image = read_image(os.fspath(image))
-            times["decode"] = _since(start)
+            times["decode"] = milliseconds_since(start)
         start = time.perf_counter()
         self._buffer = self._preprocessor(image, self._buffer)
-        times["preprocess"] = _since(start)
+        times["preprocess"] = milliseconds_since(start)
         start = time.perf_counter()
         outputs = self.engine.run({self.manifest.input.name: self._buffer})
-        times["inference"] = _since(start)
+        times["inference"] = milliseconds_since(start)
         start = time.perf_counter()
         labels, scores = self._finish(outputs, self._preprocessor.geometry(image))
-        times["postprocess"] = _since(start)
+        times["postprocess"] = milliseconds_since(start)
         return SemanticResult(labels, scores, times)
 
     def preprocess(self, image: np.ndarray) -> np.ndarray:
@@ -151,5 +151,6 @@ def pick_output(outputs: tuple[OutputSpec, ...], scores: bool) -> OutputSpec:
     )
 
 
-def _since(start: float) -> float:
+def milliseconds_since(start: float) -> float:
+    """Milliseconds from ``start``, a reading of `time.perf_counter`, to now."""
     return (time.perf_counter() - start) * 1000.0

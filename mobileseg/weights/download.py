@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from mobileseg.errors import WeightsError
+from mobileseg.files import sha256_of
 
 CACHE_VARIABLE = "MOBILESEG_CACHE"
 _BLOCK = 1 << 20
@@ -35,15 +36,6 @@ def cached_path(url: str) -> Path:
     """The file that a download of this address is kept in; two addresses never share one."""
     name = re.sub(r"[^\w.-]", "_", unquote(urlparse(url).path).rsplit("/", 1)[-1]) or "weights"
     return cache_folder() / "weights" / hashlib.sha256(url.encode()).hexdigest()[:16] / name
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def fetch(url: str, *, sha256: str | None = None) -> Path:

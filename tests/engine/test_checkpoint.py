@@ -101,7 +101,7 @@ def test_pickle_that_would_execute_is_refused(tmp_path):
     write_checkpoint(folder, example())
     (folder / "model.pdparams").write_bytes(pickle.dumps({"a": Evil()}))
     state = json.loads((folder / "state.json").read_text())
-    state["files"]["model.pdparams"] = module.sha256(folder / "model.pdparams")
+    state["files"]["model.pdparams"] = module.sha256_of(folder / "model.pdparams")
     (folder / "state.json").write_text(json.dumps(state))
     with pytest.raises(TrainingError, match="is damaged"):
         read_checkpoint(folder)

@@ -6,7 +6,8 @@ import pytest
 
 from mobileseg.errors import ExportError, RuntimeEngineError
 from mobileseg.export.verify import Row, replay, run_engine, verify
-from mobileseg.runtime.artefact import Manifest, sha256_of
+from mobileseg.files import sha256_of
+from mobileseg.runtime.artefact import Manifest
 
 FAST = ["onnxruntime"]
 

@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from mobileseg.runtime.artefact import GraphFiles, InputSpec, Manifest, OutputSpec, ResizeSpec, sha256_of
+from mobileseg.files import sha256_of
+from mobileseg.runtime.artefact import GraphFiles, InputSpec, Manifest, OutputSpec, ResizeSpec
 
 CLASSES = ("red", "green", "blue")
 PALETTE = ((255, 0, 0), (0, 255, 0), (0, 0, 255))

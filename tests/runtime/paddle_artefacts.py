@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mobileseg.runtime.artefact import GraphFiles, sha256_of
+from mobileseg.files import sha256_of
+from mobileseg.runtime.artefact import GraphFiles
 from tests.runtime.artefacts import artefact
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mobileseg.errors import RuntimeEngineError
-from mobileseg.runtime.artefact import sha256_of
+from mobileseg.files import sha256_of
 from mobileseg.runtime.engines.registry import available, load
 from tests.runtime.artefacts import artefact, rewritten
 
