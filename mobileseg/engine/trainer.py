@@ -303,9 +303,7 @@ class Trainer:
                 NetworkPredictor(self.network, TestOptions.from_section(self.settings["test_config"])),
                 self.val_dataset,
                 num_workers=min(2, self.settings["num_workers"]),
-                rank=self.processes.rank,
-                count=self.processes.count,
-                reduce=self.processes.sum_counts,
+                processes=self.processes,
             )
         self.train_mode()
         return scores
