@@ -117,7 +117,7 @@ BACKBONES = Registry(
         "mobileseg.backbones.resnet_vd",
     ),
 )
-NETWORKS = Registry("network", ("mobileseg.semantic.model",))
+NETWORKS = Registry("network", ("mobileseg.semantic.model", "mobileseg.instance.model"))
 LOSSES = Registry("loss", ("mobileseg.semantic.losses",))
 DATASETS = Registry("dataset", ("mobileseg.data.datasets",))
 TRANSFORMS = Registry("transform", ("mobileseg.data.transforms",))

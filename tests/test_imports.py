@@ -19,12 +19,12 @@ CONFIG_READERS = [
 LAYERS = [
     ["errors", "files", "registry", "structures"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
-    ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
+    ["semantic.metric", "semantic.boundary", "semantic.postprocess", "instance.anchors"],
     ["data", "viz"],
     ["runtime"],
     ["nn"],
     ["backbones"],
-    ["semantic"],
+    ["semantic", "instance"],
     ["config"],  # config.build knows every component by name, through the registries
     ["engine"],
     ["export"],
@@ -32,7 +32,7 @@ LAYERS = [
     ["cli", "__main__", ""],
 ]
 PADDLE_FREE = ["errors", "files", "registry", "structures", "config", "weights", "data", "viz", "runtime"]
-PADDLE_FREE_MODULES = ["semantic.metric", "semantic.postprocess"]
+PADDLE_FREE_MODULES = ["semantic.metric", "semantic.postprocess", "instance.anchors"]
 HEAVY = {"paddle", "paddleseg", "paddleslim", "paddle2onnx", "paddlelite"}
 
 
