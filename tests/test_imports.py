@@ -19,7 +19,7 @@ CONFIG_READERS = [
 LAYERS = [
     ["errors", "files", "registry", "structures"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
-    ["semantic.metric", "semantic.boundary", "semantic.postprocess", "instance.anchors"],
+    ["semantic.metric", "semantic.boundary", "semantic.postprocess", "instance.anchors", "instance.matching"],
     ["data", "viz"],
     ["runtime"],
     ["nn"],
@@ -32,7 +32,7 @@ LAYERS = [
     ["cli", "__main__", ""],
 ]
 PADDLE_FREE = ["errors", "files", "registry", "structures", "config", "weights", "data", "viz", "runtime"]
-PADDLE_FREE_MODULES = ["semantic.metric", "semantic.postprocess", "instance.anchors"]
+PADDLE_FREE_MODULES = ["semantic.metric", "semantic.postprocess", "instance.anchors", "instance.matching"]
 HEAVY = {"paddle", "paddleseg", "paddleslim", "paddle2onnx", "paddlelite"}
 
 
