@@ -10,8 +10,8 @@ import pytest
 
 from mobileseg.engine.checkpoint import read_checkpoint
 from mobileseg.engine.distributed import Processes
-from mobileseg.engine.logs import read_log
 from mobileseg.engine.trainer import Trainer
+from mobileseg.viz.history import read_log
 from tests.engine.toy import REPOSITORY, losses_of, weights_of
 
 FROZEN = ["freeze=['norm.*']", "model.dropout=0.0", "log_iters=1"]

@@ -13,9 +13,9 @@ import pytest
 
 from mobileseg.config.load import load_config
 from mobileseg.engine.checkpoint import read_checkpoint
-from mobileseg.engine.logs import read_log
 from mobileseg.engine.trainer import Trainer, seed_everything
 from mobileseg.errors import ConfigError, DataError, TrainingError
+from mobileseg.viz.history import read_log
 from tests.engine.toy import equal, losses_of, weights_of
 
 EXACT = ("log_iters=1", "ema.decay=0.9", "clip.norm=2.0")
