@@ -17,7 +17,7 @@ CONFIG_READERS = [
 
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
-    ["errors", "files", "registry", "structures"],
+    ["errors", "files", "registry", "instance.options", "instance.rle", "structures"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess", "instance.anchors", "instance.matching"],
     ["data", "viz"],

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mobileseg.instance.options import DetectionOptions
+
 Component: TypeAlias = dict[Any, Any]
 """``type`` names a registered component, the other keys are arguments of its constructor."""
 
@@ -202,6 +204,9 @@ class Schema(Section):
     param_groups: list[ParamGroup] = Field([], description="learning rate and weight decay per parameter group")
     early_stop: EarlyStop | None = Field(None, description="stop without improvement")
     test_config: TestConfig = Field(default_factory=lambda: TestConfig.model_validate({}), description="evaluation")
+    detection: DetectionOptions = Field(
+        default_factory=DetectionOptions, description="instance networks: from raw predictions to instances"
+    )
     export: Export = Field(
         default_factory=lambda: Export.model_validate({}), description="defaults of the export command"
     )
