@@ -15,11 +15,14 @@ CONFIG_READERS = [
     "load",
 ]  # fmt: skip
 
+INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_table"]
+
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
     ["errors", "files", "registry", "instance.options", "instance.rle", "structures"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
-    ["semantic.metric", "semantic.boundary", "semantic.postprocess", "instance.anchors", "instance.matching"],
+    ["semantic.metric", "semantic.boundary", "semantic.postprocess", "instance.anchors", "instance.matching"]
+    + INSTANCE_METRIC,
     ["data", "viz"],
     ["runtime"],
     ["nn"],
@@ -32,7 +35,13 @@ LAYERS = [
     ["cli", "__main__", ""],
 ]
 PADDLE_FREE = ["errors", "files", "registry", "structures", "config", "weights", "data", "viz", "runtime"]
-PADDLE_FREE_MODULES = ["semantic.metric", "semantic.postprocess", "instance.anchors", "instance.matching"]
+PADDLE_FREE_MODULES = [
+    "semantic.metric",
+    "semantic.postprocess",
+    "instance.anchors",
+    "instance.matching",
+    *INSTANCE_METRIC,
+]
 HEAVY = {"paddle", "paddleseg", "paddleslim", "paddle2onnx", "paddlelite"}
 
 
