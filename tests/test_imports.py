@@ -21,8 +21,8 @@ INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_t
 LAYERS = [
     ["errors", "files", "registry", "instance.options", "instance.rle", "structures"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
-    ["semantic.metric", "semantic.boundary", "semantic.postprocess", "instance.anchors", "instance.matching"]
-    + INSTANCE_METRIC,
+    ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
+    ["instance.anchors", "instance.matching", *INSTANCE_METRIC],
     ["data", "viz"],
     ["runtime"],
     ["nn"],

@@ -127,7 +127,7 @@ class SemanticScorer:
         return {"metric": "mIoU", "score": scores["miou"] or 0.0, **scores}
 
 
-def make_scorer(dataset: EvaluationDataset, *, boundary: bool = False) -> Scorer:
+def make_scorer(dataset: Any, *, boundary: bool = False) -> Scorer:
     """The scorer of the dataset's task; ``boundary`` is for semantic segmentation alone."""
     if task_of(dataset) == "instance":
         from mobileseg.instance.metric import CocoScorer
