@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-
-def _option(default: Any, description: str, **limits: Any) -> Any:
-    """A field that takes its own type only; the same in a configuration, in a manifest and in Python."""
-    return Field(default, description=description, strict=True, **limits)
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+Threshold = Annotated[float, Field(ge=0, lt=1, strict=True)]
+Count = Annotated[int, Field(gt=0, strict=True)]
+Switch = Annotated[bool, Field(strict=True)]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
@@ -25,23 +25,34 @@ class DetectionOptions:
             traditional suppression that it belongs to.
     """
 
-    score_threshold: float = _option(0.05, "anchors whose best class is not above it are dropped", ge=0, lt=1)
-    nms: Literal["fast", "cross_class", "traditional"] = Field(
-        "fast",
-        description="fast: Fast NMS per class; cross_class: Fast NMS over the best class of each anchor; "
-        "traditional: greedy per class",
+    score_threshold: Annotated[Threshold, Field(description="anchors whose best class is not above it are dropped")] = (
+        0.05
     )
-    iou_threshold: float = _option(0.5, "overlap above which a box is suppressed", ge=0, le=1)
-    top_k: int = _option(200, "fast and cross_class: candidates, per class or in all", gt=0)
-    max_detections: int = _option(100, "instances kept per image", gt=0)
-    mask_threshold: float = _option(0.5, "mask probability above which a pixel belongs to the instance", ge=0, lt=1)
-    threshold_after_nms: bool = _option(
-        True, "fast: score_threshold holds for every class of an anchor (false: for the best one only, as published)"
-    )
-    inclusive_pixels: bool = _option(
-        False, "traditional: sides are one pixel longer and the threshold itself suppresses, as published"
-    )
-    truncate_boxes: bool = _option(False, "box corners are cut to whole pixels, as published")
+    nms: Annotated[
+        Literal["fast", "cross_class", "traditional"],
+        Field(
+            description="fast: Fast NMS per class; cross_class: Fast NMS over the best class of each anchor; "
+            "traditional: greedy per class"
+        ),
+    ] = "fast"
+    iou_threshold: Annotated[Share, Field(description="overlap above which a box is suppressed")] = 0.5
+    top_k: Annotated[Count, Field(description="fast and cross_class: candidates, per class or in all")] = 200
+    max_detections: Annotated[Count, Field(description="instances kept per image")] = 100
+    mask_threshold: Annotated[
+        Threshold, Field(description="mask probability above which a pixel belongs to the instance")
+    ] = 0.5
+    threshold_after_nms: Annotated[
+        Switch,
+        Field(
+            description="fast: score_threshold holds for every class of an anchor (false: for the best one only, "
+            "as published)"
+        ),
+    ] = True
+    inclusive_pixels: Annotated[
+        Switch,
+        Field(description="traditional: sides are one pixel longer and the threshold itself suppresses, as published"),
+    ] = False
+    truncate_boxes: Annotated[Switch, Field(description="box corners are cut to whole pixels, as published")] = False
 
     @model_validator(mode="after")
     def _combination(self) -> DetectionOptions:
