@@ -31,10 +31,10 @@ class Section(BaseModel):
 
 
 class Loss(Section):
-    """The i-th loss belongs to the i-th output of the network."""
+    """The i-th loss belongs to the i-th output of the network; a criterion, such as YolactLoss, stands alone."""
 
-    types: list[Component] = Field(min_length=1, description="losses, one per output of the network")
-    coef: list[float] = Field(min_length=1, description="weight of each loss")
+    types: list[Component] = Field(min_length=1, description="losses, one per output of the network, or one criterion")
+    coef: list[float] | None = Field(None, min_length=1, description="weight of each loss; a criterion has none")
 
 
 class SGD(Section):

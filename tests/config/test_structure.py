@@ -78,7 +78,7 @@ def test_all_errors_at_once_with_line_and_nearest_key(write, refused):
         ("optimizer: {type: AdamW, momentum: 0.9}", "optimizer.momentum", "unknown key"),
         ("optimizer: {type: SGD, weight_decay: -1}", "optimizer.weight_decay", "greater than or equal to 0"),
         ("lr_scheduler: {type: Step, learning_rate: 1}", "lr_scheduler.type", "there is no 'Step'"),
-        ("loss: {types: [{type: A}]}", "loss.coef", "missing"),
+        ("loss: {coef: [1]}", "loss.types", "missing"),
         ("loss: {types: [{weight: 1}], coef: [1]}", "loss.types.0", "no 'type'"),
         ("loss: {types: [CrossEntropyLoss], coef: [1]}", "loss.types.0", "dictionary"),
         ("loss: {types: [{type: M, losses: [{a: 1}], coef: [1]}], coef: [1]}", "loss.types.0.losses.0", "no 'type'"),
