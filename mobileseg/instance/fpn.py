@@ -49,18 +49,18 @@ class FPN(nn.Layer):
         Returns:
             One map per feature, finest first, of the feature's size.
         """
-        merged: list[paddle.Tensor] = []
-        for lateral, feature in zip(self.lat_layers, reversed(features), strict=True):
-            x = lateral(feature)
-            if merged:
-                x = x + resize(merged[0], spatial_size(x))
-            merged.insert(0, x)
+        count = len(self.lat_layers)
+        merged = [self.lat_layers[0](features[count - 1])]
+        for index in range(1, count):
+            x = self.lat_layers[index](features[count - 1 - index])
+            merged.insert(0, x + resize(merged[0], spatial_size(x)))
         return merged
 
     def predict(self, merged: Sequence[paddle.Tensor]) -> list[paddle.Tensor]:
         """Second phase: the levels themselves, finest first, two more than there are merged maps."""
         act = ACTIVATIONS[self.act]
-        levels = [act(conv(x)) for conv, x in zip(reversed(list(self.pred_layers)), merged, strict=True)]
+        count = len(self.pred_layers)
+        levels = [act(self.pred_layers[count - 1 - index](merged[index])) for index in range(count)]
         for downsample in self.downsample_layers:
             levels.append(downsample(levels[-1]))
         return levels

@@ -20,8 +20,7 @@ from mobileseg.instance.protonet import Protonet
 from mobileseg.nn.compat import is_static, spatial_size
 from mobileseg.registry import NETWORKS
 
-STRIDES = (8, 16, 32)
-LEVELS = len(STRIDES) + EXTRA_LEVELS
+DEFAULT_STRIDES = (8, 16, 32)
 #: Side of YOLACT's input, and of its smallest anchors, in pixels.
 PUBLISHED_SIZE, PUBLISHED_SCALE = 550, 24
 
@@ -31,12 +30,14 @@ class InstanceNetwork(nn.Layer):
 
     Args:
         num_classes: classes without the background.
-        backbone: a layer that keeps the contract of :class:`~mobileseg.backbones.base.Backbone`, with features of
-            strides 8, 16 and 32.
+        backbone: a layer that keeps the contract of :class:`~mobileseg.backbones.base.Backbone`. Its features of
+            strides 8, 16, 32 are used, or the three coarsest where it does not have those strides.
+        input_size: side of the input that the anchors are made for.
         channels: width of pyramid, protonet and head.
         prototypes: number of prototype masks.
         proto_convs: 3x3 convolutions of the protonet before and after its upsampling.
-        scales: sides in pixels of the anchors of ratio 1, one for each of the five levels, finest first.
+        scales: sides in pixels of the anchors of ratio 1, one for each level, finest first; None takes
+            :meth:`default_scales`.
         ratios: width over height of the anchors.
         square: give the anchors YOLACT's published square form.
         foreground_prior: see :class:`~mobileseg.instance.head.PredictionHead`.
@@ -55,10 +56,11 @@ class InstanceNetwork(nn.Layer):
         self,
         num_classes: int,
         backbone: Backbone,
+        input_size: int,
         channels: int,
         prototypes: int,
         proto_convs: Sequence[int],
-        scales: Sequence[float],
+        scales: Sequence[float] | None,
         ratios: Sequence[float],
         square: bool,
         foreground_prior: float | None,
@@ -67,8 +69,13 @@ class InstanceNetwork(nn.Layer):
         act: str,
     ) -> None:
         super().__init__()
-        _check(num_classes, channels, prototypes, proto_convs, scales, ratios, foreground_prior)
         self.indices = _select(backbone)
+        self.strides = _level_strides([backbone.feature_info[index].stride for index in self.indices])
+        """Stride in input pixels of every level of the pyramid, finest first."""
+        if scales is None:
+            scales = self.default_scales(input_size, len(self.strides))
+        _check(num_classes, channels, prototypes, proto_convs, foreground_prior)
+        _check_anchors(scales, ratios, len(self.strides))
         self.num_classes = num_classes
         self.anchor_scales = tuple(float(scale) for scale in scales)
         self.anchor_ratios = tuple(float(ratio) for ratio in ratios)
@@ -84,6 +91,11 @@ class InstanceNetwork(nn.Layer):
         head = PredictionHead(width, len(ratios), num_classes, prototypes, conv, output, act, foreground_prior)
         self.prediction_layers = nn.LayerList([head])
         self.semantic_seg_conv = dense(width, num_classes, 1)
+
+    @staticmethod
+    def default_scales(input_size: int, levels: int) -> list[float]:
+        """Sides in pixels of the anchors of each level for an input of that side."""
+        raise NotImplementedError
 
     @property
     def num_prototypes(self) -> int:
@@ -107,7 +119,7 @@ class InstanceNetwork(nn.Layer):
         Returns:
             float32 [P, 4], read-only: centre x, centre y, width, height as fractions of the input's size.
         """
-        return _anchors(height, width, self.anchor_scales, self.anchor_ratios, self.square_anchors)
+        return _anchors(height, width, self.strides, self.anchor_scales, self.anchor_ratios, self.square_anchors)
 
     def forward(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
         """Predictions for float32 [N, 3, H, W], for P anchors, K classes and k prototypes.
@@ -157,13 +169,13 @@ class Yolact(InstanceNetwork):
 
     Args:
         num_classes: classes without the background.
-        backbone: a layer with features of strides 8, 16 and 32.
+        backbone: a layer that gives features, best of strides 8, 16 and 32.
         input_size: side of the square input (or of a square of equal area) that the anchors are made for; their
             sides are 24, 48, 96, 192 and 384 pixels at 550, and proportional, rounded down, at another size.
         fpn_channels: width of pyramid, protonet and head.
         num_prototypes: number of prototype masks.
         proto_convs: 3x3 convolutions of the protonet before and after its upsampling.
-        anchor_scales: sides of the anchors of the five levels in pixels, instead of those that follow from input_size.
+        anchor_scales: sides of the anchors of each level in pixels, instead of those that follow from input_size.
         anchor_ratios: width over height of the anchors.
         square_anchors: anchors whose height equals their width, with which the published weights were trained.
         foreground_prior: probability of an object at an anchor before training, for losses over all anchors.
@@ -185,16 +197,14 @@ class Yolact(InstanceNetwork):
         square_anchors: bool = False,
         foreground_prior: float | None = None,
     ) -> None:
-        scales = anchor_scales
-        if scales is None:
-            scales = [(PUBLISHED_SCALE << level) * input_size // PUBLISHED_SIZE for level in range(LEVELS)]
         super().__init__(
             num_classes,
             backbone,
+            input_size,
             fpn_channels,
             num_prototypes,
             proto_convs,
-            scales,
+            anchor_scales,
             anchor_ratios,
             square_anchors,
             foreground_prior,
@@ -202,6 +212,10 @@ class Yolact(InstanceNetwork):
             dense,
             "relu",
         )
+
+    @staticmethod
+    def default_scales(input_size: int, levels: int) -> list[float]:
+        return [(PUBLISHED_SCALE << level) * input_size // PUBLISHED_SIZE for level in range(levels)]
 
 
 @NETWORKS.add_component
@@ -215,13 +229,13 @@ class MobileYolact(InstanceNetwork):
 
     Args:
         num_classes: classes without the background.
-        backbone: a layer with features of strides 8, 16 and 32.
+        backbone: a layer that gives features, best of strides 8, 16 and 32.
         input_size: side of the square input (or of a square of equal area) that the anchors are made for: the smallest
             are 24/550 of it, rounded, and every level doubles them.
         fpn_channels: width of pyramid, protonet and head.
         num_prototypes: number of prototype masks.
         proto_convs: 3x3 convolutions of the protonet before and after its upsampling.
-        anchor_scales: sides of the anchors of the five levels in pixels, instead of those that follow from input_size.
+        anchor_scales: sides of the anchors of each level in pixels, instead of those that follow from input_size.
         anchor_ratios: width over height of the anchors.
         square_anchors: anchors whose height equals their width, YOLACT's published form.
         foreground_prior: probability of an object at an anchor before training, for losses over all anchors.
@@ -243,17 +257,14 @@ class MobileYolact(InstanceNetwork):
         square_anchors: bool = False,
         foreground_prior: float | None = None,
     ) -> None:
-        scales = anchor_scales
-        if scales is None:
-            smallest = round(PUBLISHED_SCALE * input_size / PUBLISHED_SIZE)
-            scales = [smallest << level for level in range(LEVELS)]
         super().__init__(
             num_classes,
             backbone,
+            input_size,
             fpn_channels,
             num_prototypes,
             proto_convs,
-            scales,
+            anchor_scales,
             anchor_ratios,
             square_anchors,
             foreground_prior,
@@ -262,15 +273,14 @@ class MobileYolact(InstanceNetwork):
             "relu6",
         )
 
+    @staticmethod
+    def default_scales(input_size: int, levels: int) -> list[float]:
+        smallest = round(PUBLISHED_SCALE * input_size / PUBLISHED_SIZE)
+        return [smallest << level for level in range(levels)]
+
 
 def _check(
-    num_classes: int,
-    channels: int,
-    prototypes: int,
-    proto_convs: Sequence[int],
-    scales: Sequence[float],
-    ratios: Sequence[float],
-    foreground_prior: float | None,
+    num_classes: int, channels: int, prototypes: int, proto_convs: Sequence[int], foreground_prior: float | None
 ) -> None:
     for key, value in (("num_classes", num_classes), ("fpn_channels", channels), ("num_prototypes", prototypes)):
         if value < 1:
@@ -279,34 +289,46 @@ def _check(
         raise ConfigError(
             f"proto_convs is {list(proto_convs)}", remedy="give two counts, before and after the upsampling, as [3, 1]"
         )
-    if len(scales) != LEVELS or min(scales) <= 0:
-        raise ConfigError(
-            f"the anchors' sides are {list(scales)}, but {LEVELS} positive numbers of pixels are needed",
-            remedy="give anchor_scales one value per level, finest first, or leave it out and give a larger input_size",
-        )
-    if not ratios or min(ratios) <= 0:
-        raise ConfigError(f"anchor_ratios must hold positive numbers, got {list(ratios)}")
     if foreground_prior is not None and not 0 < foreground_prior < 1:
         raise ConfigError(f"foreground_prior must lie between 0 and 1, got {foreground_prior}")
 
 
+def _check_anchors(scales: Sequence[float], ratios: Sequence[float], levels: int) -> None:
+    if len(scales) != levels or min(scales) <= 0:
+        raise ConfigError(
+            f"the sides of the anchors are {list(scales)}, but {levels} positive numbers of pixels are needed",
+            remedy="give anchor_scales one value per level, finest first, or leave it out and give a larger input_size",
+        )
+    if not ratios or min(ratios) <= 0:
+        raise ConfigError(f"anchor_ratios must hold positive numbers, got {list(ratios)}")
+
+
 def _select(backbone: Backbone) -> list[int]:
-    """Positions of the backbone's features of strides 8, 16 and 32."""
+    """Positions of the backbone's features that the pyramid uses, finest first."""
     info = getattr(backbone, "feature_info", None)
     if not info:
         raise ConfigError(
             f"the backbone {type(backbone).__name__} does not say what its features are",
             remedy="give it an attribute feature_info: a tuple of FeatureSpec(channels, stride), finest first",
         )
-    try:
-        return indices_of_strides(info, STRIDES)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    if set(DEFAULT_STRIDES) <= {spec.stride for spec in info}:
+        return indices_of_strides(info, DEFAULT_STRIDES)
+    return list(range(len(info)))[-len(DEFAULT_STRIDES) :]
+
+
+def _level_strides(features: Sequence[int]) -> tuple[int, ...]:
+    return (*features, *(features[-1] << level for level in range(1, EXTRA_LEVELS + 1)))
 
 
 @lru_cache(maxsize=16)
-def _anchors(height: int, width: int, scales: tuple[float, ...], ratios: tuple[float, ...], square: bool) -> np.ndarray:
-    strides = [STRIDES[0] << level for level in range(LEVELS)]
+def _anchors(
+    height: int,
+    width: int,
+    strides: tuple[int, ...],
+    scales: tuple[float, ...],
+    ratios: tuple[float, ...],
+    square: bool,
+) -> np.ndarray:
     sizes = [(-(-height // stride), -(-width // stride)) for stride in strides]
     anchors = make_anchors(sizes, (height, width), [[scale] for scale in scales], ratios, square)
     anchors.flags.writeable = False
