@@ -48,7 +48,7 @@ def test_resume_in_the_middle_of_an_epoch_is_exact(toy_config, tmp_path, workers
     config = toy_config(*extra)
     whole = Trainer(config, tmp_path / "whole")
     assert whole.fit().reason == "finished"
-    assert len(whole.order._permutation) == 16
+    assert whole.order.size == 16
     assert whole.order.batches_per_epoch == 4
     halves = interrupted_and_resumed(config, tmp_path / "halves", stop_at=3)  # neither an epoch nor a save
     assert equal(weights_of(whole), weights_of(halves))
