@@ -16,6 +16,7 @@ import paddle
 from mobileseg.config.build import build_dataset, build_losses, build_network
 from mobileseg.config.components import task_problems
 from mobileseg.config.load import Config
+from mobileseg.data.batching import SampleOrder
 from mobileseg.data.doctor import preflight
 from mobileseg.engine import run_state
 from mobileseg.engine.amp import Precision
@@ -24,7 +25,7 @@ from mobileseg.engine.distributed import Processes
 from mobileseg.engine.ema import WeightAverage
 from mobileseg.engine.eval_log import eval_event, eval_text
 from mobileseg.engine.evaluator import evaluate, task_of
-from mobileseg.engine.loader import SampleOrder, batches, require_labels, shared_memory_fits
+from mobileseg.engine.loader import batches, require_labels
 from mobileseg.engine.logs import Meter, RunLog
 from mobileseg.engine.nonfinite import FiniteWatch
 from mobileseg.engine.optim import build_optimizer, freeze, group_table, parameter_groups
@@ -258,11 +259,8 @@ class Trainer:
 
     def _stream(self) -> Any:
         workers = self.settings["num_workers"]
-        fits, message = shared_memory_fits(self.train_dataset, self.settings["batch_size"], workers)
-        if message:
-            self.log.say(message)
         stop = self.position + (self.iters - self.iteration) * self.accumulate
-        return batches(self.train_dataset, self.order, self.position, stop, num_workers=workers, shared_memory=fits)
+        return batches(self.train_dataset, self.order, self.position, stop, num_workers=workers)
 
     def _report(self, meter: Meter) -> None:
         means = self.processes.mean(meter.means()).tolist()
