@@ -157,7 +157,8 @@ class YolactLoss(nn.Layer):
             Their rows in [B * P], int64, and the number of images without a positive anchor.
         """
         with paddle.no_grad():
-            hardness = (paddle.logsumexp(logits, axis=-1) - logits[:, :, 0]).numpy()
+            background = paddle.full([*logits.shape[:2], 1], BACKGROUND, "int64")
+            hardness = F.cross_entropy(logits, background, reduction="none").squeeze(2).numpy()
         count, empty, chosen = logits.shape[1], 0, []
         for image, target in enumerate(matches):
             positives = int((target.classes > BACKGROUND).sum())
