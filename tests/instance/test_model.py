@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import paddle
@@ -20,7 +21,7 @@ RESNET50 = Golden("yolact_resnet50", {"type": "ResNet50"})
 
 class TestYolact(GoldenInstanceTester):
     network = "Yolact"
-    parity = {"square_anchors": True}
+    parity: ClassVar[dict[str, Any]] = {"square_anchors": True}
     goldens = (RESNET50, EDGE)
     known = (Golden("yolact_base", {"type": "ResNet101"}), Golden("yolact_edge_resnet50", {"type": "ResNet50"}))
 
@@ -47,7 +48,7 @@ class TestMobileYolact(InstanceTester):
                 assert layer.weight.shape[1] == 1 or layer.weight.shape[2:] == [1, 1], name
 
     def test_norms_fold_away(self) -> None:
-        """Outside the backbone every norm stands directly behind its convolution, and only the last ones have a bias."""
+        """Outside the backbone a convolution with a norm has no bias, and the last ones have a bias and no norm."""
         network = self.build()
         for name, layer in network.named_sublayers():
             if isinstance(layer, Separable):
