@@ -15,6 +15,7 @@ CONFIG_READERS = [
     "load",
 ]  # fmt: skip
 
+INSTANCE_RESULT = ["instance.nms", "instance.masks", "instance.postprocess"]
 INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_table"]
 
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
@@ -22,7 +23,7 @@ LAYERS = [
     ["errors", "files", "registry", "instance.options", "instance.rle", "structures"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
-    ["instance.anchors", "instance.matching", *INSTANCE_METRIC],
+    ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
     ["data", "viz"],
     ["runtime"],
     ["nn"],
@@ -40,6 +41,9 @@ PADDLE_FREE_MODULES = [
     "semantic.postprocess",
     "instance.anchors",
     "instance.matching",
+    "instance.options",
+    "instance.rle",
+    *INSTANCE_RESULT,
     *INSTANCE_METRIC,
 ]
 HEAVY = {"paddle", "paddleseg", "paddleslim", "paddle2onnx", "paddlelite"}
