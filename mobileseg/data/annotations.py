@@ -15,7 +15,6 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from mobileseg.data.instances import Instances, Region, Size
-from mobileseg.errors import DataError
 
 Rle = dict[str, Any]
 
@@ -62,6 +61,10 @@ class AnnotationTable:
     def size(self, image: int) -> Size:
         """Height and width of an image as annotated."""
         return int(self.sizes[image, 0]), int(self.sizes[image, 1])
+
+    def usable(self) -> np.ndarray:
+        """bool [n], which objects can be learned from: no crowd, and a box with an inside."""
+        return ~self.crowd & (self.boxes[:, 2:] > self.boxes[:, :2]).all(axis=1)
 
     def polygons(self, row: int) -> list[list[float]]:
         """The polygons [x1, y1, x2, y2, ...] of an object; [] when its mask is an RLE."""
@@ -223,11 +226,3 @@ def coco_document(
         "annotations": annotations,
         "categories": [{"id": identifier, "name": name} for identifier, name in categories.items()],
     }
-
-
-def nothing_left(count: int, source: str) -> DataError:
-    """The error of a training set without any object to learn from; ``count`` is the number of its images."""
-    return DataError(
-        f"none of the {count} images of {source} has an object of the chosen classes to train on",
-        remedy="check classes and the annotation file, or write keep_empty: true to train on background alone",
-    )
