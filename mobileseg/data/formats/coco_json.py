@@ -41,9 +41,10 @@ class Problem(NamedTuple):
 
 
 class AnnotationError(DataError):
-    """Annotations that cannot be used; ``problems`` has all of them, the message the first ones."""
+    """Annotations of the file ``source`` that cannot be used; ``problems`` has all, the message the first ones."""
 
     problems: Sequence[Problem] = ()
+    source: str = ""
 
 
 class CocoFile(NamedTuple):
@@ -115,6 +116,7 @@ def annotation_error(path: Path, problems: Sequence[Problem]) -> AnnotationError
     remedies = list(dict.fromkeys(problem.remedy for problem in problems))
     error = AnnotationError("\n".join([head, *shown]), remedy="; ".join(remedies[:3]))
     error.problems = tuple(problems)
+    error.source = str(path)
     return error
 
 
@@ -235,7 +237,7 @@ class _AnnotationReader:
             identifier, image_id, category = entry.get("id"), entry.get("image_id"), entry.get("category_id")
             where = f"annotation {identifier} (image {image_id})"
             if not _is_integer(identifier) or identifier in seen:
-                what = "has the id of another one" if identifier in seen else "has no id that is a whole number"
+                what = "has the id of another one" if _is_integer(identifier) else "has no id that is a whole number"
                 yield Problem("id", identifier, f"{where} {what}", "number the annotations 1, 2, 3, ...")
                 continue
             seen.add(identifier)
