@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ from mobileseg.config.load import RUN_CONFIG, Config, load_config
 from mobileseg.data.io import read_image
 from mobileseg.data.sample import Sample
 from mobileseg.data.transforms import build_transforms
-from mobileseg.engine.inference import NetworkPredictor, TestOptions
+from mobileseg.engine.evaluator import task_of
+from mobileseg.engine.predictors import make_predictor
 from mobileseg.engine.store import run_folder_of
 from mobileseg.engine.weights import load_checkpoint_weights
 from mobileseg.errors import ConfigError, DataError
 from mobileseg.registry import DATASETS
 from mobileseg.runtime.artefact import Manifest, is_artefact
 from mobileseg.runtime.segmenter import milliseconds_since
-from mobileseg.structures import SemanticResult
+from mobileseg.structures import InstanceResult, SemanticResult
 from mobileseg.viz.palette import palette as generated_palette
 
 
@@ -51,9 +53,8 @@ class NetworkSegmenter:
         network = build_network(config, load_pretrained=False)
         self.weights = load_checkpoint_weights(os.fspath(weights), network)
         network.eval()
-        self._predict = NetworkPredictor(
-            network, TestOptions.from_section(data["test_config"] if test_config is None else test_config)
-        )
+        self.task = task_of(network)
+        self._predict: Any = make_predictor(network, data, test_config)
         self.classes, self.palette = _appearance(data, Path(weights))
 
     @classmethod
@@ -75,14 +76,14 @@ class NetworkSegmenter:
             )
         return cls(load_config(run / RUN_CONFIG), folder, test_config)
 
-    def __call__(self, image: np.ndarray | str | os.PathLike[str]) -> SemanticResult:
+    def __call__(self, image: np.ndarray | str | os.PathLike[str]) -> SemanticResult | InstanceResult:
         """Segment one picture.
 
         Args:
             image: uint8 [H, W, 3] in RGB, or the path of a file.
 
         Returns:
-            Labels of the picture's own size. The network's 'inference' includes the way back to that size.
+            Labels or objects in the pixels of the picture. The 'inference' includes the way back to its size.
         """
         times: dict[str, float] = {}
         if not isinstance(image, np.ndarray):
@@ -96,9 +97,11 @@ class NetworkSegmenter:
             sample = transform(sample, rng)
         times["preprocess"] = milliseconds_since(start)
         start = time.perf_counter()
-        labels = self._predict(sample)
+        found = self._predict(sample)
         times["inference"] = milliseconds_since(start)
-        return SemanticResult(labels, None, times)
+        if isinstance(found, InstanceResult):
+            return replace(found, times=times)
+        return SemanticResult(found, None, times)
 
 
 def _appearance(data: Mapping[str, Any], weights: Path) -> tuple[tuple[str, ...], np.ndarray]:

@@ -51,8 +51,8 @@ def instances_from_outputs(
     anchors: np.ndarray,
     size: tuple[int, int],
     options: DetectionOptions | None = None,
-    *,
     variances: tuple[float, float] = VARIANCES,
+    *,
     input_size: tuple[int, int] | None = None,
 ) -> InstanceResult:
     """Everything: suppression, masks, boxes in pixels.

@@ -218,6 +218,8 @@ class Manifest:
             extra = {"detection": self.detection, "category_ids": self.category_ids}
             found.extend(f"{key} belongs to an instance graph" for key, value in extra.items() if value is not None)
             return found
+        if self.input.dynamic:
+            found.append("input is dynamic, and the anchors of an instance graph belong to one size")
         if self.detection is None:
             found.append("task is instance and there is no block 'detection'")
         elif self.detection.anchors is not None:

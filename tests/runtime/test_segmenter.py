@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mobileseg.errors import DataError, RuntimeEngineError
-from mobileseg.runtime.segmenter import Segmenter, pick_output
+from mobileseg.runtime.segmenter import Segmenter
 from tests.runtime.artefacts import MEAN, STD, artefact, enlarged_artefact, rewritten
 
 ROOT = Path(__file__).parents[2]
@@ -100,13 +100,6 @@ def test_scores_from_a_graph_that_ends_at_labels_are_refused(tmp_path: Path) -> 
     artefact(tmp_path, output="labels")
     with pytest.raises(RuntimeEngineError, match="returns labels, class scores were asked for"):
         Segmenter(tmp_path, scores=True)
-
-
-def test_labels_are_preferred_unless_scores_are_wanted(tmp_path: Path) -> None:
-    (labels,) = artefact(tmp_path, output="labels").outputs
-    logits = replace(labels, name="logits", kind="logits", dtype="float32")
-    assert pick_output((logits, labels), scores=False) is labels
-    assert pick_output((labels, logits), scores=True) is logits
 
 
 def test_preprocess_and_postprocess_are_the_stages_of_the_call(tmp_path: Path) -> None:
