@@ -138,7 +138,7 @@ def export_network(
         DependencyError: a requested target's converter is not installed.
     """
     folder = Path(folder)
-    task = task_for(network, options)
+    task = task_for(network, options, subject.detection)
     chosen, rows = _choose(targets, options, task)
     _refuse_existing(folder, overwrite)
     if options.dynamic:
