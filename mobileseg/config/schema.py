@@ -166,6 +166,7 @@ class Export(Section):
     layout: Literal["NCHW", "NHWC"] = Field("NCHW", description="order of the input's dimensions")
     output_size: ImageSize | None = Field(None, description="size of the result inside the graph; null: the input's")
     opset: int = Field(13, ge=11, le=17, description="ONNX operator set")
+    nms_in_graph: bool = Field(False, description="a graph that detects ends after a greedy suppression")
 
 
 OptimizerSection: TypeAlias = Annotated[SGD | AdamW, Field(discriminator="type")]

@@ -55,6 +55,7 @@ class InstanceTask(Task):
     input_size: tuple[int, int]
 
     name: ClassVar[Literal["instance"]] = "instance"
+    measure: ClassVar[Literal["detections_equal"]] = "detections_equal"
     foreign: ClassVar[tuple[str, ...]] = ("output_op", "output_size")
 
     def check(self, options: ExportOptions) -> None:

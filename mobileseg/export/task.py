@@ -28,6 +28,8 @@ class Task(abc.ABC):
     """One family of networks, as export sees it. Importing an implementation imports no Paddle."""
 
     name: ClassVar[Literal["semantic", "instance"]]
+    measure: ClassVar[Literal["labels_equal", "detections_equal"]]
+    """Which share of a row of the table :meth:`compare` counts."""
     foreign: ClassVar[tuple[str, ...]] = ()
     """Fields of the options that only another task has."""
 

@@ -43,6 +43,7 @@ class Row:
         size_bytes: graph and weights together.
         latency_ms: median of a few runs with one thread.
         problems: why it failed or was skipped.
+        detections_equal: share of detections that the network and the graph both make, 0..1.
     """
 
     target: str
@@ -53,12 +54,24 @@ class Row:
     size_bytes: int | None = None
     latency_ms: float | None = None
     problems: tuple[str, ...] = ()
+    detections_equal: float | None = None
+
+    @property
+    def equal(self) -> float | None:
+        """Share of equal labels, or of equal detections."""
+        return self.labels_equal if self.detections_equal is None else self.detections_equal
 
     def to_manifest(self) -> VerificationRow:
         """The row as deploy.yaml keeps it; only for graphs that are in the folder."""
         if self.status == OK:
             return VerificationRow(
-                self.target, "ok", self.max_diff, self.labels_equal, self.size_bytes, self.latency_ms
+                self.target,
+                "ok",
+                self.max_diff,
+                self.labels_equal,
+                self.size_bytes,
+                self.latency_ms,
+                self.detections_equal,
             )
         if self.status == NOT_RUN:
             return VerificationRow(self.target, "converted-not-run", size_bytes=self.size_bytes)
@@ -165,10 +178,10 @@ def _check_engine(
         engine,
         FAILED if agreement.problems else OK,
         agreement.max_diff,
-        agreement.equal,
-        size,
-        latency,
-        agreement.problems,
+        size_bytes=size,
+        latency_ms=latency,
+        problems=agreement.problems,
+        **{task.measure: agreement.equal},
     )
 
 

@@ -164,6 +164,7 @@ class VerificationRow:
         status: 'ok', or 'converted-not-run' when nothing on the exporting machine runs this graph.
         max_diff: largest difference of raw outputs in standard deviations of the reference.
         labels_equal: share of equal labels, 0..1.
+        detections_equal: share of detections that both make, 0..1; of a graph that detects.
         size_bytes: graph and weights together.
         latency_ms: median of one run on the exporting machine.
     """
@@ -174,3 +175,4 @@ class VerificationRow:
     labels_equal: float | None = None
     size_bytes: int | None = None
     latency_ms: float | None = None
+    detections_equal: float | None = None
