@@ -32,7 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--write", nargs="+", choices=("overlay", "labels", "json"), help="kinds of results (default: all three)"
     )
     parser.add_argument("--format", choices=("jpg", "png"), default="jpg", help="overlays of pictures (default: jpg)")
-    parser.add_argument("--alpha", type=float, default=0.55, help="share of the class colour in overlays, 0 to 1")
+    parser.add_argument(
+        "--alpha", type=float, help="share of the colour in overlays, 0 to 1 (default: 0.55, of objects 0.45)"
+    )
+    parser.add_argument(
+        "--min_score",
+        type=float,
+        metavar="S",
+        help="of networks that find objects: leave out those below (default: 0.3)",
+    )
     parser.add_argument("--max_frames", type=int, metavar="N", help="stop a video or camera after N frames")
     parser.add_argument("--quiet", action="store_true", help="say nothing about single pictures")
     network = parser.add_argument_group("a network that has not been exported")
@@ -52,8 +60,9 @@ def run(args: argparse.Namespace) -> int:
     inputs = [*args.inputs, *([args.image_path] if args.image_path else [])]
     if not inputs:
         raise ConfigError("there is nothing to segment", remedy="name a picture, a folder, a list, a video or camera:0")
-    if not 0.0 <= args.alpha <= 1.0:
-        raise ConfigError(f"--alpha is {args.alpha}, expected 0 to 1")
+    for flag, value in (("--alpha", args.alpha), ("--min_score", args.min_score)):
+        if value is not None and not 0.0 <= value <= 1.0:
+            raise ConfigError(f"{flag} is {value}, expected 0 to 1")
     if args.max_frames is not None and args.max_frames < 1:
         raise ConfigError(f"--max_frames is {args.max_frames}, expected at least 1")
     segmenter = open_segmenter(args)
@@ -64,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
         outputs=args.write or OUTPUTS,
         suffix=f".{args.format}",
         alpha=args.alpha,
+        min_score=args.min_score,
         max_frames=args.max_frames,
         say=_nothing if args.quiet else print,
     )
