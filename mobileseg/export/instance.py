@@ -170,6 +170,8 @@ class InstanceTask(Task):
         return Agreement(worst, again / total if total else 1.0, tuple(problems))
 
     def result_problems(self, manifest: Manifest, reference: Reference) -> list[str]:
+        if any(item.rows is not None and item.rows.max() >= len(self.anchors) for item in reference.items):
+            return [f"anchors: {ANCHORS_FILE} has {len(self.anchors)} rows, the network has more anchors"]
         problems = self._anchor_problems(reference)
         for index, item in enumerate(reference.items):
             if not item.complete:
