@@ -162,7 +162,7 @@ def export_network(
         if failed:
             raise _disagreement(network, task, options, failed, graphs, reference, stage, work, folder)
         kept = [row.to_manifest() for row in checked if row.status != SKIPPED]
-        notes = _notes(reference, sizes, warnings)
+        notes = _notes(task, reference, sizes, warnings)
         manifest = build_manifest(stage, task, subject, options, chosen, reference, kept, notes)
         manifest.write(stage)
         _put_in_place(stage, folder)
@@ -342,12 +342,14 @@ def _put_in_place(stage: Path, folder: Path) -> None:
             shutil.rmtree(aside, ignore_errors=True)
 
 
-def _notes(reference: Reference, sizes: Sequence[tuple[int, int]], warnings: Sequence[str]) -> dict[str, str]:
+def _notes(
+    task: Task, reference: Reference, sizes: Sequence[tuple[int, int]], warnings: Sequence[str]
+) -> dict[str, str]:
     listed = ", ".join(f"{height}x{width}" for height, width in sizes)
     notes = {
         "verification": f"{len(reference.items)} images from {reference.source}, at {listed} (height x width), "
         f"{len(reference.classes_present)} classes present",
-        "golden": "inputs and scores are stored at every stride.<i>-th pixel",
+        "golden": task.golden_note,
     }
     if warnings:
         notes["warning"] = " ".join(warnings)

@@ -25,7 +25,7 @@ a detection that comes out only of changed outputs is *possible*. An engine must
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -55,6 +55,7 @@ class InstanceItem(Item):
         rows: anchors that the outputs are kept at, None when they are whole.
         complete: no candidate is left out of them.
         proto_stride: of the prototypes.
+        raw: raw predictions, where the outputs are others; they are not stored.
     """
 
     result: InstanceResult
@@ -65,6 +66,7 @@ class InstanceItem(Item):
     rows: np.ndarray | None = None
     complete: bool = True
     proto_stride: int = 1
+    raw: dict[str, np.ndarray] = field(default_factory=dict)
 
     def shown(self) -> set[int]:
         return set(np.unique(self.result.classes).tolist())

@@ -72,14 +72,20 @@ def options_from(config: Config, changes: Mapping[str, Any]) -> ExportOptions:
 
 def warnings_of(config: Config, options: ExportOptions) -> list[str]:
     """What deployment does otherwise than the configuration's validation."""
-    steps = (config.to_dict()["val_dataset"] or {}).get("transforms") or []
+    data = config.to_dict()
+    found = []
+    if options.nms_in_graph and data["detection"]["nms"] != "traditional":
+        found.append(
+            f"detection.nms is {data['detection']['nms']}; the exported graph suppresses greedily (traditional) instead"
+        )
+    steps = (data["val_dataset"] or {}).get("transforms") or []
     other = [step["type"] for step in steps if step["type"] in _GEOMETRIC]
-    if not other or options.dynamic:
-        return []
-    return [
-        f"validation uses {', '.join(other)}; the exported graph takes images stretched to "
-        f"{options.height}x{options.width} (height x width) instead"
-    ]
+    if other and not options.dynamic:
+        found.append(
+            f"validation uses {', '.join(other)}; the exported graph takes images stretched to "
+            f"{options.height}x{options.width} (height x width) instead"
+        )
+    return found
 
 
 def targets_from(config: Config) -> tuple[str, ...] | None:
