@@ -15,17 +15,9 @@ import numpy as np
 
 from mobileseg.files import write_whole
 from mobileseg.viz.history import read_history
-from mobileseg.viz.report_parts import (
-    Example,
-    as_mapping,
-    class_table,
-    curves,
-    example_grid,
-    fact_list,
-    latency_table,
-    tiles,
-    verification_table,
-)
+from mobileseg.viz.report_examples import Example, example_grid
+from mobileseg.viz.report_parts import as_mapping, fact_list, latency_table, verification_table
+from mobileseg.viz.report_scores import class_table, curves, tiles
 
 __all__ = ["Example", "write_report"]
 
@@ -50,7 +42,7 @@ def write_report(
         path: HTML file to write, replaced when complete.
         title: name of the run.
         log_path: ``log.jsonl`` of the run folder.
-        eval_metrics: scores as `mobileseg.semantic.metric.summary` gives them.
+        eval_metrics: scores as `mobileseg.engine.evaluator.evaluate` gives them, of labels or of objects.
         examples: pictures with prediction and, where known, truth.
         verification_rows: rows of the comparison made at export (dataclasses or mappings with engine or target,
             status, max_diff, labels_equal, size_bytes, latency_ms).
