@@ -94,3 +94,19 @@ def test_published_schedule() -> None:
         750_000: 1e-7,
     }
     assert {step: schedule.at(step) for step in expected} == pytest.approx(expected)
+
+
+def test_sizes_in_the_docs() -> None:
+    """The table of docs/models.md holds what is counted."""
+    from mobileseg.nn.cost import measure, total
+
+    rows = [line.split("|") for line in (CONFIGS.parent / "docs" / "models.md").read_text("utf-8").splitlines()]
+    table = {row[1].split("`")[1]: row[2:8] for row in rows if len(row) > 8 and "_coco_" in row[1] and "yml" in row[1]}
+    assert {name.split("/")[0] for name in table} == {"yolact", "mobileyolact"}
+    for name, cells in table.items():
+        config = load_config(CONFIGS / name)
+        size = config.to_dict()["model"]["input_size"]
+        costs = measure(build_network(config, load_pretrained=False), size, size)
+        parts = [total(costs), *(costs[part] for part in ("backbone", "fpn", "protonet", "head"))]
+        assert [int(cell.replace(",", "")) for cell in cells[:5]] == [part.parameters for part in parts], name
+        assert float(cells[5]) == pytest.approx(total(costs).macs / 1e9, abs=0.006), name
