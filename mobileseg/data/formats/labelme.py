@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import math
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -177,7 +178,7 @@ def _warn_of_unused(used: Counter[str], names: Sequence[str], source: str) -> No
 
 
 def _image(path: Path, document: Mapping[str, Any]) -> Path:
-    image = path.parent / document["imagePath"].replace("\\", "/")
+    image = Path(os.path.normpath(path.parent / document["imagePath"].replace("\\", "/")))
     if not image.is_file():
         raise DataError(
             f"{path}: its image {image} does not exist", remedy="correct imagePath (relative to the JSON file)"
@@ -232,10 +233,10 @@ def _mask(path: Path, number: int, shape: Mapping[str, Any], size: Size) -> Rle:
 def _points(where: str, value: Any) -> np.ndarray:
     """float64 [n, 2]."""
     try:
-        points = np.asarray(value, np.float64).reshape(-1, 2)
+        points = np.asarray(value, np.float64)
     except (TypeError, ValueError):
-        points = np.full((1, 2), np.nan)
-    if not np.isfinite(points).all():
+        points = np.array(np.nan)
+    if points.shape[1:] != (2,) or not np.isfinite(points).all():
         raise DataError(f"{where} has points that are no pairs of numbers", remedy="draw it again in labelme")
     return points
 
