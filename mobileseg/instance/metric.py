@@ -31,7 +31,7 @@ class Gather(Protocol):
     def gather(self, message: bytes) -> list[bytes]: ...
 
 
-def coco_entries(result: InstanceResult, image_id: int, category_ids: Sequence[int]) -> list[dict[str, Any]]:
+def coco_entries(result: InstanceResult, image_id: int | str, category_ids: Sequence[int]) -> list[dict[str, Any]]:
     """A result in COCO's results format, numbers not rounded.
 
     Args:
@@ -50,7 +50,7 @@ def coco_entries(result: InstanceResult, image_id: int, category_ids: Sequence[i
         left, top, right, bottom = box
         entries.append(
             {
-                "image_id": int(image_id),
+                "image_id": image_id,
                 "category_id": int(category_ids[label]),
                 "bbox": [left, top, right - left, bottom - top],
                 "score": score,
