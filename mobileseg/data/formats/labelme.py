@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask
 
 from mobileseg.data.annotations import AnnotationRows, AnnotationTable, Rle, encode_region
 from mobileseg.data.base import Item, checked_mode, existing_folder
-from mobileseg.data.formats.coco_json import choose_classes, read_json
+from mobileseg.data.formats.coco_json import choose_classes, is_far, read_json
 from mobileseg.data.formats.listfile import CLASS_FILE, find_file, read_class_names
 from mobileseg.data.instance_base import InstanceDataset
 from mobileseg.data.instances import Region, Size
@@ -227,7 +227,10 @@ def _mask(path: Path, number: int, shape: Mapping[str, Any], size: Size) -> Rle:
     if len(points) < 3:
         count = f"{len(points)} point{'' if len(points) == 1 else 's'}"
         raise DataError(f"{where} has {count}; it takes at least 3", remedy="draw it again, or delete it in labelme")
-    return coco_mask.merge(coco_mask.frPyObjects([points.ravel().tolist()], *size))
+    polygon = points.ravel().tolist()
+    if is_far(polygon, size):
+        raise DataError(f"{where} reaches far outside the image", remedy="draw it again, or delete it in labelme")
+    return coco_mask.merge(coco_mask.frPyObjects([polygon], *size))
 
 
 def _points(where: str, value: Any) -> np.ndarray:

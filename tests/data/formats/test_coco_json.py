@@ -130,6 +130,7 @@ def test_missing_file(tmp_path: Path) -> None:
         ({"segmentation": [1, 1, 5, 5, 3, 3]}, "polygon", "no list of polygons"),
         ({"segmentation": [[1, 1, 5, 5, "3", 3]]}, "polygon", "no finite numbers"),
         ({"segmentation": [[1, 1, 5, 5, float("nan"), 3]]}, "polygon", "no finite numbers"),
+        ({"segmentation": [[1, 1, 5, 5, 4e9, 3]]}, "polygon", "from 1 to 4e+09, far outside"),
         ({"segmentation": []}, "mask", "it has no mask"),
         ({"segmentation": None}, "mask", "it has no mask"),
         ({"segmentation": {"size": [30, 20], "counts": [600]}}, "rle", "size [30, 20] ([height, width]) but"),

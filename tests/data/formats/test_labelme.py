@@ -166,6 +166,8 @@ def test_classes(tmp_path: Path, caplog) -> None:
         (shape("nut", [[1, 1, 1], [2, 2], [3, 3]]), "no pairs of numbers"),
         (shape("nut", [[1, 1, 1], [2, 2, 2]]), "no pairs of numbers"),
         (shape("nut", None), "no pairs of numbers"),
+        (shape("nut", [[1, 1], [5, 5], [-1e8, 8]]), "reaches far outside the image"),
+        (shape("nut", [[1, 1], [1e8, 5]], "circle"), "reaches far outside the image"),
         (shape("nut", [[1, 1], [5, 5], [8, 8]], "circle"), "type that is not known"),
         (shape("nut", SQUARE, "cuboid"), "type that is not known"),
         (shape("nut", [[1, 1], [5, 5]], "mask", mask="AAAA"), "a mask that cannot be decoded"),
