@@ -92,6 +92,8 @@ def _check_flags(args: argparse.Namespace, task: str, section: dict[str, Any]) -
         refuse_views(section)
         if args.no_boundary:
             raise ConfigError("--no_boundary: objects have no boundary IoU", remedy="leave --no_boundary out")
+        if args.save_results and not Path(args.save_results).parent.is_dir():
+            raise ConfigError(f"--save_results: there is no folder {Path(args.save_results).parent}", remedy="make it")
     elif args.save_results:
         raise ConfigError(
             "--save_results writes objects, but the dataset has labels",

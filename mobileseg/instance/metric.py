@@ -82,7 +82,7 @@ class CocoScorer:
         """Take in the result of image ``index`` of the dataset; the sample is not needed.
 
         Raises:
-            DataError: the masks have another size than the annotations say.
+            DataError: the masks have another size than the annotations say, or a class that the dataset has not.
         """
         image_id = self.dataset.image_id(index)
         size, expected = tuple(int(length) for length in result.masks.size), self._sizes[image_id]
@@ -92,6 +92,12 @@ class CocoScorer:
                 f"as {expected[1]}x{expected[0]} (width x height): masks of different sizes cannot be compared",
                 remedy="correct width and height in the annotations, or use the picture that was annotated "
                 "(mobileseg doctor data lists all of them)",
+            )
+        if len(result) and int(result.classes.max()) >= len(self.dataset.classes):
+            raise DataError(
+                f"class {int(result.classes.max())} was found in {self.dataset.file_name(index)}, the dataset has "
+                f"{len(self.dataset.classes)} classes",
+                remedy="evaluate with the classes that the network was trained on",
             )
         self._found[index] = coco_entries(result, image_id, self.dataset.category_ids)
 

@@ -106,9 +106,10 @@ def test_ap50_stands_in_the_table(blocks, capsys, tmp_path):
         (["--model_path", "a", "--is_slide", "--crop_size", "8", "8", "--stride", "8", "8"], "is_slide"),
         (["--model", "a", "-o", "test_config.aug_eval=true"], "aug_eval"),
         (["--model_path", "a", "--no_boundary"], "objects have no boundary IoU"),
+        (["--model_path", "a", "--save_results", "nowhere/at/all.json"], "there is no folder nowhere"),
     ],
 )
-def test_flags_of_labels_are_refused(blocks, flags, message, capsys):
+def test_flags_that_cannot_be_meant_are_refused(blocks, flags, message, capsys):
     assert main(["val", str(blocks[0]), *flags]) == 2
     assert message in capsys.readouterr().err
 
