@@ -87,7 +87,8 @@ class CocoInstances(InstanceDataset):
         """Number of classes of a dataset section that does not name them; None when it cannot be known cheaply."""
         root = Path(str(section.get("dataset_root", "")))
         given = section.get("annotation_file")
-        return count_categories(_annotation_file(root, str(section.get("mode", "train")), given))
+        mode = str(section.get("mode", "train"))
+        return count_categories(_annotation_file(root, mode, given if isinstance(given, str) else None))
 
 
 def _warn_of_flat_boxes(table: AnnotationTable, path: Path) -> None:
