@@ -3,15 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-import paddle
 import pytest
 
 from mobileseg.config.plugins import load_file
 from mobileseg.data.sample import Sample
 from mobileseg.data.transforms import build_transforms
-from mobileseg.engine.inference import NetworkPredictor
 from mobileseg.engine.inference_instance import InstancePredictor, refuse_views
-from mobileseg.engine.predictors import make_predictor
 from mobileseg.errors import ConfigError
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.registry import NETWORKS
@@ -87,21 +84,7 @@ def test_padding_is_refused(network):
 
 
 @pytest.mark.parametrize("key", ["aug_eval", "is_slide"])
-def test_views_are_refused(network, key):
+def test_views_are_refused(key):
     with pytest.raises(ConfigError, match=key):
         refuse_views({**QUIET, key: True})
-    with pytest.raises(ConfigError, match=key):
-        make_predictor(network, {"test_config": {**QUIET, key: True}, "detection": {}})
     refuse_views(QUIET)
-
-
-def test_predictor_of_a_task(network):
-    settings = {"test_config": QUIET, "detection": {"top_k": 7}}
-    found = make_predictor(network, settings)
-    assert isinstance(found, InstancePredictor)
-    assert found.options.top_k == 7
-    semantic = make_predictor(paddle.nn.Linear(1, 1), settings)
-    assert isinstance(semantic, NetworkPredictor)
-    assert isinstance(
-        make_predictor(network, {**settings, "test_config": {"aug_eval": True}}, QUIET), InstancePredictor
-    )
