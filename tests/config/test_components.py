@@ -148,7 +148,8 @@ def test_missing_annotations_are_named(write, refused):
     write("there/mine.json", "{}")
     file = write(
         "a.yml",
-        """        train_dataset: {type: CocoInstances, dataset_root: there, annotation_file: mine.json, image_dir: there}
+        """\
+        train_dataset: {type: CocoInstances, dataset_root: there, annotation_file: mine.json, image_dir: .}
         val_dataset:
           type: CocoInstances
           dataset_root: there
