@@ -20,7 +20,7 @@ from mobileseg.export import converters
 from mobileseg.export.locate import locate_difference, locate_failure
 from mobileseg.export.locate_trace import locate_trace_difference
 from mobileseg.export.manifest import GOLDEN_FILE, Subject, build_manifest
-from mobileseg.export.options import TARGETS, ExportOptions, check_targets
+from mobileseg.export.options import ALL_TARGETS, TARGETS, ExportOptions, check_targets
 from mobileseg.export.paddle_graph import save_paddle_graph
 from mobileseg.export.process import Failure
 from mobileseg.export.program import Operator
@@ -166,7 +166,7 @@ def export_network(
         manifest = build_manifest(stage, task, subject, options, chosen, reference, kept, notes)
         manifest.write(stage)
         _put_in_place(stage, folder)
-    order = {target: index for index, target in enumerate(TARGETS)}
+    order = {target: index for index, target in enumerate(ALL_TARGETS)}
     rows.sort(key=lambda row: order[row.target])
     return ExportResult(folder, tuple(rows), manifest, tuple(warnings))
 
@@ -195,6 +195,8 @@ def _unfit(target: str, options: ExportOptions) -> str:
         return "NCNN takes planes (NCHW); pnnx converts graphs that begin with a transpose wrongly"
     if target == "ncnn" and options.dynamic:
         return "pnnx cannot write a resize to a size that is only known at run time"
+    if target == "torchscript" and options.dynamic:
+        return "TorchScript is traced, which keeps the sizes that it was traced with"
     return ""
 
 

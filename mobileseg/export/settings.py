@@ -13,7 +13,7 @@ from mobileseg.data.io import read_image
 from mobileseg.errors import ConfigError, DataError, ExportError
 from mobileseg.export.instance import InstanceTask
 from mobileseg.export.manifest import GOLDEN_FILE, Subject
-from mobileseg.export.options import TARGETS, ExportOptions
+from mobileseg.export.options import ALL_TARGETS, ExportOptions
 from mobileseg.export.reference import CANDIDATES, ITEMS
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.viz.palette import palette as generated_palette
@@ -91,7 +91,7 @@ def warnings_of(config: Config, options: ExportOptions) -> list[str]:
 def targets_from(config: Config) -> tuple[str, ...] | None:
     """Targets that the configuration names; None when it leaves them open."""
     named = config.to_dict()["export"]["targets"]
-    return None if named is None else tuple(target for target in TARGETS if target in named)
+    return None if named is None else tuple(target for target in ALL_TARGETS if target in named)
 
 
 def subject_from(config: Config, network: Any, dataset: ImageDataset | None, zoo: Path | None = None) -> Subject:

@@ -34,6 +34,7 @@ _UNFIT = {
     "lite_arm": _LITE,
     "lite_x86": _LITE,
     "ncnn": "NCNN has no suppression per class",
+    "torchscript": "TorchScript is traced, which keeps the number of detections that it was traced with",
 }
 
 
