@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from mobileseg.data.instances import Instances
-from mobileseg.viz.report import Example, write_report
+from mobileseg.viz.report import Example, NetworkReport, write_report
 from mobileseg.viz.report_examples import SHOWN, annotated, example_grid
 from tests.instance.scenes import Things
 from tests.viz.test_report import Page
@@ -82,6 +82,10 @@ def test_large_pictures_are_made_smaller_after_drawing() -> None:
 def test_report_of_objects_is_a_whole_page(tmp_path) -> None:
     grey = np.full((120, 160, 3), 128, np.uint8)
     example = Example("photo", grey, objects().result())
-    page = Page(write_report(tmp_path / "r.html", title="Objects", examples=[example], classes=CLASSES))
+    page = Page(
+        write_report(
+            tmp_path / "r.html", title="Objects", networks=[NetworkReport(examples=[example], classes=CLASSES)]
+        )
+    )
     assert page.tags.count("img") == 2
     assert "cat" in page.text
