@@ -113,20 +113,25 @@ class InstanceTask(Task):
         """Find out which detections are close decisions."""
         assert isinstance(item, InstanceItem)
         size = (item.image.shape[0], item.image.shape[1])
+        rows = np.sort(item.candidates)  # the other anchors stay below the threshold
+        raw = {name: value if name == "proto" else value[:, rows] for name, value in (item.raw or item.outputs).items()}
         shaken = []
         for turn in range(SHAKES):
             rng = np.random.default_rng([0, turn])
             changed = {
-                name: value + (2 * LIMIT * item.scales[name] * rng.uniform(-1, 1, value.shape)).astype(np.float32)
-                for name, value in (item.raw or item.outputs).items()
+                name: value + np.float32(2 * LIMIT * item.scales[name]) * rng.uniform(-1, 1, value.shape).astype("f")
+                for name, value in raw.items()
             }
-            shaken.append(self.result(changed, size))
+            shaken.append(self.result(changed, size, rows))
         return steadied(item, shaken, item.scales["conf"])
 
-    def result(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int]) -> InstanceResult:
-        """Detections of one image from raw predictions, as every runtime makes them."""
+    def result(
+        self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], rows: np.ndarray | None = None
+    ) -> InstanceResult:
+        """Detections of one image from raw predictions (of some anchors only), as every runtime makes them."""
+        anchors = self.anchors if rows is None else self.anchors[rows]
         return instances_from_outputs(
-            outputs, self.anchors, size, self.detection, variances=self.variances, input_size=self.input_size
+            outputs, anchors, size, self.detection, variances=self.variances, input_size=self.input_size
         )
 
     def load_item(self, arrays: Mapping[str, np.ndarray]) -> InstanceItem:

@@ -35,9 +35,9 @@ from mobileseg.structures import InstanceMasks, InstanceResult
 
 SHAKES = 12
 _CORNERS = 0.005
-_ROW_BYTES = {True: 700_000, False: 250_000}  # of loc, conf and mask together, by whether it is the first item
-_PROTO_BYTES = {True: 2_500_000, False: 60_000}
-_INPUT_BYTES = {True: 400_000, False: 100_000}
+_ROW_BYTES = {True: 450_000, False: 120_000}  # of loc, conf and mask together, by whether it is the first item
+_PROTO_BYTES = {True: 2_500_000, False: 40_000}
+_INPUT_BYTES = {True: 200_000, False: 50_000}
 _SPOT_CHECKS = 64  # rows of anchors that detect nothing
 PER_ANCHOR = ("loc", "conf", "mask")
 
