@@ -9,7 +9,6 @@ from mobileseg.export.settings import drawn_images
 from mobileseg.registry import BACKBONES
 from tests.export.detectors import detector, subject
 
-
 CASES = [*(("MobileYolact", name) for name in BACKBONES), ("Yolact", "ResNet50"), ("Yolact", "MobileNetV2_x1_0")]
 
 
