@@ -37,7 +37,8 @@ decoder does not divide."""
 PICTURES = {LITE: (32, 4), WHOLE: (1, 6)}
 """Training and validation images of each mode."""
 
-ITERS, BATCH = 20, 4
+ITERS = 16
+BATCH = {"semantic": 4, "instance": 2}
 
 SERVED = {"paddle2onnx": ("onnx", "onnxruntime"), "lite": ("lite_x86", "lite"), "ncnn": ("ncnn", "ncnn")}
 """Text file -> target of the export, engine that runs it. `lite` is the x86 twin of the file for phones."""
@@ -103,13 +104,13 @@ def _yaml(chain: Chain, mode: str) -> str:
     changes: dict[str, Any] = {
         "_base_": f"../../../{chain.source.as_posix()}",
         "iters": ITERS,
-        "batch_size": BATCH,
+        "batch_size": BATCH[chain.task],
         "save_interval": ITERS,
         "log_iters": 10,
         "num_workers": 0,
         **{f"{part}_dataset": _dataset(chain, part, mode) for part in ("train", "val")},
         "model": {"backbone": {"pretrained": None}},
-        # The recipe of the configuration needs thousands of iterations; this one tells some classes apart after twenty.
+        # The recipe of the configuration needs thousands of iterations; this one tells some classes apart soon.
         "optimizer": {"_inherited_": False, "type": "AdamW", "weight_decay": 0.01},
         "lr_scheduler": {
             "_inherited_": False,
@@ -152,7 +153,7 @@ def _train_infer(chain: Chain) -> Lines:
     yield "=train", ""
     yield "--device", "cpu"
     yield "--iters", f"{LITE}={ITERS}|{WHOLE}=null"
-    yield "--batch_size", f"{LITE}={BATCH}|{WHOLE}=null"
+    yield "--batch_size", f"{LITE}={BATCH[chain.task]}|{WHOLE}=null"
     yield "trainer", f"{LITE}=norm_train|{WHOLE}=null"
     yield "norm_train", "tools/train.py --seed 0 --no_eval"
     yield "=eval", ""
