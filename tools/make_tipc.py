@@ -34,7 +34,7 @@ LITE_SIZES = {"semantic": (64, 96), "instance": (96, 96)}
 """Height and width of drawn images and inputs; three of the cells of stride 32, which the pooling of MobileSeg's
 decoder does not divide."""
 
-PICTURES = {LITE: (32, 4), WHOLE: (1, 6)}
+PICTURES = {LITE: (32, 4), WHOLE: (1, 4)}
 """Training and validation images of each mode."""
 
 ITERS = 16
