@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -140,28 +141,33 @@ class Segmenter:
         times["postprocess"] = milliseconds_since(start)
         return replace(result, times=times)
 
-    def batch(self, images: Iterable[np.ndarray | str | os.PathLike[str]]) -> Iterator[Any]:
-        """The result of each picture, in order; the next one is prepared while the engine runs.
+    def batch(self, images: Iterable[np.ndarray | str | os.PathLike[str]], ahead: int = 1) -> Iterator[Any]:
+        """The result of each picture, in order; the next ones are prepared while the engine runs.
 
         Graphs take one picture at a time, so this saves the time of decoding and preprocessing, not that of the
-        engine. Results are those of single calls. At most one picture is held ahead; nothing is read before the first
-        result is asked for.
+        engine. Results are those of single calls. Nothing is read before the first result is asked for.
 
         Args:
             images: as for a single call, of any number and sizes.
+            ahead: pictures that are prepared, and held, before their turn; each by a thread of its own.
 
         Raises:
             DataError, RuntimeEngineError: as a single call, at the picture that cannot be used.
         """
-        with ThreadPoolExecutor(max_workers=1) as worker:
-            coming: Future[Any] | None = None
-            for image in images:
-                ahead = worker.submit(self._prepared, image)
-                if coming is not None:
-                    yield self._finished(*coming.result())
-                coming = ahead
-            if coming is not None:
-                yield self._finished(*coming.result())
+        if ahead < 1:
+            raise RuntimeEngineError(f"ahead is {ahead}, expected at least 1")
+        coming: deque[Future[Any]] = deque()
+        with ThreadPoolExecutor(max_workers=ahead) as workers:
+            try:
+                for image in images:
+                    coming.append(workers.submit(self._prepared, image))
+                    if len(coming) > ahead:
+                        yield self._finished(*coming.popleft().result())
+                while coming:
+                    yield self._finished(*coming.popleft().result())
+            finally:
+                for waiting in coming:
+                    waiting.cancel()
 
     def preprocess(self, image: np.ndarray) -> np.ndarray:
         """The input of the graph for a picture, float32 [1, 3, H, W] in most folders; an array of its own.

@@ -74,6 +74,7 @@ def test_a_changed_component_is_noticed(parts, tmp_path):
     assert any("component.body.pdiparams" in problem for problem in problems)
 
 
+@pytest.mark.long
 def test_open_sizes_give_a_range_of_shapes(images, tmp_path):
     result = export_network(
         seeded(Toy()), tmp_path / "open", options(dynamic=True), SUBJECT, images, targets=["paddle"], tensorrt=True
@@ -85,6 +86,7 @@ def test_open_sizes_give_a_range_of_shapes(images, tmp_path):
     assert result.manifest.components == ()  # the plain toy names no components
 
 
+@pytest.mark.long
 def test_components_of_a_detector(images, tmp_path):
     """A pyramid hands on several tensors, and the head runs once per level."""
     network = detector()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from mobileseg.errors import DependencyError, RuntimeEngineError
 from mobileseg.runtime.engines.base import Engine
-from mobileseg.runtime.engines.predictors import Part, Stage, run_stages
+from mobileseg.runtime.engines.predictors import Part, Stage, collect_shapes, run_stages
 
 # oneDNN keeps compiled primitives per input shape; without a bound a dynamic graph grows with every new size.
 _CACHED_SHAPES = 10
@@ -58,6 +60,18 @@ class PaddleEngine(Engine):
     def _run(self, image: np.ndarray) -> dict[str, np.ndarray]:
         found = run_stages(self._stages, {self._input_name: image})
         return {ours: found[theirs] for ours, theirs in self._output_names.items()}
+
+    def collect_shapes(self, inputs: Sequence[np.ndarray], target: Path) -> None:
+        """Write the range of shapes of all tensors that these inputs give, for `TensorRTOptions.shape_file`.
+
+        Args:
+            inputs: what the graph is fed, run by run.
+            target: file to write.
+
+        Raises:
+            RuntimeEngineError: Paddle failed.
+        """
+        collect_shapes(self._main_part(), [{self._input_name: image} for image in inputs], target)
 
     def _main_part(self) -> Part:
         """The whole graph."""
