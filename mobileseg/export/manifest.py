@@ -14,6 +14,7 @@ from mobileseg.export.ncnn import blob_names
 from mobileseg.export.options import INPUT_NAME, ExportOptions
 from mobileseg.files import sha256_of
 from mobileseg.runtime.artefact import DEPLOY_FILE, Manifest
+from mobileseg.runtime.manifest_json import JSON_FILE
 from mobileseg.runtime.specs import GraphFiles, InputSpec, OutputSpec, ResizeSpec, VerificationRow
 
 GOLDEN_FILE = "golden.npz"
@@ -64,7 +65,8 @@ def build_manifest(
     """The manifest of a folder in which the graphs of ``targets`` and golden.npz already are."""
     folder = Path(folder)
     graphs = {target: _graph_files(folder, target, subject, options) for target in targets}
-    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != DEPLOY_FILE)
+    written_last = (DEPLOY_FILE, JSON_FILE)
+    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in written_last)
     return Manifest(
         name=subject.name,
         input=input_spec(options, subject.multiple),

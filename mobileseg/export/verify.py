@@ -19,7 +19,7 @@ from mobileseg.export.compare import compare
 from mobileseg.export.options import ENGINES
 from mobileseg.export.process import Failure, run_task
 from mobileseg.export.reference import Reference, ReferenceItem, load_reference, subsample
-from mobileseg.runtime.artefact import Manifest, verified_path
+from mobileseg.runtime.artefact import Manifest, twin_problems, verified_path
 from mobileseg.runtime.engines.registry import available
 from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import InputSpec, VerificationRow
@@ -230,7 +230,7 @@ def _hash_problems(folder: Path, manifest: Manifest) -> list[str]:
             verified_path(folder, manifest, name)
         except MobileSegError as error:
             problems.append(f"files: {error.message}")
-    return problems
+    return problems + [f"files: {problem}" for problem in twin_problems(folder, manifest)]
 
 
 def _preprocess_problems(spec: InputSpec, reference: Reference) -> list[str]:
