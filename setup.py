@@ -35,6 +35,7 @@ setup(
     install_requires=requirements("requirements.txt"),
     extras_require={
         "dev": requirements("requirements-dev.txt"),
+        "coco": [line for line in requirements("requirements-dev.txt") if line.startswith("faster-coco-eval")],
         "runtime": [line for line in requirements("requirements.txt") if line.startswith(RUNTIME)],
         # One per engine, for environments that were put together by hand (`pip install --no-deps mobileseg`).
         **{

@@ -117,7 +117,7 @@ BACKBONES = Registry(
         "mobileseg.backbones.resnet_vd",
     ),
 )
-NETWORKS = Registry("network", ("mobileseg.semantic.model",))
-LOSSES = Registry("loss", ("mobileseg.semantic.losses",))
+NETWORKS = Registry("network", ("mobileseg.semantic.model", "mobileseg.instance.model"))
+LOSSES = Registry("loss", ("mobileseg.semantic.losses", "mobileseg.instance.losses"))
 DATASETS = Registry("dataset", ("mobileseg.data.datasets",))
 TRANSFORMS = Registry("transform", ("mobileseg.data.transforms",))

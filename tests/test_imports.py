@@ -15,16 +15,20 @@ CONFIG_READERS = [
     "load",
 ]  # fmt: skip
 
+INSTANCE_RESULT = ["instance.nms", "instance.masks", "instance.postprocess"]
+INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_table"]
+
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
-    ["errors", "files", "registry", "structures"],
+    ["errors", "files", "registry", "instance.options", "instance.rle", "structures"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
+    ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
     ["data", "viz"],
     ["runtime"],
     ["nn"],
     ["backbones"],
-    ["semantic"],
+    ["semantic", "instance"],
     ["config"],  # config.build knows every component by name, through the registries
     ["engine"],
     ["export"],
@@ -32,7 +36,16 @@ LAYERS = [
     ["cli", "__main__", ""],
 ]
 PADDLE_FREE = ["errors", "files", "registry", "structures", "config", "weights", "data", "viz", "runtime"]
-PADDLE_FREE_MODULES = ["semantic.metric", "semantic.postprocess"]
+PADDLE_FREE_MODULES = [
+    "semantic.metric",
+    "semantic.postprocess",
+    "instance.anchors",
+    "instance.matching",
+    "instance.options",
+    "instance.rle",
+    *INSTANCE_RESULT,
+    *INSTANCE_METRIC,
+]
 HEAVY = {"paddle", "paddleseg", "paddleslim", "paddle2onnx", "paddlelite"}
 
 

@@ -13,7 +13,7 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-from mobileseg.viz.report_parts import read_history
+from mobileseg.viz.history import read_history
 
 
 def main() -> None:

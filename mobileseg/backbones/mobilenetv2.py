@@ -24,8 +24,9 @@ STAGES = (
     (6, 320, 1, 1),
 )
 STEM_CHANNELS = 32
-# Position in STAGES of the last stage before each reduction, and its stride in input pixels.
-TAPS = {1: 4, 2: 8, 4: 16, 6: 32}
+# Positions in STAGES of the stages that give the features, and their strides in input pixels: the last stage of
+# each stride, or those that yolact_edge's networks use (Liu et al. 2021, arXiv:2012.12259).
+TAPS = {"last": {1: 4, 2: 8, 4: 16, 6: 32}, "yolact_edge": {1: 4, 2: 8, 3: 16, 5: 32}}
 
 
 class InvertedResidual(nn.Layer):
@@ -73,14 +74,22 @@ class MobileNetV2(nn.Layer):
     Args:
         scale: factor on all widths (rounded down).
         in_channels: channels of the image.
+        taps: which stages give the features, a key of ``TAPS``. Stages behind the last of them are not built.
+
+    Raises:
+        ValueError: unknown taps.
     """
 
-    def __init__(self, scale: float = 1.0, in_channels: int = 3) -> None:
+    def __init__(self, scale: float = 1.0, in_channels: int = 3, taps: str = "last") -> None:
         super().__init__()
+        if taps not in TAPS:
+            raise ValueError(f"unknown taps '{taps}', expected one of {sorted(TAPS)}")
+        self._taps = TAPS[taps]
         width = int(STEM_CHANNELS * scale)
         self.conv1 = ConvNormAct(in_channels, width, 3, stride=2, act="relu6")
-        self._stages = [f"conv{index}" for index in range(2, 2 + len(STAGES))]
-        for name, (expansion, channels, units, stride) in zip(self._stages, STAGES, strict=True):
+        stages = STAGES[: max(self._taps) + 1]
+        self._stages = [f"conv{index}" for index in range(2, 2 + len(stages))]
+        for name, (expansion, channels, units, stride) in zip(self._stages, stages, strict=True):
             self.add_sublayer(name, Stage(name, width, int(channels * scale), units, stride, expansion))
             width = int(channels * scale)
 
@@ -88,7 +97,8 @@ class MobileNetV2(nn.Layer):
     def feature_info(self) -> tuple[FeatureSpec, ...]:
         """Channels and strides of the outputs, finest first."""
         return tuple(
-            FeatureSpec(self._sub_layers[self._stages[index]].out_channels, stride) for index, stride in TAPS.items()
+            FeatureSpec(self._sub_layers[self._stages[index]].out_channels, stride)
+            for index, stride in self._taps.items()
         )
 
     def forward(self, x: paddle.Tensor) -> list[paddle.Tensor]:
@@ -96,7 +106,7 @@ class MobileNetV2(nn.Layer):
         features = []
         for index, name in enumerate(self._stages):
             x = self._sub_layers[name](x)
-            if index in TAPS:
+            if index in self._taps:
                 features.append(x)
         return features
 
@@ -120,9 +130,15 @@ def MobileNetV2_x0_75(in_channels: int = 3) -> MobileNetV2:
 
 
 @BACKBONES.add_component
-def MobileNetV2_x1_0(in_channels: int = 3) -> MobileNetV2:
-    """MobileNetV2 of the width of the paper."""
-    return MobileNetV2(1.0, in_channels)
+def MobileNetV2_x1_0(in_channels: int = 3, taps: str = "last") -> MobileNetV2:
+    """MobileNetV2 of the width of the paper.
+
+    Args:
+        in_channels: channels of the image.
+        taps: 'last' gives the last feature of each stride, 24, 32, 96 and 320 channels; 'yolact_edge' gives those of
+            the published YOLACT networks, 24, 32, 64 and 160 channels.
+    """
+    return MobileNetV2(1.0, in_channels, taps)
 
 
 @BACKBONES.add_component

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="seed of everything random")
     parser.add_argument("--do_eval", action="store_true", help="evaluate while training (the default with val_dataset)")
     parser.add_argument("--no_eval", action="store_true", help="do not evaluate while training")
-    parser.add_argument("--early_stop_intervals", type=int, help="stop after so many evaluations without a better mIoU")
+    parser.add_argument("--early_stop_intervals", type=int, help="stop after so many evaluations without a better one")
     parser.add_argument("--use_vdl", action="store_true", help="write VisualDL records")
     parser.add_argument("--use_ema", action="store_true", help="average the weights, evaluate and save the average")
     parser.add_argument("--precision", choices=("fp32", "fp16", "bf16"), help="number format (fp16, bf16: GPU only)")
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_end(result: Any, save_dir: Path) -> None:
-    best = "" if result.best_miou is None else f", best mIoU {result.best_miou:.4f}"
+    best = "" if result.best_score is None else f", best {result.metric} {result.best_score:.4f}"
     print(f"{result.reason} after {result.iteration} iterations{best}; run folder: {save_dir}")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mobileseg.commands.arguments import (
     add_config_arguments,
@@ -18,6 +19,13 @@ from mobileseg.commands.arguments import (
 )
 from mobileseg.errors import ConfigError
 from mobileseg.files import write_whole
+
+if TYPE_CHECKING:
+    from mobileseg.config.load import Config
+    from mobileseg.instance.metric import CocoScorer
+
+Evaluated = tuple[Any, str, dict[str, Any]]
+"""A predictor, its name for the reader, and the settings that belong in the JSON file."""
 
 HELP = "evaluate a run, a checkpoint, a .pdparams file, or an exported folder on any engine"
 
@@ -33,15 +41,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_device_argument(parser, "for --model_path")
     add_view_arguments(parser)
     parser.add_argument("--no_boundary", action="store_true", help="leave out the boundary IoU, which takes time")
+    parser.add_argument(
+        "--save_results", metavar="FILE", help="instances: write every object found in COCO's results format"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the scores there (default: beside the model)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate, print the table, write the JSON file."""
+    """Evaluate, print the table, write the JSON files."""
     from mobileseg.config.build import build_dataset
     from mobileseg.config.load import load_config
-    from mobileseg.engine.evaluator import evaluate
-    from mobileseg.semantic.metric import render_table
+    from mobileseg.engine.evaluator import evaluate, make_scorer, table, task_of
 
     if bool(args.model_path) == bool(args.model):
         raise ConfigError("name what to evaluate", remedy="give --model_path RUN (or a file), or --model FOLDER")
@@ -52,35 +62,60 @@ def run(args: argparse.Namespace) -> int:
         )
     config = load_config(config_path(args), args.opts)
     config.require("val_dataset")
-    section = view_section(args, config.to_dict()["test_config"])
-    predict, what = _exported(args, section) if args.model else _network(args, config, section)
-    dataset = build_dataset(config.to_dict()["val_dataset"])
-    scores = evaluate(
-        predict, dataset, num_workers=args.num_workers, boundary=not args.no_boundary, progress=_progress()
-    )
+    settings = config.to_dict()
+    section = view_section(args, settings["test_config"])
+    dataset = build_dataset(settings["val_dataset"])
+    task = task_of(dataset)
+    _check_flags(args, task, section)
+    predict, what, how = _exported(args, section, dataset) if args.model else _network(args, config, section, dataset)
+    scorer = make_scorer(dataset, boundary=not args.no_boundary)
+    scores = evaluate(predict, dataset, num_workers=args.num_workers, progress=_progress(), scorer=scorer)
     print(f"{what}: {scores['images']} images in {scores['seconds']:.1f} s")
-    print(render_table(scores))
+    print(table(scores))
     target = Path(args.json) if args.json else _beside(Path(args.model or args.model_path), args)
-    scores |= {"model": what, "config": config.hash, "test_config": section}
+    scores |= {"model": what, "config": config.hash, **how}
     write_whole(target, json.dumps(scores, indent=1))
     print(f"scores written to {target}")
+    if args.save_results:
+        results = cast("CocoScorer", scorer).results()
+        write_whole(args.save_results, json.dumps(results, separators=(",", ":")))
+        print(f"{len(results)} objects written to {args.save_results} in COCO's results format")
     return 0
 
 
-def _network(args: argparse.Namespace, config: Any, section: dict[str, Any]) -> tuple[Any, str]:
+def _check_flags(args: argparse.Namespace, task: str, section: dict[str, Any]) -> None:
+    """Refuse before anything is loaded what the task cannot do."""
+    if task == "instance":
+        from mobileseg.engine.inference_instance import refuse_views
+
+        refuse_views(section)
+        if args.no_boundary:
+            raise ConfigError("--no_boundary: objects have no boundary IoU", remedy="leave --no_boundary out")
+    elif args.save_results:
+        raise ConfigError(
+            "--save_results writes objects, but the dataset has labels",
+            remedy="leave it out; `mobileseg predict` writes label images",
+        )
+
+
+def _network(args: argparse.Namespace, config: Config, section: dict[str, Any], dataset: Any) -> Evaluated:
     from mobileseg.config.build import build_network
-    from mobileseg.engine.inference import NetworkPredictor, TestOptions
+    from mobileseg.engine.evaluator import task_of
+    from mobileseg.engine.predictors import make_predictor
     from mobileseg.engine.weights import load_checkpoint_weights
 
     choose_device(args.device)
-    options = TestOptions.from_section(section)
+    settings = config.to_dict()
     network = build_network(config, load_pretrained=False)
+    _same_task(task_of(network), dataset, str(config.path))
+    predict = make_predictor(network, settings, section)
     what = load_checkpoint_weights(args.model_path, network)
     network.eval()
-    return NetworkPredictor(network, options), what
+    how = {"detection": settings["detection"]} if task_of(network) == "instance" else {"test_config": section}
+    return predict, what, how
 
 
-def _exported(args: argparse.Namespace, section: dict[str, Any]) -> tuple[Any, str]:
+def _exported(args: argparse.Namespace, section: dict[str, Any], dataset: Any) -> Evaluated:
     from mobileseg.engine.evaluator import SegmenterPredictor
     from mobileseg.runtime.segmenter import Segmenter
 
@@ -90,7 +125,29 @@ def _exported(args: argparse.Namespace, section: dict[str, Any]) -> tuple[Any, s
             remedy="evaluate the checkpoint with --model_path, or turn aug_eval and is_slide off",
         )
     segmenter = Segmenter(args.model, engine=args.engine, threads=args.threads)
-    return SegmenterPredictor(segmenter), f"{args.model} on {segmenter.engine_name}"
+    manifest = segmenter.manifest
+    _same_task(manifest.task, dataset, args.model)
+    if manifest.task == "instance" and tuple(manifest.classes) != tuple(dataset.classes):
+        raise ConfigError(
+            f"{args.model} knows the classes {_shown(manifest.classes)}, val_dataset has {_shown(dataset.classes)}",
+            remedy="give the dataset the classes that the network was trained on, in their order (classes: [...])",
+        )
+    how = {"test_config": section}
+    return SegmenterPredictor(segmenter), f"{args.model} on {segmenter.engine_name}", how
+
+
+def _same_task(task: str, dataset: Any, what: str) -> None:
+    from mobileseg.engine.evaluator import task_of
+
+    if task != task_of(dataset):
+        raise ConfigError(
+            f"{what} is a network for {task} segmentation, val_dataset is one for {task_of(dataset)} segmentation",
+            remedy="evaluate it with the configuration that it was trained with",
+        )
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _progress() -> Any:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from mobileseg.config.components import check_components, check_files
+from mobileseg.config.components import check_components, check_files, loss_problems
 from mobileseg.config.load import Config
 from mobileseg.config.signatures import PADDLESEG, check_component, signature
 from mobileseg.config.structure import Origins
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import paddle
 
     from mobileseg.data.base import SegmentationDataset
-    from mobileseg.semantic.losses import Criterion
 
 __all__ = ["build_dataset", "build_losses", "build_network", "check_components", "check_files"]
 
@@ -89,10 +88,11 @@ def build_dataset(section: Mapping[str, Any], *, seed: int | None = None) -> Seg
     return _call(component, arguments, origins.problem(("dataset",), f"the dataset {name} cannot be built"))
 
 
-def build_losses(config: Config) -> Criterion:
-    """Build the criterion: one weighted loss per output of the network.
+def build_losses(config: Config) -> paddle.nn.Layer:
+    """Build the criterion, ``(outputs, targets) -> {name: weighted loss}``.
 
-    Losses that do not say what they ignore follow the training dataset.
+    That is one weighted loss per output of the network, or the one loss that is a criterion by itself
+    (``is_criterion``). Losses that do not say what they ignore follow the training dataset.
 
     Raises:
         ConfigError: there is no ``loss`` section, or a loss cannot be built.
@@ -101,13 +101,18 @@ def build_losses(config: Config) -> Criterion:
 
     config.require("loss")
     assert config.loss is not None
+    problems = loss_problems(config)
+    if problems:
+        raise ConfigError(problems)
     data = config.to_dict()
     ignore_index = (data["train_dataset"] or {}).get("ignore_index", 255)
     losses = [
         _loss(section, config.origins, ("loss", "types", index), ignore_index)
         for index, section in enumerate(data["loss"]["types"])
     ]
-    return Criterion(losses, config.loss.coef)
+    if getattr(losses[0], "is_criterion", False):
+        return losses[0]
+    return Criterion(losses, config.loss.coef or [])
 
 
 def _loss(section: dict[str, Any], origins: Origins, path: tuple[str | int, ...], ignore_index: int) -> Any:

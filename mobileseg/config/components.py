@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from mobileseg.config.load import Config
-from mobileseg.config.signatures import check_component
+from mobileseg.config.signatures import PADDLESEG, REGISTRIES, check_component
 from mobileseg.config.structure import components
 from mobileseg.errors import ConfigError, Problem
+from mobileseg.registry import LOSSES
 
 _PATH_KEYS = ("dataset_root", "train_path", "val_path", "test_path")
 _OWN_LIST = {"train": "train_path", "val": "val_path", "test": "test_path"}
 
 
 def check_components(config: Config) -> None:
-    """Check names and arguments of network, backbone, losses, datasets and transforms.
+    """Check names and arguments of network, backbone, losses, datasets and transforms, and that they go together.
 
     Imports Paddle, builds nothing and reads no data.
 
@@ -26,8 +27,60 @@ def check_components(config: Config) -> None:
     problems: list[Problem] = []
     for path, kind, section in components(data):
         problems.extend(check_component(path, kind, section, config.origins))
+    problems = problems or [*loss_problems(config), *task_problems(config)]
     if problems:
         raise ConfigError(problems)
+
+
+def loss_problems(config: Config) -> list[Problem]:
+    """A criterion must stand alone, other losses need coefficients; the names of the losses are known."""
+    loss = config.to_dict()["loss"]
+    if loss is None:
+        return []
+    whole = [is_criterion(section) for section in loss["types"]]
+    path = ("loss", "types", whole.index(True)) if any(whole) else ("loss", "coef")
+    if not any(whole):
+        fix = f"add coef: {[1.0] * len(whole)}, one weight per loss"
+        return [] if loss["coef"] else [config.origins.problem(path, "missing; these losses need it", fix)]
+    name = loss["types"][whole.index(True)]["type"]
+    if len(whole) > 1:
+        seen = f"{name} takes all outputs of the network at once and cannot stand beside other losses"
+        return [config.origins.problem(path, seen, f"make {name} the only entry of loss.types, with coef: null")]
+    if loss["coef"] not in (None, [1.0]):
+        seen = f"{name} weighs its own parts, it has no coefficient"
+        return [config.origins.problem(("loss", "coef"), seen, f"remove it; {name} has arguments for its weights")]
+    return []
+
+
+def is_criterion(section: dict[str, Any]) -> bool:
+    """Whether a section of ``loss.types`` names a loss that takes all outputs of a network at once."""
+    name = section["type"]
+    return name in LOSSES and bool(getattr(LOSSES.get(name), "is_criterion", False))
+
+
+def task_problems(config: Config) -> list[Problem]:
+    """Losses and datasets that are of another task than the network; components that do not say suit every one."""
+    data = config.to_dict()
+    if data["model"] is None:
+        return []
+    wanted = _task("network", data["model"])
+    problems: list[Problem] = []
+    for path, kind, section in components(data):
+        own = _task(kind, section) if kind in ("loss", "dataset") else None
+        if None not in (own, wanted) and own != wanted:
+            seen = f"{section['type']} is for {own} segmentation, the network {data['model']['type']} for {wanted}"
+            registry = REGISTRIES[kind]
+            fitting = [name for name in registry if _task(kind, {"type": name}) == wanted]
+            problems.append(config.origins.problem((*path, "type"), seen, f"use {' or '.join(fitting)}"))
+    return problems
+
+
+def _task(kind: str, section: dict[str, Any]) -> str | None:
+    """'semantic', 'instance' or None, where a component does not say."""
+    name, registry = section["type"], REGISTRIES[kind]
+    if name.startswith(PADDLESEG):
+        return "semantic"
+    return (getattr(registry.get(name), "task", None) if name in registry else None) or None
 
 
 def check_files(config: Config, sections: tuple[str, ...] = ("train_dataset", "val_dataset", "model")) -> None:

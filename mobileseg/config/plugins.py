@@ -18,6 +18,7 @@ from mobileseg.errors import Problem
 from mobileseg.registry import BACKBONES, DATASETS, LOSSES, NETWORKS, TRANSFORMS
 
 _REGISTRIES = (BACKBONES, NETWORKS, LOSSES, DATASETS, TRANSFORMS)
+_PREFIX = "mobileseg_plugin_"
 
 
 def load_plugins(data: dict[Any, Any], origins: Origins) -> list[Problem]:
@@ -42,20 +43,34 @@ def load_plugins(data: dict[Any, Any], origins: Origins) -> list[Problem]:
             fix = "paths are relative to the file that lists the plugin"
             problems.append(origins.problem(("plugins", index), f"the plugin {file} does not exist", fix))
             continue
-        failure = _load(file)
+        failure = load_file(file)
         if failure:
             problems.append(origins.problem(("plugins", index), f"the plugin {file} failed: {failure}"))
     return problems
 
 
+def loaded_files() -> dict[str, str]:
+    """Module name -> file of the plugins loaded in this process."""
+    modules = list(sys.modules.items())
+    return {name: str(module.__file__) for name, module in modules if name.startswith(_PREFIX)}
+
+
 def module_name(file: Path) -> str:
     """Name under which a plugin stands in ``sys.modules``: readable, and different for every path."""
     digest = hashlib.sha256(str(file).encode()).hexdigest()[:8]
-    return f"mobileseg_plugin_{file.stem}_{digest}"
+    return f"{_PREFIX}{file.stem}_{digest}"
 
 
-def _load(file: Path) -> str:
-    """Execute the file; what it registered is forgotten when it fails. Returns the reason of a failure, or ''."""
+def load_file(path: str | Path) -> str:
+    """Execute a plugin unless that was done before; what it registered is forgotten when it fails.
+
+    Args:
+        path: absolute path, as :func:`load_plugins` and :func:`loaded_files` give it.
+
+    Returns:
+        The reason of a failure, or ''.
+    """
+    file = Path(path)
     name = module_name(file)
     if name in sys.modules:
         return ""

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mobileseg.instance.options import DetectionOptions
+
 Component: TypeAlias = dict[Any, Any]
 """``type`` names a registered component, the other keys are arguments of its constructor."""
 
@@ -29,10 +31,10 @@ class Section(BaseModel):
 
 
 class Loss(Section):
-    """The i-th loss belongs to the i-th output of the network."""
+    """The i-th loss belongs to the i-th output of the network; a criterion, such as YolactLoss, stands alone."""
 
-    types: list[Component] = Field(min_length=1, description="losses, one per output of the network")
-    coef: list[float] = Field(min_length=1, description="weight of each loss")
+    types: list[Component] = Field(min_length=1, description="losses, one per output of the network, or one criterion")
+    coef: list[float] | None = Field(None, min_length=1, description="weight of each loss; a criterion has none")
 
 
 class SGD(Section):
@@ -202,6 +204,9 @@ class Schema(Section):
     param_groups: list[ParamGroup] = Field([], description="learning rate and weight decay per parameter group")
     early_stop: EarlyStop | None = Field(None, description="stop without improvement")
     test_config: TestConfig = Field(default_factory=lambda: TestConfig.model_validate({}), description="evaluation")
+    detection: DetectionOptions = Field(
+        default_factory=DetectionOptions, description="instance networks: from raw predictions to instances"
+    )
     export: Export = Field(
         default_factory=lambda: Export.model_validate({}), description="defaults of the export command"
     )

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.dataclasses import is_pydantic_dataclass
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from mobileseg.config.schema import OPTIMIZERS, SCHEDULES, Schema, Section
@@ -129,14 +131,14 @@ def _problem(details: ErrorDetails, data: dict[Key, Any], origins: Origins) -> P
     path = tuple(details["loc"])
     if len(path) > 1 and path[0] in _UNIONS and path[1] in _UNIONS[str(path[0])]:
         tag, path = str(path[1]), (path[0], *path[2:])
-        section: type[BaseModel] | None = _UNIONS[str(path[0])][tag]
+        section: type[Any] | None = _UNIONS[str(path[0])][tag]
         inside = path[1:]
     else:
         section, inside = Schema, path
     kind, value = details["type"], details.get("input")
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         owner = _section_at(section, inside[:-1])
-        return origins.problem(path, "unknown key", nearest(path[-1], owner.model_fields if owner else ()))
+        return origins.problem(path, "unknown key", nearest(path[-1], _fields(owner)))
     if kind == "missing":
         return origins.problem(path, "missing; it has no default", f"add {path[-1]}: ...")
     if kind == "union_tag_not_found":
@@ -153,6 +155,7 @@ def _expected(details: ErrorDetails) -> str:
     for begin in ("Input should be ", "Value should "):
         if text.startswith(begin):
             return "should be " + text[len(begin) :]
+    text = text.removeprefix("Value error, ")
     return text[:1].lower() + text[1:]
 
 
@@ -161,21 +164,26 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _section_at(section: type[BaseModel] | None, path: KeyPath) -> type[BaseModel] | None:
+def _section_at(section: type[Any] | None, path: KeyPath) -> type[Any] | None:
     """The section class that a path inside ``section`` leads to."""
     for key in path:
         if section is None or isinstance(key, int):
             continue
-        info = section.model_fields.get(key)
+        info = _fields(section).get(str(key))
         section = None if info is None else _section_in(info.annotation)
     return section
 
 
-def _section_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _section_in(annotation: Any) -> type[Any] | None:
+    if isinstance(annotation, type) and (issubclass(annotation, BaseModel) or is_pydantic_dataclass(annotation)):
         return annotation
     for argument in get_args(annotation):
         found = _section_in(argument)
         if found is not None:
             return found
     return None
+
+
+def _fields(section: type[Any] | None) -> dict[str, FieldInfo]:
+    found: dict[str, FieldInfo] = {} if section is None else section.__pydantic_fields__
+    return found

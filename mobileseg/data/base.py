@@ -1,4 +1,4 @@
-"""What all datasets of images with index masks share."""
+"""What all datasets share, and those of images with index masks."""
 
 from __future__ import annotations
 
@@ -20,26 +20,136 @@ EVALUATION_MODES = ("val", "test")
 
 
 class Item(NamedTuple):
-    """One image of a dataset and its index mask (None: the dataset has no label for it)."""
+    """One image of a dataset and the file that its label is in (None: the dataset has no label for it)."""
 
     image: Path
     label: Path | None
 
 
-class SegmentationDataset:
-    """Images with index masks, decoded and transformed on demand; can be pickled into worker processes.
+class ImageDataset:
+    """Images that are decoded and transformed on demand; can be pickled into worker processes.
 
-    In training modes the transforms move image and label together. In the modes 'val' and 'test' they see
-    the image alone and the label stays as it was annotated: scores are resized, labels never.
+    In training modes the transforms move image and truth together. In the modes 'val' and 'test' they see the image
+    alone and the truth stays as it was annotated: predictions are resized, truth never.
 
     Attributes:
+        task: what the truth is: 'semantic' or 'instance'.
         classes: names, one per class index.
         num_classes: number of classes.
-        ignore_index: label value of pixels that count nowhere.
         palette: uint8 [num_classes, 3], RGB.
         items: image and label paths.
         mode: the part of the dataset.
         seed: all random choices derive from (seed, epoch, index).
+
+    Args:
+        items: image and label paths.
+        mode: 'train' (or another training part), 'val' or 'test'.
+        transforms: ``transforms:`` list of a configuration, or built transforms.
+        classes: names, one per class.
+        palette: uint8 [num_classes, 3].
+        seed: start of all random choices.
+        source: where the items come from, for messages.
+
+    Raises:
+        DataError: there is no item.
+        ConfigError: an argument cannot be used.
+    """
+
+    task = ""
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        *,
+        mode: str,
+        transforms: Sequence[Mapping[str, Any] | Transform] | None,
+        classes: Sequence[str],
+        palette: np.ndarray,
+        seed: int,
+        source: str,
+    ) -> None:
+        if not items:
+            raise DataError(
+                f"the dataset is empty: no image in {source or 'the list'} (mode '{mode}')",
+                remedy="put at least one image into the list or the folder, and check the mode",
+            )
+        self.items = list(items)
+        self.mode = mode
+        self.classes = tuple(str(name) for name in classes)
+        self.num_classes = len(self.classes)
+        self.palette = np.asarray(palette, np.uint8)
+        self.seed = seed
+        self.source = source
+        self.transforms = build_transforms(transforms)
+        if mode in EVALUATION_MODES:
+            self._refuse_training_steps()
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether the truth stays untouched by the transforms (modes 'val' and 'test')."""
+        return self.mode in EVALUATION_MODES
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def load(self, index: int) -> Sample:
+        """The decoded image and its truth, before any transform."""
+        raise NotImplementedError
+
+    def position(self, key: int | tuple[int, int]) -> tuple[int, int]:
+        """(epoch, index) of a key, which is that pair or an index alone (epoch 0); index at least 0.
+
+        Raises:
+            IndexError: there is no such image.
+        """
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index {index} of a dataset with {len(self)} images")
+        return epoch, index % len(self)
+
+    def transformed(self, index: int, rng: np.random.Generator) -> Sample:
+        """Image ``index`` after all transforms, which draw from ``rng``."""
+        sample = self.load(index)
+        label, instances = sample.label, sample.instances
+        if self.evaluates:
+            sample.label = sample.instances = None
+        for transform in self.transforms:
+            sample = transform(sample, rng)
+        if self.evaluates:
+            sample.label, sample.instances = label, instances
+        sample.meta["index"] = index
+        return sample
+
+    def prepare(self, key: int | tuple[int, int]) -> Sample:
+        """The transformed sample for ``key`` = (epoch, index) or index (epoch 0), image float32 [H, W, 3].
+
+        ``meta['geometry']`` says how to take scores back to the original pixels
+        (:func:`mobileseg.data.sample.undo_geometry`).
+        """
+        epoch, index = self.position(key)
+        return self.transformed(index, np.random.default_rng([self.seed, epoch, index]))
+
+    def _refuse_training_steps(self) -> None:
+        for transform in self.transforms:
+            if getattr(transform, "train_only", False):
+                name = type(transform).__name__
+                raise ConfigError(
+                    f"the transform {name} is for training; in mode '{self.mode}' the truth stays as annotated",
+                    remedy=f"remove {name} from this dataset; use Resize or Padding to change the size",
+                )
+
+
+def channels_first(sample: Sample) -> dict[str, np.ndarray]:
+    """``image`` float32 [3, H, W] and ``index`` int64 of a prepared sample."""
+    image = np.ascontiguousarray(sample.image.transpose(2, 0, 1), dtype=np.float32)
+    return {"image": image, "index": np.asarray(sample.meta["index"], np.int64)}
+
+
+class SegmentationDataset(ImageDataset):
+    """Images with index masks.
+
+    Attributes:
+        ignore_index: label value of pixels that count nowhere.
 
     Args:
         items: image and label paths.
@@ -57,6 +167,8 @@ class SegmentationDataset:
         ConfigError: an argument cannot be used.
     """
 
+    task = "semantic"
+
     def __init__(
         self,
         items: Sequence[Item],
@@ -70,38 +182,24 @@ class SegmentationDataset:
         seed: int = 0,
         source: str = "",
     ) -> None:
-        if not items:
-            raise DataError(
-                f"the dataset is empty: no image in {source or 'the list'} (mode '{mode}')",
-                remedy="put at least one image into the list or the folder, and check the mode",
-            )
         if not 1 <= len(classes) <= 255:
             raise ConfigError(f"num_classes is {len(classes)}; expected 1 to 255", remedy="labels are 8-bit indices")
         if not 0 <= ignore_index <= 255:
             raise ConfigError(f"ignore_index is {ignore_index}; expected 0 to 255", remedy="use 255")
-        self.items = list(items)
-        self.mode = mode
-        self.classes = tuple(str(name) for name in classes)
-        self.num_classes = len(self.classes)
+        super().__init__(
+            items,
+            mode=mode,
+            transforms=transforms,
+            classes=classes,
+            palette=generated_palette(len(classes)) if palette is None else palette,
+            seed=seed,
+            source=source,
+        )
         self.ignore_index = ignore_index
-        self.palette = generated_palette(self.num_classes) if palette is None else np.asarray(palette, np.uint8)
-        self.seed = seed
-        self.source = source
-        self.transforms = build_transforms(transforms)
         self.lookup = _lookup_table(label_map)
         self._is_wrong = np.ones(256, np.uint8)
         self._is_wrong[: self.num_classes] = 0
         self._is_wrong[ignore_index] = 0
-        if mode in EVALUATION_MODES:
-            self._refuse_training_steps()
-
-    @property
-    def evaluates(self) -> bool:
-        """Whether labels stay untouched by the transforms (modes 'val' and 'test')."""
-        return self.mode in EVALUATION_MODES
-
-    def __len__(self) -> int:
-        return len(self.items)
 
     def load(self, index: int) -> Sample:
         """Decode image and label, apply the label map, check the label; no transforms.
@@ -128,28 +226,6 @@ class SegmentationDataset:
         """Class indices of stored label values, uint8 [H, W] to uint8 [H, W]."""
         return stored if self.lookup is None else cv2.LUT(stored, self.lookup)
 
-    def prepare(self, key: int | tuple[int, int]) -> Sample:
-        """The transformed sample for ``key`` = (epoch, index) or index (epoch 0), image float32 [H, W, 3].
-
-        ``meta['geometry']`` says how to take scores back to the original pixels
-        (:func:`mobileseg.data.sample.undo_geometry`).
-        """
-        epoch, index = key if isinstance(key, tuple) else (0, key)
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"index {index} of a dataset with {len(self)} images")
-        index %= len(self)
-        sample = self.load(index)
-        rng = np.random.default_rng([self.seed, epoch, index])
-        label = sample.label
-        if self.evaluates:
-            sample.label = None
-        for transform in self.transforms:
-            sample = transform(sample, rng)
-        if self.evaluates:
-            sample.label = label
-        sample.meta["index"] = index
-        return sample
-
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, np.ndarray]:
         """``image`` float32 [3, H, W], ``label`` int64 [H, W] (when there is one) and ``index`` int64.
 
@@ -157,8 +233,7 @@ class SegmentationDataset:
             key: (epoch, index), or index for epoch 0; the same key always gives the same arrays.
         """
         sample = self.prepare(key)
-        image = np.ascontiguousarray(sample.image.transpose(2, 0, 1), dtype=np.float32)
-        result: dict[str, np.ndarray] = {"image": image, "index": np.asarray(sample.meta["index"], np.int64)}
+        result = channels_first(sample)
         if sample.label is not None:
             result["label"] = np.ascontiguousarray(sample.label, dtype=np.int64)
         return result
@@ -187,15 +262,6 @@ class SegmentationDataset:
             f"(0..{self.num_classes - 1}, {self.ignore_index} = ignore): {shown}",
             remedy=remedy,
         )
-
-    def _refuse_training_steps(self) -> None:
-        for transform in self.transforms:
-            if getattr(transform, "train_only", False):
-                name = type(transform).__name__
-                raise ConfigError(
-                    f"the transform {name} moves pixels at random; in mode '{self.mode}' labels stay as annotated",
-                    remedy=f"remove {name} from this dataset; use Resize or Padding to change the size",
-                )
 
 
 def _lookup_table(label_map: Mapping[Any, Any] | None) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""One image with its label on the way through the transforms."""
+"""One image with its label or its objects on the way through the transforms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-Size = tuple[int, int]
+from mobileseg.data.instances import Instances, Size
 
 
 @dataclass
@@ -18,6 +18,7 @@ class Sample:
     Attributes:
         image: float32 [H, W, 3], RGB, 0..255 until Normalize has run.
         label: uint8 [H, W], or None when there is none or when it must not be touched (evaluation).
+        instances: the objects, or None when there are none to know of or when they must not be touched (evaluation).
         meta: 'ignore_index', 'image_path' and 'geometry': a list of ('resize' | 'padding', (height, width))
             with the size *before* each step, so that scores can be taken back to the original pixels.
     """
@@ -25,6 +26,7 @@ class Sample:
     image: np.ndarray
     label: np.ndarray | None = None
     meta: dict[str, Any] = field(default_factory=dict)
+    instances: Instances | None = None
 
     @property
     def size(self) -> Size:

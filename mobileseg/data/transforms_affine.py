@@ -8,25 +8,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from mobileseg.data.geometry import warp_sample
 from mobileseg.data.sample import Sample
 from mobileseg.data.transforms_resize import pair
 from mobileseg.registry import TRANSFORMS
-
-
-def _warp(
-    sample: Sample, matrix: np.ndarray, size: tuple[int, int], image_value: float, label_value: int | None
-) -> Sample:
-    """Warp by a 2x3 matrix (source to target) into ``size`` = (width, height)."""
-    border = cv2.BORDER_CONSTANT
-    sample.image = cv2.warpAffine(
-        sample.image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=(image_value,) * 3
-    )
-    if sample.label is not None:
-        value = sample.ignore_index if label_value is None else label_value
-        sample.label = cv2.warpAffine(
-            sample.label, matrix, size, flags=cv2.INTER_NEAREST, borderMode=border, borderValue=value
-        )
-    return sample
 
 
 @TRANSFORMS.add_component
@@ -59,7 +44,7 @@ class RandomRotation:
         new_width = math.ceil(height * sin + width * cos - 1e-6)
         new_height = math.ceil(height * cos + width * sin - 1e-6)
         matrix[:, 2] += (new_width - width) / 2, (new_height - height) / 2
-        return _warp(sample, matrix, (new_width, new_height), self.im_padding_value, self.label_padding_value)
+        return warp_sample(sample, matrix, (new_width, new_height), self.im_padding_value, self.label_padding_value)
 
 
 @TRANSFORMS.add_component
@@ -122,4 +107,4 @@ class RandomAffine:
         angle = rng.uniform(-1, 1) * self.max_rotation
         factor = rng.uniform(self.min_scale_factor, self.max_scale_factor)
         matrix = self.matrix(*sample.size, angle, factor, shift)
-        return _warp(sample, matrix, self.size, self.im_padding_value, self.label_padding_value)
+        return warp_sample(sample, matrix, self.size, self.im_padding_value, self.label_padding_value)

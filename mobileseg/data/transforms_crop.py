@@ -5,22 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
-from mobileseg.data.io import resize_nearest_label
+from mobileseg.data.geometry import crop_sample, flip_sample, pad_sample, resize_sample
 from mobileseg.data.sample import Sample
-from mobileseg.data.transforms_resize import pad_sample, pair
+from mobileseg.data.transforms_resize import pair
 from mobileseg.errors import ConfigError
 from mobileseg.registry import TRANSFORMS
-
-
-def crop_sample(sample: Sample, top: int, left: int, height: int, width: int) -> Sample:
-    """Cut a rectangle out of image and label."""
-    sample.image = sample.image[top : top + height, left : left + width]
-    if sample.label is not None:
-        sample.label = sample.label[top : top + height, left : left + width]
-    return sample
 
 
 @TRANSFORMS.add_component
@@ -137,9 +128,7 @@ class RandomScaleAspect:
             if 0 < part_height < height and 0 < part_width < width:
                 top, left = int(rng.integers(height - part_height)), int(rng.integers(width - part_width))
                 crop_sample(sample, top, left, part_height, part_width)
-                sample.image = cv2.resize(sample.image, (width, height), interpolation=cv2.INTER_LINEAR)
-                if sample.label is not None:
-                    sample.label = resize_nearest_label(sample.label, (height, width))
+                resize_sample(sample, width, height)
                 break
         return sample
 
@@ -155,9 +144,7 @@ class _RandomFlip:
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         if rng.random() < self.prob:
-            sample.image = cv2.flip(sample.image, self._axis)
-            if sample.label is not None:
-                sample.label = cv2.flip(sample.label, self._axis)
+            flip_sample(sample, self._axis)
         return sample
 
 

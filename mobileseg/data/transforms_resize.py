@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from mobileseg.data.io import resize_nearest_label
+from mobileseg.data.geometry import pad_sample, resize_sample
 from mobileseg.data.sample import Sample
 from mobileseg.errors import ConfigError, DataError
 from mobileseg.registry import TRANSFORMS
@@ -35,30 +35,6 @@ def pair(name: str, value: Sequence[int] | int) -> tuple[int, int]:
     if len(sizes) != 2 or not all(isinstance(size, int) and size > 0 for size in sizes):
         raise ConfigError(f"{name} is {value!r}; expected two positive integers", remedy="write [width, height]")
     return sizes[0], sizes[1]
-
-
-def resize_sample(sample: Sample, width: int, height: int, interpolation: int = cv2.INTER_LINEAR) -> Sample:
-    """Resize image (float32) and label (nearest) to ``width`` x ``height``, at least one pixel each."""
-    width, height = max(1, width), max(1, height)
-    sample.note("resize")
-    if sample.size != (height, width):
-        sample.image = cv2.resize(sample.image, (width, height), interpolation=interpolation)
-        if sample.label is not None:
-            sample.label = resize_nearest_label(sample.label, (height, width))
-    return sample
-
-
-def pad_sample(sample: Sample, width: int, height: int, image_value: float, label_value: int | None) -> Sample:
-    """Pad at the bottom and at the right up to ``width`` x ``height``; larger sides stay."""
-    bottom, right = max(height - sample.size[0], 0), max(width - sample.size[1], 0)
-    if bottom or right:
-        sample.note("padding")
-        constant = cv2.BORDER_CONSTANT
-        sample.image = cv2.copyMakeBorder(sample.image, 0, bottom, 0, right, constant, value=(image_value,) * 3)
-        if sample.label is not None:
-            value = sample.ignore_index if label_value is None else label_value
-            sample.label = cv2.copyMakeBorder(sample.label, 0, bottom, 0, right, constant, value=value)
-    return sample
 
 
 def _resize_long(sample: Sample, long_size: int) -> Sample:

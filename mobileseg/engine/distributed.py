@@ -58,6 +58,19 @@ class Processes:
         dist.all_reduce(tensor)
         return tensor.numpy()
 
+    def gather(self, message: bytes) -> list[bytes]:
+        """The messages of all processes, in the order of their ranks; each may have its own length."""
+        if self.count == 1:
+            return [message]
+        length = self.largest(len(message))
+        padded = np.zeros(max(length, 1), dtype=np.uint8)
+        padded[: len(message)] = np.frombuffer(message, dtype=np.uint8)
+        lengths: list[paddle.Tensor] = []
+        blocks: list[paddle.Tensor] = []
+        dist.all_gather(lengths, paddle.to_tensor(np.array([len(message)], dtype=np.int64)))
+        dist.all_gather(blocks, paddle.to_tensor(padded))
+        return [block.numpy().tobytes()[: int(size.item())] for block, size in zip(blocks, lengths, strict=True)]
+
     def largest(self, value: int) -> int:
         """The largest of one integer per process."""
         if self.count == 1:

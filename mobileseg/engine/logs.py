@@ -14,8 +14,7 @@ import paddle
 from tqdm import tqdm
 
 from mobileseg.errors import DependencyError
-
-LOG = "log.jsonl"
+from mobileseg.viz.history import LOG
 
 
 class Meter:
@@ -134,27 +133,6 @@ def clock(seconds: float) -> str:
     """h:mm:ss."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
-
-
-def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The events of ``log.jsonl`` as one history.
-
-    A killed run was perhaps ahead of the checkpoint it resumed from: what a ``resume`` event takes back is left out,
-    as is a line cut short by the kill.
-    """
-    events: list[dict[str, Any]] = []
-    path = folder / LOG
-    if not path.is_file():
-        return events
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if event.get("event") == "resume":
-            events = [one for one in events if one.get("iter", 0) <= event["iter"]]
-        events.append(event)
-    return events
 
 
 def _open_log(path: Path) -> TextIO:

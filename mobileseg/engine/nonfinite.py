@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import paddle
 
-from mobileseg.engine.loader import collate
+from mobileseg.data.batching import load_batch
 from mobileseg.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class FiniteWatch:
 def _save_batch(trainer: Trainer, iteration: int, position: int, losses: dict[str, float]) -> Path:
     """Make the batches of an iteration again and save them with the names of their files."""
     keys = [key for number in range(position - trainer.accumulate, position) for key in trainer.order.batch(number)]
-    arrays: dict[str, Any] = dict(collate([trainer.train_dataset[key] for key in keys]))
+    arrays: dict[str, Any] = dict(load_batch(trainer.train_dataset, keys))
     items = getattr(trainer.train_dataset, "items", None)
     if items is not None:
         arrays["files"] = np.array([[str(items[index].image), str(items[index].label)] for _, index in keys])

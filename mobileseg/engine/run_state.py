@@ -14,6 +14,7 @@ import mobileseg
 from mobileseg.config.load import RUN_CONFIG, Config
 from mobileseg.engine.checkpoint import Checkpoint
 from mobileseg.engine.distributed import Processes
+from mobileseg.engine.eval_log import best_of_state
 from mobileseg.engine.optim import load_optimizer_arrays, optimizer_arrays
 from mobileseg.errors import ConfigError, TrainingError
 from mobileseg.files import write_whole
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _HARMLESS = {"num_workers", "log_iters", "save_interval", "keep_checkpoint_max", "val_dataset", "eval_interval"} | {
     "test_config",
+    "detection",
     "export",
     "early_stop",
 }
@@ -136,7 +138,7 @@ def unpack(trainer: Trainer, checkpoint: Checkpoint, folder: Path) -> None:
     trainer.precision.scaler.load_state_dict(state["scaler"])
     sampler, order = state["sampler"], trainer.order
     trainer.position = sampler["epoch"] * order.batches_per_epoch + sampler["samples"] // order.whole
-    trainer.best = state["best"]
+    trainer.best = best_of_state(state["best"])
     trainer.stale_evals = state["stale_evals"]
     restored = ["weights", "optimizer", "schedule", "order of samples", "random numbers"]
     restored += ["average of weights"] if state["ema"] and trainer.average else []

@@ -14,23 +14,26 @@ import numpy as np
 import paddle
 
 from mobileseg.config.build import build_dataset, build_losses, build_network
+from mobileseg.config.components import task_problems
 from mobileseg.config.load import Config
+from mobileseg.data.batching import SampleOrder
 from mobileseg.data.doctor import preflight
 from mobileseg.engine import run_state
 from mobileseg.engine.amp import Precision
 from mobileseg.engine.checkpoint import read_checkpoint
 from mobileseg.engine.distributed import Processes
 from mobileseg.engine.ema import WeightAverage
-from mobileseg.engine.evaluator import evaluate
-from mobileseg.engine.inference import NetworkPredictor, TestOptions
-from mobileseg.engine.loader import SampleOrder, batches, require_labels, shared_memory_fits
+from mobileseg.engine.eval_log import eval_event, eval_text
+from mobileseg.engine.evaluator import evaluate, task_of
+from mobileseg.engine.loader import batches, require_labels
 from mobileseg.engine.logs import Meter, RunLog
 from mobileseg.engine.nonfinite import FiniteWatch
 from mobileseg.engine.optim import build_optimizer, freeze, group_table, parameter_groups
+from mobileseg.engine.predictors import make_predictor
 from mobileseg.engine.schedule import build_schedule
 from mobileseg.engine.signals import StopRequest
 from mobileseg.engine.store import CheckpointStore, find_checkpoint
-from mobileseg.errors import MobileSegError, TrainingError
+from mobileseg.errors import ConfigError, MobileSegError, TrainingError
 
 
 @dataclass(frozen=True)
@@ -41,14 +44,16 @@ class FitResult:
         iteration: iterations done, those before a resume included.
         reason: 'finished', 'already finished', 'early stop' or 'interrupted'.
         signal: number of the signal that interrupted, else 0.
-        best_miou: highest validation mIoU of the run, None without an evaluation.
+        best_score: highest validation score of the run, None without an evaluation.
+        metric: what that score is, 'mIoU' or 'mask AP'; None without an evaluation.
         scores: the last evaluation of this call, None without one.
     """
 
     iteration: int
     reason: str
     signal: int
-    best_miou: float | None
+    best_score: float | None
+    metric: str | None
     scores: dict[str, Any] | None
 
 
@@ -67,7 +72,8 @@ class Trainer:
         load_pretrained: read ``pretrained:`` files; False when a checkpoint will be loaded anyway.
 
     Raises:
-        ConfigError, DataError, WeightsError: something in the configuration cannot be built.
+        ConfigError, DataError, WeightsError: something in the configuration cannot be built, or network, losses and
+            datasets are of different tasks.
         TrainingError: the precision is impossible here, or the run folder cannot be written.
     """
 
@@ -93,17 +99,22 @@ class Trainer:
         self.processes = Processes()
         self.precision = Precision(settings["amp"])
 
+        problems = task_problems(config) if network is None else []
+        if problems:
+            raise ConfigError(problems)
         if train_dataset is None:
             config.require("train_dataset")
             train_dataset = build_dataset(settings["train_dataset"], seed=self.seed)
-            preflight(train_dataset)
+            if task_of(train_dataset) == "semantic":
+                preflight(train_dataset)
         if do_eval and val_dataset is None:
             config.require("val_dataset")
             val_dataset = build_dataset(settings["val_dataset"])
         self.train_dataset = train_dataset
         self.val_dataset = val_dataset if do_eval else None
-        require_labels(self.train_dataset, "train_dataset")
-        require_labels(self.val_dataset, "val_dataset")
+        for name, dataset in (("train_dataset", self.train_dataset), ("val_dataset", self.val_dataset)):
+            if task_of(dataset) == "semantic":  # an image without objects is a sample like any other
+                require_labels(dataset, name)
         count = self.processes.count
         self.order = SampleOrder(len(self.train_dataset), settings["batch_size"], self.seed, self.processes.rank, count)
 
@@ -119,6 +130,7 @@ class Trainer:
         self.network, self.optimizer = self.precision.decorate(self.network, self.optimizer)
         self.parallel = self.processes.wrap(self.network)
         self.average = WeightAverage(self.network, settings["ema"]["decay"]) if settings["ema"] else None
+        self.predictor = make_predictor(self.network, settings)
 
         # Last, so that what cannot be built leaves no run folder behind and no other configuration in an old one.
         run_state.prepare_folder(self.run, config, self.processes)
@@ -157,7 +169,7 @@ class Trainer:
                 return self._result("already finished")
             if self._patience_is_over():
                 self.log.say(
-                    f"already stopped early: {self.stale_evals} evaluations without a better mIoU; raise "
+                    f"already stopped early: {self.stale_evals} evaluations without a better score; raise "
                     "early_stop.patience to go on"
                 )
                 return self._result("already finished")
@@ -247,11 +259,8 @@ class Trainer:
 
     def _stream(self) -> Any:
         workers = self.settings["num_workers"]
-        fits, message = shared_memory_fits(self.train_dataset, self.settings["batch_size"], workers)
-        if message:
-            self.log.say(message)
         stop = self.position + (self.iters - self.iteration) * self.accumulate
-        return batches(self.train_dataset, self.order, self.position, stop, num_workers=workers, shared_memory=fits)
+        return batches(self.train_dataset, self.order, self.position, stop, num_workers=workers)
 
     def _report(self, meter: Meter) -> None:
         means = self.processes.mean(meter.means()).tolist()
@@ -267,24 +276,22 @@ class Trainer:
         self.log.train(values)
 
     def _evaluate(self) -> bool:
-        """Evaluate the weights (their average, if there is one); returns whether mIoU reached a new height."""
+        """Evaluate the weights (their average, if there is one); returns whether they are the best so far."""
         try:
             scores = self.scores = self.evaluate()
         except MobileSegError:
             if self.processes.count == 1:  # a validation image that cannot be read must not cost the weights
                 self._save(numbered=False, best=False)
             raise
-        miou = scores["miou"] or 0.0
-        improved = self.best is None or miou > self.best["miou"]
+        improved = self.best is None or scores["score"] > self.best["score"]
         if improved:
-            self.best = {"miou": miou, "iteration": self.iteration}
+            self.best = {"metric": scores["metric"], "score": scores["score"], "iteration": self.iteration}
         self.stale_evals = 0 if improved else self.stale_evals + 1
-        keys = ("miou", "accuracy", "mean_accuracy", "dice", "kappa", "class_iou", "images", "seconds")
-        self.log.event("eval", iter=self.iteration, **{key: scores[key] for key in keys})
+        self.log.event("eval", iter=self.iteration, **eval_event(scores))
         best = self.best or {}
         self.log.say(
-            f"[eval]  {self.iteration}/{self.iters}  mIoU {miou:.4f}  accuracy {scores['accuracy'] or 0.0:.4f}  "
-            f"{scores['seconds']:.1f} s  best {best['miou']:.4f} at {best['iteration']}"
+            f"[eval]  {self.iteration}/{self.iters}  {eval_text(scores)}  "
+            f"best {best['score']:.4f} at {best['iteration']}"
         )
         return improved
 
@@ -300,12 +307,10 @@ class Trainer:
         self.network.eval()
         with self.average.applied() if self.average else nullcontext(), self.precision.autocast():
             scores = evaluate(
-                NetworkPredictor(self.network, TestOptions.from_section(self.settings["test_config"])),
+                self.predictor,
                 self.val_dataset,
                 num_workers=min(2, self.settings["num_workers"]),
-                rank=self.processes.rank,
-                count=self.processes.count,
-                reduce=self.processes.sum_counts,
+                processes=self.processes,
             )
         self.train_mode()
         return scores
@@ -334,8 +339,8 @@ class Trainer:
         self.log.event("start", iter=self.iteration, config=self.config.hash, processes=self.processes.count)
 
     def _result(self, reason: str, signal: int = 0) -> FitResult:
-        best = None if self.best is None else float(self.best["miou"])
-        return FitResult(self.iteration, reason, signal, best, self.scores)
+        best = self.best or {"score": None, "metric": None}
+        return FitResult(self.iteration, reason, signal, best["score"], best["metric"], self.scores)
 
 
 def seed_everything(seed: int, iteration: int, rank: int = 0) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 from mobileseg.errors import ExportError
 from mobileseg.export import converters
 from mobileseg.export.locate import locate_failure
-from mobileseg.export.manifest import ncnn_options
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.paddle_graph import save_paddle_graph
 from mobileseg.export.process import Failure
 from mobileseg.export.program import Operator, Program
 from mobileseg.export.rules import Finding, check_operators
+from mobileseg.export.task import Task
+from mobileseg.export.tasks import task_for
 
 
 @dataclass(frozen=True)
@@ -45,27 +46,29 @@ def audit(network: Any, options: ExportOptions, targets: Sequence[str]) -> Audit
     Nothing is run and nothing is kept: numbers are compared by an export.
 
     Args:
-        network: Paddle layer, returns a dict with 'logits'.
+        network: Paddle layer of any task.
         options: form of the export.
         targets: from `TARGETS`.
 
     Raises:
         ExportError: the network cannot be traced, or a fixed size leaves open dimensions (names the layer).
     """
+    task = task_for(network, options)
     with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
         work = Path(folder)
-        graphs = {"": _save(network, options, work / "graph")}
-        programs = {"": Program.read(graphs[""].model)}
-        if "ncnn" in targets and ncnn_options(options) != options:
-            graphs["ncnn"] = _save(network, ncnn_options(options), work / "ncnn")
-        findings = check_operators(programs[""], tuple(targets))
+        graphs = {"": _save(network, task, options, work / "graph")}
+        program = Program.read(graphs[""].model)
+        for target in targets:
+            if task.form(target, options) != options:
+                graphs[target] = _save(network, task, task.form(target, options), work / target)
+        findings = check_operators(program, tuple(targets))
         states: dict[str, str] = {}
         for target in targets:
             known = [item for item in findings if item.target == target and item.level == "error"]
             states[target], found = _try(target, graphs.get(target, graphs[""]), work, known)
             findings.extend(found)
     counts: dict[str, int] = {}
-    for op in programs[""].operators():
+    for op in program.operators():
         if op.type not in ("feed", "fetch"):
             counts[op.type] = counts.get(op.type, 0) + 1
     findings.sort(key=lambda finding: (finding.level != "error", finding.target, finding.operator.index))
@@ -88,8 +91,8 @@ def format_audit(result: Audit, limit: int = 12) -> str:
     return "\n".join(lines)
 
 
-def _save(network: Any, options: ExportOptions, stem: Path) -> converters.Graph:
-    save_paddle_graph(network, options, stem)
+def _save(network: Any, task: Task, options: ExportOptions, stem: Path) -> converters.Graph:
+    save_paddle_graph(network, options, stem, task)
     shape = (1, 3, options.height, options.width)
     shapes = (shape if options.layout == "NCHW" else (1, options.height, options.width, 3),)
     return converters.Graph(stem.with_suffix(".pdmodel"), stem.with_suffix(".pdiparams"), shapes, options.opset)

@@ -1,14 +1,13 @@
-"""The rule that decides whether a graph and the network agree."""
+"""The rule for raw outputs, which is the same for every task."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mobileseg.export.reference import LIMIT, ReferenceItem, subsample
-from mobileseg.runtime.specs import OutputSpec
+LIMIT = 1e-3
+"""Largest allowed difference of raw outputs, in standard deviations of the reference (docs/export.md)."""
 
 
 @dataclass(frozen=True)
@@ -17,75 +16,36 @@ class Agreement:
 
     Attributes:
         max_diff: largest difference of raw scores in standard deviations of the reference; None for a graph
-            that gives labels only.
-        labels_equal: share of equal labels.
+            that gives results only.
+        equal: share of equal labels, or of detections that were found again.
         problems: what breaks the rule, one sentence each; empty when the graph agrees.
     """
 
     max_diff: float | None
-    labels_equal: float
+    equal: float
     problems: tuple[str, ...]
 
 
-def compare(
-    answers: Sequence[Mapping[str, np.ndarray]], items: Sequence[ReferenceItem], specs: Sequence[OutputSpec]
-) -> Agreement:
-    """Compare an engine's answers, item by item.
-
-    Raw scores must lie within `LIMIT` standard deviations of the reference's, probabilities within that and
-    what such a difference of the logits makes of them; labels must be equal except where the two best logits
-    of the reference are closer than that.
+def difference(
+    name: str, value: np.ndarray, expected: np.ndarray, scale: float, slack: np.ndarray | float = 0.0
+) -> tuple[float, str]:
+    """Compare one output.
 
     Args:
-        answers: per item, output name -> array.
-        items: the reference.
-        specs: what the graph returns.
+        name: of the output, for the message.
+        value: what an engine answered.
+        expected: what the network answered.
+        scale: standard deviation of the network's whole output.
+        slack: difference that is allowed beyond `LIMIT` standard deviations.
+
+    Returns:
+        Largest difference in standard deviations, and what is wrong with it ('' when nothing is).
     """
-    problems: list[str] = []
-    worst: float | None = None
-    equal = total = 0
-    for number, (answer, item) in enumerate(zip(answers, items, strict=True)):
-        for spec in specs:
-            value = answer[spec.name]
-            if spec.kind != "labels":
-                expected = item.logits if spec.kind == "logits" else item.outputs.get(spec.name)
-                diff, problem = _score_difference(value, expected, item, spec)
-                worst = diff if worst is None else max(worst, diff)
-                problems.extend([f"image {number}: {problem}"] if problem else [])
-                labels = value[0].argmax(axis=0)
-            else:
-                labels = value.reshape(value.shape[-2:])
-            if labels.shape != item.argmax.shape:
-                problems.append(
-                    f"image {number}: labels have size {labels.shape}, the reference has {item.argmax.shape}"
-                )
-                continue
-            same = labels == item.argmax
-            equal, total = equal + int(same.sum()), total + same.size
-            wrong = int((~same & ~item.close).sum())
-            if wrong:
-                problems.append(
-                    f"image {number}: {wrong} of {same.size} labels of '{spec.name}' differ where the network is sure"
-                )
-    return Agreement(worst, equal / total if total else 0.0, tuple(problems))
-
-
-def _score_difference(
-    value: np.ndarray, expected: np.ndarray | None, item: ReferenceItem, spec: OutputSpec
-) -> tuple[float, str]:
-    if expected is None:
-        return float("inf"), f"the reference has no output '{spec.name}', it has {sorted(item.outputs)}"
-    value = subsample(value, item.stride)
     if value.shape != expected.shape:
-        return float("inf"), f"'{spec.name}' has shape {list(value.shape)}, the reference {list(expected.shape)}"
-    scale = item.scales[spec.kind] or 1.0
-    difference = np.abs(value.astype(np.float64) - expected)
-    allowed = np.full(expected.shape, LIMIT * scale)
-    if spec.kind == "probabilities":
-        # What logits that differ by the limit may do to a probability: a softmax with steep logits is steep.
-        allowed += 2 * LIMIT * item.scales["logits"] * expected * (1.0 - expected)
-    worst = float(difference.max()) / scale
-    wrong = ~(difference <= allowed)  # also true for NaN
-    if wrong.any():
-        return worst, f"'{spec.name}' differs by {worst:.2e} standard deviations (allowed {LIMIT:.0e})"
+        return float("inf"), f"'{name}' has shape {list(value.shape)}, the reference {list(expected.shape)}"
+    scale = scale or 1.0
+    off = np.abs(value.astype(np.float64) - expected)
+    worst = float(off.max(initial=0.0)) / scale
+    if (~(off <= LIMIT * scale + slack)).any():  # also for NaN
+        return worst, f"'{name}' differs by {worst:.2e} standard deviations (allowed {LIMIT:.0e})"
     return worst, ""

@@ -19,21 +19,20 @@ from mobileseg.errors import ExportError, MobileSegError
 from mobileseg.export import converters
 from mobileseg.export.locate import locate_difference, locate_failure
 from mobileseg.export.locate_trace import locate_trace_difference
-from mobileseg.export.manifest import GOLDEN_FILE, Subject, build_manifest, ncnn_options
+from mobileseg.export.manifest import GOLDEN_FILE, Subject, build_manifest
 from mobileseg.export.options import TARGETS, ExportOptions, check_targets
 from mobileseg.export.paddle_graph import save_paddle_graph
 from mobileseg.export.process import Failure
 from mobileseg.export.program import Operator
 from mobileseg.export.reference import Reference, build_reference
 from mobileseg.export.settings import dataset_from, images_from, options_from, subject_from, targets_from, warnings_of
+from mobileseg.export.task import Task
+from mobileseg.export.tasks import task_for
 from mobileseg.export.verify import FAILED, SKIPPED, Row, check_engines
 from mobileseg.runtime.artefact import Manifest
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
-
-NEEDED_CLASSES = 3
-"""Classes that must appear in the reference: a graph that always answers 'background' proves nothing."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def export_network(
     """Write, run and compare every graph; the folder appears only when all of them agree.
 
     Args:
-        network: Paddle layer with trained weights, returns a dict with 'logits'.
+        network: Paddle layer with trained weights; its attribute `task` says what it is ('semantic' without one).
         folder: artefact folder to make.
         options: form of the graphs.
         subject: name, classes, palette.
@@ -130,7 +129,7 @@ def export_network(
         targets: from `TARGETS`; None writes every target whose converter is installed.
         source: where the images are from, for the notes in deploy.yaml.
         overwrite: replace an existing folder.
-        accept_weak: accept a reference with fewer classes than `NEEDED_CLASSES`.
+        accept_weak: accept a reference that shows too few classes to tell a right graph from a wrong one.
         report: gets one line per step.
 
     Raises:
@@ -139,28 +138,32 @@ def export_network(
         DependencyError: a requested target's converter is not installed.
     """
     folder = Path(folder)
-    chosen, rows = _choose(targets, options)
+    task = task_for(network, options)
+    chosen, rows = _choose(targets, options, task)
     _refuse_existing(folder, overwrite)
     if options.dynamic:
         _check_multiple(options, subject.multiple)
     sizes = _sizes(options, subject.multiple)
-    reference = build_reference(network, options, images, sizes, source)
-    warnings = _weakness(reference, len(subject.classes), accept_weak)
+    reference = build_reference(task, network, options, images, sizes, source)
+    warnings = _weakness(task.weakness(reference, len(subject.classes)), accept_weak)
     with _staging(folder) as (stage, work):
-        graphs = _trace(network, options, chosen, sizes, work, report)
+        graphs = _trace(network, task, options, chosen, sizes, work, report)
         for target in chosen:
             report(f"convert to {target}")
             _convert(target, graphs[target], stage, work)
         reference.save(stage / GOLDEN_FILE)
-        build_manifest(stage, subject, options, chosen).write(stage)
+        task.write_files(stage)
+        build_manifest(stage, task, subject, options, chosen, reference).write(stage)
         report("run every graph and compare it with the network")
-        checked = check_engines(stage, Manifest.read(stage), reference, [item.input for item in reference.items])
+        inputs = [item.input for item in reference.items]
+        checked = check_engines(stage, Manifest.read(stage), task, reference, inputs)
         rows = [*checked, *rows]
         failed = [row for row in checked if row.status == FAILED]
         if failed:
-            raise _disagreement(network, options, failed, graphs, reference, stage, work, folder)
+            raise _disagreement(network, task, options, failed, graphs, reference, stage, work, folder)
         kept = [row.to_manifest() for row in checked if row.status != SKIPPED]
-        manifest = build_manifest(stage, subject, options, chosen, kept, _notes(reference, sizes, warnings))
+        notes = _notes(reference, sizes, warnings)
+        manifest = build_manifest(stage, task, subject, options, chosen, reference, kept, notes)
         manifest.write(stage)
         _put_in_place(stage, folder)
     order = {target: index for index, target in enumerate(TARGETS)}
@@ -168,17 +171,20 @@ def export_network(
     return ExportResult(folder, tuple(rows), manifest, tuple(warnings))
 
 
-def _choose(targets: Sequence[str] | None, options: ExportOptions) -> tuple[tuple[str, ...], list[Row]]:
+def _choose(targets: Sequence[str] | None, options: ExportOptions, task: Task) -> tuple[tuple[str, ...], list[Row]]:
     """The targets to write, and rows for those that are left out."""
     if targets is not None:
         chosen = check_targets(tuple(targets))
         for target in chosen:
             converters.require(target)
-            reason = _unfit(target, options)
+            reason = _unfit(target, options) or task.unfit(target, options)
             if reason:
                 raise ExportError(f"the target {target} cannot be written: {reason}", remedy=f"drop {target}")
         return chosen, []
-    reasons = {target: converters.missing(target) or _unfit(target, options) for target in TARGETS}
+    reasons = {
+        target: converters.missing(target) or _unfit(target, options) or task.unfit(target, options)
+        for target in TARGETS
+    }
     left_out = [Row(target, "", SKIPPED, problems=(reason,)) for target, reason in reasons.items() if reason]
     return tuple(target for target in TARGETS if not reasons[target]), left_out
 
@@ -220,20 +226,12 @@ def _up(length: int, multiple: int) -> int:
     return max(multiple, -(-length // multiple) * multiple)
 
 
-def _weakness(reference: Reference, num_classes: int, accept: bool) -> list[str]:
-    present, needed = len(reference.classes_present), min(NEEDED_CLASSES, num_classes)
-    if present >= needed:
-        return []
-    message = (
-        f"weak verification: on {reference.source} the network shows only {present} of its {num_classes} classes "
-        f"({', '.join(map(str, reference.classes_present))}); at least {needed} are needed to tell a right graph "
-        "from a wrong one"
-    )
-    if not accept:
+def _weakness(message: str, accept: bool) -> list[str]:
+    if message and not accept:
         raise ExportError(
             message, remedy="export trained weights (--model_path), name other --images, or add --accept_weak"
         )
-    return [message]
+    return [message] if message else []
 
 
 @contextmanager
@@ -251,20 +249,22 @@ def _staging(folder: Path) -> Iterator[tuple[Path, Path]]:
 
 def _trace(
     network: Any,
+    task: Task,
     options: ExportOptions,
     targets: Sequence[str],
     sizes: Sequence[tuple[int, int]],
     work: Path,
     report: Callable[[str], None],
 ) -> dict[str, converters.Graph]:
-    """Save the program, and a second one for NCNN when that needs another form."""
-    forms = {target: ncnn_options(options) if target == "ncnn" else options for target in targets}
+    """Save the program, and another one for each target that needs another form."""
+    forms = {target: task.form(target, options) for target in targets}
     saved: dict[ExportOptions, converters.Graph] = {}
     for form in forms.values():
         if form not in saved:
-            report(f"trace the network at {form.height}x{form.width} (output {form.output_name})")
+            names = ", ".join(task.output_names(form))
+            report(f"trace the network at {form.height}x{form.width} (output {names})")
             stem = work / f"graph{len(saved)}"
-            save_paddle_graph(network, form, stem)
+            save_paddle_graph(network, form, stem, task)
             shapes = tuple((1, 3, *size) if form.layout == "NCHW" else (1, *size, 3) for size in sizes)
             saved[form] = converters.Graph(
                 stem.with_suffix(".pdmodel"), stem.with_suffix(".pdiparams"), shapes, form.opset
@@ -289,6 +289,7 @@ def _convert(target: str, graph: converters.Graph, stage: Path, work: Path) -> N
 
 def _disagreement(
     network: Any,
+    task: Task,
     options: ExportOptions,
     failed: Sequence[Row],
     graphs: dict[str, converters.Graph],
@@ -300,7 +301,7 @@ def _disagreement(
     """Keep the folder for inspection and say which graph differs, where it starts, and by how much."""
     lines: list[str] = []
     for row in failed:
-        graph, form = graphs[row.target], ncnn_options(options) if row.target == "ncnn" else options
+        graph, form = graphs[row.target], task.form(row.target, options)
         lines.extend(f"  {row.target} ({row.engine}): {problem}" for problem in row.problems[:4])
         culprit = _searched(partial(locate_difference, row.target, graph, reference, work))
         if culprit:

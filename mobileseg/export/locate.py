@@ -14,11 +14,12 @@ import numpy as np
 
 from mobileseg.errors import MobileSegError
 from mobileseg.export import converters
+from mobileseg.export.compare import LIMIT
 from mobileseg.export.manifest import file_names
 from mobileseg.export.options import ENGINES, INPUT_NAME
 from mobileseg.export.process import Failure, run_task
 from mobileseg.export.program import Operator, Program
-from mobileseg.export.reference import LIMIT, Reference
+from mobileseg.export.reference import Reference
 from mobileseg.export.verify import run_engine
 from mobileseg.files import sha256_of
 from mobileseg.runtime.artefact import Manifest

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import paddle
 
+from mobileseg.export.compare import LIMIT
 from mobileseg.export.converters import Graph
 from mobileseg.export.locate import run_natively
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.program import Operator, Program
-from mobileseg.export.reference import LIMIT, Reference
+from mobileseg.export.reference import Reference
 
 
 def locate_trace_difference(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mobileseg import __version__
 from mobileseg.export.ncnn import blob_names
@@ -16,6 +16,10 @@ from mobileseg.files import sha256_of
 from mobileseg.runtime.artefact import DEPLOY_FILE, Manifest
 from mobileseg.runtime.manifest_json import JSON_FILE
 from mobileseg.runtime.specs import GraphFiles, InputSpec, OutputSpec, ResizeSpec, VerificationRow
+
+if TYPE_CHECKING:
+    from mobileseg.export.reference import Reference
+    from mobileseg.export.task import Task
 
 GOLDEN_FILE = "golden.npz"
 
@@ -56,21 +60,30 @@ def file_names(target: str) -> list[str]:
 
 def build_manifest(
     folder: str | os.PathLike[str],
+    task: Task,
     subject: Subject,
     options: ExportOptions,
     targets: Sequence[str],
+    reference: Reference,
     verification: Sequence[VerificationRow] = (),
     notes: Mapping[str, str] | None = None,
 ) -> Manifest:
     """The manifest of a folder in which the graphs of ``targets`` and golden.npz already are."""
     folder = Path(folder)
+<<<<<<< HEAD
     graphs = {target: _graph_files(folder, target, subject, options) for target in targets}
     written_last = (DEPLOY_FILE, JSON_FILE)
     names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in written_last)
+=======
+    shared = task.outputs(options, reference, len(subject.classes))
+    own = {target: task.outputs(options, reference, len(subject.classes), target) for target in targets}
+    graphs = {target: _graph_files(folder, target, own[target], own[target] == shared) for target in targets}
+    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != DEPLOY_FILE)
+>>>>>>> main
     return Manifest(
         name=subject.name,
         input=input_spec(options, subject.multiple),
-        outputs=(output_spec(options, len(subject.classes)),),
+        outputs=shared,
         classes=subject.classes,
         palette=subject.palette,
         graphs={"main": graphs},
@@ -81,7 +94,7 @@ def build_manifest(
         golden=GOLDEN_FILE if GOLDEN_FILE in names else None,
         verification=tuple(verification),
         notes=dict(notes) if notes else None,
-        deploy=deploy_block(options),
+        **task.manifest_fields(options),
     )
 
 
@@ -102,60 +115,20 @@ def input_spec(options: ExportOptions, multiple: int = 1) -> InputSpec:
     )
 
 
-def output_spec(options: ExportOptions, num_classes: int) -> OutputSpec:
-    """The manifest's output."""
-    height, width = (-1, -1) if options.dynamic else options.output_size or (options.height, options.width)
-    if options.output_op == "argmax":
-        return OutputSpec("labels", "labels", "int32", (1, height, width), "labels-nearest")
-    kind = "probabilities" if options.output_op == "softmax" else "logits"
-    return OutputSpec(kind, kind, "float32", (1, num_classes, height, width), "scores-bilinear")  # type: ignore[arg-type]
-
-
-def deploy_block(options: ExportOptions) -> dict[str, Any]:
-    """PaddleSeg's ``Deploy:`` block.
-
-    PaddleSeg's script feeds float32 [1,3,H,W] and normalises by itself, so the block leaves Normalize out
-    when the graph normalises; a uint8 or NHWC graph is beyond what that script can feed.
-    """
-    transforms: list[dict[str, Any]] = []
-    if not options.dynamic:
-        transforms.append({"type": "Resize", "target_size": [options.width, options.height]})
-    if not options.normalize_in_graph:
-        transforms.append({"type": "Normalize", "mean": list(options.mean), "std": list(options.std)})
-    model, params = file_names("paddle")
-    return {
-        "model": model,
-        "params": params,
-        "transforms": transforms,
-        "input_shape": options.input_shape(open_size=options.dynamic),
-        "output_op": options.output_op,
-        "output_dtype": "int32" if options.output_op == "argmax" else "float32",
-    }
-
-
-def _graph_files(folder: Path, target: str, subject: Subject, options: ExportOptions) -> GraphFiles:
+def _graph_files(folder: Path, target: str, outputs: Sequence[OutputSpec], shared: bool) -> GraphFiles:
     names = file_names(target)
     if target == "paddle":
         return GraphFiles(model=names[0], params=names[1])
     if target != "ncnn":
         return GraphFiles(model=names[0])
-    inputs, outputs = blob_names(folder / names[0])
-    spec = output_spec(ncnn_options(options), len(subject.classes))
-    if options.output_op == "argmax":
-        spec = replace(spec, resize="labels-nearest")  # the same answer as that of the graphs that end in labels
+    blobs_in, blobs_out = blob_names(folder / names[0])
     return GraphFiles(
         param=names[0],
         bin=names[1],
-        inputs={INPUT_NAME: inputs[0]},
-        outputs={spec.name: outputs[0]},
-        output_specs=(spec,) if options.output_op == "argmax" else None,
+        inputs={INPUT_NAME: blobs_in[0]},
+        outputs=dict(zip((spec.name for spec in outputs), blobs_out, strict=True)),
+        output_specs=None if shared else tuple(outputs),
     )
-
-
-def ncnn_options(options: ExportOptions) -> ExportOptions:
-    """The form that NCNN gets: no argmax over channels exists there, and its tensors are float32."""
-    op = "none" if options.output_op == "argmax" else options.output_op
-    return replace(options, output_op=op, input_dtype="float32")
 
 
 def _versions() -> dict[str, str]:

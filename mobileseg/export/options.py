@@ -47,6 +47,7 @@ class ExportOptions:
         mean: per channel (RGB), of pixel values scaled to 0..1.
         std: per channel (RGB), as `mean`.
         opset: ONNX operator set.
+        nms_in_graph: a graph that detects ends after the suppression of overlapping detections, not before it.
     """
 
     height: int
@@ -60,6 +61,7 @@ class ExportOptions:
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     opset: int = 13
+    nms_in_graph: bool = False
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:

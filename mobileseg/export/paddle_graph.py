@@ -14,20 +14,24 @@ from paddle import nn
 from mobileseg.errors import ExportError
 from mobileseg.export.options import INPUT_NAME, ExportOptions
 from mobileseg.export.program import Origin, Program, refuse_open_shapes
-from mobileseg.export.wrapper import DeployNetwork
+from mobileseg.export.task import Task
+from mobileseg.export.tasks import task_for
 
 _PADDLE_FOLDER = str(Path(paddle.__file__).parent)
 
 
-def save_paddle_graph(network: nn.Layer, options: ExportOptions, stem: str | os.PathLike[str]) -> Program:
+def save_paddle_graph(
+    network: nn.Layer, options: ExportOptions, stem: str | os.PathLike[str], task: Task | None = None
+) -> Program:
     """Trace a network and write ``<stem>.pdmodel``, ``<stem>.pdiparams`` and ``<stem>.origins.json``.
 
     The network is put into evaluation mode for the trace and back into its mode afterwards.
 
     Args:
-        network: returns a dict with 'logits' float32 [N, K, H, W].
+        network: layer of any task.
         options: form of the graph.
         stem: path without suffix.
+        task: of the network; None asks the network.
 
     Raises:
         ExportError: the network cannot be traced, or a static graph has an open dimension.
@@ -35,7 +39,8 @@ def save_paddle_graph(network: nn.Layer, options: ExportOptions, stem: str | os.
     stem = Path(stem)
     was_training = network.training
     forwards = {id(layer): layer.__dict__.get("forward") for layer in network.sublayers(include_self=True)}
-    wrapper = DeployNetwork(network, options)
+    task = task or task_for(network, options)
+    wrapper = task.wrapper(network, options)
     wrapper.eval()
     try:
         origins = _trace_and_save(wrapper, options, stem)
@@ -50,14 +55,14 @@ def save_paddle_graph(network: nn.Layer, options: ExportOptions, stem: str | os.
     model = stem.with_name(stem.name + ".pdmodel")
     program = Program.read(model)
     program.origins = origins
-    program.name_outputs([options.output_name])
+    program.name_outputs(task.output_names(options))
     if not options.dynamic:
         refuse_open_shapes(program)
     program.write(model, with_origins=True)
     return program
 
 
-def _trace_and_save(wrapper: DeployNetwork, options: ExportOptions, stem: Path) -> dict[str, Origin]:
+def _trace_and_save(wrapper: nn.Layer, options: ExportOptions, stem: Path) -> dict[str, Origin]:
     shape = options.input_shape(open_size=options.dynamic)
     spec = paddle.static.InputSpec(
         [None if side == -1 else side for side in shape], dtype=options.input_dtype, name=INPUT_NAME
@@ -77,7 +82,7 @@ def _trace_and_save(wrapper: DeployNetwork, options: ExportOptions, stem: Path) 
     except Exception as error:  # Paddle raises many types here; all mean that the forward cannot be traced
         reason = str(error).strip().splitlines()
         raise ExportError(
-            f"Paddle cannot trace the network at {wrapper.options.height}x{wrapper.options.width}: "
+            f"Paddle cannot trace the network at {options.height}x{options.width}: "
             f"{type(error).__name__}: {reason[-1] if reason else ''}",
             remedy="run again with --debug for the traceback; shapes and branches must not depend on data",
         ) from error

@@ -15,15 +15,20 @@ from pathlib import Path
 import numpy as np
 
 from mobileseg.errors import ExportError, MobileSegError
-from mobileseg.export.compare import compare
 from mobileseg.export.options import ENGINES
 from mobileseg.export.process import Failure, run_task
+<<<<<<< HEAD
 from mobileseg.export.reference import Reference, ReferenceItem, load_reference, subsample
 from mobileseg.runtime.artefact import Manifest, twin_problems, verified_path
+=======
+from mobileseg.export.reference import Item, Reference, load_reference, subsample
+from mobileseg.export.task import Task
+from mobileseg.export.tasks import task_of
+from mobileseg.runtime.artefact import Manifest, verified_path
+>>>>>>> main
 from mobileseg.runtime.engines.registry import available
 from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import InputSpec, VerificationRow
-from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits
 
 OK, FAILED, NOT_RUN, SKIPPED = "ok", "failed", "converted-not-run", "skipped"
 _PREPROCESS_LIMIT = 1e-4  # in units of the input's standard deviation
@@ -104,18 +109,20 @@ def replay(folder: str | os.PathLike[str], engines: Sequence[str] | None = None)
     problems = _hash_problems(folder, manifest)
     if manifest.golden is None:
         return [], [*problems, "deploy.yaml names no golden file, so nothing can be replayed"]
-    reference = load_reference(folder / manifest.golden)
+    task = task_of(folder, manifest)
+    reference = load_reference(folder / manifest.golden, task)
     problems += _preprocess_problems(manifest.input, reference)
     inputs = [_input_of(item, manifest.input) for item in reference.items]
-    rows = check_engines(folder, manifest, reference, inputs, engines)
+    rows = check_engines(folder, manifest, task, reference, inputs, engines)
     problems += [f"{row.target}: {problem}" for row in rows if row.status == FAILED for problem in row.problems]
-    problems += _postprocess_problems(manifest, reference)
+    problems += task.result_problems(manifest, reference)
     return rows, problems
 
 
 def check_engines(
     folder: Path,
     manifest: Manifest,
+    task: Task,
     reference: Reference,
     inputs: Sequence[np.ndarray],
     engines: Sequence[str] | None = None,
@@ -135,13 +142,14 @@ def check_engines(
         elif installed[engine]:
             rows.append(Row(target, engine, SKIPPED, size_bytes=size, problems=(installed[engine],)))
         else:
-            rows.append(_check_engine(folder, manifest, target, engine, reference, inputs, size, graph))
+            rows.append(_check_engine(folder, manifest, task, target, engine, reference, inputs, size, graph))
     return rows
 
 
 def _check_engine(
     folder: Path,
     manifest: Manifest,
+    task: Task,
     target: str,
     engine: str,
     reference: Reference,
@@ -152,7 +160,7 @@ def _check_engine(
     try:
         answers, latency = run_engine(folder, engine, manifest.input.name, inputs, graph=graph, repeats=_REPEATS)
         specs = manifest.graph_files(graph, target).output_specs or manifest.outputs
-        agreement = compare(answers, reference.items, specs)
+        agreement = task.compare(answers, reference.items, specs)
     except Failure as failure:
         reason = f"engine '{engine}' {failure.reason}" if failure.died else failure.reason
         detail = f"\n    {failure.log.splitlines()[-1]}" if failure.died and failure.log else ""
@@ -162,7 +170,7 @@ def _check_engine(
         engine,
         FAILED if agreement.problems else OK,
         agreement.max_diff,
-        agreement.labels_equal,
+        agreement.equal,
         size,
         latency,
         agreement.problems,
@@ -260,27 +268,6 @@ def _input_difference(made: np.ndarray, expected: np.ndarray) -> str:
     return f"input differs by {worst:.2e} of its standard deviation" if not worst <= _PREPROCESS_LIMIT else ""
 
 
-def _input_of(item: ReferenceItem, spec: InputSpec) -> np.ndarray:
+def _input_of(item: Item, spec: InputSpec) -> np.ndarray:
     """The stored input, or (where only samples of it are stored) the one that the preprocessing makes."""
     return item.input if item.stride == 1 else Preprocessor(spec)(item.image)
-
-
-def _postprocess_problems(manifest: Manifest, reference: Reference) -> list[str]:
-    """From the reference's outputs to labels of the image's size, by the functions that every runtime uses."""
-    problems = []
-    spec = manifest.outputs[0]
-    for index, item in enumerate(reference.items):
-        value = item.outputs.get(spec.name)
-        if value is None:
-            problems.append(f"outputs: deploy.yaml names '{spec.name}', golden.npz has {sorted(item.outputs)}")
-            continue
-        if spec.kind == "labels":
-            labels = labels_from_labels(value[0].astype(np.uint8), item.labels.shape)
-        elif item.stride == 1:
-            labels = labels_from_logits(value[0], item.labels.shape)
-        else:
-            continue
-        if not np.array_equal(labels, item.labels):
-            off = float((labels != item.labels).mean())
-            problems.append(f"postprocess: image {index}: {off:.2%} of the final labels differ")
-    return problems

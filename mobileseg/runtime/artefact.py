@@ -8,7 +8,7 @@ This module is the only reader and the only writer of the manifest; export fills
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -21,7 +21,11 @@ from mobileseg.errors import RuntimeEngineError
 from mobileseg.files import sha256_of, write_whole
 from mobileseg.runtime.manifest_json import JSON_FILE, json_problems, write_json
 from mobileseg.runtime.specs import (
+    RAW_KINDS,
+    SEMANTIC_KINDS,
     STRICT,
+    SUPPRESSED_KINDS,
+    DetectionSpec,
     GraphFiles,
     GraphSet,
     InputSpec,
@@ -38,6 +42,7 @@ DEPLOY_FILE = "deploy.yaml"
 __all__ = [
     "DEPLOY_FILE",
     "FORMAT",
+    "DetectionSpec",
     "GraphFiles",
     "GraphSet",
     "InputSpec",
@@ -63,7 +68,10 @@ class Manifest:
         palette: one RGB colour per class, 0..255.
         graphs: graph name ('main') -> engine key -> files.
         files: file name -> sha256 (hex) of every file in the folder but deploy.yaml and deploy.json.
-        task: 'semantic': one label per pixel.
+        task: 'semantic': one label per pixel; 'instance': objects with box, score, class and mask.
+        detection: of an instance graph, how its outputs become instances.
+        category_ids: of an instance graph, the COCO category id of every class, for results in COCO format; None
+            when the training data had no such numbers (then 1, 2, ... are written).
         versions: package -> version, of the exporting environment.
         config_sha256: hash of the resolved training configuration, '' when unknown.
         ignore_index: label value that is no class.
@@ -81,7 +89,9 @@ class Manifest:
     palette: tuple[tuple[int, int, int], ...]
     graphs: dict[str, GraphSet]
     files: dict[str, str]
-    task: Literal["semantic"] = "semantic"
+    task: Literal["semantic", "instance"] = "semantic"
+    detection: DetectionSpec | None = None
+    category_ids: tuple[int, ...] | None = None
     versions: dict[str, str] | None = None
     config_sha256: str = ""
     ignore_index: int = 255
@@ -179,8 +189,7 @@ class Manifest:
         if any(not 0 <= value <= 255 for colour in self.palette for value in colour):
             found.append("palette has a value outside 0..255")
         found.extend(_input_problems(self.input))
-        if not self.outputs:
-            found.append("outputs is empty")
+        found.extend(self._task_problems())
         for graph, engines in self.graphs.items():
             for engine, entry in engines.items():
                 if not entry.names():
@@ -190,6 +199,37 @@ class Manifest:
         if self.golden is not None:
             found.extend(self._file_problems("golden", self.golden))
         return found + self._deploy_problems()
+
+    def _task_problems(self) -> list[str]:
+        """Outputs that do not make a result of the task, and what an instance graph needs besides."""
+        found = []
+        if not self.outputs:
+            found.append("outputs is empty")
+        given = {"outputs": self.outputs}
+        for graph, engines in self.graphs.items():
+            given |= {f"graphs.{graph}.{key}": file.output_specs for key, file in engines.items() if file.output_specs}
+        for where, specs in given.items():
+            kinds = {spec.kind for spec in specs}
+            if self.task == "semantic" and kinds - set(SEMANTIC_KINDS):
+                found.append(f"{where} has {_names(kinds)}, a semantic graph returns {' or '.join(SEMANTIC_KINDS)}")
+            elif self.task == "instance" and kinds and kinds not in (set(RAW_KINDS), set(SUPPRESSED_KINDS)):
+                found.append(
+                    f"{where} has {_names(kinds)}, an instance graph returns {', '.join(RAW_KINDS)} or "
+                    f"{', '.join(SUPPRESSED_KINDS)}"
+                )
+            elif "boxes" in kinds and self.detection is not None and self.detection.anchors is None:
+                found.append(f"{where} has boxes relative to anchors, and detection.anchors names no file of anchors")
+        if self.task == "semantic":
+            extra = {"detection": self.detection, "category_ids": self.category_ids}
+            found.extend(f"{key} belongs to an instance graph" for key, value in extra.items() if value is not None)
+            return found
+        if self.detection is None:
+            found.append("task is instance and there is no block 'detection'")
+        elif self.detection.anchors is not None:
+            found.extend(self._file_problems("detection.anchors", self.detection.anchors))
+        if self.category_ids is not None and len(self.category_ids) != len(self.classes):
+            found.append(f"category_ids has {len(self.category_ids)} numbers for {len(self.classes)} classes")
+        return found
 
     def _file_problems(self, where: str, name: str) -> list[str]:
         parts = PurePosixPath(name)
@@ -289,7 +329,7 @@ def _validation_lines(error: ValidationError) -> str:
     return "\n".join(f"  mobileseg.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
 
 
-def _names(keys: Mapping[str, object]) -> str:
+def _names(keys: Iterable[str]) -> str:
     return ", ".join(sorted(keys)) or "none"
 
 

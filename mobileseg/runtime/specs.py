@@ -7,10 +7,16 @@ from typing import Literal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from mobileseg.instance.options import OPTION_NAMES, DetectionOptions
+
 STRICT = ConfigDict(extra="forbid")
 """An unknown key is an error: a misspelt one would be ignored otherwise."""
 
-OutputKind = Literal["labels", "probabilities", "logits"]
+SEMANTIC_KINDS = ("labels", "probabilities", "logits")
+RAW_KINDS = ("boxes", "scores", "coefficients", "prototypes")
+SUPPRESSED_KINDS = ("detections", "coefficients", "prototypes")
+
+OutputKind = Literal["labels", "probabilities", "logits", "boxes", "scores", "coefficients", "prototypes", "detections"]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -78,19 +84,43 @@ class OutputSpec:
 
     Attributes:
         name: key of the output in `Engine.run`'s result.
-        kind: 'labels' class index per pixel, [1, H, W]; 'probabilities' or 'logits', [1, K, h, w].
+        kind: of a semantic graph 'labels' class index per pixel, [1, H, W]; 'probabilities' or 'logits',
+            [1, K, h, w]. Of an instance graph, P anchors and k prototypes: 'boxes' relative to the anchors, [1, P, 4];
+            'scores' after softmax, background first, [1, P, K + 1]; 'coefficients' [1, P, k]; 'prototypes'
+            [1, k, h, w]. With non-maximum suppression inside, 'detections' [M, 6] (class, score, x1, y1, x2, y2 in
+            parts of the input's size) take the place of boxes and scores, with 'coefficients' [M, k]; rows of a
+            negative class are padding, and the other rows fall in score.
         dtype: NumPy name of the element type that the graph returns.
         shape: -1 where the size follows a dynamic input.
         resize: who brings the output to the size of the image: 'scores-bilinear' the caller, before the
             argmax; 'labels-nearest' the caller, on the labels (logits are turned into labels at their own
-            size first); 'in-graph' nobody, it is already there.
+            size first); 'in-graph' nobody, it is already there; 'none' the output is no picture.
     """
 
     name: str
     kind: OutputKind
     dtype: str
     shape: tuple[int, ...]
-    resize: Literal["labels-nearest", "scores-bilinear", "in-graph"]
+    resize: Literal["labels-nearest", "scores-bilinear", "in-graph", "none"] = "none"
+
+
+@dataclass(frozen=True, config=STRICT)
+class DetectionSpec(DetectionOptions):
+    """What turns the outputs of an instance graph into instances, beside `DetectionOptions`.
+
+    Attributes:
+        anchors: ``.npy`` file in the folder, float32 [P, 4], (cx, cy, w, h) in parts of the input's size; None when
+            the graph decodes its boxes itself (output 'detections').
+        variances: of the encoding of centre and size.
+    """
+
+    anchors: str | None = None
+    variances: tuple[float, float] = (0.1, 0.2)
+
+    @property
+    def options(self) -> DetectionOptions:
+        """The options alone."""
+        return DetectionOptions(**{name: getattr(self, name) for name in OPTION_NAMES})
 
 
 @dataclass(frozen=True, config=STRICT)

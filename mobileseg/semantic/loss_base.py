@@ -1,4 +1,4 @@
-"""What every loss of the semantic family shares: label sampling, class weights, normalisers."""
+"""What every loss of the semantic family shares: label sampling and class weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import paddle
-import paddle.distributed as dist
 from paddle import nn
 
 from mobileseg.errors import ConfigError
@@ -32,28 +31,6 @@ def sample_label(label: paddle.Tensor, height: int, width: int) -> paddle.Tensor
     return label
 
 
-def whole_batch_normaliser(total: paddle.Tensor, active: bool) -> paddle.Tensor:
-    """What a local sum is divided by so that *averaged* gradients equal those of the whole batch.
-
-    ``DataParallel`` averages gradients over the W processes. With ``loss_local = sum_local * W / total`` and
-    ``total`` summed over the processes, the average is ``sum / total``: the gradient of the mean over all pixels of
-    all processes, however unequally they ignore pixels.
-
-    Args:
-        total: float32 scalar, the local normaliser (number or weight of the pixels that count).
-        active: reduce over the processes; False for evaluation, where not every process takes part.
-
-    Returns:
-        float32 scalar without gradient, 1 when nothing counts anywhere (the sum above it is then zero).
-    """
-    total = total.detach()
-    if active and dist.is_initialized() and dist.get_world_size() > 1:
-        total = total.clone()
-        dist.all_reduce(total)
-        total = total / dist.get_world_size()
-    return paddle.where(total > 0, total, paddle.ones_like(total))
-
-
 class SegmentationLoss(nn.Layer):
     """A loss of one network output: ``(logits [N, K, h, w], label [N, H, W]) -> float32 scalar``.
 
@@ -65,6 +42,8 @@ class SegmentationLoss(nn.Layer):
         ignore_index: label value of pixels that take no part.
         weight: factor of each class, K numbers; None weighs all classes 1.
     """
+
+    task = "semantic"
 
     def __init__(self, ignore_index: int = 255, weight: Sequence[float] | None = None) -> None:
         super().__init__()

@@ -12,9 +12,10 @@ import paddle
 from paddle import nn
 
 from mobileseg.errors import ConfigError
+from mobileseg.nn.normaliser import whole_batch_normaliser
 from mobileseg.registry import LOSSES
 from mobileseg.semantic import losses_pixel, losses_region  # noqa: F401  # they register their losses
-from mobileseg.semantic.loss_base import SegmentationLoss, whole_batch_normaliser
+from mobileseg.semantic.loss_base import SegmentationLoss
 from mobileseg.semantic.loss_kernels import pixel_cross_entropy
 
 logger = logging.getLogger(__name__)
@@ -127,6 +128,8 @@ class MixedLoss(nn.Layer):
     Raises:
         ConfigError: no losses, or another number of factors.
     """
+
+    task = "semantic"
 
     def __init__(self, losses: Sequence[nn.Layer], coef: Sequence[float]) -> None:
         super().__init__()

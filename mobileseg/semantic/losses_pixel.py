@@ -8,8 +8,9 @@ import paddle
 import paddle.nn.functional as F
 
 from mobileseg.errors import ConfigError
+from mobileseg.nn.normaliser import whole_batch_normaliser
 from mobileseg.registry import LOSSES
-from mobileseg.semantic.loss_base import SegmentationLoss, whole_batch_normaliser
+from mobileseg.semantic.loss_base import SegmentationLoss
 from mobileseg.semantic.loss_kernels import pixel_cross_entropy
 
 

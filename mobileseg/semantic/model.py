@@ -46,6 +46,8 @@ class MobileSeg(nn.Layer):
         ConfigError: the arguments contradict each other or the backbone.
     """
 
+    task = "semantic"
+
     def __init__(
         self,
         num_classes: int,
@@ -83,6 +85,10 @@ class MobileSeg(nn.Layer):
         coarsest = max(spec.stride for spec in backbone.feature_info)
         self.size_multiple = math.lcm(coarsest, features[-1].stride * math.lcm(*cm_bin_sizes))
         """What height and width must be multiples of in a graph of dynamic size; fixed sizes are free."""
+
+    def components(self) -> dict[str, nn.Layer]:
+        """The parts of the network that is deployed, by name."""
+        return {"backbone": self.backbone, "decoder": self.ppseg_head, "head": self.seg_heads[0]}
 
     def forward(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
         """Logits of float32 [N, 3, H, W].

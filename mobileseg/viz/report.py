@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg.files import write_whole
+from mobileseg.viz.history import read_history
 from mobileseg.viz.report_parts import (
     Example,
     as_mapping,
@@ -22,7 +23,6 @@ from mobileseg.viz.report_parts import (
     example_grid,
     fact_list,
     latency_table,
-    read_history,
     tiles,
     verification_table,
 )

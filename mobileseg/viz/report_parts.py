@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import base64
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -43,19 +40,6 @@ class Example:
 def as_mapping(row: Any) -> dict[str, Any]:
     """A dataclass or a mapping as a dict."""
     return asdict(row) if is_dataclass(row) and not isinstance(row, type) else dict(row)
-
-
-def read_history(path: str | os.PathLike[str]) -> dict[str, list[dict[str, Any]]]:
-    """Train and eval events of a log; where a resumed run went over an iteration again, the later line counts."""
-    events: dict[str, dict[int, dict[str, Any]]] = {"train": {}, "eval": {}}
-    for line in Path(path).read_text(encoding="utf-8").splitlines():
-        try:
-            event = json.loads(line)
-        except json.JSONDecodeError:
-            continue  # a run that was killed may leave half a line
-        if isinstance(event, dict) and event.get("event") in events and isinstance(event.get("iter"), int):
-            events[event["event"]][event["iter"]] = event
-    return {kind: [found[key] for key in sorted(found)] for kind, found in events.items()}
 
 
 def tiles(

@@ -1,4 +1,4 @@
-"""Parameter names of PyTorch networks (torchvision, timm) to ours.
+"""Parameter names of PyTorch networks (torchvision, timm, YOLACT) to ours.
 
 Every table maps *modules*; the entries of a module (``weight``, ``bias``, statistics) follow by one rule. A
 family is recognised by names that only it has, never by a file name.
@@ -12,11 +12,14 @@ from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
+from mobileseg.weights.yolact import is_yolact, usual_names
+
 State = dict[str, np.ndarray]
 
 _BN_EPSILON = 1e-5
 _TORCH_ENTRIES = {"running_mean": "_mean", "running_var": "_variance"}
 _MOBILENETV2_UNITS = (1, 2, 3, 4, 3, 3, 1)
+_BACKBONE = "backbone."
 _WRAPPERS = ("module.", "backbone.", "model.", "encoder.")
 
 
@@ -36,6 +39,19 @@ def convert(state: Mapping[str, np.ndarray], target: Collection[str]) -> tuple[S
         Arrays by our name (entries that no table knows keep their own), and what was recognised, for messages.
     """
     plain = strip_wrappers(from_torch(state))
+    if is_yolact(plain):
+        return _yolact(usual_names(plain), target)
+    return _convert_backbone(plain, target)
+
+
+def _yolact(state: State, target: Collection[str]) -> tuple[State, str]:
+    inner = {name.removeprefix(_BACKBONE): array for name, array in state.items() if name.startswith(_BACKBONE)}
+    rest = {name: array for name, array in state.items() if not name.startswith(_BACKBONE)}
+    converted, family = _convert_backbone(inner, {name.removeprefix(_BACKBONE) for name in target})
+    return {**{_BACKBONE + name: array for name, array in converted.items()}, **rest}, f"YOLACT with {family}"
+
+
+def _convert_backbone(plain: State, target: Collection[str]) -> tuple[State, str]:
     for family, belongs, applies, table in _FAMILIES:
         if belongs in target and applies(plain):
             return table(plain), family

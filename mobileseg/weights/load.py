@@ -18,10 +18,14 @@ from mobileseg.weights.convert import convert, is_torch, strip_wrappers
 from mobileseg.weights.read import read_weights
 
 _CLASSIFIER = re.compile(
-    r"(fc|_fc|fc_\d|out|classifier|head|conv_last|_last_conv|last_conv|last_second_conv|conv_head|conv9|features\.18|conv5|bn2)"
+    r"(fc|_fc|fc_\d|out|classifier|head|conv_last|_last_conv|last_conv|last_second_conv|conv_head|conv9|features\.18|conv5|bn2|conv8)"
     r"\."
 )
-"""Modules behind the last feature map in published ImageNet files (PaddleClas, torchvision, timm)."""
+"""Modules behind the last feature map in published ImageNet files (PaddleClas, torchvision, timm).
+
+``conv8`` is MobileNetV2's last stage, which the backbone does not have under yolact_edge's taps. What a network
+does have is never taken for a classifier.
+"""
 
 _LINES = 8
 
@@ -82,8 +86,8 @@ def load_into(
 ) -> LoadReport:
     """Set the parameters and buffers of a network from a weights file; all of them or, when strict, none.
 
-    Names are matched as they are, with ``backbone.`` added or removed, or converted from torchvision's or timm's;
-    the way that fits the most entries is taken, and the report names it.
+    Names are matched as they are, with ``backbone.`` added or removed, or converted from torchvision's, timm's or
+    YOLACT's; the way that fits the most entries is taken, and the report names it.
 
     Args:
         network: any Paddle layer.

@@ -1,6 +1,7 @@
 import paddle
+import pytest
 
-from mobileseg.backbones.mobilenetv2 import MobileNetV2
+from mobileseg.backbones.mobilenetv2 import MobileNetV2, MobileNetV2_x1_0
 from mobileseg.nn.blocks import ConvNormAct
 from tests.model_tester import GoldenTester, fill, input_image, run
 
@@ -33,3 +34,20 @@ def test_hidden_widths_are_read_from_the_weights() -> None:
         narrow.set_state_dict(state)
     for ours, theirs in zip(run(backbone, image), expected, strict=True):
         assert float((ours - theirs).abs().max()) < 1e-5
+
+
+def test_taps_of_yolact_edge() -> None:
+    """Other stages of the same network; what stands behind the last of them is not built."""
+    usual, edge = fill(MobileNetV2_x1_0()), fill(MobileNetV2_x1_0(taps="yolact_edge"))
+    assert [tuple(spec) for spec in edge.feature_info] == [(24, 4), (32, 8), (64, 16), (160, 32)]
+    behind = set(usual.state_dict()) - set(edge.state_dict())
+    assert {name.split(".")[0] for name in behind} == {"conv8"}
+    image = input_image(64, 96)
+    features, others = run(edge, image), run(usual, image)
+    assert [feature.shape[1:] for feature in features] == [[24, 16, 24], [32, 8, 12], [64, 4, 6], [160, 2, 3]]
+    for index in (0, 1):
+        assert float((features[index] - others[index]).abs().max()) == 0
+    assert float((usual.conv6(features[2]) - others[2]).abs().max()) == 0
+    assert float((usual.conv8(features[3]) - others[3]).abs().max()) == 0
+    with pytest.raises(ValueError, match="unknown taps 'first'"):
+        MobileNetV2_x1_0(taps="first")

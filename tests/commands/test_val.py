@@ -5,8 +5,8 @@ import json
 import pytest
 
 from mobileseg.cli import main
-from mobileseg.engine.logs import read_log
 from mobileseg.runtime.engines.registry import available
+from mobileseg.viz.history import read_log
 from tests.engine.toy import run_mobileseg, toy_section
 
 

@@ -13,6 +13,7 @@ from mobileseg.config.load import load_config
 from mobileseg.config.schema import OPTIMIZERS, SCHEDULES, TARGETS, Schedule, Schema, Section
 from mobileseg.errors import ConfigError
 from mobileseg.export.options import TARGETS as EXPORT_TARGETS
+from mobileseg.instance.options import DetectionOptions
 
 PAGE = Path(__file__).parents[2] / "docs" / "config.md"
 SECTIONS = sorted(
@@ -25,7 +26,7 @@ def shown_default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True)
-    return "see below" if isinstance(default, BaseModel) else f"`{json.dumps(default)}`"
+    return "see below" if isinstance(default, BaseModel | DetectionOptions) else f"`{json.dumps(default)}`"
 
 
 def documented(name: str) -> list[tuple[str, ...]]:
@@ -37,13 +38,13 @@ def documented(name: str) -> list[tuple[str, ...]]:
     return [tuple(cell.strip() for cell in row.strip("|").split("|")) for row in table[2:]]
 
 
-@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("name", [*SECTIONS, "DetectionOptions"])
 def test_every_key_is_documented_with_its_default(name):
     section = getattr(schema, name)
     shared = Schedule.model_fields if issubclass(section, Schedule) and section is not Schedule else {}
     expected = [
         (f"`{key}`", shown_default(field), field.description)
-        for key, field in section.model_fields.items()
+        for key, field in section.__pydantic_fields__.items()
         if key != "type" and key not in shared
     ]
     assert documented(name) == expected

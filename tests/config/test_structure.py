@@ -29,6 +29,7 @@ def test_all_errors_at_once_with_line_and_nearest_key(write, refused):
         freeze: ["", backbone.*]
         loss: {types: [], coef: [1]}
         export: {size: {heigth: 5, width: 5}}
+        detection: {topk: 100, max_detections: 1.5}
         """,
     )
     error = refused(load_config, file)
@@ -38,6 +39,7 @@ def test_all_errors_at_once_with_line_and_nearest_key(write, refused):
         ("optimizer.momentun", "a.yml:8", "did you mean momentum?"),
         ("test_config.scale", "a.yml:10", "did you mean scales?"),
         ("export.size.heigth", "a.yml:14", "did you mean height?"),
+        ("detection.topk", "a.yml:15", "did you mean top_k?"),
         ("lr_scheduler.learning_rate", "a.yml:9", "add learning_rate: ..."),
     }
     assert "should be a valid integer, got '200'" in found["iters"].message
@@ -45,6 +47,7 @@ def test_all_errors_at_once_with_line_and_nearest_key(write, refused):
     assert "no 'type'" in found["model"].message
     assert "greater than 0" in found["lr_scheduler.power"].message
     assert "finite" in found["clip.norm"].message
+    assert "integer, got 1.5" in found["detection.max_detections"].message
     assert "freeze.0" in found
     assert "loss.types" in found
     assert str(error).startswith(f"{len(error.problems)} problems in the configuration:")
@@ -58,6 +61,9 @@ def test_all_errors_at_once_with_line_and_nearest_key(write, refused):
         ("iters: 3.5", "iters", "integer"),
         ("iters: 0", "iters", "greater than 0"),
         ("iters:", "iters", "integer"),
+        ("detection: {nms: soft}", "detection.nms", "'fast', 'cross_class' or 'traditional'"),
+        ("detection: {score_threshold: 1}", "detection.score_threshold", "less than 1"),
+        ("detection: {inclusive_pixels: true}", "detection", "inclusive_pixels belongs to nms: traditional"),
         ("seed: -1", "seed", "greater than or equal to 0"),
         ("model: MobileSeg", "model", "dictionary"),
         ("model: {type: 3}", "model.type", "text, got 3"),
@@ -72,7 +78,7 @@ def test_all_errors_at_once_with_line_and_nearest_key(write, refused):
         ("optimizer: {type: AdamW, momentum: 0.9}", "optimizer.momentum", "unknown key"),
         ("optimizer: {type: SGD, weight_decay: -1}", "optimizer.weight_decay", "greater than or equal to 0"),
         ("lr_scheduler: {type: Step, learning_rate: 1}", "lr_scheduler.type", "there is no 'Step'"),
-        ("loss: {types: [{type: A}]}", "loss.coef", "missing"),
+        ("loss: {coef: [1]}", "loss.types", "missing"),
         ("loss: {types: [{weight: 1}], coef: [1]}", "loss.types.0", "no 'type'"),
         ("loss: {types: [CrossEntropyLoss], coef: [1]}", "loss.types.0", "dictionary"),
         ("loss: {types: [{type: M, losses: [{a: 1}], coef: [1]}], coef: [1]}", "loss.types.0.losses.0", "no 'type'"),

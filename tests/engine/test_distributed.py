@@ -10,19 +10,19 @@ import pytest
 
 from mobileseg.engine.checkpoint import read_checkpoint
 from mobileseg.engine.distributed import Processes
-from mobileseg.engine.logs import read_log
 from mobileseg.engine.trainer import Trainer
+from mobileseg.viz.history import read_log
 from tests.engine.toy import REPOSITORY, losses_of, weights_of
 
 FROZEN = ["freeze=['norm.*']", "model.dropout=0.0", "log_iters=1"]
 
 
-def launch(words: list[str], logs: Path) -> None:
+def launch(words: list[str], logs: Path, script: Path = REPOSITORY / "tools" / "train.py") -> None:
     """`python -m paddle.distributed.launch --nproc_per_node 2 tools/train.py ...`."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", str(logs)]
     result = subprocess.run(
-        [*command, str(REPOSITORY / "tools" / "train.py"), *words],
+        [*command, str(script), *words],
         env=environment,
         capture_output=True,
         text=True,
@@ -78,3 +78,32 @@ def test_one_process_needs_no_group():
     assert processes.sum_counts(counts) is counts
     assert processes.largest(7) == 7
     processes.barrier()
+
+
+MESSAGES = """
+import sys
+import mobileseg, paddle
+from pathlib import Path
+from mobileseg.engine.distributed import Processes
+
+paddle.set_device("cpu")
+processes = Processes()
+for name, message in (("text", b"\\x00from %d" % processes.rank * (1 + 5000 * processes.rank)), ("none", b"")):
+    found = processes.gather(message)
+    Path(sys.argv[1], f"{name}{processes.rank}").write_bytes(b"|".join(found))
+"""
+
+
+def test_messages_of_two_processes(tmp_path):
+    """Each gets the messages of both, of whatever length."""
+    script = tmp_path / "messages.py"
+    script.write_text(MESSAGES)
+    launch([str(tmp_path)], tmp_path / "logs", script)
+    for rank in (0, 1):
+        expected = b"\x00from 0" + b"|" + b"\x00from 1" * 5001
+        assert (tmp_path / f"text{rank}").read_bytes() == expected
+        assert (tmp_path / f"none{rank}").read_bytes() == b"|"
+
+
+def test_message_of_one_process():
+    assert Processes().gather(b"alone") == [b"alone"]

@@ -68,27 +68,43 @@ def test_scores_are_those_counted_by_hand(workers):
     assert "boundary_iou" not in scores
 
 
+class Share:
+    """One of several processes, run one after the other; ``sums`` are what the group would have answered."""
+
+    def __init__(self, rank, count, sums=None):
+        self.rank, self.count, self.sums, self.parts = rank, count, sums, []
+
+    def sum_counts(self, counts):
+        self.parts.append(counts.copy())
+        return counts if self.sums is None else self.sums[len(self.parts) - 1]
+
+
 def test_shards_add_up():
     whole = evaluate(read_off, Pictures(), boundary=True)
-    matrices = {}
-
-    def gather(rank):
-        parts = []
-
-        def reduce(counts):
-            parts.append(counts.copy())
-            return counts
-
-        evaluate(read_off, Pictures(), boundary=True, rank=rank, count=3, reduce=reduce)
-        matrices[rank] = parts
-
-    for rank in range(3):
-        gather(rank)
-    sums = [sum(arrays) for arrays in zip(*matrices.values(), strict=True)]
-    iterator = iter(sums)
-    again = evaluate(read_off, Pictures(), boundary=True, rank=0, count=3, reduce=lambda counts: next(iterator))
+    shares = [Share(rank, 3) for rank in range(3)]
+    for share in shares:
+        evaluate(read_off, Pictures(), boundary=True, processes=share)
+    sums = [sum(arrays) for arrays in zip(*(share.parts for share in shares), strict=True)]
+    again = evaluate(read_off, Pictures(), boundary=True, processes=Share(0, 3, sums))
     for key in ("class_iou", "accuracy", "kappa", "class_boundary_iou"):
         assert again[key] == whole[key]
+
+
+def test_the_score_that_decides():
+    scores = evaluate(read_off, Pictures())
+    assert (scores["metric"], scores["score"]) == ("mIoU", scores["miou"])
+
+
+def test_nothing_to_score_is_a_score_of_zero():
+    class Ignored(Pictures):
+        def load(self, index):
+            sample = super().load(index)
+            sample.label[:] = 255
+            return sample
+
+    scores = evaluate(read_off, Ignored())
+    assert scores["miou"] is None
+    assert scores["score"] == 0.0
 
 
 def test_segmenter_receives_the_picture_as_decoded():

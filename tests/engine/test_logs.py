@@ -9,8 +9,9 @@ import pytest
 from visualdl import LogReader
 
 from mobileseg.engine import logs
-from mobileseg.engine.logs import Meter, RunLog, clock, read_log
+from mobileseg.engine.logs import Meter, RunLog, clock
 from mobileseg.errors import DependencyError
+from mobileseg.viz.history import read_log
 
 VALUES = {"iter": 20, "loss": 1.25, "lr": 0.01, "images_per_s": 8.0, "data_wait": 0.031, "eta": 3725.0}
 

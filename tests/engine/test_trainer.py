@@ -13,9 +13,9 @@ import pytest
 
 from mobileseg.config.load import load_config
 from mobileseg.engine.checkpoint import read_checkpoint
-from mobileseg.engine.logs import read_log
 from mobileseg.engine.trainer import Trainer, seed_everything
 from mobileseg.errors import ConfigError, DataError, TrainingError
+from mobileseg.viz.history import read_log
 from tests.engine.toy import equal, losses_of, weights_of
 
 EXACT = ("log_iters=1", "ema.decay=0.9", "clip.norm=2.0")
@@ -48,7 +48,7 @@ def test_resume_in_the_middle_of_an_epoch_is_exact(toy_config, tmp_path, workers
     config = toy_config(*extra)
     whole = Trainer(config, tmp_path / "whole")
     assert whole.fit().reason == "finished"
-    assert len(whole.order._permutation) == 16
+    assert whole.order.size == 16
     assert whole.order.batches_per_epoch == 4
     halves = interrupted_and_resumed(config, tmp_path / "halves", stop_at=3)  # neither an epoch nor a save
     assert equal(weights_of(whole), weights_of(halves))
@@ -70,12 +70,13 @@ def test_training_learns_and_writes_the_run_folder(toy_config, tmp_path):
     events = read_log(tmp_path)
     losses = losses_of(tmp_path)
     assert losses[40] < 0.6 * losses[2]
-    assert result.best_miou > 0.5  # three equally frequent colours: guessing gives below 0.2
+    assert result.best_score > 0.5  # three equally frequent colours: guessing gives below 0.2
     assert [event["iter"] for event in events if event["event"] == "eval"] == [10, 20, 30, 40]
-    assert max(event["miou"] for event in events if event["event"] == "eval") == result.best_miou
+    assert max(event["miou"] for event in events if event["event"] == "eval") == result.best_score
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["iter_000030", "iter_000040"]
     state = json.loads((tmp_path / "best" / "state.json").read_text())
-    assert state["best"] == {"miou": result.best_miou, "iteration": state["iteration"]}
+    assert state["best"] == {"metric": "mIoU", "score": result.best_score, "iteration": state["iteration"]}
+    assert result.metric == "mIoU"
     assert {"loss", "lr", "images_per_s", "data_wait", "eta"} <= next(e for e in events if e["event"] == "train").keys()
     assert load_config(tmp_path / "config.yml") == config
 
@@ -125,12 +126,20 @@ def test_early_stop_counts_evaluations_without_improvement(toy_config, tmp_path)
 
 
 def test_evaluation_time_is_not_training_time(toy_config, tmp_path):
-    """Also where an evaluation brings no better mIoU and nothing is saved."""
+    """Also where an evaluation brings no better score and nothing is saved."""
     trainer = Trainer(toy_config("eval_interval=2", "log_iters=2", "save_interval=100"), tmp_path)
 
     def slow():
         time.sleep(0.5)
-        return {"miou": 0.5, "accuracy": 0.5, "mean_accuracy": 0.5, "dice": 0.5, "kappa": 0.5} | {
+        return {
+            "metric": "mIoU",
+            "score": 0.5,
+            "miou": 0.5,
+            "accuracy": 0.5,
+            "mean_accuracy": 0.5,
+            "dice": 0.5,
+            "kappa": 0.5,
+        } | {
             "class_iou": [0.5, 0.5, 0.5],
             "images": 5,
             "seconds": 0.5,

@@ -9,8 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mobileseg.engine.logs import read_log
 from mobileseg.engine.trainer import Trainer
+from mobileseg.viz.history import read_log
 
 REPOSITORY = Path(__file__).parents[2]
 COLOURS = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]], np.float32)

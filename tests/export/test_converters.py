@@ -15,6 +15,7 @@ from mobileseg.export.paddle_graph import save_paddle_graph
 from mobileseg.export.process import Failure
 from mobileseg.export.program import Program
 from mobileseg.export.reference import build_reference
+from mobileseg.export.semantic import SemanticTask
 from tests.export.conftest import SIZE, options
 
 
@@ -87,7 +88,7 @@ def test_native_run_is_the_network(graph, image, toy, tmp_path):
 
 
 def test_nothing_to_locate_in_a_sound_graph(graph, toy, images, tmp_path):
-    reference = build_reference(toy, options(output_op="none"), images, [SIZE], "drawn")
+    reference = build_reference(SemanticTask(), toy, options(output_op="none"), images, [SIZE], "drawn")
     assert locate_failure("lite_arm", graph) is None
     assert locate_difference("onnx", graph, reference, tmp_path) is None
 

@@ -10,6 +10,7 @@ from mobileseg.errors import DependencyError, ExportError
 from mobileseg.export import converters, exporter
 from mobileseg.export.exporter import export_network
 from mobileseg.export.options import TARGETS
+from mobileseg.export.semantic import SemanticTask
 from mobileseg.runtime.artefact import Manifest
 from mobileseg.runtime.segmenter import Segmenter
 from tests.export.conftest import SUBJECT, Toy, options, seeded
@@ -198,7 +199,7 @@ def test_missing_converter(toy, images, tmp_path, monkeypatch):
     monkeypatch.setattr(converters, "find_spec", lambda name: None if name == "paddlelite" else object())
     with pytest.raises(DependencyError, match="lite_arm cannot be written: 'paddlelite' is not installed"):
         export_network(toy, tmp_path / "a", options(), SUBJECT, images, targets=["lite_arm"])
-    chosen, left_out = exporter._choose(None, options())
+    chosen, left_out = exporter._choose(None, options(), SemanticTask())
     assert chosen == ("paddle", "onnx", "ncnn")
     assert [(row.target, row.status) for row in left_out] == [("lite_arm", "skipped"), ("lite_x86", "skipped")]
     assert "pip install paddlelite" in left_out[0].problems[0]

@@ -3,13 +3,16 @@ import paddle
 import pytest
 
 from mobileseg.errors import ExportError
-from mobileseg.export.reference import ReferenceItem, build_reference, load_reference, subsample, to_input
+from mobileseg.export.reference import build_reference, load_reference, subsample, to_input
+from mobileseg.export.semantic import SemanticItem, SemanticTask
 from tests.export.conftest import MEAN, SIZE, STD, options
+
+TASK = SemanticTask()
 
 
 @pytest.fixture(scope="module")
 def reference(toy, images):
-    return build_reference(toy, options(), images, [SIZE], "drawn scenes")
+    return build_reference(TASK, toy, options(), images, [SIZE], "drawn scenes")
 
 
 def test_items_are_the_network_s_answers(reference, toy):
@@ -38,7 +41,7 @@ def test_close_pixels_are_those_within_the_limit(reference):
 
 def test_survives_the_file(reference, tmp_path):
     reference.save(tmp_path / "golden.npz")
-    loaded = load_reference(tmp_path / "golden.npz")
+    loaded = load_reference(tmp_path / "golden.npz", TASK)
     assert loaded.classes_present == reference.classes_present
     for ours, theirs in zip(loaded.items, reference.items, strict=True):
         assert np.array_equal(ours.image, theirs.image)
@@ -49,7 +52,7 @@ def test_survives_the_file(reference, tmp_path):
 def test_large_arrays_are_stored_at_a_stride(reference, tmp_path):
     big = np.zeros((1, 19, 512, 512), np.float32)
     item = reference.items[0]
-    large = ReferenceItem(**{**vars(item), "logits": big, "outputs": {"logits": big}})
+    large = SemanticItem(**{**vars(item), "logits": big, "outputs": {"logits": big}})
     type(reference)((large, large), reference.normalize).save(tmp_path / "golden.npz")
     with np.load(tmp_path / "golden.npz") as archive:
         assert archive["logits.0"].nbytes <= 2_100_000
@@ -69,13 +72,13 @@ def test_images_with_the_most_classes_are_taken(images):
     plain = [np.full((20, 30, 3), 30, np.uint8)] * 6
     rich = np.zeros((20, 30, 3), np.uint8)
     rich[:, 10:20], rich[:, 20:] = 110, 240  # and a smooth step between them
-    reference = build_reference(Brightness(), options(), [*plain, rich], [SIZE], "made up")
+    reference = build_reference(TASK, Brightness(), options(), [*plain, rich], [SIZE], "made up")
     assert any(np.array_equal(item.image, rich) for item in reference.items)
     assert reference.classes_present == (0, 1, 2, 3)
 
 
 def test_dynamic_images_have_the_input_s_size(toy, images):
-    reference = build_reference(toy, options(dynamic=True), images, [(48, 64), (24, 80)], "drawn")
+    reference = build_reference(TASK, toy, options(dynamic=True), images, [(48, 64), (24, 80)], "drawn")
     assert {item.image.shape[:2] for item in reference.items} == {(48, 64), (24, 80)}
 
 
@@ -89,4 +92,4 @@ def test_bytes_are_rounded_once():
 def test_not_a_reference(tmp_path):
     np.savez(tmp_path / "golden.npz", other=np.zeros(3))
     with pytest.raises(ExportError, match="cannot be read as the reference"):
-        load_reference(tmp_path / "golden.npz")
+        load_reference(tmp_path / "golden.npz", TASK)

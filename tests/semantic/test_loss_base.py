@@ -6,10 +6,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import paddle
 import pytest
 
-from mobileseg.semantic.loss_base import whole_batch_normaliser
 from tests.semantic.half_batches import LOCAL_FREE, batch, gradients
 
 
@@ -41,8 +39,3 @@ def test_two_half_batches_give_the_gradient_and_loss_of_the_whole(averaged, name
 def test_the_halves_ignore_unequally():
     _, label = batch()
     assert (label[:2] != 255).sum() > 4 * (label[2:] != 255).sum() > 0
-
-
-def test_a_normaliser_of_nothing_is_one():
-    assert float(whole_batch_normaliser(paddle.zeros([]), active=True)) == 1.0
-    assert float(whole_batch_normaliser(paddle.to_tensor(0.25), active=False)) == 0.25

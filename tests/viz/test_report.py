@@ -8,7 +8,7 @@ import pytest
 
 from mobileseg.runtime.artefact import VerificationRow
 from mobileseg.viz.report import Example, write_report
-from mobileseg.viz.report_parts import latency_table, read_history
+from mobileseg.viz.report_parts import latency_table
 
 VOID = {"meta", "img"}
 
@@ -147,15 +147,6 @@ def test_a_title_with_a_dollar_is_no_placeholder(tmp_path: Path) -> None:
     page = Page(write_report(tmp_path / "report.html", title="costs $5", config_yaml="price: $body"))
     assert "costs $5" in page.text
     assert "price: $body" in page.text
-
-
-def test_the_later_line_of_an_iteration_counts_and_half_lines_are_skipped(tmp_path: Path) -> None:
-    path = tmp_path / "log.jsonl"
-    path.write_text(
-        '{"event": "train", "iter": 20, "loss": 9}\n{"event": "resume", "iter": 10}\n'
-        '{"event": "train", "iter": 10, "loss": 2}\n{"event": "train", "iter": 20, "loss": 1}\n{"event": "tr'
-    )
-    assert [(event["iter"], event["loss"]) for event in read_history(path)["train"]] == [(10, 2), (20, 1)]
 
 
 def test_latency_bars_are_in_proportion(tmp_path: Path) -> None:

@@ -44,18 +44,26 @@ float highest(const float* values, std::size_t count) {
 InstancePostprocessor::InstancePostprocessor(const DetectionSpec& spec, Array anchors,
                                              const std::vector<OutputSpec>& outputs, Size input)
     : spec_(spec), anchors_(std::move(anchors)), input_(input) {
-  if (anchors_.dtype != DType::kFloat32 || anchors_.shape.rank() != 2 || anchors_.shape[1] != 4) {
-    throw Error(ErrorKind::kRuntime, spec.anchors + " is " + name_of(anchors_.dtype) + " " + anchors_.shape.str() +
-                                         ", expected float32 [P, 4]", "export the folder again");
+  for (const OutputSpec& output : outputs) suppressed_ = suppressed_ || output.kind == OutputKind::kDetections;
+  mask_ = place_of(outputs, OutputKind::kCoefficients, "coefficients");
+  proto_ = place_of(outputs, OutputKind::kPrototypes, "prototypes");
+  suppression_options_.max_detections = static_cast<std::size_t>(spec.max_detections);
+  found_.reserve(suppression_options_.max_detections);
+  if (suppressed_) {
+    detections_ = place_of(outputs, OutputKind::kDetections, "detections");
+    return;
   }
   loc_ = place_of(outputs, OutputKind::kBoxes, "boxes");
   conf_ = place_of(outputs, OutputKind::kScores, "scores");
-  mask_ = place_of(outputs, OutputKind::kCoefficients, "coefficients");
-  proto_ = place_of(outputs, OutputKind::kPrototypes, "prototypes");
+  if (anchors_.dtype != DType::kFloat32 || anchors_.shape.rank() != 2 || anchors_.shape[1] != 4) {
+    throw Error(ErrorKind::kRuntime,
+                "the anchors are " + std::string(name_of(anchors_.dtype)) + " " + anchors_.shape.str() +
+                    ", expected float32 [P, 4]",
+                "export the folder again");
+  }
   suppression_options_.kind = spec.nms;
   suppression_options_.iou_threshold = spec.iou_threshold;
   suppression_options_.top_k = static_cast<std::size_t>(spec.top_k);
-  suppression_options_.max_detections = static_cast<std::size_t>(spec.max_detections);
   suppression_options_.inclusive = spec.nms == NmsKind::kTraditional && spec.inclusive_pixels;
   const auto count = static_cast<std::size_t>(anchors_.shape[0]);
   chosen_.reserve(count);
@@ -137,7 +145,7 @@ Box InstancePostprocessor::in_pixels(const Box& box, Size image) const {
           inside(std::max(y1, y2), height)};
 }
 
-void InstancePostprocessor::run(const std::vector<TensorView>& values, Size image, Result* result) {
+void InstancePostprocessor::find(const std::vector<TensorView>& values) {
   check(values);
   const auto columns = static_cast<std::size_t>(values[conf_].shape[2]);
   collect(values[conf_].as<float>(), values[loc_].as<float>(), columns);
@@ -146,24 +154,72 @@ void InstancePostprocessor::run(const std::vector<TensorView>& values, Size imag
     const auto width = static_cast<float>(input_.width);
     const auto height = static_cast<float>(input_.height);
     scaled_.clear();
-    for (const Box& box : boxes_) scaled_.push_back({box.x1 * width, box.y1 * height, box.x2 * width, box.y2 * height});
+    for (const Box& box : boxes_) {
+      scaled_.push_back({box.x1 * width, box.y1 * height, box.x2 * width, box.y2 * height});
+    }
     competing = &scaled_;
   }
-  const std::vector<Candidate>& kept = suppression_.run(*competing, columns - 1, suppression_options_);
+  for (const Candidate& kept : suppression_.run(*competing, columns - 1, suppression_options_)) {
+    found_.push_back({boxes_[kept.box], kept.score, static_cast<int>(kept.label), chosen_[kept.box]});
+  }
+}
 
+void InstancePostprocessor::find_in_detections(const std::vector<TensorView>& values) {
+  const TensorView& rows = values[detections_];
+  const Shape& mask = values[mask_].shape;
   const Shape& proto = values[proto_].shape;
-  const auto kinds = static_cast<int>(proto[1]);
-  masks_.start(values[proto_].as<float>(), kinds, {static_cast<int>(proto[2]), static_cast<int>(proto[3])}, image);
+  const int batch = rows.shape.rank() == 3 ? 1 : 0;  // an axis of length 1 may come first
+  const bool fits = (batch == 0 || rows.shape[0] == 1) && rows.shape.rank() == 2 + batch && rows.shape[1 + batch] == 6 &&
+                    mask.rank() >= 2 && proto.rank() == 4 && proto[0] == 1 && mask[mask.rank() - 1] == proto[1] &&
+                    mask.count() == rows.shape[batch] * proto[1];
+  if (!fits) {
+    throw Error(ErrorKind::kRuntime,
+                "the graph returned detections " + rows.shape.str() + ", coefficients " + mask.str() +
+                    " and prototypes " + proto.str() + ", expected [M, 6], [M, k] and [1, k, h, w]",
+                "export the folder again");
+  }
+  const float* row = rows.as<float>();
+  const auto count = static_cast<std::size_t>(rows.shape[batch]);
+  std::vector<Candidate>& order = suppression_.candidates();
+  order.clear();
+  order.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (row[6 * i] >= 0) order.push_back({row[6 * i + 1], static_cast<std::uint32_t>(i), 0});
+  }
+  std::sort(order.begin(), order.end(), [](const Candidate& a, const Candidate& b) {
+    return a.score != b.score ? a.score > b.score : a.box < b.box;
+  });
+  if (order.size() > suppression_options_.max_detections) order.resize(suppression_options_.max_detections);
+  for (const Candidate& kept : order) {
+    const float* values_of_row = row + 6 * static_cast<std::size_t>(kept.box);
+    found_.push_back({{values_of_row[2], values_of_row[3], values_of_row[4], values_of_row[5]},
+                      kept.score,
+                      static_cast<int>(values_of_row[0]),
+                      kept.box});
+  }
+}
+
+void InstancePostprocessor::run(const std::vector<TensorView>& values, Size image, Result* result) {
+  found_.clear();
+  if (suppressed_) {
+    find_in_detections(values);
+  } else {
+    find(values);
+  }
+  const Shape& proto = values[proto_].shape;
+  const auto kinds = static_cast<std::size_t>(proto[1]);
+  const Size grid{static_cast<int>(proto[2]), static_cast<int>(proto[3])};
+  masks_.start(values[proto_].as<float>(), static_cast<int>(kinds), grid, image);
   result->size = image;
   result->instances.reserve(suppression_options_.max_detections);
   result->instances.clear();
   std::size_t bytes = 0;
-  for (const Candidate& candidate : kept) {
+  for (const Found& found : found_) {
     Instance instance;
-    instance.box = in_pixels(boxes_[candidate.box], image);
-    instance.score = candidate.score;
-    instance.label = static_cast<int>(candidate.label);
-    instance.mask = masks_.region(boxes_[candidate.box]);
+    instance.box = in_pixels(found.box, image);
+    instance.score = found.score;
+    instance.label = found.label;
+    instance.mask = masks_.region(found.box);
     instance.mask.offset = bytes;
     bytes += instance.mask.size.pixels();
     result->instances.push_back(instance);
@@ -171,14 +227,17 @@ void InstancePostprocessor::run(const std::vector<TensorView>& values, Size imag
   const std::size_t most = suppression_options_.max_detections * image.pixels();
   result->mask_bytes.reserve(std::min(most, kReservedMaskBytes));
   if (result->mask_bytes.size() < bytes) result->mask_bytes.resize(bytes);  // never shrunk: growing clears memory
-  for (std::size_t i = 0; i < kept.size(); ++i) {
-    const std::uint32_t box = kept[i].box;
-    const float* coefficients = values[mask_].as<float>() + static_cast<std::size_t>(chosen_[box]) *
-                                                                static_cast<std::size_t>(kinds);
+  for (std::size_t i = 0; i < found_.size(); ++i) {
     const MaskRegion& region = result->instances[i].mask;
     if (region.size.pixels() == 0) continue;
-    masks_.draw(coefficients, boxes_[box], region, spec_.mask_threshold, result->mask_bytes.data() + region.offset);
+    const float* coefficients = values[mask_].as<float>() + found_[i].row * kinds;
+    masks_.draw(coefficients, found_[i].box, region, spec_.mask_threshold, result->mask_bytes.data() + region.offset);
   }
+}
+
+Array read_anchors(const Manifest& manifest) {
+  if (manifest.detection.anchors.empty()) return {};
+  return read_npy(manifest.verified_path(manifest.detection.anchors));
 }
 
 }  // namespace mobileseg

@@ -25,10 +25,11 @@ const std::map<std::string, OutputKind> kKinds = {
     {"labels", OutputKind::kLabels}, {"probabilities", OutputKind::kProbabilities},
     {"logits", OutputKind::kLogits}, {"boxes", OutputKind::kBoxes},
     {"scores", OutputKind::kScores}, {"coefficients", OutputKind::kCoefficients},
-    {"prototypes", OutputKind::kPrototypes}};
+    {"prototypes", OutputKind::kPrototypes}, {"detections", OutputKind::kDetections}};
 const std::map<std::string, OutputResize> kResizes = {{"labels-nearest", OutputResize::kLabelsNearest},
                                                       {"scores-bilinear", OutputResize::kScoresBilinear},
-                                                      {"in-graph", OutputResize::kInGraph}};
+                                                      {"in-graph", OutputResize::kInGraph},
+                                                      {"none", OutputResize::kNone}};
 
 nlohmann::json parsed(const std::string& text, const std::string& source) {
   const auto shallow = [](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
@@ -93,7 +94,7 @@ OutputSpec output_spec(const Field& field) {
   const std::vector<Field> dims = field["shape"].items();
   if (dims.size() > static_cast<std::size_t>(Shape::kMaxRank)) field.fail("shape has more than 6 dimensions");
   for (const Field& dim : dims) spec.shape.push_back(dim.integer(-1, std::int64_t{1} << 30));
-  spec.resize = field["resize"].choice(kResizes);
+  if (field.has("resize")) spec.resize = field["resize"].choice(kResizes);
   return spec;
 }
 
@@ -122,7 +123,7 @@ float fraction(const Field& field) {
 
 DetectionSpec detection_spec(const Field& field) {
   DetectionSpec spec;
-  spec.anchors = field["anchors"].text();
+  if (field.has("anchors")) spec.anchors = field["anchors"].text();
   if (field.has("variances")) {
     const std::vector<Field> items = field["variances"].items();
     if (items.size() != 2) field["variances"].fail("expected 2 numbers");
@@ -226,7 +227,8 @@ void Manifest::check(const std::string& source) const {
     }
   }
   if (!golden.empty()) names.push_back(golden);
-  if (task == Task::kInstance) names.push_back(detection.anchors);
+  if (!detection.anchors.empty()) names.push_back(detection.anchors);
+  if (task == Task::kInstance && input.dynamic) refuse("an instance graph takes one size, and 'dynamic' is set");
   for (const std::string& file : names) {
     if (lies_outside(file)) refuse("'" + file + "' lies outside the folder");
     if (files.count(file) == 0) refuse("'" + file + "' has no sha256 in 'files'");

@@ -24,8 +24,8 @@ struct Segmenter::State {
   State(Manifest read, std::unique_ptr<Engine> loaded)
       : manifest(std::move(read)), engine(std::move(loaded)), preprocessor(manifest.input) {
     if (manifest.task == Task::kInstance) {
-      Array anchors = read_npy(manifest.verified_path(manifest.detection.anchors));
-      instance = std::make_unique<InstancePostprocessor>(manifest.detection, std::move(anchors), engine->outputs(), manifest.input.size);
+      instance = std::make_unique<InstancePostprocessor>(manifest.detection, read_anchors(manifest),
+                                                         engine->outputs(), manifest.input.size);
     } else {
       answer = pick_output(engine->outputs());
     }
@@ -38,12 +38,6 @@ struct Segmenter::State {
   std::unique_ptr<InstancePostprocessor> instance;
   std::size_t answer = 0;
 };
-
-Segmenter::Segmenter(const std::string& folder, const EngineOptions& options) {
-  Manifest manifest = Manifest::read(folder);
-  std::unique_ptr<Engine> engine = make_engine(manifest, options);
-  state_ = std::make_unique<State>(std::move(manifest), std::move(engine));
-}
 
 Segmenter::Segmenter(Manifest manifest, std::unique_ptr<Engine> engine)
     : state_(std::make_unique<State>(std::move(manifest), std::move(engine))) {}

@@ -33,23 +33,33 @@ struct InputSpec {
   Size padded(Size content) const;
 };
 
-enum class OutputKind { kLabels, kProbabilities, kLogits, kBoxes, kScores, kCoefficients, kPrototypes };
+enum class OutputKind {
+  kLabels,         // [1, H, W] class indices
+  kProbabilities,  // [1, K, h, w]
+  kLogits,         // [1, K, h, w]
+  kBoxes,          // [1, P, 4] offsets from the anchors
+  kScores,         // [1, P, K + 1] after softmax, the background first
+  kCoefficients,   // [1, P, k] or, with detections, [M, k]
+  kPrototypes,     // [1, k, h, w]
+  kDetections,     // [M, 6]: class (negative: none), score, x1, y1, x2, y2; the suppression is in the graph
+};
 
-enum class OutputResize { kLabelsNearest, kScoresBilinear, kInGraph };
+enum class OutputResize { kLabelsNearest, kScoresBilinear, kInGraph, kNone };
 
 struct OutputSpec {
   std::string name;
   OutputKind kind = OutputKind::kLabels;
   DType dtype = DType::kInt32;
   Shape shape;  // -1 where the size follows a dynamic input
-  OutputResize resize = OutputResize::kLabelsNearest;
+  OutputResize resize = OutputResize::kNone;
 };
 
 enum class NmsKind { kFast, kCrossClass, kTraditional };
 
 // Instance folders: how raw outputs become detections.
 struct DetectionSpec {
-  std::string anchors;  // .npy, float32 [P, 4]: centre x, centre y, width, height, normalised
+  // .npy, float32 [P, 4]: centre x, centre y, width, height in parts of the input; empty when the graph decodes.
+  std::string anchors;
   std::array<float, 2> variances{{0.1F, 0.2F}};
   float score_threshold = 0.05F;
   NmsKind nms = NmsKind::kFast;

@@ -1,6 +1,6 @@
 // Everything a program needs:
 //
-//   mobileseg::Segmenter segmenter("model_folder");
+//   mobileseg::Segmenter segmenter = mobileseg::Segmenter::open("model_folder");
 //   mobileseg::Result result;
 //   segmenter.run({pixels, {height, width}, stride, mobileseg::ColorOrder::kRgb}, &result);
 //

@@ -16,8 +16,8 @@ namespace mobileseg {
 // Use one per thread.
 class Segmenter {
  public:
-  // Throws Error when the folder cannot be used or this build has no engine.
-  explicit Segmenter(const std::string& folder, const EngineOptions& options = EngineOptions());
+  // Loads a folder into the engine of this build. Throws Error when that cannot be done.
+  static Segmenter open(const std::string& folder, const EngineOptions& options = EngineOptions());
   Segmenter(Manifest manifest, std::unique_ptr<Engine> engine);
   ~Segmenter();
   Segmenter(Segmenter&&) noexcept;

@@ -1,0 +1,202 @@
+"""Non-maximum suppression over boxes with a score for every class (NumPy, vectorised).
+
+Three forms of YOLACT (Bolya et al. 2019, arXiv:1904.02689): Fast NMS per class, Fast NMS over the best class of each
+box, and the traditional greedy one. In all of them a box can only be suppressed by one of a higher score, and of equal
+scores the box of the lower index comes first. So the candidates are looked at best first, and only as many of them as
+it takes to fill the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+_FIRST_LOOK = 4
+"""The first candidates looked at, as a multiple of the wanted number of results."""
+
+_TINY = np.finfo(np.float32).tiny
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is left, best first.
+
+    Attributes:
+        indices: int64 [m], rows of the boxes; with several classes a row may come more than once.
+        classes: int64 [m].
+        scores: float32 [m].
+    """
+
+    indices: np.ndarray
+    classes: np.ndarray
+    scores: np.ndarray
+
+
+def fast_nms(
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    *,
+    iou_threshold: float,
+    top_k: int,
+    max_detections: int,
+    floor: float | None = None,
+) -> Kept:
+    """Fast NMS per class: a box goes if any better one of its class overlaps it, also one that goes itself.
+
+    Args:
+        boxes: float32 [n, 4], x1, y1, x2, y2.
+        scores: float32 [n, K].
+        iou_threshold: overlap above which a box goes.
+        top_k: candidates per class.
+        max_detections: length of the result at most.
+        floor: scores that are not above it are no candidates; None takes all.
+    """
+
+    def survivors(rows: np.ndarray) -> np.ndarray:
+        rows = rows[:top_k]
+        keep = np.zeros(len(rows), np.bool_)
+        keep[...] = ~_overlapped(boxes[rows], iou_threshold)
+        return keep
+
+    return _per_class(scores, floor, max_detections, survivors)
+
+
+def cross_class_nms(
+    boxes: np.ndarray, scores: np.ndarray, *, iou_threshold: float, top_k: int, max_detections: int
+) -> Kept:
+    """Fast NMS in one list: every box stands for its best class, and boxes of different classes compete.
+
+    Args:
+        boxes: float32 [n, 4], x1, y1, x2, y2.
+        scores: float32 [n, K].
+        iou_threshold: overlap above which a box goes.
+        top_k: candidates in all.
+        max_detections: length of the result at most.
+    """
+    if len(scores) == 0:
+        return _nothing()
+    classes = scores.argmax(axis=1)
+    best = scores[np.arange(len(scores)), classes]
+    order = _best_first(best, None, top_k)[:top_k]
+    order = order[~_overlapped(boxes[order], iou_threshold)][:max_detections]
+    return Kept(order, classes[order], best[order])
+
+
+def traditional_nms(
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    *,
+    iou_threshold: float,
+    max_detections: int,
+    floor: float,
+    inclusive: bool = False,
+) -> Kept:
+    """Greedy suppression per class: the best box stays, those that overlap it go, and so on with the rest.
+
+    Args:
+        boxes: float32 [n, 4], x1, y1, x2, y2; in pixels when ``inclusive``.
+        scores: float32 [n, K].
+        iou_threshold: overlap above which a box goes.
+        max_detections: length of the result at most.
+        floor: scores that are not above it are no candidates.
+        inclusive: corners are pixels that belong to the box (sides one longer), and an overlap of ``iou_threshold``
+            itself suppresses, as in the published code.
+    """
+
+    def survivors(rows: np.ndarray) -> np.ndarray:
+        own = boxes[rows]
+        keep = np.zeros(len(rows), np.bool_)
+        waiting = np.arange(len(rows))
+        while len(waiting):
+            first, waiting = waiting[0], waiting[1:]
+            keep[first] = True
+            overlap = pairwise_iou(own[first : first + 1], own[waiting], inclusive=inclusive)[0]
+            waiting = waiting[overlap < iou_threshold if inclusive else overlap <= iou_threshold]
+        return keep
+
+    return _per_class(scores, floor, max_detections, survivors)
+
+
+def pairwise_iou(first: np.ndarray, second: np.ndarray, *, inclusive: bool = False) -> np.ndarray:
+    """Intersection over union of all pairs, float32 [n, m]; 0 where both boxes are empty.
+
+    Args:
+        first: float [n, 4], x1, y1, x2, y2.
+        second: float [m, 4].
+        inclusive: sides are one longer than the difference of the corners.
+    """
+    extra = np.float32(1 if inclusive else 0)
+    ax1, ay1, ax2, ay2 = np.ascontiguousarray(first.T, dtype=np.float32)[:, :, None]
+    bx1, by1, bx2, by2 = np.ascontiguousarray(second.T, dtype=np.float32)[:, None, :]
+    shared = np.minimum(ax2, bx2)
+    shared -= np.maximum(ax1, bx1)
+    shared += extra
+    np.maximum(shared, 0, out=shared)
+    tall = np.minimum(ay2, by2)
+    tall -= np.maximum(ay1, by1)
+    tall += extra
+    np.maximum(tall, 0, out=tall)
+    shared *= tall
+    union = (ax2 - ax1 + extra) * (ay2 - ay1 + extra) + (bx2 - bx1 + extra) * (by2 - by1 + extra)
+    union -= shared
+    shared /= np.maximum(union, _TINY, out=union)
+    return shared
+
+
+def _overlapped(boxes: np.ndarray, threshold: float) -> np.ndarray:
+    """Whether a box overlaps one before it by more than the threshold, bool [n]."""
+    if len(boxes) < 2:
+        return np.zeros(len(boxes), np.bool_)
+    overlap = pairwise_iou(boxes, boxes) > threshold
+    found: np.ndarray = (overlap & _before(len(boxes))).any(axis=0)
+    return found
+
+
+def _before(count: int) -> np.ndarray:
+    """True where the row comes before the column, bool [n, n]."""
+    index = np.arange(count)
+    return index[:, None] < index
+
+
+def _per_class(
+    scores: np.ndarray, floor: float | None, wanted: int, survivors: Callable[[np.ndarray], np.ndarray]
+) -> Kept:
+    """Suppression in every class for itself, until ``wanted`` are found or nothing is left.
+
+    Args:
+        scores: float32 [n, K].
+        floor: scores that are not above it are no candidates.
+        wanted: length of the result at most.
+        survivors: for the rows of one class, best first, whether each stays; it may answer for the first ones only,
+            the others go.
+    """
+    count, total = wanted * _FIRST_LOOK, scores.size
+    while True:
+        order = _best_first(scores.reshape(-1), floor, count)
+        rows, classes = np.divmod(order, max(scores.shape[1], 1))
+        keep = np.zeros(len(order), np.bool_)
+        grouped = np.argsort(classes, kind="stable")
+        for group in np.split(grouped, np.flatnonzero(np.diff(classes[grouped])) + 1):
+            stays = survivors(rows[group])
+            keep[group[: len(stays)]] = stays
+        if keep.sum() >= wanted or len(order) < count or count >= total:
+            chosen = np.flatnonzero(keep)[:wanted]
+            return Kept(rows[chosen], classes[chosen], scores.reshape(-1)[order[chosen]])
+        count *= _FIRST_LOOK
+
+
+def _best_first(values: np.ndarray, floor: float | None, count: int) -> np.ndarray:
+    """Indices of the ``count`` highest values above ``floor``, falling, and of all that equal the last of these."""
+    chosen = np.arange(len(values)) if floor is None else np.flatnonzero(values > floor)
+    found = values[chosen]
+    if len(found) > count:
+        bound = np.partition(found, len(found) - count)[len(found) - count]
+        inside = found >= bound
+        chosen, found = chosen[inside], found[inside]
+    return chosen[np.argsort(-found, kind="stable")]
+
+
+def _nothing() -> Kept:
+    return Kept(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
