@@ -70,16 +70,11 @@ def build_manifest(
 ) -> Manifest:
     """The manifest of a folder in which the graphs of ``targets`` and golden.npz already are."""
     folder = Path(folder)
-<<<<<<< HEAD
-    graphs = {target: _graph_files(folder, target, subject, options) for target in targets}
-    written_last = (DEPLOY_FILE, JSON_FILE)
-    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in written_last)
-=======
     shared = task.outputs(options, reference, len(subject.classes))
     own = {target: task.outputs(options, reference, len(subject.classes), target) for target in targets}
     graphs = {target: _graph_files(folder, target, own[target], own[target] == shared) for target in targets}
-    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != DEPLOY_FILE)
->>>>>>> main
+    written_last = (DEPLOY_FILE, JSON_FILE)
+    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in written_last)
     return Manifest(
         name=subject.name,
         input=input_spec(options, subject.multiple),

@@ -17,15 +17,10 @@ import numpy as np
 from mobileseg.errors import ExportError, MobileSegError
 from mobileseg.export.options import ENGINES
 from mobileseg.export.process import Failure, run_task
-<<<<<<< HEAD
-from mobileseg.export.reference import Reference, ReferenceItem, load_reference, subsample
-from mobileseg.runtime.artefact import Manifest, twin_problems, verified_path
-=======
 from mobileseg.export.reference import Item, Reference, load_reference, subsample
 from mobileseg.export.task import Task
 from mobileseg.export.tasks import task_of
-from mobileseg.runtime.artefact import Manifest, verified_path
->>>>>>> main
+from mobileseg.runtime.artefact import Manifest, twin_problems, verified_path
 from mobileseg.runtime.engines.registry import available
 from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import InputSpec, VerificationRow
