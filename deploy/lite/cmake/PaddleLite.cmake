@@ -23,7 +23,7 @@ function(mobileseg_paddle_lite folder target)
   # SYSTEM: their headers are not written for our warnings.
   target_include_directories(${target} SYSTEM INTERFACE "${include}")
   find_package(Threads REQUIRED)
-  target_link_libraries(${target} INTERFACE "${library}" Threads::Threads ${CMAKE_DL_LIBS})
+  target_link_libraries(${target} INTERFACE "${library}" ${PADDLE_LITE_EXTRA_LIBS} Threads::Threads ${CMAKE_DL_LIBS})
   if(library MATCHES "\\.a$")
     find_package(OpenMP)
     if(OpenMP_CXX_FOUND)

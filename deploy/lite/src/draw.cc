@@ -26,7 +26,9 @@ struct Pixel {
   }
 };
 
-int red_of(ColorOrder order) { return order == ColorOrder::kRgb ? 0 : 2; }
+int red_of(ColorOrder order) {
+  return order == ColorOrder::kRgb ? 0 : 2;
+}
 
 }  // namespace
 
@@ -53,8 +55,10 @@ void Painter::draw(const Result& result, std::uint8_t* pixels, std::size_t strid
   }
 }
 
-// Class colours over the picture; the border between classes in full colour; ignored pixels show the picture alone.
-void Painter::draw_labels(const Result& result, std::uint8_t* pixels, std::size_t stride, ColorOrder order) const {
+// Class colours over the picture; the border between classes in full colour; ignored pixels show the picture
+// alone.
+void Painter::draw_labels(const Result& result, std::uint8_t* pixels, std::size_t stride,
+                          ColorOrder order) const {
   const auto width = static_cast<std::size_t>(result.size.width);
   const auto height = static_cast<std::size_t>(result.size.height);
   const int red = red_of(order);
@@ -64,7 +68,8 @@ void Painter::draw_labels(const Result& result, std::uint8_t* pixels, std::size_
       const std::uint8_t label = labels[x];
       if (label == ignore_index_ && label >= class_count_) continue;
       const Pixel pixel{pixels + y * stride + 3 * x, red};
-      const bool border = (x + 1 < width && labels[x + 1] != label) || (y + 1 < height && labels[x + width] != label);
+      const bool border =
+          (x + 1 < width && labels[x + 1] != label) || (y + 1 < height && labels[x + width] != label);
       if (border) {
         pixel.set(colors_[label]);
       } else {
@@ -74,8 +79,10 @@ void Painter::draw_labels(const Result& result, std::uint8_t* pixels, std::size_
   }
 }
 
-// Masks in the colour of their class with an outline, boxes one pixel wide; the best instance is drawn last, on top.
-void Painter::draw_instances(const Result& result, std::uint8_t* pixels, std::size_t stride, ColorOrder order) const {
+// Masks in the colour of their class with an outline, boxes one pixel wide; the best instance is drawn last,
+// on top.
+void Painter::draw_instances(const Result& result, std::uint8_t* pixels, std::size_t stride,
+                             ColorOrder order) const {
   const int red = red_of(order);
   for (auto it = result.instances.rbegin(); it != result.instances.rend(); ++it) {
     const std::array<std::uint8_t, 3>& color = colors_[static_cast<std::size_t>(it->label) % colors_.size()];
@@ -125,9 +132,10 @@ void instance_map(const Result& result, std::vector<std::uint8_t>* values) {
     const MaskRegion& region = instance.mask;
     const std::uint8_t* mask = result.mask(instance);
     for (int y = 0; y < region.size.height; ++y) {
-      std::uint8_t* row = values->data() +
-                          static_cast<std::size_t>(region.top + y) * static_cast<std::size_t>(result.size.width) +
-                          static_cast<std::size_t>(region.left);
+      std::uint8_t* row =
+          values->data() +
+          static_cast<std::size_t>(region.top + y) * static_cast<std::size_t>(result.size.width) +
+          static_cast<std::size_t>(region.left);
       for (int x = 0; x < region.size.width; ++x) {
         if (*mask++ != 0) row[x] = static_cast<std::uint8_t>(i + 1);
       }

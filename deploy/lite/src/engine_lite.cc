@@ -75,15 +75,16 @@ TensorView view_of(const lite::Tensor& tensor, const OutputSpec& spec) {
       view.data = tensor.data<std::uint8_t>();
       return view;
     default:
-      throw Error(ErrorKind::kRuntime, std::string(kEngine) + ": output '" + spec.name + "' has the element type " +
-                                           std::to_string(static_cast<int>(tensor.precision())) +
-                                           " of Paddle Lite, the manifest says " + name_of(spec.dtype),
+      throw Error(ErrorKind::kRuntime,
+                  std::string(kEngine) + ": output '" + spec.name + "' has the element type " +
+                      std::to_string(static_cast<int>(tensor.precision())) +
+                      " of Paddle Lite, the manifest says " + name_of(spec.dtype),
                   "export the folder again");
   }
 }
 
-// A predictor that has run keeps buffers of its first input's size: on x86 it crashes on a larger one and answers
-// wrongly on a smaller one. So every size has a predictor of its own.
+// A predictor that has run keeps buffers of its first input's size: on x86 it crashes on a larger one and
+// answers wrongly on a smaller one. So every size has a predictor of its own.
 class LiteEngine : public Engine {
  public:
   LiteEngine(const Manifest& manifest, const EngineOptions& options)
@@ -96,9 +97,10 @@ class LiteEngine : public Engine {
     predictors_.push_front({spec_.size, make_predictor()});
     version_ = predictors_.front().predictor->GetVersion();
     if (!options.any_version && !versions_fit(version_, written_by)) {
-      throw Error(ErrorKind::kRuntime,
-                  path_ + " was written by Paddle Lite " + written_by + ", this program runs Paddle Lite " + version_,
-                  "link the runtime of that version, or accept the difference with --any-version");
+      throw Error(
+          ErrorKind::kRuntime,
+          path_ + " was written by Paddle Lite " + written_by + ", this program runs Paddle Lite " + version_,
+          "link the runtime of that version, or accept the difference with --any-version");
     }
     require_names(*predictors_.front().predictor);
   }
@@ -183,8 +185,9 @@ class LiteEngine : public Engine {
   void require_names(lite::PaddlePredictor& predictor) const {
     const std::vector<std::string> inputs = predictor.GetInputNames();
     if (inputs.size() != 1 || inputs[0] != input_name_) {
-      throw Error(ErrorKind::kRuntime, path_ + " has the inputs " + joined(inputs) + ", the manifest says '" +
-                                           input_name_ + "'", "export the folder again");
+      throw Error(ErrorKind::kRuntime,
+                  path_ + " has the inputs " + joined(inputs) + ", the manifest says '" + input_name_ + "'",
+                  "export the folder again");
     }
     const std::vector<std::string> names = predictor.GetOutputNames();
     for (const std::string& name : output_names_) {
@@ -211,7 +214,9 @@ class LiteEngine : public Engine {
 
 }  // namespace
 
-bool has_engine() { return true; }
+bool has_engine() {
+  return true;
+}
 
 std::unique_ptr<Engine> make_engine(const Manifest& manifest, const EngineOptions& options) {
   return std::make_unique<LiteEngine>(manifest, options);

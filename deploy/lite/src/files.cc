@@ -19,9 +19,13 @@ bool has_mode(const std::string& path, unsigned mode) {
 
 }  // namespace
 
-bool is_file(const std::string& path) { return has_mode(path, S_IFREG); }
+bool is_file(const std::string& path) {
+  return has_mode(path, S_IFREG);
+}
 
-bool is_folder(const std::string& path) { return has_mode(path, S_IFDIR); }
+bool is_folder(const std::string& path) {
+  return has_mode(path, S_IFDIR);
+}
 
 void make_folders(const std::string& path) {
   for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {

@@ -18,7 +18,8 @@ std::size_t place_of(const std::vector<OutputSpec>& outputs, OutputKind kind, co
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     if (outputs[i].kind == kind) return i;
   }
-  throw Error(ErrorKind::kRuntime, std::string("the manifest names no output with ") + what, "export the folder again");
+  throw Error(ErrorKind::kRuntime, std::string("the manifest names no output with ") + what,
+              "export the folder again");
 }
 
 [[noreturn]] void not_numbers(const std::string& what) {
@@ -44,7 +45,8 @@ float highest(const float* values, std::size_t count) {
 InstancePostprocessor::InstancePostprocessor(const DetectionSpec& spec, Array anchors,
                                              const std::vector<OutputSpec>& outputs, Size input)
     : spec_(spec), anchors_(std::move(anchors)), input_(input) {
-  for (const OutputSpec& output : outputs) suppressed_ = suppressed_ || output.kind == OutputKind::kDetections;
+  for (const OutputSpec& output : outputs)
+    suppressed_ = suppressed_ || output.kind == OutputKind::kDetections;
   mask_ = place_of(outputs, OutputKind::kCoefficients, "coefficients");
   proto_ = place_of(outputs, OutputKind::kPrototypes, "prototypes");
   suppression_options_.max_detections = static_cast<std::size_t>(spec.max_detections);
@@ -77,13 +79,15 @@ void InstancePostprocessor::check(const std::vector<TensorView>& values) const {
   const Shape& mask = values[mask_].shape;
   const Shape& proto = values[proto_].shape;
   const std::int64_t count = anchors_.shape[0];
-  bool fits = loc == Shape{1, count, 4} && proto.rank() == 4 && proto[0] == 1 && conf.rank() == 3 && conf[0] == 1 &&
-              conf[1] == count && conf[2] >= 1 && mask == Shape{1, count, proto[1]} && proto[2] > 0 && proto[3] > 0;
-  for (const std::size_t place : {loc_, conf_, mask_, proto_}) fits = fits && values[place].dtype == DType::kFloat32;
+  bool fits = loc == Shape{1, count, 4} && proto.rank() == 4 && proto[0] == 1 && conf.rank() == 3 &&
+              conf[0] == 1 && conf[1] == count && conf[2] >= 1 && mask == Shape{1, count, proto[1]} &&
+              proto[2] > 0 && proto[3] > 0;
+  for (const std::size_t place : {loc_, conf_, mask_, proto_})
+    fits = fits && values[place].dtype == DType::kFloat32;
   if (fits) return;
   throw Error(ErrorKind::kRuntime,
-              "predictions do not fit the anchors " + anchors_.shape.str() + ": boxes " + loc.str() + ", scores " +
-                  conf.str() + ", coefficients " + mask.str() + ", prototypes " + proto.str() +
+              "predictions do not fit the anchors " + anchors_.shape.str() + ": boxes " + loc.str() +
+                  ", scores " + conf.str() + ", coefficients " + mask.str() + ", prototypes " + proto.str() +
                   "; expected float32 [1, P, 4], [1, P, classes + 1], [1, P, k] and [1, k, h, w]",
               "export the folder again");
 }
@@ -124,7 +128,8 @@ void InstancePostprocessor::collect(const float* scores, const float* loc, std::
     if (std::isnan(row[0])) not_numbers("scores");  // softmax spreads one over the whole row
     if (columns == 1 || !(highest(row + 1, columns - 1) > spec_.score_threshold)) continue;
     const Box box = decoded(loc, anchor);
-    if (std::isnan(box.x1) || std::isnan(box.y1) || std::isnan(box.x2) || std::isnan(box.y2)) not_numbers("boxes");
+    if (std::isnan(box.x1) || std::isnan(box.y1) || std::isnan(box.x2) || std::isnan(box.y2))
+      not_numbers("boxes");
     add_candidates(row, columns, static_cast<std::uint32_t>(boxes_.size()));
     chosen_.push_back(static_cast<std::uint32_t>(anchor));
     boxes_.push_back(box);
@@ -169,8 +174,10 @@ void InstancePostprocessor::find_in_detections(const std::vector<TensorView>& va
   const Shape& mask = values[mask_].shape;
   const Shape& proto = values[proto_].shape;
   const int batch = rows.shape.rank() == 3 ? 1 : 0;  // an axis of length 1 may come first
-  const bool fits = (batch == 0 || rows.shape[0] == 1) && rows.shape.rank() == 2 + batch && rows.shape[1 + batch] == 6 &&
-                    mask.rank() >= 2 && proto.rank() == 4 && proto[0] == 1 && mask[mask.rank() - 1] == proto[1] &&
+  const bool fits = rows.dtype == DType::kFloat32 && values[mask_].dtype == DType::kFloat32 &&
+                    values[proto_].dtype == DType::kFloat32 && (batch == 0 || rows.shape[0] == 1) &&
+                    rows.shape.rank() == 2 + batch && rows.shape[1 + batch] == 6 && mask.rank() >= 2 &&
+                    proto.rank() == 4 && proto[0] == 1 && mask[mask.rank() - 1] == proto[1] &&
                     mask.count() == rows.shape[batch] * proto[1];
   if (!fits) {
     throw Error(ErrorKind::kRuntime,
@@ -226,12 +233,14 @@ void InstancePostprocessor::run(const std::vector<TensorView>& values, Size imag
   }
   const std::size_t most = suppression_options_.max_detections * image.pixels();
   result->mask_bytes.reserve(std::min(most, kReservedMaskBytes));
-  if (result->mask_bytes.size() < bytes) result->mask_bytes.resize(bytes);  // never shrunk: growing clears memory
+  if (result->mask_bytes.size() < bytes)
+    result->mask_bytes.resize(bytes);  // never shrunk: growing clears memory
   for (std::size_t i = 0; i < found_.size(); ++i) {
     const MaskRegion& region = result->instances[i].mask;
     if (region.size.pixels() == 0) continue;
     const float* coefficients = values[mask_].as<float>() + found_[i].row * kinds;
-    masks_.draw(coefficients, found_[i].box, region, spec_.mask_threshold, result->mask_bytes.data() + region.offset);
+    masks_.draw(coefficients, found_[i].box, region, spec_.mask_threshold,
+                result->mask_bytes.data() + region.offset);
   }
 }
 

@@ -17,10 +17,11 @@ namespace mobileseg {
 
 class InstancePostprocessor {
  public:
-  // `anchors` is float32 [P, 4] (unused when the graph gives detections), `input` the size of the network's input, in
-  // whose pixels `inclusive_pixels` counts. Throws Error(kRuntime) when the anchors are not of that form, or `outputs`
-  // lacks one.
-  InstancePostprocessor(const DetectionSpec& spec, Array anchors, const std::vector<OutputSpec>& outputs, Size input);
+  // `anchors` is float32 [P, 4] (unused when the graph gives detections), `input` the size of the network's
+  // input, in whose pixels `inclusive_pixels` counts. Throws Error(kRuntime) when the anchors are not of that
+  // form, or `outputs` lacks one.
+  InstancePostprocessor(const DetectionSpec& spec, Array anchors, const std::vector<OutputSpec>& outputs,
+                        Size input);
 
   // `values` in the order of `outputs`; fills size, instances and mask_bytes of the result.
   // Throws Error(kRuntime) for shapes that do not fit each other, or predictions that are no numbers.

@@ -30,7 +30,8 @@ class Field {
   std::vector<Field> items() const {
     if (!value_->is_array()) fail("expected a list, found " + found());
     std::vector<Field> items;
-    for (const auto& item : *value_) items.emplace_back(item, path_ + "[" + std::to_string(items.size()) + "]");
+    for (const auto& item : *value_)
+      items.emplace_back(item, path_ + "[" + std::to_string(items.size()) + "]");
     return items;
   }
 
@@ -62,7 +63,8 @@ class Field {
     const double value = number();
     if (!(value >= static_cast<double>(low) && value <= static_cast<double>(high)) ||
         value != static_cast<double>(static_cast<std::int64_t>(value))) {
-      fail("expected a whole number from " + std::to_string(low) + " to " + std::to_string(high) + ", found " + found());
+      fail("expected a whole number from " + std::to_string(low) + " to " + std::to_string(high) +
+           ", found " + found());
     }
     return static_cast<std::int64_t>(value);
   }

@@ -12,10 +12,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-double rounded(double value, double steps) { return std::round(value * steps) / steps; }
+double rounded(double value, double steps) {
+  return std::round(value * steps) / steps;
+}
 
-// The characters of one number: groups of five bits, the lowest first, sign extended; a sixth bit says that more
-// follow; each group is one character from 48 on.
+// The characters of one number: groups of five bits, the lowest first, sign extended; a sixth bit says that
+// more follow; each group is one character from 48 on.
 void append_number(std::int64_t value, std::string* text) {
   for (bool more = true; more;) {
     std::int64_t group = value & 31;
@@ -32,13 +34,18 @@ Json instances_of(const Result& result, const Manifest& manifest) {
     const std::uint8_t* mask = result.mask(instance);
     const auto area = std::count(mask, mask + instance.mask.size.pixels(), std::uint8_t{1});
     const auto label = static_cast<std::size_t>(instance.label);
-    list.push_back({{"index", instance.label},
-                    {"name", label < manifest.classes.size() ? manifest.classes[label] : ""},
-                    {"score", rounded(static_cast<double>(instance.score), 1e6)},
-                    {"box", {rounded(static_cast<double>(instance.box.x1), 1e3), rounded(static_cast<double>(instance.box.y1), 1e3),
-                             rounded(static_cast<double>(instance.box.x2), 1e3), rounded(static_cast<double>(instance.box.y2), 1e3)}},
-                    {"pixels", area},
-                    {"rle", {{"size", {result.size.height, result.size.width}}, {"counts", coco_rle(result, instance)}}}});
+    list.push_back(
+        {{"index", instance.label},
+         {"name", label < manifest.classes.size() ? manifest.classes[label] : ""},
+         {"score", rounded(static_cast<double>(instance.score), 1e6)},
+         {"box",
+          {rounded(static_cast<double>(instance.box.x1), 1e3),
+           rounded(static_cast<double>(instance.box.y1), 1e3),
+           rounded(static_cast<double>(instance.box.x2), 1e3),
+           rounded(static_cast<double>(instance.box.y2), 1e3)}},
+         {"pixels", area},
+         {"rle",
+          {{"size", {result.size.height, result.size.width}}, {"counts", coco_rle(result, instance)}}}});
   }
   return list;
 }
@@ -50,15 +57,16 @@ Json classes_of(const Result& result, const Manifest& manifest) {
   for (std::size_t i = 0; i < manifest.classes.size(); ++i) {
     if (pixels[i] == 0) continue;
     const double share = static_cast<double>(pixels[i]) / static_cast<double>(result.labels.size());
-    list.push_back({{"index", i}, {"name", manifest.classes[i]}, {"pixels", pixels[i]}, {"share", rounded(share, 1e6)}});
+    list.push_back(
+        {{"index", i}, {"name", manifest.classes[i]}, {"pixels", pixels[i]}, {"share", rounded(share, 1e6)}});
   }
   return list;
 }
 
 }  // namespace
 
-// Lengths of alternating runs of 0 and 1, down the columns of the whole picture, the first run being of 0. From the
-// fourth run on, the difference to the run before the last is stored.
+// Lengths of alternating runs of 0 and 1, down the columns of the whole picture, the first run being of 0.
+// From the fourth run on, the difference to the run before the last is stored.
 std::string coco_rle(const Result& result, const Instance& instance) {
   const MaskRegion& region = instance.mask;
   const std::uint8_t* mask = result.mask(instance);
@@ -91,7 +99,7 @@ std::string coco_rle(const Result& result, const Instance& instance) {
 }
 
 std::string to_json(const Result& result, const Manifest& manifest, const std::string& engine,
-                    const std::string& source, double decode_ms) {
+                    const std::string& source, double decode_ms, int indent) {
   Json document = {{"source", source},
                    {"height", result.size.height},
                    {"width", result.size.width},
@@ -106,7 +114,7 @@ std::string to_json(const Result& result, const Manifest& manifest, const std::s
                           {"preprocess", rounded(result.times.preprocess, 1e3)},
                           {"inference", rounded(result.times.inference, 1e3)},
                           {"postprocess", rounded(result.times.postprocess, 1e3)}};
-  return document.dump(1, ' ', false, Json::error_handler_t::replace);
+  return document.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace mobileseg

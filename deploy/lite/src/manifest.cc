@@ -22,9 +22,9 @@ const std::map<std::string, DType> kTypes = {{"float32", DType::kFloat32}, {"flo
                                              {"int32", DType::kInt32},     {"int64", DType::kInt64},
                                              {"uint8", DType::kUint8},     {"bool", DType::kBool}};
 const std::map<std::string, OutputKind> kKinds = {
-    {"labels", OutputKind::kLabels}, {"probabilities", OutputKind::kProbabilities},
-    {"logits", OutputKind::kLogits}, {"boxes", OutputKind::kBoxes},
-    {"scores", OutputKind::kScores}, {"coefficients", OutputKind::kCoefficients},
+    {"labels", OutputKind::kLabels},         {"probabilities", OutputKind::kProbabilities},
+    {"logits", OutputKind::kLogits},         {"boxes", OutputKind::kBoxes},
+    {"scores", OutputKind::kScores},         {"coefficients", OutputKind::kCoefficients},
     {"prototypes", OutputKind::kPrototypes}, {"detections", OutputKind::kDetections}};
 const std::map<std::string, OutputResize> kResizes = {{"labels-nearest", OutputResize::kLabelsNearest},
                                                       {"scores-bilinear", OutputResize::kScoresBilinear},
@@ -61,7 +61,8 @@ InputSpec input_spec(const Field& field) {
   if (field.has("color")) {
     spec.color = field["color"].choice<ColorOrder>({{"RGB", ColorOrder::kRgb}, {"BGR", ColorOrder::kBgr}});
   }
-  if (field.has("layout")) spec.channels_last = field["layout"].choice<bool>({{"NCHW", false}, {"NHWC", true}});
+  if (field.has("layout"))
+    spec.channels_last = field["layout"].choice<bool>({{"NCHW", false}, {"NHWC", true}});
   if (field.has("dtype")) {
     spec.dtype = field["dtype"].choice<DType>({{"float32", DType::kFloat32}, {"uint8", DType::kUint8}});
   }
@@ -190,13 +191,15 @@ Manifest Manifest::parse(const std::string& text, const std::string& source, std
   Manifest manifest;
   manifest.name = block["name"].text();
   if (block.has("task")) {
-    manifest.task = block["task"].choice<Task>({{"semantic", Task::kSemantic}, {"instance", Task::kInstance}});
+    manifest.task =
+        block["task"].choice<Task>({{"semantic", Task::kSemantic}, {"instance", Task::kInstance}});
   }
   manifest.input = input_spec(block["input"]);
   manifest.outputs = output_specs(block["outputs"]);
   for (const Field& item : block["classes"].items()) manifest.classes.push_back(item.text());
   manifest.palette = palette_of(block["palette"]);
-  if (block.has("ignore_index")) manifest.ignore_index = static_cast<int>(block["ignore_index"].integer(-1, 255));
+  if (block.has("ignore_index"))
+    manifest.ignore_index = static_cast<int>(block["ignore_index"].integer(-1, 255));
   for (const auto& graph : block["graphs"].members()) {
     for (const auto& engine : graph.second.members()) {
       manifest.graphs[graph.first][engine.first] = graph_file_of(engine.second);
@@ -217,8 +220,8 @@ void Manifest::check(const std::string& source) const {
   if (classes.empty()) refuse("classes is empty");
   if (classes.size() > 256) refuse("it has more than 256 classes");
   if (palette.size() != classes.size()) {
-    refuse("palette has " + std::to_string(palette.size()) + " colours for " + std::to_string(classes.size()) +
-           " classes");
+    refuse("palette has " + std::to_string(palette.size()) + " colours for " +
+           std::to_string(classes.size()) + " classes");
   }
   std::vector<std::string> names;
   for (const auto& graph : graphs) {
@@ -228,7 +231,8 @@ void Manifest::check(const std::string& source) const {
   }
   if (!golden.empty()) names.push_back(golden);
   if (!detection.anchors.empty()) names.push_back(detection.anchors);
-  if (task == Task::kInstance && input.dynamic) refuse("an instance graph takes one size, and 'dynamic' is set");
+  if (task == Task::kInstance && input.dynamic)
+    refuse("an instance graph takes one size, and 'dynamic' is set");
   for (const std::string& file : names) {
     if (lies_outside(file)) refuse("'" + file + "' lies outside the folder");
     if (files.count(file) == 0) refuse("'" + file + "' has no sha256 in 'files'");
@@ -239,15 +243,17 @@ Manifest Manifest::read(const std::string& folder) {
   if (!is_folder(folder)) throw Error(ErrorKind::kRuntime, "there is no artefact folder " + folder);
   const std::string path = folder + "/deploy.json";
   if (!is_file(path)) {
-    throw Error(ErrorKind::kRuntime, folder + " has no deploy.json",
-                is_file(folder + "/deploy.yaml") ? kExportAgain : "name the folder that `mobileseg export` wrote");
+    throw Error(
+        ErrorKind::kRuntime, folder + " has no deploy.json",
+        is_file(folder + "/deploy.yaml") ? kExportAgain : "name the folder that `mobileseg export` wrote");
   }
   std::string yaml_hash;
   Manifest manifest = parse(read_file(path, std::size_t{16} << 20), path, &yaml_hash);
   manifest.folder = folder;
   const std::string yaml = folder + "/deploy.yaml";
   if (is_file(yaml) && sha256_of_file(yaml) != yaml_hash) {
-    throw Error(ErrorKind::kRuntime, path + " was not written together with deploy.yaml: one of them was changed",
+    throw Error(ErrorKind::kRuntime,
+                path + " was not written together with deploy.yaml: one of them was changed",
                 "copy the whole folder again, or export it again");
   }
   return manifest;
@@ -274,10 +280,12 @@ std::string Manifest::verified_path(const std::string& file) const {
   const auto found = files.find(file);
   const std::string where = path(file);
   if (found == files.end() || lies_outside(file)) {
-    throw Error(ErrorKind::kRuntime, where + " is not listed in deploy.json, so its content cannot be trusted");
+    throw Error(ErrorKind::kRuntime,
+                where + " is not listed in deploy.json, so its content cannot be trusted");
   }
   if (!is_file(where)) {
-    throw Error(ErrorKind::kRuntime, where + " is missing, deploy.json lists it", "copy the whole artefact folder");
+    throw Error(ErrorKind::kRuntime, where + " is missing, deploy.json lists it",
+                "copy the whole artefact folder");
   }
   const std::string actual = sha256_of_file(where);
   if (actual != found->second) {

@@ -43,14 +43,15 @@ MaskAssembly::Span MaskAssembly::cut(float a, float b, int cells) {
   return span;
 }
 
-// Pixel x looks at position (x + 0.5) * cells / pixels - 0.5 of the grid, so those less than a cell away from the cut
-// are touched; a pixel more on both sides is taken for the rounding.
+// Pixel x looks at position (x + 0.5) * cells / pixels - 0.5 of the grid, so those less than a cell away from
+// the cut are touched; a pixel more on both sides is taken for the rounding.
 MaskAssembly::Span MaskAssembly::touched(const Span& cut, int cells, int pixels) {
   const double scale = static_cast<double>(pixels) / cells;
   const double low = std::floor((cut.first - 0.5) * scale - 0.5);
   const double high = std::ceil((cut.end + 0.5) * scale - 0.5) + 1;
   const double limit = pixels;
-  return {static_cast<int>(std::min(std::max(low, 0.0), limit)), static_cast<int>(std::min(std::max(high, 0.0), limit))};
+  return {static_cast<int>(std::min(std::max(low, 0.0), limit)),
+          static_cast<int>(std::min(std::max(high, 0.0), limit))};
 }
 
 MaskRegion MaskAssembly::region(const Box& box) const {
@@ -78,12 +79,14 @@ void MaskAssembly::row_of_mask(const float* coefficients, int y, const Span& col
       const simd::F4 weight = simd::splat(coefficients[k]);
       for (int part = 0; part < 4; ++part) sums[part] = sums[part] + simd::load(cells + 4 * part) * weight;
     }
-    for (int part = 0; part < 4; ++part) simd::store(&row_[static_cast<std::size_t>(x + 4 * part)], simd::sigmoid(sums[part]));
+    for (int part = 0; part < 4; ++part)
+      simd::store(&row_[static_cast<std::size_t>(x + 4 * part)], simd::sigmoid(sums[part]));
   }
   for (; x + 4 <= columns.end; x += 4) {
     simd::F4 sum = simd::splat(0);
     const float* cells = start + x;
-    for (int k = 0; k < kinds_; ++k, cells += plane) sum = sum + simd::load(cells) * simd::splat(coefficients[k]);
+    for (int k = 0; k < kinds_; ++k, cells += plane)
+      sum = sum + simd::load(cells) * simd::splat(coefficients[k]);
     simd::store(&row_[static_cast<std::size_t>(x)], simd::sigmoid(sum));
   }
   for (; x < columns.end; ++x) {
@@ -118,8 +121,8 @@ void MaskAssembly::draw(const float* coefficients, const Box& box, const MaskReg
   };
   for (int y = 0; y < region.size.height; ++y) {
     const auto at = static_cast<std::size_t>(region.top + y);
-    blend_and_compare(wide_row(vertical_.low[at]), wide_row(vertical_.high[at]), vertical_.weight[at], threshold,
-                      width, bytes + static_cast<std::size_t>(y) * stride);
+    blend_and_compare(wide_row(vertical_.low[at]), wide_row(vertical_.high[at]), vertical_.weight[at],
+                      threshold, width, bytes + static_cast<std::size_t>(y) * stride);
   }
 }
 

@@ -12,7 +12,9 @@ bool comes_after(const Candidate& a, const Candidate& b) {
   return a.box != b.box ? a.box > b.box : a.label > b.label;
 }
 
-float area(const Box& box, float extra) { return (box.x2 - box.x1 + extra) * (box.y2 - box.y1 + extra); }
+float area(const Box& box, float extra) {
+  return (box.x2 - box.x1 + extra) * (box.y2 - box.y1 + extra);
+}
 
 }  // namespace
 

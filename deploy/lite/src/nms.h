@@ -26,9 +26,9 @@ struct SuppressionOptions {
   bool inclusive = false;  // traditional: sides are one longer, and the threshold itself suppresses
 };
 
-// In all forms only a better candidate suppresses, so the candidates are looked at best first (of equal scores the
-// lower box and then the lower class), each is compared with the earlier ones of its class, and the search ends when
-// enough are found.
+// In all forms only a better candidate suppresses, so the candidates are looked at best first (of equal
+// scores the lower box and then the lower class), each is compared with the earlier ones of its class, and
+// the search ends when enough are found.
 class Suppression {
  public:
   // Candidates to choose from; cleared by the caller before a frame.

@@ -11,7 +11,8 @@ namespace mobileseg {
 namespace {
 
 [[noreturn]] void refuse(const std::string& source, const std::string& reason) {
-  throw Error(ErrorKind::kRuntime, source + " cannot be read: " + reason, "copy the folder again, or export it again");
+  throw Error(ErrorKind::kRuntime, source + " cannot be read: " + reason,
+              "copy the folder again, or export it again");
 }
 
 // Bytes of a file with every access checked against the end.
@@ -57,9 +58,9 @@ std::string header_value(const std::string& header, const std::string& key, cons
 }
 
 DType dtype_of(const std::string& descr, const std::string& source) {
-  static const std::map<std::string, DType> kTypes = {
-      {"'<f4'", DType::kFloat32}, {"'<f8'", DType::kFloat64}, {"'<i4'", DType::kInt32},
-      {"'<i8'", DType::kInt64},   {"'|u1'", DType::kUint8},   {"'|b1'", DType::kBool}};
+  static const std::map<std::string, DType> kTypes = {{"'<f4'", DType::kFloat32}, {"'<f8'", DType::kFloat64},
+                                                      {"'<i4'", DType::kInt32},   {"'<i8'", DType::kInt64},
+                                                      {"'|u1'", DType::kUint8},   {"'|b1'", DType::kBool}};
   const auto found = kTypes.find(descr);
   if (found == kTypes.end()) refuse(source, "it holds elements of type " + descr);
   return found->second;
@@ -174,8 +175,12 @@ std::map<std::string, Array> parse_npz(const std::uint8_t* data, std::size_t siz
   for (std::uint32_t i = 0; i < count; ++i) {
     if (file.u32(place) != 0x02014b50U) refuse(source, "its directory is damaged");
     const std::uint32_t name_length = file.u16(place + 28);
-    Member member{file.text(place + 46, name_length), file.u16(place + 10), file.u32(place + 20),
-                  file.u32(place + 24), file.u32(place + 16), file.u32(place + 42)};
+    Member member{file.text(place + 46, name_length),
+                  file.u16(place + 10),
+                  file.u32(place + 20),
+                  file.u32(place + 24),
+                  file.u32(place + 16),
+                  file.u32(place + 42)};
     place += 46 + name_length + file.u16(place + 30) + file.u16(place + 32);
     total += member.size;
     if (total > limit) refuse(source, "it unpacks to more than " + std::to_string(limit) + " bytes");

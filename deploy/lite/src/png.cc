@@ -28,7 +28,8 @@ void append_chunk(Buffer* out, const char* type, const Buffer& content) {
   const std::size_t start = out->size();
   out->insert(out->end(), type, type + 4);
   out->insert(out->end(), content.begin(), content.end());
-  append_u32(out, static_cast<std::uint32_t>(crc32(0L, out->data() + start, static_cast<uInt>(content.size() + 4))));
+  append_u32(
+      out, static_cast<std::uint32_t>(crc32(0L, out->data() + start, static_cast<uInt>(content.size() + 4))));
 }
 
 Buffer packed(const Buffer& rows) {
@@ -41,8 +42,10 @@ Buffer packed(const Buffer& rows) {
   return out;
 }
 
-void write_png(const std::string& path, Size size, std::uint8_t color_type, const Buffer& palette, const Buffer& rows) {
-  if (size.height < 1 || size.width < 1) throw Error(ErrorKind::kData, "cannot write " + path + ": it has no pixels");
+void write_png(const std::string& path, Size size, std::uint8_t color_type, const Buffer& palette,
+               const Buffer& rows) {
+  if (size.height < 1 || size.width < 1)
+    throw Error(ErrorKind::kData, "cannot write " + path + ": it has no pixels");
   Buffer file = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
   Buffer header;
   append_u32(&header, static_cast<std::uint32_t>(size.width));
@@ -57,7 +60,8 @@ void write_png(const std::string& path, Size size, std::uint8_t color_type, cons
 
 }  // namespace
 
-void write_palette_png(const std::string& path, const std::uint8_t* values, Size size, const ColorTable& colors) {
+void write_palette_png(const std::string& path, const std::uint8_t* values, Size size,
+                       const ColorTable& colors) {
   Buffer palette;
   for (const auto& color : colors) palette.insert(palette.end(), color.begin(), color.end());
   Buffer rows;

@@ -10,10 +10,14 @@
 namespace mobileseg {
 namespace {
 
-std::string text_of(Size size) { return std::to_string(size.height) + "x" + std::to_string(size.width); }
+std::string text_of(Size size) {
+  return std::to_string(size.height) + "x" + std::to_string(size.width);
+}
 
 // To the nearest byte, halves to even, values outside clipped.
-std::uint8_t to_byte(float value) { return static_cast<std::uint8_t>(std::nearbyint(std::min(std::max(value, 0.0F), 255.0F))); }
+std::uint8_t to_byte(float value) {
+  return static_cast<std::uint8_t>(std::nearbyint(std::min(std::max(value, 0.0F), 255.0F)));
+}
 
 }  // namespace
 
@@ -32,12 +36,13 @@ Preprocessor::Preprocessor(const InputSpec& spec) : spec_(spec) {
 }
 
 Geometry Preprocessor::geometry(Size image) const {
-  if (image.height < 1 || image.width < 1) throw Error(ErrorKind::kData, "the image is empty: " + text_of(image) + " pixels");
+  if (image.height < 1 || image.width < 1)
+    throw Error(ErrorKind::kData, "the image is empty: " + text_of(image) + " pixels");
   if (spec_.stretch) return {image, spec_.size, spec_.size};
   if (!spec_.dynamic && image != spec_.size) {
     throw Error(ErrorKind::kRuntime,
-                "the image is " + text_of(image) + " (height x width), the graph takes " + text_of(spec_.size) +
-                    " and its manifest forbids resizing",
+                "the image is " + text_of(image) + " (height x width), the graph takes " +
+                    text_of(spec_.size) + " and its manifest forbids resizing",
                 "bring the image to that size, or export with resizing or a dynamic shape");
   }
   return {image, image, spec_.padded(image)};
@@ -63,7 +68,8 @@ void Preprocessor::run(const ImageView& image, void* input) {
   if (place.content != place.input) pad_rows(place, input);
 }
 
-void Preprocessor::normalized_row(const ImageView& image, const Geometry& place, int y, float* const planes[3]) {
+void Preprocessor::normalized_row(const ImageView& image, const Geometry& place, int y,
+                                  float* const planes[3]) {
   const bool swapped = image.order != spec_.color;
   const int source[3] = {swapped ? 2 : 0, 1, swapped ? 0 : 2};
   if (place.content == place.image) {

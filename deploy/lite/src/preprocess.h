@@ -19,7 +19,8 @@ struct Geometry {
   Size input;    // the input; what is beyond `content` is padding
 };
 
-// Resize, normalise and split into planes, row by row in one pass. Keeps its tables for pictures of the same size.
+// Resize, normalise and split into planes, row by row in one pass. Keeps its tables for pictures of the same
+// size.
 class Preprocessor {
  public:
   explicit Preprocessor(const InputSpec& spec);
@@ -45,8 +46,9 @@ class Preprocessor {
   std::array<std::array<float, 256>, 3> tables_{};
   AxisTaps vertical_;
   AxisTaps horizontal_;
-  std::vector<float> blended_;  // one row of the picture between two of its rows, and a spare element to read past
-  std::vector<float> planes_;   // one finished row of each channel, when the graph does not take float planes
+  std::vector<float>
+      blended_;  // one row of the picture between two of its rows, and a spare element to read past
+  std::vector<float> planes_;  // one finished row of each channel, when the graph does not take float planes
 };
 
 }  // namespace mobileseg

@@ -56,7 +56,8 @@ void blend_rows(const float* above, const float* below, float weight, int count,
 }
 
 // Compilers turn this loop into vector code by themselves; widening bytes by hand would gain nothing.
-void blend_rows(const std::uint8_t* above, const std::uint8_t* below, float weight, int count, float* target) {
+void blend_rows(const std::uint8_t* above, const std::uint8_t* below, float weight, int count,
+                float* target) {
   const float rest = 1.0F - weight;
   for (int i = 0; i < count; ++i) {
     target[i] = static_cast<float>(above[i]) * rest + static_cast<float>(below[i]) * weight;

@@ -1,4 +1,5 @@
-// The suite's one pixel rule: bilinear, half-pixel centres, float32; and for labels the pixel under the centre.
+// The suite's one pixel rule: bilinear, half-pixel centres, float32; and for labels the pixel under the
+// centre.
 #ifndef MOBILESEG_SRC_RESIZE_H_
 #define MOBILESEG_SRC_RESIZE_H_
 

@@ -46,9 +46,13 @@ Segmenter::~Segmenter() = default;
 Segmenter::Segmenter(Segmenter&&) noexcept = default;
 Segmenter& Segmenter::operator=(Segmenter&&) noexcept = default;
 
-const Manifest& Segmenter::manifest() const { return state_->manifest; }
+const Manifest& Segmenter::manifest() const {
+  return state_->manifest;
+}
 
-const Engine& Segmenter::engine() const { return *state_->engine; }
+const Engine& Segmenter::engine() const {
+  return *state_->engine;
+}
 
 void Segmenter::run(const ImageView& image, Result* result) {
   State& state = *state_;
@@ -66,7 +70,8 @@ void Segmenter::run(const ImageView& image, Result* result) {
     state.semantic.run(state.engine->outputs()[state.answer], outputs[state.answer], place, &result->labels);
   }
   const Clock::time_point finished = Clock::now();
-  result->times = {milliseconds(start, prepared), milliseconds(prepared, inferred), milliseconds(inferred, finished)};
+  result->times = {milliseconds(start, prepared), milliseconds(prepared, inferred),
+                   milliseconds(inferred, finished)};
 }
 
 }  // namespace mobileseg

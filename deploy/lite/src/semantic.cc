@@ -11,8 +11,9 @@ namespace mobileseg {
 namespace {
 
 [[noreturn]] void refuse(const OutputSpec& spec, const TensorView& output) {
-  throw Error(ErrorKind::kRuntime, "output '" + spec.name + "' is " + name_of(output.dtype) + " " +
-                                       output.shape.str() + ", which is not what its kind in the manifest means",
+  throw Error(ErrorKind::kRuntime,
+              "output '" + spec.name + "' is " + name_of(output.dtype) + " " + output.shape.str() +
+                  ", which is not what its kind in the manifest means",
               "export the folder again");
 }
 
@@ -29,12 +30,15 @@ void SemanticPostprocessor::run(const OutputSpec& spec, const TensorView& output
   const Shape& shape = output.shape;
   const bool padded = place.content != place.input;
   if (spec.kind != OutputKind::kLabels) {
-    if (shape.rank() != 4 || shape[1] < 1 || shape[1] > 256 || output.dtype != DType::kFloat32) refuse(spec, output);
+    if (shape.rank() != 4 || shape[1] < 1 || shape[1] > 256 || output.dtype != DType::kFloat32)
+      refuse(spec, output);
     const auto classes = static_cast<int>(shape[1]);
     const Size source{static_cast<int>(shape[2]), static_cast<int>(shape[3])};
     if (spec.resize != OutputResize::kLabelsNearest) {
-      // Padding comes off at the size at which it was put on; a stretched picture goes straight to its own size.
-      from_scores(output.as<float>(), classes, source, padded ? place.input : place.image, place.image, labels->data());
+      // Padding comes off at the size at which it was put on; a stretched picture goes straight to its own
+      // size.
+      from_scores(output.as<float>(), classes, source, padded ? place.input : place.image, place.image,
+                  labels->data());
       return;
     }
     if (padded && source != place.input) refuse(spec, output);
@@ -78,15 +82,16 @@ const float* SemanticPostprocessor::wide_rows(const float* scores, int classes, 
   return rows.values.data();
 }
 
-void SemanticPostprocessor::from_scores(const float* scores, int classes, Size source, Size size, Size content,
-                                        std::uint8_t* labels) {
+void SemanticPostprocessor::from_scores(const float* scores, int classes, Size source, Size size,
+                                        Size content, std::uint8_t* labels) {
   best_.resize(static_cast<std::size_t>(content.width));
   if (source == size) {
     for (int y = 0; y < content.height; ++y) {
       std::uint8_t* row = labels + static_cast<std::size_t>(y) * static_cast<std::size_t>(content.width);
       for (int k = 0; k < classes; ++k) {
-        compare_row(k, scores + static_cast<std::size_t>(k) * source.pixels() +
-                           static_cast<std::size_t>(y) * static_cast<std::size_t>(source.width),
+        compare_row(k,
+                    scores + static_cast<std::size_t>(k) * source.pixels() +
+                        static_cast<std::size_t>(y) * static_cast<std::size_t>(source.width),
                     content.width, row);
       }
     }

@@ -22,11 +22,13 @@ class SemanticPostprocessor {
            std::vector<std::uint8_t>* labels);
 
  private:
-  // The class of the highest score, of equal scores the lower one. Scores [K, h, w] of size `source` are resized to
-  // `size`, of which the top left part `content` is wanted.
-  void from_scores(const float* scores, int classes, Size source, Size size, Size content, std::uint8_t* labels);
+  // The class of the highest score, of equal scores the lower one. Scores [K, h, w] of size `source` are
+  // resized to `size`, of which the top left part `content` is wanted.
+  void from_scores(const float* scores, int classes, Size source, Size size, Size content,
+                   std::uint8_t* labels);
   void compare_row(int index, const float* scores, int width, std::uint8_t* labels);
-  // Row y of every class, resized along the row; kept while it is needed, as neighbouring target rows share it.
+  // Row y of every class, resized along the row; kept while it is needed, as neighbouring target rows share
+  // it.
   const float* wide_rows(const float* scores, int classes, int y, Size source);
   // Labels of size `stored`, of which the top left part `content` is brought to `size`.
   void nearest(const std::uint8_t* labels, Size stored, Size content, Size size, std::uint8_t* target);
@@ -46,7 +48,8 @@ class SemanticPostprocessor {
   std::vector<std::uint8_t> small_;
 };
 
-// Index of the output that answers: labels when there are any, else probabilities or logits. Throws Error(kRuntime).
+// Index of the output that answers: labels when there are any, else probabilities or logits. Throws
+// Error(kRuntime).
 std::size_t pick_output(const std::vector<OutputSpec>& outputs);
 
 }  // namespace mobileseg

@@ -21,14 +21,17 @@ const std::uint32_t kRounds[64] = {
     0x19a4c116U, 0x1e376c08U, 0x2748774cU, 0x34b0bcb5U, 0x391c0cb3U, 0x4ed8aa4aU, 0x5b9cca4fU, 0x682e6ff3U,
     0x748f82eeU, 0x78a5636fU, 0x84c87814U, 0x8cc70208U, 0x90befffaU, 0xa4506cebU, 0xbef9a3f7U, 0xc67178f2U};
 
-inline std::uint32_t rotated(std::uint32_t value, int bits) { return value >> bits | value << (32 - bits); }
+inline std::uint32_t rotated(std::uint32_t value, int bits) {
+  return value >> bits | value << (32 - bits);
+}
 
 }  // namespace
 
 void Sha256::block(const std::uint8_t* bytes) {
   std::uint32_t w[64];
   for (int i = 0; i < 16; ++i) {
-    w[i] = static_cast<std::uint32_t>(bytes[4 * i]) << 24 | static_cast<std::uint32_t>(bytes[4 * i + 1]) << 16 |
+    w[i] = static_cast<std::uint32_t>(bytes[4 * i]) << 24 |
+           static_cast<std::uint32_t>(bytes[4 * i + 1]) << 16 |
            static_cast<std::uint32_t>(bytes[4 * i + 2]) << 8 | bytes[4 * i + 3];
   }
   for (int i = 16; i < 64; ++i) {

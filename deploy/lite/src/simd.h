@@ -24,21 +24,41 @@ constexpr const char* kName = "NEON";
 struct F4 {
   float32x4_t v;
 };
-inline F4 load(const float* p) { return {vld1q_f32(p)}; }
-inline void store(float* p, F4 a) { vst1q_f32(p, a.v); }
-inline F4 splat(float x) { return {vdupq_n_f32(x)}; }
-inline F4 operator+(F4 a, F4 b) { return {vaddq_f32(a.v, b.v)}; }
-inline F4 operator-(F4 a, F4 b) { return {vsubq_f32(a.v, b.v)}; }
-inline F4 operator*(F4 a, F4 b) { return {vmulq_f32(a.v, b.v)}; }
-inline F4 operator/(F4 a, F4 b) { return {vdivq_f32(a.v, b.v)}; }
-inline F4 min(F4 a, F4 b) { return {vminq_f32(a.v, b.v)}; }
-inline F4 max(F4 a, F4 b) { return {vmaxq_f32(a.v, b.v)}; }
+inline F4 load(const float* p) {
+  return {vld1q_f32(p)};
+}
+inline void store(float* p, F4 a) {
+  vst1q_f32(p, a.v);
+}
+inline F4 splat(float x) {
+  return {vdupq_n_f32(x)};
+}
+inline F4 operator+(F4 a, F4 b) {
+  return {vaddq_f32(a.v, b.v)};
+}
+inline F4 operator-(F4 a, F4 b) {
+  return {vsubq_f32(a.v, b.v)};
+}
+inline F4 operator*(F4 a, F4 b) {
+  return {vmulq_f32(a.v, b.v)};
+}
+inline F4 operator/(F4 a, F4 b) {
+  return {vdivq_f32(a.v, b.v)};
+}
+inline F4 min(F4 a, F4 b) {
+  return {vminq_f32(a.v, b.v)};
+}
+inline F4 max(F4 a, F4 b) {
+  return {vmaxq_f32(a.v, b.v)};
+}
 // One bit per lane where a > b, the first lane lowest.
 inline unsigned greater(F4 a, F4 b) {
   static const std::uint32_t kBits[4] = {1, 2, 4, 8};
   return vaddvq_u32(vandq_u32(vcgtq_f32(a.v, b.v), vld1q_u32(kBits)));
 }
-inline F4 round(F4 a) { return {vrndnq_f32(a.v)}; }
+inline F4 round(F4 a) {
+  return {vrndnq_f32(a.v)};
+}
 // 2^n for whole n from -126 to 127.
 inline F4 power_of_two(F4 n) {
   return {vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n.v), vdupq_n_s32(127)), 23))};
@@ -59,21 +79,45 @@ constexpr const char* kName = "SSE2";
 struct F4 {
   __m128 v;
 };
-inline F4 load(const float* p) { return {_mm_loadu_ps(p)}; }
-inline void store(float* p, F4 a) { _mm_storeu_ps(p, a.v); }
-inline F4 splat(float x) { return {_mm_set1_ps(x)}; }
-inline F4 operator+(F4 a, F4 b) { return {_mm_add_ps(a.v, b.v)}; }
-inline F4 operator-(F4 a, F4 b) { return {_mm_sub_ps(a.v, b.v)}; }
-inline F4 operator*(F4 a, F4 b) { return {_mm_mul_ps(a.v, b.v)}; }
-inline F4 operator/(F4 a, F4 b) { return {_mm_div_ps(a.v, b.v)}; }
-inline F4 min(F4 a, F4 b) { return {_mm_min_ps(a.v, b.v)}; }
-inline F4 max(F4 a, F4 b) { return {_mm_max_ps(a.v, b.v)}; }
-inline unsigned greater(F4 a, F4 b) { return static_cast<unsigned>(_mm_movemask_ps(_mm_cmpgt_ps(a.v, b.v))); }
-inline F4 round(F4 a) { return {_mm_cvtepi32_ps(_mm_cvtps_epi32(a.v))}; }
+inline F4 load(const float* p) {
+  return {_mm_loadu_ps(p)};
+}
+inline void store(float* p, F4 a) {
+  _mm_storeu_ps(p, a.v);
+}
+inline F4 splat(float x) {
+  return {_mm_set1_ps(x)};
+}
+inline F4 operator+(F4 a, F4 b) {
+  return {_mm_add_ps(a.v, b.v)};
+}
+inline F4 operator-(F4 a, F4 b) {
+  return {_mm_sub_ps(a.v, b.v)};
+}
+inline F4 operator*(F4 a, F4 b) {
+  return {_mm_mul_ps(a.v, b.v)};
+}
+inline F4 operator/(F4 a, F4 b) {
+  return {_mm_div_ps(a.v, b.v)};
+}
+inline F4 min(F4 a, F4 b) {
+  return {_mm_min_ps(a.v, b.v)};
+}
+inline F4 max(F4 a, F4 b) {
+  return {_mm_max_ps(a.v, b.v)};
+}
+inline unsigned greater(F4 a, F4 b) {
+  return static_cast<unsigned>(_mm_movemask_ps(_mm_cmpgt_ps(a.v, b.v)));
+}
+inline F4 round(F4 a) {
+  return {_mm_cvtepi32_ps(_mm_cvtps_epi32(a.v))};
+}
 inline F4 power_of_two(F4 n) {
   return {_mm_castsi128_ps(_mm_slli_epi32(_mm_add_epi32(_mm_cvtps_epi32(n.v), _mm_set1_epi32(127)), 23))};
 }
-inline void transpose(F4* a, F4* b, F4* c, F4* d) { _MM_TRANSPOSE4_PS(a->v, b->v, c->v, d->v); }
+inline void transpose(F4* a, F4* b, F4* c, F4* d) {
+  _MM_TRANSPOSE4_PS(a->v, b->v, c->v, d->v);
+}
 
 #else
 
@@ -88,21 +132,41 @@ inline F4 each(F4 a, F4 b, Operation operation) {
   for (int i = 0; i < 4; ++i) result.v[i] = operation(a.v[i], b.v[i]);
   return result;
 }
-inline F4 load(const float* p) { return {{p[0], p[1], p[2], p[3]}}; }
-inline void store(float* p, F4 a) { std::memcpy(p, a.v, sizeof a.v); }
-inline F4 splat(float x) { return {{x, x, x, x}}; }
-inline F4 operator+(F4 a, F4 b) { return each(a, b, [](float x, float y) { return x + y; }); }
-inline F4 operator-(F4 a, F4 b) { return each(a, b, [](float x, float y) { return x - y; }); }
-inline F4 operator*(F4 a, F4 b) { return each(a, b, [](float x, float y) { return x * y; }); }
-inline F4 operator/(F4 a, F4 b) { return each(a, b, [](float x, float y) { return x / y; }); }
-inline F4 min(F4 a, F4 b) { return each(a, b, [](float x, float y) { return x < y ? x : y; }); }
-inline F4 max(F4 a, F4 b) { return each(a, b, [](float x, float y) { return x > y ? x : y; }); }
+inline F4 load(const float* p) {
+  return {{p[0], p[1], p[2], p[3]}};
+}
+inline void store(float* p, F4 a) {
+  std::memcpy(p, a.v, sizeof a.v);
+}
+inline F4 splat(float x) {
+  return {{x, x, x, x}};
+}
+inline F4 operator+(F4 a, F4 b) {
+  return each(a, b, [](float x, float y) { return x + y; });
+}
+inline F4 operator-(F4 a, F4 b) {
+  return each(a, b, [](float x, float y) { return x - y; });
+}
+inline F4 operator*(F4 a, F4 b) {
+  return each(a, b, [](float x, float y) { return x * y; });
+}
+inline F4 operator/(F4 a, F4 b) {
+  return each(a, b, [](float x, float y) { return x / y; });
+}
+inline F4 min(F4 a, F4 b) {
+  return each(a, b, [](float x, float y) { return x < y ? x : y; });
+}
+inline F4 max(F4 a, F4 b) {
+  return each(a, b, [](float x, float y) { return x > y ? x : y; });
+}
 inline unsigned greater(F4 a, F4 b) {
   unsigned bits = 0;
   for (unsigned i = 0; i < 4; ++i) bits |= static_cast<unsigned>(a.v[i] > b.v[i]) << i;
   return bits;
 }
-inline F4 round(F4 a) { return each(a, a, [](float x, float) { return std::nearbyint(x); }); }
+inline F4 round(F4 a) {
+  return each(a, a, [](float x, float) { return std::nearbyint(x); });
+}
 inline F4 power_of_two(F4 n) {
   return each(n, n, [](float x, float) { return std::ldexp(1.0F, static_cast<int>(x)); });
 }
@@ -117,8 +181,8 @@ inline void transpose(F4* a, F4* b, F4* c, F4* d) {
 #endif
 
 // e^x within 2e-7 of its value for x in [-87, 87]; beyond, the value at the end of that range.
-// x = n ln 2 + r with |r| <= ln 2 / 2; ln 2 is subtracted in two parts so that r keeps its bits, and e^r is its
-// Taylor polynomial of degree 6 (the remainder is below 2e-7 of it there).
+// x = n ln 2 + r with |r| <= ln 2 / 2; ln 2 is subtracted in two parts so that r keeps its bits, and e^r is
+// its Taylor polynomial of degree 6 (the remainder is below 2e-7 of it there).
 inline F4 exp(F4 x) {
   x = min(max(x, splat(-87.0F)), splat(87.0F));
   const F4 n = round(x * splat(1.44269504F));
@@ -130,7 +194,9 @@ inline F4 exp(F4 x) {
   return sum * power_of_two(n);
 }
 
-inline F4 sigmoid(F4 x) { return splat(1.0F) / (splat(1.0F) + exp(splat(0.0F) - x)); }
+inline F4 sigmoid(F4 x) {
+  return splat(1.0F) / (splat(1.0F) + exp(splat(0.0F) - x));
+}
 
 }  // namespace simd
 }  // namespace mobileseg

@@ -58,7 +58,8 @@ enum class NmsKind { kFast, kCrossClass, kTraditional };
 
 // Instance folders: how raw outputs become detections.
 struct DetectionSpec {
-  // .npy, float32 [P, 4]: centre x, centre y, width, height in parts of the input; empty when the graph decodes.
+  // .npy, float32 [P, 4]: centre x, centre y, width, height in parts of the input; empty when the graph
+  // decodes.
   std::string anchors;
   std::array<float, 2> variances{{0.1F, 0.2F}};
   float score_threshold = 0.05F;

@@ -15,6 +15,7 @@
 #include "mobileseg/output.h"
 #include "mobileseg/result.h"
 #include "mobileseg/segmenter.h"
+#include "mobileseg/selftest.h"
 #include "mobileseg/tensor.h"
 
 #endif  // MOBILESEG_MOBILESEG_H_

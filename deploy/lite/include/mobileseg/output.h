@@ -37,7 +37,8 @@ class Painter {
 };
 
 // An 8-bit palette PNG: readers get the values, viewers show the colours. Throws Error(kData).
-void write_palette_png(const std::string& path, const std::uint8_t* values, Size size, const ColorTable& colors);
+void write_palette_png(const std::string& path, const std::uint8_t* values, Size size,
+                       const ColorTable& colors);
 
 // A PNG of an RGB or BGR picture.
 void write_color_png(const std::string& path, const ImageView& image);
@@ -49,9 +50,10 @@ void instance_map(const Result& result, std::vector<std::uint8_t>* values);
 // COCO run-length string of a mask, as pycocotools writes it.
 std::string coco_rle(const Result& result, const Instance& instance);
 
-// One JSON object: size, model, engine, classes or instances, times. `source` names the picture.
+// One JSON object: size, model, engine, classes or instances, times. `source` names the picture; an indent of
+// -1 writes one line.
 std::string to_json(const Result& result, const Manifest& manifest, const std::string& engine,
-                    const std::string& source, double decode_ms);
+                    const std::string& source, double decode_ms, int indent = 1);
 
 }  // namespace mobileseg
 

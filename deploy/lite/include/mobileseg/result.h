@@ -1,4 +1,5 @@
-// What a network says of a picture. A result is meant to be used again: its memory is kept from frame to frame.
+// What a network says of a picture. A result is meant to be used again: its memory is kept from frame to
+// frame.
 #ifndef MOBILESEG_RESULT_H_
 #define MOBILESEG_RESULT_H_
 
@@ -40,13 +41,16 @@ struct StageTimes {  // milliseconds
 
 struct Result {
   Task task = Task::kSemantic;
-  Size size;                              // of the picture
-  std::vector<std::uint8_t> labels;       // semantic: [height, width] class indices
-  std::vector<Instance> instances;        // instance: by falling score
-  std::vector<std::uint8_t> mask_bytes;   // instance: 0 or 1 per pixel of every region, one region after another
+  Size size;                         // of the picture
+  std::vector<std::uint8_t> labels;  // semantic: [height, width] class indices
+  std::vector<Instance> instances;   // instance: by falling score
+  std::vector<std::uint8_t>
+      mask_bytes;  // instance: 0 or 1 per pixel of every region, one region after another
   StageTimes times;
 
-  const std::uint8_t* mask(const Instance& instance) const { return mask_bytes.data() + instance.mask.offset; }
+  const std::uint8_t* mask(const Instance& instance) const {
+    return mask_bytes.data() + instance.mask.offset;
+  }
 };
 
 }  // namespace mobileseg
