@@ -92,6 +92,8 @@ std::string coco_rle(const Result& result, const Instance& instance) {
     }
   }
   const auto total = static_cast<std::int64_t>(result.size.pixels());
+  const std::int64_t behind = static_cast<std::int64_t>(region.left + region.size.width) * result.size.height;
+  if (inside && behind < total) change_at(behind);  // the region reaches the bottom, the picture goes on
   if (start != total) runs.push_back(total - start);
   std::string text;
   for (std::size_t i = 0; i < runs.size(); ++i) append_number(i > 2 ? runs[i] - runs[i - 2] : runs[i], &text);

@@ -200,12 +200,14 @@ Manifest Manifest::parse(const std::string& text, const std::string& source, std
   manifest.palette = palette_of(block["palette"]);
   if (block.has("ignore_index"))
     manifest.ignore_index = static_cast<int>(block["ignore_index"].integer(-1, 255));
-  for (const auto& graph : block["graphs"].members()) {
-    for (const auto& engine : graph.second.members()) {
-      manifest.graphs[graph.first][engine.first] = graph_file_of(engine.second);
+  if (block.has("graphs")) {
+    for (const auto& graph : block["graphs"].members()) {
+      for (const auto& engine : graph.second.members()) {
+        manifest.graphs[graph.first][engine.first] = graph_file_of(engine.second);
+      }
     }
   }
-  manifest.files = block["files"].texts();
+  if (block.has("files")) manifest.files = block["files"].texts();
   if (block.has("versions")) manifest.versions = block["versions"].texts();
   if (block.has("golden")) manifest.golden = block["golden"].text();
   if (manifest.task == Task::kInstance) manifest.detection = detection_spec(block["detection"]);

@@ -32,7 +32,7 @@ std::string nb_version(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   char head[2 + kVersionLength] = {};
   file.read(head, sizeof head);
-  const unsigned layout = static_cast<unsigned char>(head[0]) | static_cast<unsigned char>(head[1]) << 8;
+  const unsigned layout = static_cast<unsigned char>(head[0]) + 256U * static_cast<unsigned char>(head[1]);
   const std::string version(head + 2, strnlen(head + 2, kVersionLength));
   if (file.gcount() != static_cast<std::streamsize>(sizeof head) || layout > kNewestLayout ||
       release_of(version).empty()) {

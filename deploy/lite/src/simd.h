@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 
 #if defined(__ARM_NEON) && defined(__aarch64__) && !defined(MOBILESEG_NO_SIMD)
 #define MOBILESEG_SIMD_NEON 1

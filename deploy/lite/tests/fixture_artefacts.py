@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from fixture_parts import manifest, picture, raw_outputs, raw_specs, result_arrays, smooth
+
 from mobileseg.files import sha256_of
 from mobileseg.instance.anchors import make_anchors
 from mobileseg.instance.postprocess import DetectionOptions, instances_from_outputs
@@ -14,8 +16,6 @@ from mobileseg.runtime.artefact import Manifest
 from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import DetectionSpec, GraphFiles, InputSpec, OutputSpec, ResizeSpec
 from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits
-
-from fixture_parts import manifest, picture, raw_outputs, raw_specs, result_arrays, smooth
 
 LITE_VERSION = "v2.13-stand-in"
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
 from mobileseg.data.io import resize_bilinear
 from mobileseg.runtime.artefact import Manifest
 from mobileseg.runtime.specs import InputSpec, OutputSpec

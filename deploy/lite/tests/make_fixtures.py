@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fixture_artefacts import artefacts
+from fixture_parts import manifest, picture, raw_outputs, raw_specs, result_arrays, smooth
+
 from mobileseg.files import sha256_of
 from mobileseg.instance.anchors import make_anchors
 from mobileseg.instance.postprocess import DetectionOptions, finish, instances_from_outputs, suppressed_detections
@@ -21,9 +24,6 @@ from mobileseg.runtime.artefact import Manifest
 from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import DetectionSpec, InputSpec, OutputSpec, ResizeSpec
 from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits, resize_scores
-
-from fixture_artefacts import artefacts
-from fixture_parts import manifest, picture, raw_outputs, raw_specs, result_arrays, smooth
 
 
 def write_case(folder: Path, found: Manifest, arrays: Mapping[str, np.ndarray]) -> None:

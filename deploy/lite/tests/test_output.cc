@@ -63,9 +63,11 @@ TEST_CASE("instances are drawn inside the picture, the best on top") {
   CHECK(numbers == std::vector<std::uint8_t>{1, 1, 0, 1, 2, 0, 0, 2, 0, 0, 2, 0});
 }
 
-TEST_CASE("run lengths") {  // counted by hand, written as pycocotools does
+// Counted by hand; from the fourth on a run is written as the difference to the one before the last ('O' is
+// -1).
+TEST_CASE("run lengths") {
   const Result result = two_instances();
-  CHECK(coco_rle(result, result.instances[0]) == "02217");  // 0 clear, 2 set, 2 clear, 1 set, 7 clear
+  CHECK(coco_rle(result, result.instances[0]) == "022O5");  // 0 clear, 2 set, 2 clear, 1 set, 7 clear
   CHECK(coco_rle(result, result.instances[1]) == "444");    // 4 clear, 4 set, 4 clear
   Instance empty;
   CHECK(coco_rle(result, empty) == "<");  // 12 clear

@@ -1,0 +1,120 @@
+"""Builds the C++ core, its tests and the program below build/lite, once for all tests and processes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "deploy" / "lite"
+BUILD = ROOT / "build" / "lite"
+
+PACKAGES = "cmake ninja-build clang libclang-rt-dev zlib1g-dev nlohmann-json3-dev doctest-dev libopencv-dev"
+"""Debian's packages that hold everything; `tools/setup.sh` installs them where it may."""
+
+FUZZERS = ("manifest", "npz", "golden")
+
+
+@dataclass(frozen=True)
+class Lite:
+    """What was built.
+
+    Attributes:
+        folder: with the programs.
+        fixtures: what make_fixtures.py wrote.
+        fuzzers: whether there are fuzz targets; they need clang.
+    """
+
+    folder: Path
+    fixtures: Path
+    fuzzers: bool
+
+    @property
+    def program(self) -> Path:
+        """mobileseg_lite; not there without OpenCV."""
+        return self.folder / "mobileseg_lite"
+
+    def run(self, *arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+        """Run a program of the folder, the first argument; never raises for its exit code."""
+        command = [str(self.folder / arguments[0]), *map(str, arguments[1:])]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment(self), **options)  # type: ignore[call-overload,no-any-return]
+
+
+def environment(lite: Lite) -> dict[str, str]:
+    """Variables of the tests: leaks of OpenCV's own libraries are not ours to report."""
+    return {
+        **os.environ,
+        "MOBILESEG_FIXTURES": str(lite.fixtures),
+        "MOBILESEG_ENGINE": "stand-in",
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+    }
+
+
+def missing() -> str:
+    """What is not installed, '' when the core can be built."""
+    absent = [tool for tool in ("cmake", "ninja") if not shutil.which(tool)]
+    if not (shutil.which("clang++") or shutil.which("g++")):
+        absent.append("a C++ compiler")
+    for header in ("zlib.h", "nlohmann/json.hpp", "doctest/doctest.h"):
+        if not any((Path(folder) / header).is_file() for folder in ("/usr/include", "/usr/local/include")):
+            absent.append(header)
+    return ", ".join(absent)
+
+
+def call(*command: str | Path) -> None:
+    """Run a step of the build; its output is the error."""
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))}\n{(done.stdout + done.stderr)[-6000:]}")
+
+
+def configure(source: Path, build: Path, *definitions: str) -> None:
+    """CMake with clang where there is one: it is the compiler that can fuzz."""
+    compiler = shutil.which("clang++") or shutil.which("g++") or ""
+    flags = ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g1", f"-DCMAKE_CXX_COMPILER={compiler}"]
+    call("cmake", "-G", "Ninja", "-S", source, "-B", build, *flags, "-DMOBILESEG_SANITIZE=ON", *definitions)
+
+
+def built() -> Lite:
+    """Build what is not up to date. Two processes of pytest take turns."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    fuzzers = shutil.which("clang++") is not None
+    lite = Lite(BUILD / "sanitized", BUILD / "fixtures", fuzzers)
+    with open(BUILD / "lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        standin = BUILD / "standin"
+        configure(SOURCE / "tests" / "standin", standin)
+        call("cmake", "--build", standin)
+        configure(
+            SOURCE,
+            lite.folder,
+            f"-DPADDLE_LITE_DIR={standin}",
+            "-DMOBILESEG_BUILD_TESTS=ON",
+            f"-DMOBILESEG_BUILD_FUZZERS={'ON' if fuzzers else 'OFF'}",
+        )
+        call("cmake", "--build", lite.folder, "-j", str(os.cpu_count() or 1))
+        write_fixtures(lite.fixtures)
+    return lite
+
+
+def write_fixtures(folder: Path) -> None:
+    """New ones for every run: the Python implementation may have changed."""
+    done = folder.parent / "fixtures.of"
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    if folder.is_dir() and done.is_file() and done.read_text(encoding="ascii") == run:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    script = SOURCE / "tests" / "make_fixtures.py"
+    code = f"import sys, runpy; sys.path.insert(0, {str(ROOT)!r}); sys.argv = [{str(script)!r}, {str(folder)!r}]; "
+    call(
+        sys.executable,
+        "-c",
+        code + f"sys.path.insert(0, {str(script.parent)!r}); runpy.run_path({str(script)!r}, run_name='__main__')",
+    )
+    done.write_text(run, encoding="ascii")
