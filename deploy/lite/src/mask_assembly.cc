@@ -9,6 +9,7 @@
 namespace mobileseg {
 namespace {
 
+constexpr int kBlock = 16;       // cells that are computed together
 constexpr float kMargin = 1.0F;  // cells that the cut is wider than the box, on every side
 
 // target = above * (1 - weight) + below * weight > threshold, as 0 or 1.
@@ -67,33 +68,34 @@ MaskRegion MaskAssembly::region(const Box& box) const {
   return region;
 }
 
-// One row of probabilities inside the cut, into row_.
+// One row of probabilities inside the cut, into row_, a block of cells at a time: so many sums fit into
+// registers. A block may begin before or end behind the cut, where it is not kept.
 void MaskAssembly::row_of_mask(const float* coefficients, int y, const Span& columns) {
   const std::size_t plane = grid_.pixels();
   const float* start = prototypes_ + static_cast<std::size_t>(y) * static_cast<std::size_t>(grid_.width);
-  int x = columns.first;
-  for (; x + 16 <= columns.end; x += 16) {
-    simd::F4 sums[4] = {simd::splat(0), simd::splat(0), simd::splat(0), simd::splat(0)};
-    const float* cells = start + x;
+  if (grid_.width < kBlock) {
+    for (int x = columns.first; x < columns.end; ++x) {
+      float sum = 0;
+      const float* cell = start + x;
+      for (int k = 0; k < kinds_; ++k, cell += plane) sum += *cell * coefficients[k];
+      row_[static_cast<std::size_t>(x)] = 1.0F / (1.0F + std::exp(-sum));
+    }
+    return;
+  }
+  for (int x = columns.first; x < columns.end; x += kBlock) {
+    const int begin = std::min(x, grid_.width - kBlock);
+    simd::F4 sums[kBlock / 4] = {simd::splat(0), simd::splat(0), simd::splat(0), simd::splat(0)};
+    const float* cells = start + begin;
     for (int k = 0; k < kinds_; ++k, cells += plane) {
       const simd::F4 weight = simd::splat(coefficients[k]);
-      for (int part = 0; part < 4; ++part) sums[part] = sums[part] + simd::load(cells + 4 * part) * weight;
+      for (int part = 0; part < kBlock / 4; ++part) {
+        sums[part] = sums[part] + simd::load(cells + 4 * part) * weight;
+      }
     }
-    for (int part = 0; part < 4; ++part)
-      simd::store(&row_[static_cast<std::size_t>(x + 4 * part)], simd::sigmoid(sums[part]));
-  }
-  for (; x + 4 <= columns.end; x += 4) {
-    simd::F4 sum = simd::splat(0);
-    const float* cells = start + x;
-    for (int k = 0; k < kinds_; ++k, cells += plane)
-      sum = sum + simd::load(cells) * simd::splat(coefficients[k]);
-    simd::store(&row_[static_cast<std::size_t>(x)], simd::sigmoid(sum));
-  }
-  for (; x < columns.end; ++x) {
-    float sum = 0;
-    const float* cells = start + x;
-    for (int k = 0; k < kinds_; ++k, cells += plane) sum += *cells * coefficients[k];
-    row_[static_cast<std::size_t>(x)] = 1.0F / (1.0F + std::exp(-sum));
+    float block[kBlock];
+    for (int part = 0; part < kBlock / 4; ++part) simd::store(block + 4 * part, simd::sigmoid(sums[part]));
+    const int end = std::min(begin + kBlock, columns.end);
+    std::copy(block + (x - begin), block + (end - begin), row_.begin() + x);
   }
 }
 
