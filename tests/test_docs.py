@@ -14,7 +14,7 @@ import yaml
 from mobileseg.cli import VERBS
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("zoo/*/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("zoo/*/*.md"), *ROOT.glob("test_tipc/*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 FOREIGN_FLAGS = {"--no-deps", "--nproc_per_node", "--gpus"}  # of pip and of Paddle's launcher
 FOREIGN_FILES = {"deploy/python/infer.py"}  # PaddleSeg's

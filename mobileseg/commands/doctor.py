@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from mobileseg.commands.arguments import add_override_argument
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mobileseg.config.load import Config
-    from mobileseg.data.base import SegmentationDataset
+    from mobileseg.data.base import ImageDataset
     from mobileseg.data.doctor_checks import Finding
 
 HELP = "check a dataset, this machine, a configuration or an exported folder"
@@ -77,17 +78,22 @@ def _data(args: argparse.Namespace) -> int:
             workers=args.workers,
             progress=progress,
             earlier=findings,
+            keep_empty=[name for name, key in _SPLITS if (getattr(config, key) or {}).get("keep_empty")],
         )
     print(json.dumps(diagnosis.to_dict(), indent=2) if args.json else render(diagnosis))
     return diagnosis.exit_code
 
 
-def _open_datasets(config: Config) -> tuple[dict[str, SegmentationDataset], list[Finding]]:
+def _open_datasets(config: Config) -> tuple[dict[str, ImageDataset], list[Finding]]:
     """The datasets that can be opened, and a finding for each that cannot."""
     from mobileseg.config.build import build_dataset
     from mobileseg.data.doctor_checks import Finding
+    from mobileseg.data.doctor_objects_checks import refused_findings
+    from mobileseg.data.formats.coco_json import AnnotationError
+    from mobileseg.registry import DATASETS
 
-    datasets, findings = {}, []
+    datasets: dict[str, ImageDataset] = {}
+    findings: list[Finding] = []
     for name, key in _SPLITS:
         section = getattr(config, key)
         if section is None:
@@ -96,7 +102,11 @@ def _open_datasets(config: Config) -> tuple[dict[str, SegmentationDataset], list
             findings.append(Finding(level, "dataset-missing", f"the configuration has no {key}", fix=fix, split=name))
             continue
         try:
+            if "keep_empty" in signature(DATASETS.get(section["type"])).parameters:
+                section = section | {"keep_empty": True}  # images that training would leave out are examined too
             datasets[name] = build_dataset(section)
+        except AnnotationError as error:
+            findings += refused_findings(name, error)
         except (ConfigError, DataError) as error:
             where = config.origin(key)
             message = f"{error.message} ({key}, {where})"
@@ -161,11 +171,12 @@ def _model(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"rows": [asdict(row) for row in rows], "problems": problems}, indent=2))
     else:
-        print(f"{'target':10} {'engine':12} {'status':18} {'max diff':>9} {'labels':>8} {'kB':>8} {'ms':>8}")
+        equal = "objects" if any(row.detections_equal is not None for row in rows) else "labels"
+        print(f"{'target':10} {'engine':12} {'status':18} {'max diff':>9} {equal:>8} {'kB':>8} {'ms':>8}")
         for row in rows:
             numbers = (
                 _number(row.max_diff, "9.1e", 9),
-                _number(row.labels_equal, "8.4f", 8),
+                _number(row.equal, "8.4f", 8),
                 _number(None if row.size_bytes is None else row.size_bytes / 1000, "8.0f", 8),
                 _number(row.latency_ms, "8.1f", 8),
             )

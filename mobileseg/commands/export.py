@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mobileseg.commands.arguments import add_config_arguments, config_path
 from mobileseg.errors import ConfigError, ExportError
-from mobileseg.export.options import OUTPUT_NAMES, TARGETS, ExportOptions, check_targets
+from mobileseg.export.options import ALL_TARGETS, OUTPUT_NAMES, TARGETS, ExportOptions, check_targets
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
@@ -26,8 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--size", nargs=2, type=int, metavar=("H", "W"), help="input height and width")
     shape.add_argument("--input_shape", nargs=4, type=int, metavar=("1", "3", "H", "W"), help="as in PaddleSeg")
-    parser.add_argument("--output_op", choices=list(OUTPUT_NAMES), help="last operator (default: argmax)")
-    parser.add_argument("--targets", nargs="+", choices=TARGETS, help="graphs to write (default: all installed)")
+    parser.add_argument(
+        "--output_op", choices=list(OUTPUT_NAMES), help="last operator where pixels are labelled (default: argmax)"
+    )
+    parser.add_argument(
+        "--targets",
+        nargs="+",
+        choices=ALL_TARGETS,
+        help="graphs to write (default: all but torchscript, as far as installed)",
+    )
     parser.add_argument("--dynamic", action="store_true", default=None, help="height and width stay open")
     parser.add_argument(
         "--with_normalize", action="store_true", default=None, help="the graph is fed 0..255 and normalises"
@@ -36,6 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layout", choices=("NCHW", "NHWC"), help="order of the input's dimensions (default: NCHW)")
     parser.add_argument(
         "--resize_in_graph", nargs=2, type=int, metavar=("H", "W"), help="logits are resized to this in the graph"
+    )
+    parser.add_argument(
+        "--nms_in_graph", action="store_true", default=None, help="detections are suppressed inside the graph"
+    )
+    parser.add_argument(
+        "--tensorrt",
+        action="store_true",
+        help="also write the shapes of all tensors and a graph per component, for TensorRT (docs/deploy.md)",
     )
     parser.add_argument("--opset_version", type=int, help="ONNX operator set, 11 to 17 (default: 13)")
     parser.add_argument("--images", nargs="+", default=[], metavar="PATH", help="images or folders to verify with")
@@ -54,13 +69,16 @@ def run(args: argparse.Namespace) -> int:
     from mobileseg.config.build import build_network
     from mobileseg.config.load import load_config
     from mobileseg.export.settings import options_from
+    from mobileseg.export.tasks import refuse_foreign_flags
 
     config = load_config(_config_path(args), args.opts)
-    options = options_from(config, _changes(args))
-    if args.audit:
-        return _audit(args, config, options)
-    weights = args.model_path or args.model
+    changes = _changes(args)
+    options = options_from(config, changes)
     network = build_network(config, load_pretrained=False)
+    refuse_foreign_flags(network, changes)
+    if args.audit:
+        return _audit(args, config, options, network)
+    weights = args.model_path or args.model
     if weights is None and not args.accept_weak:
         raise ExportError(
             "no weights are named: random ones cannot show that a graph is right",
@@ -87,6 +105,7 @@ def _export(args: argparse.Namespace, config: Config, options: ExportOptions, ne
         zoo=_zoo(args),
         overwrite=args.overwrite,
         accept_weak=args.accept_weak,
+        tensorrt=args.tensorrt,
         report=lambda line: print(line, flush=True),
     )
     print(format_rows(result.rows))
@@ -96,15 +115,15 @@ def _export(args: argparse.Namespace, config: Config, options: ExportOptions, ne
     return 0
 
 
-def _audit(args: argparse.Namespace, config: Config, options: ExportOptions) -> int:
-    from mobileseg.config.build import build_network
+def _audit(args: argparse.Namespace, config: Config, options: ExportOptions, network: Any) -> int:
     from mobileseg.export.audit import audit, format_audit
     from mobileseg.export.settings import targets_from
+    from mobileseg.export.tasks import task_for
 
-    network = build_network(config, load_pretrained=False)
+    outputs = ", ".join(task_for(network, options).output_names(options))
     targets = check_targets(args.targets) if args.targets else targets_from(config) or TARGETS
     size = "open size" if options.dynamic else f"{options.height}x{options.width} (height x width)"
-    print(f"audit of {config.name} at {size}, random weights, output {options.output_name}")
+    print(f"audit of {config.name} at {size}, random weights, output {outputs}")
     result = audit(network, options, targets)
     print(format_audit(result))
     return 0 if result.passed else ExportError.exit_code
@@ -148,6 +167,7 @@ def _changes(args: argparse.Namespace) -> dict[str, Any]:
         "layout": args.layout,
         "output_size": tuple(args.resize_in_graph) if args.resize_in_graph else None,
         "opset": args.opset_version,
+        "nms_in_graph": args.nms_in_graph,
     }
     if size:
         changes |= {"height": size[0], "width": size[1]}

@@ -58,9 +58,14 @@ def _classes_of(section: Any) -> int | None:
         return len(named)
     if section["type"] not in DATASETS:
         return None
-    fixed = getattr(DATASETS.get(section["type"]), "CLASSES", None)
+    component = DATASETS.get(section["type"])
+    fixed = getattr(component, "CLASSES", None)
     if fixed is not None:
         return len(fixed)
+    count = getattr(component, "count_classes", None)  # of datasets whose files say it
+    if count is not None:
+        found: int | None = count(section)
+        return found
     return _classes_in_file(section, named) if section["type"] == "Dataset" else None
 
 

@@ -16,8 +16,8 @@ from mobileseg.instance.options import DetectionOptions
 Component: TypeAlias = dict[Any, Any]
 """``type`` names a registered component, the other keys are arguments of its constructor."""
 
-TARGETS = ("paddle", "onnx", "lite_arm", "lite_x86", "ncnn")
-Target: TypeAlias = Literal["paddle", "onnx", "lite_arm", "lite_x86", "ncnn"]
+TARGETS = ("paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript")
+Target: TypeAlias = Literal["paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript"]
 Count: TypeAlias = Annotated[int, Field(gt=0)]
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
 NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
@@ -157,7 +157,7 @@ class Export(Section):
 
     size: ImageSize | None = Field(None, description="input size; null: given on the command line")
     targets: list[Target] | None = Field(
-        None, min_length=1, description="graphs to write; null: all whose converter is installed"
+        None, min_length=1, description="graphs to write; null: all whose converter is installed, but torchscript"
     )
     output_op: Literal["argmax", "softmax", "none"] = Field("argmax", description="last operator")
     dynamic: bool = Field(False, description="height and width stay open")
@@ -166,6 +166,7 @@ class Export(Section):
     layout: Literal["NCHW", "NHWC"] = Field("NCHW", description="order of the input's dimensions")
     output_size: ImageSize | None = Field(None, description="size of the result inside the graph; null: the input's")
     opset: int = Field(13, ge=11, le=17, description="ONNX operator set")
+    nms_in_graph: bool = Field(False, description="a graph that detects ends after a greedy suppression")
 
 
 OptimizerSection: TypeAlias = Annotated[SGD | AdamW, Field(discriminator="type")]
@@ -200,7 +201,7 @@ class Schema(Section):
     clip: Clip | None = Field(None, description="gradient clipping")
     amp: Amp | None = Field(None, description="mixed precision (needs a GPU)")
     ema: Ema | None = Field(None, description="moving average of the weights")
-    freeze: list[Annotated[str, Field(min_length=1)]] = Field([], description="patterns of parameters to freeze")
+    freeze: list[Annotated[str, Field(min_length=1)]] = Field([], description="patterns of parameters to freeze; norm:* is all batch norms")
     param_groups: list[ParamGroup] = Field([], description="learning rate and weight decay per parameter group")
     early_stop: EarlyStop | None = Field(None, description="stop without improvement")
     test_config: TestConfig = Field(default_factory=lambda: TestConfig.model_validate({}), description="evaluation")

@@ -6,13 +6,13 @@ and catches the one mistake that no single file shows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from mobileseg.data.base import SegmentationDataset
 from mobileseg.data.doctor_checks import (
     Finding,
     class_findings,
@@ -21,8 +21,10 @@ from mobileseg.data.doctor_checks import (
     label_findings,
     size_findings,
 )
+from mobileseg.data.doctor_instances import InstanceSummary, dummy, preflight_instances
 from mobileseg.data.doctor_leaks import duplicate_findings, leak_findings
-from mobileseg.data.doctor_scan import Summary, scan
+from mobileseg.data.doctor_objects_checks import object_findings
+from mobileseg.data.doctor_scan import LabelSummary, Summary, scan
 from mobileseg.data.io import read_label
 from mobileseg.errors import DataError
 
@@ -56,7 +58,7 @@ class Diagnosis:
         weight is the median of all frequencies divided by its own.
         """
         train = self.splits.get("train")
-        if train is None or not train.pixels.any():
+        if not isinstance(train, LabelSummary) or not train.pixels.any():
             return None
         present = train.pixels > 0
         frequency = train.pixels[present] / train.counted_with[present]
@@ -75,13 +77,14 @@ class Diagnosis:
 
 
 def diagnose(
-    datasets: Mapping[str, SegmentationDataset],
+    datasets: Mapping[str, Any],
     *,
     batch_size: int = 1,
     limit: int | None = None,
     workers: int = 1,
     progress: Progress | None = None,
     earlier: list[Finding] | None = None,
+    keep_empty: Collection[str] = (),
 ) -> Diagnosis:
     """Read datasets and check them, alone and against each other.
 
@@ -92,16 +95,22 @@ def diagnose(
         workers: threads for reading.
         progress: called with (split, images read, images to read).
         earlier: findings from before, for example about a split that could not be opened.
+        keep_empty: splits whose images without objects are used in training.
     """
     findings = list(earlier or [])
     splits: dict[str, Summary] = {}
     for name, dataset in datasets.items():
         report = None if progress is None else _for_split(progress, name)
-        splits[name] = scan(name, dataset, limit=limit, workers=workers, progress=report)
-    for summary in splits.values():
+        empty = InstanceSummary(name, dataset) if dataset.task == "instance" else LabelSummary(name, dataset)
+        splits[name] = scan(name, dataset, summary=empty, limit=limit, workers=workers, progress=report)
+    for name, summary in splits.items():
         findings += file_findings(summary)
-        findings += label_findings(summary)
-        findings += size_findings(summary, batch_size)
+        if isinstance(summary, LabelSummary):
+            findings += label_findings(summary)
+            findings += size_findings(summary, batch_size)
+        elif isinstance(summary, InstanceSummary) and summary.objects is not None:
+            findings += object_findings(name, summary.objects, summary.dataset.classes, keep_empty=name in keep_empty)
+            findings += size_findings(summary, batch_size, partial(dummy, summary.dataset))
         findings += duplicate_findings(summary)
         if summary.scanned < summary.total:
             findings.append(
@@ -121,14 +130,18 @@ def diagnose(
     return Diagnosis(findings, splits, classes)
 
 
-def preflight(dataset: SegmentationDataset, count: int = 16) -> None:
-    """Look at a few labels for the mistake that no single label shows: 0/255 masks while 255 is ignored.
+def preflight(dataset: Any, count: int = 16) -> None:
+    """Look at a few labels or objects for the mistakes that no single one shows.
 
-    A sample that looks like it is confirmed by reading the other labels up to the first counter-example.
+    Labels: 0/255 masks while 255 is ignored; a sample that looks like it is confirmed by reading the other labels up
+    to the first counter-example. Objects: :func:`mobileseg.data.doctor_instances.preflight_instances`.
 
     Raises:
-        DataError: all labels consist of 0 and 255, and 255 is ignored; or a label cannot be read.
+        DataError: training would learn nothing, or something else than was annotated; or a label cannot be read.
     """
+    if dataset.task == "instance":
+        preflight_instances(dataset)
+        return
     labels = [item.label for item in dataset.items if item.label is not None]
     sample = [labels[index] for index in np.linspace(0, len(labels) - 1, min(count, len(labels))).round().astype(int)]
     stored = np.zeros(256, np.int64)
@@ -148,7 +161,7 @@ def _for_split(progress: Progress, name: str) -> Callable[[int, int], None]:
     return lambda done, total: progress(name, done, total)
 
 
-def _contradictions(datasets: Mapping[str, SegmentationDataset]) -> list[Finding]:
+def _contradictions(datasets: Mapping[str, Any]) -> list[Finding]:
     classes = {name: dataset.classes for name, dataset in datasets.items()}
     if len(set(classes.values())) < 2:
         return []
@@ -164,15 +177,38 @@ def _contradictions(datasets: Mapping[str, SegmentationDataset]) -> list[Finding
 
 
 def _statistics(summary: Summary) -> dict[str, Any]:
-    counted = int(summary.pixels.sum())
-    everything = counted + summary.ignored
-    return {
+    found: dict[str, Any] = {
         "images": summary.total,
         "scanned": summary.scanned,
         "sizes": [
             {"width": width, "height": height, "images": count}
             for (height, width), count in summary.sizes.most_common(20)
         ],
+    }
+    if isinstance(summary, LabelSummary):
+        found |= _label_statistics(summary)
+    elif isinstance(summary, InstanceSummary) and summary.objects is not None:
+        objects = summary.objects
+        found |= {
+            "annotations": objects.total,
+            "images_without_objects": objects.without.count,
+            "classes": [
+                {
+                    "name": name,
+                    "objects": int(objects.objects[index]),
+                    "crowd_regions": int(objects.crowds[index]),
+                    "images": int(objects.images_with[index]),
+                }
+                for index, name in enumerate(summary.dataset.classes)
+            ],
+        }
+    return found
+
+
+def _label_statistics(summary: LabelSummary) -> dict[str, Any]:
+    counted = int(summary.pixels.sum())
+    everything = counted + summary.ignored
+    return {
         "ignored_share": summary.ignored / everything if everything else None,
         "classes": [
             {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from mobileseg.data.doctor_scan import EXAMPLES, Summary
+from mobileseg.data.doctor_scan import EXAMPLES, LabelSummary, Size, Summary
 from mobileseg.data.sample import Sample
 from mobileseg.errors import MobileSegError
 
@@ -102,7 +102,7 @@ def file_findings(summary: Summary) -> Iterator[Finding]:
         )
 
 
-def label_findings(summary: Summary) -> Iterator[Finding]:
+def label_findings(summary: LabelSummary) -> Iterator[Finding]:
     """What is wrong with the values of the labels."""
     if summary.wrong:
         values = ", ".join(
@@ -157,12 +157,12 @@ def is_binary_255(stored: np.ndarray, lookup: np.ndarray | None, ignore_index: i
     return bool(num_classes > 1 and mapped == ignore_index and stored[255] and not stored[1:255].any())
 
 
-def _mapped(summary: Summary, value: int) -> str:
+def _mapped(summary: LabelSummary, value: int) -> str:
     lookup = summary.dataset.lookup
     return "" if lookup is None or lookup[value] == value else f" -> {lookup[value]} by label_map"
 
 
-def _range_fix(summary: Summary) -> str:
+def _range_fix(summary: LabelSummary) -> str:
     dataset = summary.dataset
     values = [int(value) for value in np.flatnonzero(summary.stored) if value != dataset.ignore_index]
     if dataset.lookup is None and len(values) <= dataset.num_classes:
@@ -175,8 +175,10 @@ def _range_fix(summary: Summary) -> str:
 
 
 def class_findings(summaries: Mapping[str, Summary]) -> Iterator[Finding]:
-    """Classes that are absent or rare."""
+    """Classes of labels that are absent or rare."""
     for summary in summaries.values():
+        if not isinstance(summary, LabelSummary):
+            continue
         counted = int(summary.pixels.sum())
         names = summary.dataset.classes
         absent = [names[index] for index in np.flatnonzero(summary.pixels == 0)]
@@ -200,16 +202,27 @@ def class_findings(summaries: Mapping[str, Summary]) -> Iterator[Finding]:
             )
 
 
-def size_findings(summary: Summary, batch_size: int) -> Iterator[Finding]:
-    """Whether the transforms run on the sizes that occur, and give one size for a batch."""
+def _labelled(summary: Summary, size: Size) -> Sample:
+    label = None if summary.dataset.evaluates else np.zeros(size, np.uint8)
+    return Sample(np.full((*size, 3), 127, np.float32), label, {"geometry": []})
+
+
+def size_findings(
+    summary: Summary, batch_size: int, dummy: Callable[[Size], Sample] | None = None
+) -> Iterator[Finding]:
+    """Whether the transforms run on the sizes that occur, and give one size for a batch.
+
+    Args:
+        summary: of the images.
+        batch_size: images per batch.
+        dummy: makes a sample of a size; None makes one with a label.
+    """
     outputs = set()
     sizes = sorted(summary.sizes, key=lambda size: size[0] * size[1])  # the smallest and the largest are tried
     tried = np.unique(np.linspace(0, len(sizes) - 1, min(len(sizes), _TRIED_SIZES)).round().astype(int))
     for size in (sizes[index] for index in tried):
         for draw in range(_DRAWS):
-            sample = Sample(np.full((*size, 3), 127, np.float32), np.zeros(size, np.uint8), {"geometry": []})
-            if summary.dataset.evaluates:
-                sample.label = None
+            sample = dummy(size) if dummy is not None else _labelled(summary, size)
             try:
                 rng = np.random.default_rng([draw, *size])
                 for transform in summary.dataset.transforms:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -104,40 +105,29 @@ class Examples:
 
 
 class Summary:
-    """The facts of a whole split, added up; memory grows by about 1.5 kB per image.
+    """The facts about the images of a whole split, added up; memory grows by about 1.5 kB per image.
+
+    ``reads_labels`` says whether the label of an item is a picture that is read with the image.
 
     Attributes:
         name: 'train', 'val', ...
+        dataset: what was read.
         total: images of the split.
         scanned: images read.
         sizes: number of images per (height, width).
         problems: examples per code of :class:`Facts`.
-        stored: int64 [256], pixels per stored label value.
-        pixels: int64 [K], pixels per class.
-        images_with: int64 [K], images in which the class occurs.
-        counted_with: int64 [K], pixels that count (not ignored) of those images.
-        ignored: pixels with ignore_index.
-        wrong: stored value outside the classes -> (pixels, examples).
-        all_ignored: images without any pixel that counts.
         turned: images with an EXIF rotation.
     """
 
-    def __init__(self, name: str, dataset: SegmentationDataset) -> None:
-        classes = dataset.num_classes
+    reads_labels = False
+
+    def __init__(self, name: str, dataset: Any) -> None:
         self.name = name
         self.dataset = dataset
         self.total = len(dataset)
         self.scanned = 0
         self.sizes: Counter[Size] = Counter()
         self.problems: dict[str, Examples] = {}
-        self.stored = np.zeros(256, np.int64)
-        self.pixels = np.zeros(classes, np.int64)
-        self.images_with = np.zeros(classes, np.int64)
-        self.counted_with = np.zeros(classes, np.int64)
-        self.ignored = 0
-        self.wrong: dict[int, Examples] = {}
-        self.wrong_files = Examples()
-        self.all_ignored = Examples()
         self.turned = Examples()
         self.digests: dict[bytes, list[str]] = {}
         self.thumbnails: list[np.ndarray] = []
@@ -160,6 +150,41 @@ class Summary:
         if facts.thumbnail is not None:
             self.thumbnails.append(facts.thumbnail)
             self.thumbnail_files.append(image)
+
+    def finish(self) -> None:
+        """All images were taken in."""
+
+
+class LabelSummary(Summary):
+    """A split of images with index masks.
+
+    Attributes:
+        stored: int64 [256], pixels per stored label value.
+        pixels: int64 [K], pixels per class.
+        images_with: int64 [K], images in which the class occurs.
+        counted_with: int64 [K], pixels that count (not ignored) of those images.
+        ignored: pixels with ignore_index.
+        wrong: stored value outside the classes -> (pixels, examples).
+        all_ignored: images without any pixel that counts.
+    """
+
+    reads_labels = True
+
+    def __init__(self, name: str, dataset: SegmentationDataset) -> None:
+        super().__init__(name, dataset)
+        classes = dataset.num_classes
+        self.stored = np.zeros(256, np.int64)
+        self.pixels = np.zeros(classes, np.int64)
+        self.images_with = np.zeros(classes, np.int64)
+        self.counted_with = np.zeros(classes, np.int64)
+        self.ignored = 0
+        self.wrong: dict[int, Examples] = {}
+        self.wrong_files = Examples()
+        self.all_ignored = Examples()
+
+    def add(self, facts: Facts) -> None:
+        """Take in one image and its label."""
+        super().add(facts)
         if facts.stored is not None and facts.item.label is not None:
             self._add_label(facts.stored, str(facts.item.label))
 
@@ -190,8 +215,9 @@ class Summary:
 
 def scan(
     name: str,
-    dataset: SegmentationDataset,
+    dataset: Any,
     *,
+    summary: Summary | None = None,
     limit: int | None = None,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
@@ -201,6 +227,7 @@ def scan(
     Args:
         name: name of the split.
         dataset: what to read.
+        summary: takes in what is found; None makes one for images with index masks.
         limit: read only so many images, evenly spaced.
         workers: threads; decoding runs outside Python's lock.
         progress: called with (images read, images to read).
@@ -208,11 +235,14 @@ def scan(
     items = dataset.items
     if limit is not None and 0 < limit < len(items):
         items = [items[index] for index in np.linspace(0, len(items) - 1, limit).round().astype(int)]
-    summary = Summary(name, dataset)
+    summary = LabelSummary(name, dataset) if summary is None else summary
+    if not summary.reads_labels:
+        items = [Item(item.image, None) for item in items]
     for done, facts in enumerate(_examine_all(items, workers), 1):
         summary.add(facts)
         if progress is not None:
             progress(done, len(items))
+    summary.finish()
     return summary
 
 

@@ -8,12 +8,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mobileseg.data import transforms_affine, transforms_color, transforms_crop, transforms_resize
+from mobileseg.data import (
+    transforms_affine,
+    transforms_color,
+    transforms_crop,
+    transforms_instance,
+    transforms_photometric,
+    transforms_resize,
+)
 from mobileseg.data.sample import Transform
 from mobileseg.errors import ConfigError
 from mobileseg.registry import TRANSFORMS
 
-__all__ = ["build_transforms", "transforms_affine", "transforms_color", "transforms_crop", "transforms_resize"]
+__all__ = [
+    "build_transforms",
+    "transforms_affine",
+    "transforms_color",
+    "transforms_crop",
+    "transforms_instance",
+    "transforms_photometric",
+    "transforms_resize",
+]
 
 
 def build_transforms(sections: Sequence[Mapping[str, Any] | Transform] | None) -> list[Transform]:

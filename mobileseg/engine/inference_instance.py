@@ -50,7 +50,14 @@ class InstancePredictor:
             )
         size = geometry[0][1] if geometry else sample.size
         anchors = self.network.anchors(*sample.size)
-        return instances_from_outputs(self.outputs(sample.image), anchors, size, self.options, self.network.variances)
+        return instances_from_outputs(
+            self.outputs(sample.image),
+            anchors,
+            size,
+            self.options,
+            variances=self.network.variances,
+            input_size=sample.size,
+        )
 
 
 def refuse_views(test_config: Mapping[str, Any]) -> None:

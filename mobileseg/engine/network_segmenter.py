@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ from mobileseg.config.load import RUN_CONFIG, Config, load_config
 from mobileseg.data.io import read_image
 from mobileseg.data.sample import Sample
 from mobileseg.data.transforms import build_transforms
-from mobileseg.engine.inference import NetworkPredictor, TestOptions
+from mobileseg.engine.evaluator import task_of
+from mobileseg.engine.predictors import make_predictor
 from mobileseg.engine.store import run_folder_of
 from mobileseg.engine.weights import load_checkpoint_weights
 from mobileseg.errors import ConfigError, DataError
 from mobileseg.registry import DATASETS
 from mobileseg.runtime.artefact import Manifest, is_artefact
 from mobileseg.runtime.segmenter import milliseconds_since
-from mobileseg.structures import SemanticResult
+from mobileseg.structures import InstanceResult, SemanticResult
 from mobileseg.viz.palette import palette as generated_palette
 
 
@@ -51,10 +53,9 @@ class NetworkSegmenter:
         network = build_network(config, load_pretrained=False)
         self.weights = load_checkpoint_weights(os.fspath(weights), network)
         network.eval()
-        self._predict = NetworkPredictor(
-            network, TestOptions.from_section(data["test_config"] if test_config is None else test_config)
-        )
-        self.classes, self.palette = _appearance(data, Path(weights))
+        self.task = task_of(network)
+        self._predict: Any = make_predictor(network, data, test_config)
+        self.classes, self.palette, self.category_ids = _appearance(data, Path(weights))
 
     @classmethod
     def of_folder(
@@ -75,14 +76,14 @@ class NetworkSegmenter:
             )
         return cls(load_config(run / RUN_CONFIG), folder, test_config)
 
-    def __call__(self, image: np.ndarray | str | os.PathLike[str]) -> SemanticResult:
+    def __call__(self, image: np.ndarray | str | os.PathLike[str]) -> SemanticResult | InstanceResult:
         """Segment one picture.
 
         Args:
             image: uint8 [H, W, 3] in RGB, or the path of a file.
 
         Returns:
-            Labels of the picture's own size. The network's 'inference' includes the way back to that size.
+            Labels or objects in the pixels of the picture. The 'inference' includes the way back to its size.
         """
         times: dict[str, float] = {}
         if not isinstance(image, np.ndarray):
@@ -96,22 +97,24 @@ class NetworkSegmenter:
             sample = transform(sample, rng)
         times["preprocess"] = milliseconds_since(start)
         start = time.perf_counter()
-        labels = self._predict(sample)
+        found = self._predict(sample)
         times["inference"] = milliseconds_since(start)
-        return SemanticResult(labels, None, times)
+        if isinstance(found, InstanceResult):
+            return replace(found, times=times)
+        return SemanticResult(found, None, times)
 
 
-def _appearance(data: Mapping[str, Any], weights: Path) -> tuple[tuple[str, ...], np.ndarray]:
-    """Class names and colours: from a manifest beside the weights, the dataset, its class, or numbers."""
+def _appearance(data: Mapping[str, Any], weights: Path) -> tuple[tuple[str, ...], np.ndarray, tuple[int, ...] | None]:
+    """Class names, colours and COCO numbers: from a manifest beside the weights, the dataset, its class, or made up."""
     folder = weights if weights.is_dir() else weights.parent
     if is_artefact(folder):
         manifest = Manifest.read(folder)
-        return manifest.classes, np.asarray(manifest.palette, np.uint8)
+        return manifest.classes, np.asarray(manifest.palette, np.uint8), manifest.category_ids
     count = int(data["model"]["num_classes"])
     section = data["val_dataset"]
     try:
         dataset = build_dataset(section)
-        return dataset.classes, dataset.palette
+        return dataset.classes, dataset.palette, getattr(dataset, "category_ids", None)
     except (ConfigError, DataError):  # the pictures need not be on this machine to predict others
         component = DATASETS.get(section["type"])
     names = getattr(component, "CLASSES", None) or section.get("classes")
@@ -120,4 +123,4 @@ def _appearance(data: Mapping[str, Any], weights: Path) -> tuple[tuple[str, ...]
     colours = getattr(component, "PALETTE", None)
     if colours is None or len(colours) != count:
         colours = generated_palette(count)
-    return tuple(names), np.asarray(colours, np.uint8)
+    return tuple(names), np.asarray(colours, np.uint8), None

@@ -16,6 +16,7 @@ from paddle.optimizer import Optimizer
 from mobileseg.engine.schedule import Schedule
 from mobileseg.errors import ConfigError
 
+_NORM = "norm:"
 _NORMS = (paddle.nn.layer.norm._BatchNormBase, paddle.nn.BatchNorm)
 
 
@@ -41,7 +42,8 @@ def freeze(network: paddle.nn.Layer, patterns: Sequence[str]) -> list[paddle.nn.
 
     Args:
         network: changed in place: matching parameters get ``stop_gradient``.
-        patterns: shell patterns of parameter names, for example ``backbone.*``.
+        patterns: shell patterns of parameter names, for example ``backbone.*``; after ``norm:`` of names of batch
+            normalisations, so that ``norm:*`` freezes all of them whatever the network calls them.
 
     Returns:
         The batch normalisations all of whose parameters are frozen. They are to be kept in evaluation mode, or their
@@ -50,17 +52,21 @@ def freeze(network: paddle.nn.Layer, patterns: Sequence[str]) -> list[paddle.nn.
     Raises:
         ConfigError: a pattern matches nothing.
     """
-    named = dict(network.named_parameters())
+    parameters: dict[str, list[paddle.Tensor]] = {name: [one] for name, one in network.named_parameters()}
+    layers = [(name, layer) for name, layer in network.named_sublayers() if isinstance(layer, _NORMS)]
+    norms = {name: layer.parameters() for name, layer in layers if layer.parameters()}
     for pattern in patterns:
-        hits = [name for name in named if fnmatchcase(name, pattern)]
+        named, shape = (norms, pattern[len(_NORM) :]) if pattern.startswith(_NORM) else (parameters, pattern)
+        hits = [name for name in named if fnmatchcase(name, shape)]
         if not hits:
-            raise ConfigError(f"freeze: no parameter matches '{pattern}'", remedy=f"names look like {_some(named)}")
+            kind = "batch normalisation" if named is norms else "parameter"
+            remedy = f"names look like {_some(named)}" if named else "this network has none: remove the pattern"
+            raise ConfigError(f"freeze: no {kind} matches '{pattern}'", remedy=remedy)
         for name in hits:
-            named[name].stop_gradient = True
-    if not patterns:
-        return []
-    norms = [layer for layer in network.sublayers() if isinstance(layer, _NORMS) and layer.parameters()]
-    return [layer for layer in norms if all(p.stop_gradient for p in layer.parameters())]
+            for parameter in named[name]:
+                parameter.stop_gradient = True
+    frozen = [layer for name, layer in layers if name in norms and all(p.stop_gradient for p in norms[name])]
+    return frozen if patterns else []
 
 
 def parameter_groups(

@@ -20,11 +20,12 @@ from mobileseg.export import converters
 from mobileseg.export.locate import locate_difference, locate_failure
 from mobileseg.export.locate_trace import locate_trace_difference
 from mobileseg.export.manifest import GOLDEN_FILE, Subject, build_manifest
-from mobileseg.export.options import TARGETS, ExportOptions, check_targets
+from mobileseg.export.options import ALL_TARGETS, TARGETS, ExportOptions, check_targets
 from mobileseg.export.paddle_graph import save_paddle_graph
 from mobileseg.export.process import Failure
 from mobileseg.export.program import Operator
 from mobileseg.export.reference import Reference, build_reference
+from mobileseg.export.server import ServerFiles, write_server_files
 from mobileseg.export.settings import dataset_from, images_from, options_from, subject_from, targets_from, warnings_of
 from mobileseg.export.task import Task
 from mobileseg.export.tasks import task_for
@@ -63,6 +64,7 @@ def export(
     zoo: Path | None = None,
     overwrite: bool = False,
     accept_weak: bool = False,
+    tensorrt: bool = False,
     report: Callable[[str], None] = lambda _line: None,
 ) -> ExportResult:
     """Export the network of a configuration.
@@ -77,6 +79,7 @@ def export(
         zoo: folder of the weights, whose artefact gives classes and images where the dataset is missing.
         overwrite: replace an existing folder.
         accept_weak: see :func:`export_network`.
+        tensorrt: see :func:`export_network`.
         report: gets one line per step.
 
     Raises:
@@ -97,6 +100,7 @@ def export(
         source=chosen.source,
         overwrite=overwrite,
         accept_weak=accept_weak,
+        tensorrt=tensorrt,
         report=report,
     )
     warnings = [*result.warnings, *warnings_of(config, options)]
@@ -116,6 +120,7 @@ def export_network(
     source: str = "the given images",
     overwrite: bool = False,
     accept_weak: bool = False,
+    tensorrt: bool = False,
     report: Callable[[str], None] = lambda _line: None,
 ) -> ExportResult:
     """Write, run and compare every graph; the folder appears only when all of them agree.
@@ -130,6 +135,7 @@ def export_network(
         source: where the images are from, for the notes in deploy.yaml.
         overwrite: replace an existing folder.
         accept_weak: accept a reference that shows too few classes to tell a right graph from a wrong one.
+        tensorrt: also write the shapes of all tensors of the Paddle graph, and a graph per component of the network.
         report: gets one line per step.
 
     Raises:
@@ -138,7 +144,7 @@ def export_network(
         DependencyError: a requested target's converter is not installed.
     """
     folder = Path(folder)
-    task = task_for(network, options)
+    task = task_for(network, options, subject.detection)
     chosen, rows = _choose(targets, options, task)
     _refuse_existing(folder, overwrite)
     if options.dynamic:
@@ -153,22 +159,42 @@ def export_network(
             _convert(target, graphs[target], stage, work)
         reference.save(stage / GOLDEN_FILE)
         task.write_files(stage)
-        build_manifest(stage, task, subject, options, chosen, reference).write(stage)
-        report("run every graph and compare it with the network")
         inputs = [item.input for item in reference.items]
+        server = None
+        if tensorrt:
+            report("collect shapes and cut the graph into components")
+            server = _server_files(stage, graphs, network, inputs, work)
+
+        def described(*more: Any) -> Manifest:
+            built = build_manifest(stage, task, subject, options, chosen, reference, *more)
+            return server.added_to(built) if server is not None else built
+
+        described().write(stage)
+        report("run every graph and compare it with the network")
         checked = check_engines(stage, Manifest.read(stage), task, reference, inputs)
         rows = [*checked, *rows]
         failed = [row for row in checked if row.status == FAILED]
         if failed:
             raise _disagreement(network, task, options, failed, graphs, reference, stage, work, folder)
         kept = [row.to_manifest() for row in checked if row.status != SKIPPED]
-        notes = _notes(reference, sizes, warnings)
-        manifest = build_manifest(stage, task, subject, options, chosen, reference, kept, notes)
+        notes = _notes(task, reference, sizes, warnings)
+        manifest = described(kept, notes)
         manifest.write(stage)
         _put_in_place(stage, folder)
-    order = {target: index for index, target in enumerate(TARGETS)}
-    rows.sort(key=lambda row: order[row.target])
+    order = {target: index for index, target in enumerate(ALL_TARGETS)}
+    rows.sort(key=lambda row: order.get(row.target, len(order)))
     return ExportResult(folder, tuple(rows), manifest, tuple(warnings))
+
+
+def _server_files(
+    stage: Path, graphs: dict[str, converters.Graph], network: Any, inputs: Sequence[np.ndarray], work: Path
+) -> ServerFiles:
+    if "paddle" not in graphs:
+        raise ExportError("TensorRT runs the Paddle graph, and it is not among the targets", remedy="add paddle")
+    try:
+        return write_server_files(stage, graphs["paddle"], network, inputs, work)
+    except Failure as failure:
+        raise ExportError(f"the files for TensorRT cannot be written: {failure}") from failure
 
 
 def _choose(targets: Sequence[str] | None, options: ExportOptions, task: Task) -> tuple[tuple[str, ...], list[Row]]:
@@ -195,6 +221,8 @@ def _unfit(target: str, options: ExportOptions) -> str:
         return "NCNN takes planes (NCHW); pnnx converts graphs that begin with a transpose wrongly"
     if target == "ncnn" and options.dynamic:
         return "pnnx cannot write a resize to a size that is only known at run time"
+    if target == "torchscript" and options.dynamic:
+        return "TorchScript is traced, which keeps the sizes that it was traced with"
     return ""
 
 
@@ -301,8 +329,10 @@ def _disagreement(
     """Keep the folder for inspection and say which graph differs, where it starts, and by how much."""
     lines: list[str] = []
     for row in failed:
-        graph, form = graphs[row.target], task.form(row.target, options)
         lines.extend(f"  {row.target} ({row.engine}): {problem}" for problem in row.problems[:4])
+        if row.target not in graphs:  # the components: their operators are those of the Paddle graph
+            continue
+        graph, form = graphs[row.target], task.form(row.target, options)
         culprit = _searched(partial(locate_difference, row.target, graph, reference, work))
         if culprit:
             lines.append(f"  {row.target}: the first result that differs is of {culprit}")
@@ -342,12 +372,14 @@ def _put_in_place(stage: Path, folder: Path) -> None:
             shutil.rmtree(aside, ignore_errors=True)
 
 
-def _notes(reference: Reference, sizes: Sequence[tuple[int, int]], warnings: Sequence[str]) -> dict[str, str]:
+def _notes(
+    task: Task, reference: Reference, sizes: Sequence[tuple[int, int]], warnings: Sequence[str]
+) -> dict[str, str]:
     listed = ", ".join(f"{height}x{width}" for height, width in sizes)
     notes = {
         "verification": f"{len(reference.items)} images from {reference.source}, at {listed} (height x width), "
         f"{len(reference.classes_present)} classes present",
-        "golden": "inputs and scores are stored at every stride.<i>-th pixel",
+        "golden": task.golden_note,
     }
     if warnings:
         notes["warning"] = " ".join(warnings)

@@ -13,6 +13,7 @@ from mobileseg import __version__
 from mobileseg.export.ncnn import blob_names
 from mobileseg.export.options import INPUT_NAME, ExportOptions
 from mobileseg.files import sha256_of
+from mobileseg.instance.options import DetectionOptions
 from mobileseg.runtime.artefact import DEPLOY_FILE, Manifest
 from mobileseg.runtime.manifest_json import JSON_FILE
 from mobileseg.runtime.specs import GraphFiles, InputSpec, OutputSpec, ResizeSpec, VerificationRow
@@ -37,6 +38,8 @@ class Subject:
         ignore_index: label value that is no class.
         config_sha256: hash of the training configuration, '' when unknown.
         multiple: what sides must be multiples of in a graph of dynamic size.
+        detection: of a network that detects, how; None means the defaults.
+        category_ids: of a network that detects, the COCO category id of every class; None when there are none.
     """
 
     name: str
@@ -45,6 +48,8 @@ class Subject:
     ignore_index: int = 255
     config_sha256: str = ""
     multiple: int = 1
+    detection: DetectionOptions | None = None
+    category_ids: tuple[int, ...] | None = None
 
 
 def file_names(target: str) -> list[str]:
@@ -55,6 +60,7 @@ def file_names(target: str) -> list[str]:
         "lite_arm": ["model.arm.nb"],
         "lite_x86": ["model.x86.nb"],
         "ncnn": ["model.ncnn.param", "model.ncnn.bin"],
+        "torchscript": ["model.pt"],
     }[target]
 
 
@@ -89,6 +95,7 @@ def build_manifest(
         golden=GOLDEN_FILE if GOLDEN_FILE in names else None,
         verification=tuple(verification),
         notes=dict(notes) if notes else None,
+        category_ids=subject.category_ids,
         **task.manifest_fields(options),
     )
 

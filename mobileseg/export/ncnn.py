@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -74,7 +75,7 @@ _NOT_IN_NCNN = {"ArgMax", "TopK", "Gather", "ScatterND", "GatherND", "NonZero", 
 
 
 def blob_names(param: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
-    """Names of the input and output blobs of a param file, in order."""
+    """Names of the input and output blobs of a param file, in the order of the graph that was converted."""
     lines = [line.split() for line in Path(param).read_text(encoding="utf-8").splitlines()[2:] if line.strip()]
     inputs = [line[4] for line in lines if line[0] == "Input"]
     written, read = [], set()
@@ -82,4 +83,9 @@ def blob_names(param: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
         bottoms, tops = int(line[2]), int(line[3])
         read.update(line[4 : 4 + bottoms])
         written.extend(line[4 + bottoms : 4 + bottoms + tops])
-    return inputs, [name for name in written if name not in read and name not in inputs]
+    loose = [name for name in written if name not in read and name not in inputs]
+    # pnnx sorts layers by depth and numbers the outputs: out3 may stand before out0.
+    numbers = [re.fullmatch(r"out(\d+)", name) for name in loose]
+    if all(numbers):
+        loose.sort(key=lambda name: int(name[3:]))
+    return inputs, loose

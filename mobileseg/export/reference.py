@@ -55,6 +55,10 @@ class Item(abc.ABC):
     def shown(self) -> set[int]:
         """Classes in the result."""
 
+    def richness(self) -> int:
+        """Decides between images that show equally many new classes."""
+        return 0
+
     @abc.abstractmethod
     def stored(self, first: bool) -> dict[str, np.ndarray]:
         """Arrays for golden.npz, ``<key>`` or ``<key>.<name>``; the first item may take more space."""
@@ -155,7 +159,7 @@ def build_reference(
     finally:
         if was_training:
             network.train()
-    items = _most_classes(candidates, len(sizes))
+    items = tuple(task.settle(item) for item in _most_classes(candidates, len(sizes)))
     normalize = np.array([options.mean, options.std], np.float32)
     return Reference(items, normalize, source, task.common_arrays())
 
@@ -220,7 +224,7 @@ def _most_classes(candidates: Sequence[Item], sizes: int) -> tuple[Item, ...]:
     chosen: list[int] = []
     for turn in range(ITEMS):
         pool = [index for index in left if index % sizes == turn % sizes] or left
-        best = max(pool, key=lambda index: len(candidates[index].shown() - shown))
+        best = max(pool, key=lambda index: (len(candidates[index].shown() - shown), candidates[index].richness()))
         chosen.append(best)
         left.remove(best)
         shown |= candidates[best].shown()

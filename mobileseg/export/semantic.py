@@ -63,6 +63,8 @@ class SemanticTask(Task):
     """Labels, probabilities or logits per pixel."""
 
     name: ClassVar[Literal["semantic"]] = "semantic"
+    measure: ClassVar[Literal["labels_equal"]] = "labels_equal"
+    foreign: ClassVar[tuple[str, ...]] = ("nms_in_graph",)
 
     def check(self, options: ExportOptions) -> None:
         if options.nms_in_graph:

@@ -11,14 +11,16 @@ import numpy as np
 
 from mobileseg.data.io import read_image
 from mobileseg.errors import ConfigError, DataError, ExportError
+from mobileseg.export.instance import InstanceTask
 from mobileseg.export.manifest import GOLDEN_FILE, Subject
-from mobileseg.export.options import TARGETS, ExportOptions
+from mobileseg.export.options import ALL_TARGETS, ExportOptions
 from mobileseg.export.reference import CANDIDATES, ITEMS
+from mobileseg.instance.options import DetectionOptions
 from mobileseg.viz.palette import palette as generated_palette
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
-    from mobileseg.data.base import SegmentationDataset
+    from mobileseg.data.base import ImageDataset
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 _GEOMETRIC = {"ResizeByLong", "ResizeByShort", "ResizeToMultiple", "LimitLong", "Padding", "PaddingByAspectRatio"}
@@ -52,7 +54,7 @@ def options_from(config: Config, changes: Mapping[str, Any]) -> ExportOptions:
     data = config.to_dict()
     section = data["export"]
     steps = (data["val_dataset"] or data["train_dataset"] or {}).get("transforms") or []
-    kept = ("output_op", "dynamic", "normalize_in_graph", "input_dtype", "layout", "opset")
+    kept = ("output_op", "dynamic", "normalize_in_graph", "input_dtype", "layout", "opset", "nms_in_graph")
     values: dict[str, Any] = {key: section[key] for key in kept} | _normalisation(steps)
     if section["output_size"] is not None:
         values["output_size"] = (section["output_size"]["height"], section["output_size"]["width"])
@@ -70,23 +72,29 @@ def options_from(config: Config, changes: Mapping[str, Any]) -> ExportOptions:
 
 def warnings_of(config: Config, options: ExportOptions) -> list[str]:
     """What deployment does otherwise than the configuration's validation."""
-    steps = (config.to_dict()["val_dataset"] or {}).get("transforms") or []
+    data = config.to_dict()
+    found = []
+    if options.nms_in_graph and data["detection"]["nms"] != "traditional":
+        found.append(
+            f"detection.nms is {data['detection']['nms']}; the exported graph suppresses greedily (traditional) instead"
+        )
+    steps = (data["val_dataset"] or {}).get("transforms") or []
     other = [step["type"] for step in steps if step["type"] in _GEOMETRIC]
-    if not other or options.dynamic:
-        return []
-    return [
-        f"validation uses {', '.join(other)}; the exported graph takes images stretched to "
-        f"{options.height}x{options.width} (height x width) instead"
-    ]
+    if other and not options.dynamic:
+        found.append(
+            f"validation uses {', '.join(other)}; the exported graph takes images stretched to "
+            f"{options.height}x{options.width} (height x width) instead"
+        )
+    return found
 
 
 def targets_from(config: Config) -> tuple[str, ...] | None:
     """Targets that the configuration names; None when it leaves them open."""
     named = config.to_dict()["export"]["targets"]
-    return None if named is None else tuple(target for target in TARGETS if target in named)
+    return None if named is None else tuple(target for target in ALL_TARGETS if target in named)
 
 
-def subject_from(config: Config, network: Any, dataset: SegmentationDataset | None, zoo: Path | None = None) -> Subject:
+def subject_from(config: Config, network: Any, dataset: ImageDataset | None, zoo: Path | None = None) -> Subject:
     """Name, classes and palette of a network.
 
     Classes come from the dataset, else from the artefact beside zoo weights, else from the dataset's component
@@ -107,6 +115,7 @@ def subject_from(config: Config, network: Any, dataset: SegmentationDataset | No
     classes, colours = _classes(section, dataset, zoo)
     if len(classes) != count:
         classes, colours = tuple(f"class {index}" for index in range(count)), generated_palette(count)
+    detects = getattr(network, "task", "") == InstanceTask.name
     return Subject(
         name=config.name if zoo is None else zoo.name,
         classes=tuple(classes),
@@ -114,10 +123,12 @@ def subject_from(config: Config, network: Any, dataset: SegmentationDataset | No
         ignore_index=int(section.get("ignore_index", 255)),
         config_sha256=config.hash,
         multiple=int(getattr(network, "size_multiple", 32)),
+        detection=DetectionOptions(**config.to_dict()["detection"]) if detects else None,
+        category_ids=getattr(dataset, "category_ids", None) if detects else None,
     )
 
 
-def dataset_from(config: Config) -> SegmentationDataset | None:
+def dataset_from(config: Config) -> ImageDataset | None:
     """The validation dataset, or None when its files are not on this machine."""
     from mobileseg.config.build import build_dataset
 
@@ -131,7 +142,7 @@ def dataset_from(config: Config) -> SegmentationDataset | None:
 
 
 def images_from(
-    given: Sequence[str | Path], dataset: SegmentationDataset | None, zoo: Path | None, size: tuple[int, int]
+    given: Sequence[str | Path], dataset: ImageDataset | None, zoo: Path | None, size: tuple[int, int]
 ) -> Images:
     """Images to verify with: the given ones, else the dataset's, else those stored in the zoo, else drawn ones.
 
@@ -205,9 +216,7 @@ def _size(section: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> tup
     return None
 
 
-def _classes(
-    section: Mapping[str, Any], dataset: SegmentationDataset | None, zoo: Path | None
-) -> tuple[Sequence[str], Any]:
+def _classes(section: Mapping[str, Any], dataset: ImageDataset | None, zoo: Path | None) -> tuple[Sequence[str], Any]:
     from mobileseg.registry import DATASETS
     from mobileseg.runtime.artefact import Manifest, is_artefact
 

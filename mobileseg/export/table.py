@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 from mobileseg.export.verify import Row
 
-_HEAD = ("target", "engine", "status", "max diff / std", "labels equal", "size", "latency")
+_HEAD = ("target", "engine", "status", "max diff / std")
 _STATUS = {"converted-not-run": "converted, not run", "failed": "FAILED"}
 
 
 def format_rows(rows: Sequence[Row]) -> str:
     """Rows as aligned text, reasons of failed and skipped ones below their row."""
-    cells = [_HEAD, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(_HEAD))]
+    detections = any(row.detections_equal is not None for row in rows)
+    equal = "detections equal" if detections else "labels equal"
+    cells = [(*_HEAD, equal, "size", "latency"), *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     lines = []
     for index, line in enumerate(cells):
         lines.append("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -28,7 +30,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.engine or "-",
         _STATUS.get(row.status, row.status),
         "-" if row.max_diff is None else f"{row.max_diff:.1e}",
-        "-" if row.labels_equal is None else _percent(row.labels_equal),
+        "-" if row.equal is None else _percent(row.equal),
         "-" if row.size_bytes is None else f"{row.size_bytes / 1e6:.2f} MB",
         "-" if row.latency_ms is None else f"{row.latency_ms:.1f} ms",
     )

@@ -28,6 +28,11 @@ class Task(abc.ABC):
     """One family of networks, as export sees it. Importing an implementation imports no Paddle."""
 
     name: ClassVar[Literal["semantic", "instance"]]
+    measure: ClassVar[Literal["labels_equal", "detections_equal"]]
+    """Which share of a row of the table :meth:`compare` counts."""
+    golden_note: ClassVar[str] = "inputs and scores are stored at every stride.<i>-th pixel"
+    foreign: ClassVar[tuple[str, ...]] = ()
+    """Fields of the options that only another task has."""
 
     def check(self, options: ExportOptions) -> None:  # noqa: B027  # most options suit every task
         """Raises ExportError when the options make no sense for this task."""
@@ -62,6 +67,10 @@ class Task(abc.ABC):
         Raises:
             ExportError: outputs that are not finite.
         """
+
+    def settle(self, item: Item) -> Item:
+        """Complete an item that was taken into the reference."""
+        return item
 
     @abc.abstractmethod
     def load_item(self, arrays: Mapping[str, np.ndarray]) -> Item:

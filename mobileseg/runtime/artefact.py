@@ -25,6 +25,7 @@ from mobileseg.runtime.specs import (
     SEMANTIC_KINDS,
     STRICT,
     SUPPRESSED_KINDS,
+    ComponentSpec,
     DetectionSpec,
     GraphFiles,
     GraphSet,
@@ -42,6 +43,7 @@ DEPLOY_FILE = "deploy.yaml"
 __all__ = [
     "DEPLOY_FILE",
     "FORMAT",
+    "ComponentSpec",
     "DetectionSpec",
     "GraphFiles",
     "GraphSet",
@@ -72,6 +74,7 @@ class Manifest:
         detection: of an instance graph, how its outputs become instances.
         category_ids: of an instance graph, the COCO category id of every class, for results in COCO format; None
             when the training data had no such numbers (then 1, 2, ... are written).
+        components: the Paddle graph in parts that run one after the other; empty unless it was exported so.
         versions: package -> version, of the exporting environment.
         config_sha256: hash of the resolved training configuration, '' when unknown.
         ignore_index: label value that is no class.
@@ -92,6 +95,7 @@ class Manifest:
     task: Literal["semantic", "instance"] = "semantic"
     detection: DetectionSpec | None = None
     category_ids: tuple[int, ...] | None = None
+    components: tuple[ComponentSpec, ...] = ()
     versions: dict[str, str] | None = None
     config_sha256: str = ""
     ignore_index: int = 255
@@ -196,6 +200,9 @@ class Manifest:
                     found.append(f"graphs.{graph}.{engine} names no file")
                 for name in entry.names():
                     found.extend(self._file_problems(f"graphs.{graph}.{engine}", name))
+        for part in self.components:
+            for name in part.names():
+                found.extend(self._file_problems(f"components {part.name}", name))
         if self.golden is not None:
             found.extend(self._file_problems("golden", self.golden))
         return found + self._deploy_problems()
@@ -223,6 +230,8 @@ class Manifest:
             extra = {"detection": self.detection, "category_ids": self.category_ids}
             found.extend(f"{key} belongs to an instance graph" for key, value in extra.items() if value is not None)
             return found
+        if self.input.dynamic:
+            found.append("input is dynamic, and the anchors of an instance graph belong to one size")
         if self.detection is None:
             found.append("task is instance and there is no block 'detection'")
         elif self.detection.anchors is not None:

@@ -17,26 +17,31 @@ import cv2
 
 from mobileseg.data.io import read_image
 from mobileseg.errors import MobileSegError
-from mobileseg.runtime.engines.registry import ENGINES
+from mobileseg.runtime.engines.registry import ENGINES, EXTRA_ENGINES
 from mobileseg.runtime.segmenter import Segmenter
+from mobileseg.structures import InstanceResult
 from mobileseg.viz.draw import overlay
+from mobileseg.viz.draw_instances import instance_overlay
 
 
 def one_run(segmenter: Segmenter, image: str) -> dict[str, float]:
-    """Milliseconds of decoding, the three stages of the segmenter, and drawing the overlay."""
+    """Milliseconds of decoding, the three stages of the segmenter, and drawing the overlay (with all objects)."""
     start = time.perf_counter()
     pixels = read_image(image)
     decoded = time.perf_counter()
     result = segmenter(pixels)
     before = time.perf_counter()
-    overlay(pixels, result.labels, segmenter.palette)
+    if isinstance(result, InstanceResult):
+        instance_overlay(pixels, result, segmenter.classes, segmenter.palette)
+    else:
+        overlay(pixels, result.labels, segmenter.palette)
     drawn = time.perf_counter() - before
     return {"decode": (decoded - start) * 1e3, **result.times, "draw": drawn * 1e3}
 
 
 def describe(segmenter: Segmenter) -> dict[str, Any]:
     """Facts about what this process runs."""
-    info = ENGINES[segmenter.engine_name]
+    info = (ENGINES | EXTRA_ENGINES)[segmenter.engine_name]
     distribution = info.requirement.split("=")[0].split(">")[0]
     try:
         engine_version = version(distribution)

@@ -7,9 +7,10 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,26 +18,19 @@ import numpy as np
 from mobileseg.data.io import read_image
 from mobileseg.errors import DataError, MobileSegError, RuntimeEngineError
 from mobileseg.files import write_whole
+from mobileseg.runtime.coco_results import CocoResultsFile
+from mobileseg.runtime.presenters import Segments, presenter
 from mobileseg.runtime.sources import Source, distinct_names
-from mobileseg.runtime.video import VideoReader, VideoWriter
-from mobileseg.structures import SemanticResult
-from mobileseg.viz.draw import class_shares, legend, overlay, with_legend, write_index_mask
+from mobileseg.runtime.video import VideoReader, VideoWriter, Window
+from mobileseg.viz.hud import Meter, draw_lines
 
 OUTPUTS = ("overlay", "labels", "json")
 """Kinds of results, and the names of the folders they are written to."""
 
+COCO_FILE = "coco_results.json"
+"""All objects of all pictures in one file, beside the folders."""
+
 _JPEG_QUALITY = 92
-
-
-class Segments(Protocol):
-    """What prediction needs of a segmenter; `Segmenter` has it, and the network's own."""
-
-    name: str
-    engine_name: str
-    classes: tuple[str, ...]
-    palette: np.ndarray
-
-    def __call__(self, image: np.ndarray) -> SemanticResult: ...
 
 
 @dataclass
@@ -69,10 +63,16 @@ class PredictionWriter:
         folder: results go to ``overlay/``, ``labels/`` and ``json/`` in it.
         outputs: which of `OUTPUTS` to write.
         suffix: '.jpg' or '.png', format of overlays of pictures.
-        alpha: share of the class colour in overlays.
+        alpha: share of the colour in overlays; None takes the task's own.
+        min_score: of networks that find objects: leave out those below it; None takes the usual one.
         max_frames: stop a video or camera after so many frames.
+        times: draw frame rate and stage times on the frames of videos and cameras.
+        window: show the frames of videos and cameras in it, with these times; the user ends a video there.
         say: told each source that is done.
         warn: told each source that failed; standard error by default.
+
+    Raises:
+        ConfigError: ``min_score`` for a network that labels pixels.
     """
 
     def __init__(
@@ -82,8 +82,11 @@ class PredictionWriter:
         *,
         outputs: Collection[str] = OUTPUTS,
         suffix: str = ".jpg",
-        alpha: float = 0.55,
+        alpha: float | None = None,
+        min_score: float | None = None,
         max_frames: int | None = None,
+        times: bool = False,
+        window: Window | None = None,
         say: Callable[[str], None] = print,
         warn: Callable[[str], None] | None = None,
     ) -> None:
@@ -91,8 +94,11 @@ class PredictionWriter:
         self.folder = Path(folder)
         self.outputs = set(outputs)
         self.suffix = suffix
-        self.alpha = alpha
+        self._show = presenter(segmenter, alpha=alpha, min_score=min_score)
+        self._objects: CocoResultsFile | None = None
         self.max_frames = max_frames
+        self._draws_times = times or window is not None
+        self._window = window
         self.say = say
         self.warn = warn or _to_standard_error
         self.summary = Summary()
@@ -104,11 +110,14 @@ class PredictionWriter:
             OSError: results cannot be written (a full disk, a read-only folder).
             DataError: an input that was named does not exist, or results cannot be written.
         """
-        for source in distinct_names(sources):
-            if source.kind == "image":
-                self._image(source)
-            else:
-                self._video(source)
+        with ExitStack() as open_files:
+            if self.segmenter.task == "instance" and "json" in self.outputs:
+                self._objects = open_files.enter_context(CocoResultsFile(self.folder / COCO_FILE))
+            for source in distinct_names(sources):
+                if source.kind == "image":
+                    self._image(source)
+                else:
+                    self._video(source)
         return self.summary
 
     def _image(self, source: Source) -> None:
@@ -121,19 +130,18 @@ class PredictionWriter:
             self._failed(error)
             return
         times = {"decode": decode, **result.times}
-        shares = class_shares(result.labels, len(self.segmenter.classes))
         if "overlay" in self.outputs:
-            picture = overlay(image, result.labels, self.segmenter.palette, alpha=self.alpha)
-            strip = legend(image.shape[1], self.segmenter.classes, self.segmenter.palette, shares=shares)
-            _write_picture(self._path("overlay", source.name, self.suffix), with_legend(picture, strip))
+            _write_picture(self._path("overlay", source.name, self.suffix), self._show.picture(image, result))
         if "labels" in self.outputs:
-            write_index_mask(self._path("labels", source.name, ".png"), result.labels, self.segmenter.palette)
+            self._show.write_mask(self._path("labels", source.name, ".png"), result)
         if "json" in self.outputs:
-            document = {"source": source.where, **self._facts(result.labels), "times_ms": _rounded(times)}
+            document = {"source": source.where, **self._facts(result, source.name), "times_ms": _rounded(times)}
             write_whole(self._path("json", source.name, ".json"), json.dumps(document, indent=1) + "\n")
+            if self._objects is not None:
+                self._objects.add(document["results"])
         self.summary.images += 1
         self.summary.add(times)
-        self.say(f"{source.where}: {_most(shares, self.segmenter.classes)}")
+        self.say(f"{source.where}: {self._show.words(result)}")
 
     def _video(self, source: Source) -> None:
         where = int(source.where) if source.kind == "camera" else source.where
@@ -156,13 +164,12 @@ class PredictionWriter:
         self.say(f"{source.where if source.kind == 'video' else source.name}: {self.summary.frames - before} frames")
 
     def _frames(self, source: Source, reader: VideoReader) -> None:
-        classes, colours = self.segmenter.classes, self.segmenter.palette
-        strip = legend(reader.size[1], classes, colours)
         video = self._path("overlay", source.name, ".mp4") if "overlay" in self.outputs else None
         masks = self._path("labels", source.name, "") if "labels" in self.outputs else None
         lines = self._path("json", source.name, ".jsonl") if "json" in self.outputs else None
         if masks:
             masks.mkdir(exist_ok=True)
+        meter, drawing = Meter(), 0.0
         with (
             VideoWriter(video or os.devnull, reader.fps) as writer,
             open(lines or os.devnull, "w", encoding="utf-8") as log,
@@ -170,33 +177,33 @@ class PredictionWriter:
             for index, (decode, frame) in enumerate(_timed(reader)):
                 result = self.segmenter(frame)
                 times = {"decode": decode, **result.times}
-                if video:
-                    writer.write(with_legend(overlay(frame, result.labels, colours, alpha=self.alpha), strip))
+                watched = True
+                if video or self._window:
+                    meter.add({**times, "draw": drawing} if index else times)
+                    start = time.perf_counter()
+                    shown = self._show.frame(frame, result)
+                    if self._draws_times:
+                        shown = draw_lines(shown, meter.lines())
+                    drawing = (time.perf_counter() - start) * 1000.0  # known, and shown, with the next frame
+                    if video:
+                        writer.write(shown)
+                    watched = self._window is None or self._window.show(shown)
                 if masks:
-                    write_index_mask(masks / f"{index:06d}.png", result.labels, colours)
+                    self._show.write_mask(masks / f"{index:06d}.png", result)
                 if lines:
-                    facts = {"frame": index, "seconds": round(index / reader.fps, 3), **self._facts(result.labels)}
+                    facts = self._facts(result, f"{index:06d}")
+                    facts = {"frame": index, "seconds": round(index / reader.fps, 3), **facts}
                     log.write(json.dumps({**facts, "times_ms": _rounded(times)}) + "\n")
                 self.summary.frames += 1
                 self.summary.add(times)
-                if index + 1 == self.max_frames:
+                if index + 1 == self.max_frames or not watched:
                     break
 
-    def _facts(self, labels: np.ndarray) -> dict[str, Any]:
+    def _facts(self, result: Any, name: str) -> dict[str, Any]:
         """What the JSON says of a picture beside its source."""
-        classes = self.segmenter.classes
-        pixels = np.bincount(labels.ravel(), minlength=256)
-        return {
-            "height": int(labels.shape[0]),
-            "width": int(labels.shape[1]),
-            "model": self.segmenter.name,
-            "engine": self.segmenter.engine_name,
-            "classes": [
-                {"index": i, "name": name, "pixels": int(pixels[i]), "share": round(float(pixels[i]) / labels.size, 6)}
-                for i, name in enumerate(classes)
-                if pixels[i]
-            ],
-        }
+        found = self._show.facts(result, name)
+        about = {"model": self.segmenter.name, "engine": self.segmenter.engine_name}
+        return {"height": found.pop("height"), "width": found.pop("width"), **about, **found}
 
     def _path(self, kind: str, name: str, suffix: str) -> Path:
         # Not with_suffix: a name such as 'frame.0001' has dots of its own.
@@ -230,9 +237,3 @@ def _write_picture(path: Path, picture: np.ndarray) -> None:
 
 def _rounded(times: dict[str, float]) -> dict[str, float]:
     return {stage: round(value, 3) for stage, value in times.items()}
-
-
-def _most(shares: np.ndarray, classes: tuple[str, ...], count: int = 3) -> str:
-    """The largest classes of a picture in words."""
-    largest = [index for index in np.argsort(-shares)[:count] if shares[index] > 0]
-    return ", ".join(f"{classes[index]} {shares[index]:.0%}" for index in largest)

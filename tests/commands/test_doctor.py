@@ -9,6 +9,7 @@ from PIL import Image
 
 from mobileseg.cli import main
 from mobileseg.export.verify import Row
+from tests.data.coco_folder import CocoFolder
 
 CONFIG = """
 batch_size: 2
@@ -66,6 +67,61 @@ def test_json(config: Path, capsys) -> None:
     report = json.loads(capsys.readouterr().out)
     assert report["may_train"] is True
     assert report["splits"]["train"]["scanned"] == 2
+
+
+@pytest.fixture
+def instances(tmp_path: Path) -> Path:
+    """A configuration with three training and two validation images of two classes of objects."""
+    folder = CocoFolder(tmp_path)
+    folder.document("train")
+    folder.document("val", images=2)
+    parts = []
+    for split in ("train", "val"):
+        folder.write(split)
+        parts.append(
+            f"{split}_dataset: {{type: CocoInstances, dataset_root: {tmp_path}, annotation_file: {split}.json, "
+            f"mode: {split}, transforms: [{{type: Resize, target_size: [32, 32]}}, {{type: Normalize}}]}}\n"
+        )
+    path = tmp_path / "config.yml"
+    path.write_text("batch_size: 2\niters: 4\n" + "".join(parts))
+    return path
+
+
+def test_objects(instances: Path, capsys) -> None:
+    assert main(["doctor", "data", str(instances)]) == 0
+    assert "6 objects, 0 crowd regions" in capsys.readouterr().out
+
+
+def test_images_that_training_leaves_out_are_examined(instances: Path, capsys) -> None:
+    path = instances.parent / "train.json"
+    document = json.loads(path.read_text())
+    document["annotations"] = document["annotations"][:2]
+    path.write_text(json.dumps(document))
+    assert main(["doctor", "data", str(instances), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["splits"]["train"]["images"] == 3
+    assert report["splits"]["train"]["images_without_objects"] == 2
+
+
+def test_annotations_that_are_refused_are_all_listed(instances: Path, capsys) -> None:
+    path = instances.parent / "train.json"
+    document = json.loads(path.read_text())
+    document["annotations"][0]["image_id"] = 77
+    document["annotations"][1]["category_id"] = 77
+    path.write_text(json.dumps(document))
+    assert main(["doctor", "data", str(instances), "--json"]) == 3
+    report = json.loads(capsys.readouterr().out)
+    found = {finding["code"]: finding for finding in report["findings"] if finding["level"] == "error"}
+    assert set(found) == {"annotation-orphan", "category-unknown"}
+    assert "annotation 100 (image 77)" in found["annotation-orphan"]["files"][0]
+    assert list(report["splits"]) == ["val"]
+
+
+def test_no_coco_file(instances: Path, capsys) -> None:
+    (instances.parent / "train.json").write_text("[]")
+    assert main(["doctor", "data", str(instances), "--json"]) == 3
+    report = json.loads(capsys.readouterr().out)
+    assert "dataset-unusable" in {finding["code"] for finding in report["findings"]}
 
 
 def test_truncated_image(config: Path, capsys) -> None:

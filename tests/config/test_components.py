@@ -1,5 +1,8 @@
 """All components of a configuration at once, and the files it names."""
 
+import pytest
+
+from mobileseg.config.build import build_losses
 from mobileseg.config.components import check_components, check_files
 from mobileseg.config.load import load_config
 
@@ -47,6 +50,70 @@ def test_every_mistake_of_every_component_at_once(write, refused):
     assert "needs the argument 'dataset_root'" in found["train_dataset"]
 
 
+LOSS_SECTIONS = [
+    ("{types: [{type: CrossEntropyLoss}]}", "loss.coef", "missing", "coef: [1.0]"),
+    ("{types: [{type: YolactLoss}], coef: [2]}", "loss.coef", "weighs its own parts", "remove it"),
+    (
+        "{types: [{type: CrossEntropyLoss}, {type: YolactLoss}], coef: [1, 1]}",
+        "loss.types.1",
+        "cannot stand beside",
+        "the only entry",
+    ),
+]
+
+
+@pytest.mark.parametrize(("section", "key", "message", "remedy"), LOSS_SECTIONS)
+@pytest.mark.parametrize("function", [check_components, build_losses])
+def test_a_criterion_stands_alone_and_other_losses_are_weighed(write, refused, function, section, key, message, remedy):
+    problem = only(refused(function, load_config(write("a.yml", f"loss: {section}"))))
+    assert (problem.key, problem.origin) == (key, "a.yml:1")
+    assert message in problem.message
+    assert remedy in problem.remedy
+
+
+@pytest.mark.parametrize("coef", ["", ", coef: [1]"])
+def test_a_criterion_is_built_alone(write, coef):
+    config = load_config(write("a.yml", f"loss: {{types: [{{type: YolactLoss, box_weight: 3.0}}]{coef}}}"))
+    check_components(config)
+    criterion = build_losses(config)
+    assert type(criterion).__name__ == "YolactLoss"
+    assert criterion.weights["box"] == 3.0
+
+
+TASKS = """\
+model: {{type: {network}, num_classes: 2, backbone: {{type: MobileNetV2_x1_0}}}}
+loss: {{types: [{{type: {loss}}}], coef: [1]}}
+val_dataset: {{type: {dataset}, dataset_root: data, mode: val}}
+"""
+
+
+def test_network_loss_and_dataset_of_one_task(write, refused):
+    text = TASKS.format(network="MobileYolact", loss="YolactLoss", dataset="CocoInstances")
+    check_components(load_config(write("a.yml", text)))
+    text = TASKS.format(network="MobileYolact", loss="CrossEntropyLoss", dataset="Dataset")
+    found = {problem.key: problem for problem in refused(check_components, load_config(write("b.yml", text))).problems}
+    assert set(found) == {"loss.types.0.type", "val_dataset.type"}
+    assert found["loss.types.0.type"].origin == "b.yml:2"
+    assert found["loss.types.0.type"].remedy == "use YolactLoss"
+    assert "CocoInstances" in found["val_dataset.type"].remedy
+    assert "Dataset is for semantic segmentation, the network MobileYolact for instance" in str(
+        found["val_dataset.type"]
+    )
+
+
+@pytest.mark.parametrize("network", ["MobileSeg", "paddleseg.BiSeNetV2"])
+def test_a_semantic_network_refuses_the_rest_of_the_instance_family(write, refused, network):
+    text = TASKS.format(network=network, loss="YolactLoss", dataset="CocoInstances")
+    found = {problem.key: problem for problem in refused(check_components, load_config(write("a.yml", text))).problems}
+    assert set(found) == {"loss.types.0.type", "val_dataset.type"}
+    assert "CrossEntropyLoss" in found["loss.types.0.type"].remedy
+
+
+def only(error):
+    (problem,) = error.problems
+    return problem
+
+
 def test_an_override_is_named(write, refused):
     config = load_config(write("a.yml", "val_dataset: {type: Cityscapes, dataset_root: x}"), ["val_dataset.rot=1"])
     error = refused(check_components, config)
@@ -75,6 +142,27 @@ def test_missing_files_are_all_named(write, refused):
         ("val_dataset.val_path", "a.yml:6"),
     }
     check_files(config, ("train_dataset",))
+
+
+def test_missing_annotations_are_named(write, refused):
+    write("there/mine.json", "{}")
+    file = write(
+        "a.yml",
+        """\
+        train_dataset: {type: CocoInstances, dataset_root: there, annotation_file: mine.json, image_dir: .}
+        val_dataset:
+          type: CocoInstances
+          dataset_root: there
+          annotation_file: other.json
+          image_dir: photos
+        """,
+    )
+    error = refused(check_files, load_config(file))
+    assert [(problem.key, problem.origin) for problem in error.problems] == [
+        ("val_dataset.annotation_file", "a.yml:5"),
+        ("val_dataset.image_dir", "a.yml:6"),
+    ]
+    assert "the annotation file other.json does not exist" in str(error)
 
 
 def test_addresses_are_not_looked_for(write):

@@ -9,6 +9,7 @@ import yaml
 
 from mobileseg.config.load import Config, load_config
 from tests.engine.toy import draw, toy_section
+from tests.engine.toy_instances import toy_instance_section, toy_instances
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +35,22 @@ def toy_file(toy_data: Path, tmp_path: Path) -> Path:
 def toy_config(toy_file: Path) -> Callable[..., Config]:
     """The configuration, with overrides."""
     return lambda *overrides: load_config(toy_file, list(overrides))
+
+
+@pytest.fixture(scope="session")
+def instance_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_instances(tmp_path_factory.mktemp("instances"))
+
+
+@pytest.fixture
+def instance_file(instance_data: Path, tmp_path: Path) -> Path:
+    """The configuration of the small YOLACT as a file."""
+    path = tmp_path / "instances.yml"
+    path.write_text(yaml.safe_dump(toy_instance_section(instance_data)))
+    return path
+
+
+@pytest.fixture
+def instance_config(instance_file: Path) -> Callable[..., Config]:
+    """That configuration, with overrides."""
+    return lambda *overrides: load_config(instance_file, list(overrides))

@@ -1,7 +1,6 @@
 """Two processes with gloo against one process with the whole batch."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from mobileseg.engine.distributed import Processes
 from mobileseg.engine.trainer import Trainer
 from mobileseg.viz.history import read_log
 from tests.engine.toy import REPOSITORY, losses_of, weights_of
+from tests.processes import run_alone
 
 FROZEN = ["freeze=['norm.*']", "model.dropout=0.0", "log_iters=1"]
 
@@ -21,14 +21,7 @@ def launch(words: list[str], logs: Path, script: Path = REPOSITORY / "tools" / "
     """`python -m paddle.distributed.launch --nproc_per_node 2 tools/train.py ...`."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", str(logs)]
-    result = subprocess.run(
-        [*command, str(script), *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    result = run_alone([*command, str(script), *words], env=environment)
     assert result.returncode == 0, result.stdout + result.stderr
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from mobileseg.engine.checkpoint import read_checkpoint
 from mobileseg.engine.store import CheckpointStore
-from tests.engine.toy import REPOSITORY, equal, losses_of, run_mobileseg
+from tests.engine.toy import REPOSITORY, equal, losses_of, run_mobileseg, start_mobileseg
+from tests.processes import LIMIT, run_alone, started
 
 SAVE_FOREVER = """
 import sys
@@ -37,17 +38,12 @@ def test_killed_at_any_moment_a_whole_checkpoint_is_left(tmp_path):
     rng = random.Random(0)
     done = 0
     for _ in range(12):
-        process = subprocess.Popen(
-            [sys.executable, "-c", SAVE_FOREVER, str(tmp_path), str(done)],
-            cwd=REPOSITORY,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        reported = int(process.stdout.readline())
-        time.sleep(rng.uniform(0.0, 0.08))
-        process.kill()
-        reported = max([reported, *map(int, process.stdout.read().split())])
-        process.wait()
+        command = [sys.executable, "-c", SAVE_FOREVER, str(tmp_path), str(done)]
+        with started(command, cwd=REPOSITORY, stdout=subprocess.PIPE) as process:
+            reported = int(process.stdout.readline())
+            time.sleep(rng.uniform(0.0, 0.08))
+            process.kill()
+            reported = max([reported, *map(int, process.stdout.read().split())])
         store = CheckpointStore(tmp_path, keep=2)
         folder = store.newest(lambda text: pytest.fail(text))
         checkpoint = read_checkpoint(folder)
@@ -65,12 +61,12 @@ def test_killed_at_any_moment_a_whole_checkpoint_is_left(tmp_path):
 def test_signal_saves_and_says_how_to_continue(toy_file, tmp_path, number, code):
     run = tmp_path / "run"
     words = ["train", str(toy_file), "--save_dir", str(run), "--iters", "400", "--log_iters", "1", "--num_workers", "1"]
-    process = run_mobileseg(*words, "--no_eval", start=True)
-    for line in process.stderr:
-        if "[train] 3/" in line:
-            os.killpg(process.pid, number)  # as a terminal does: the data worker gets it too
-            break
-    out, err = process.communicate(timeout=60)
+    with start_mobileseg(*words, "--no_eval") as process:
+        for line in process.stderr:
+            if "[train] 3/" in line:
+                os.killpg(process.pid, number)  # the whole group, as a terminal does
+                break
+        out, err = process.communicate(timeout=LIMIT)
     assert process.returncode == code, err
     assert "to continue:" in out
     stopped = read_checkpoint(run / "last").state["iteration"]
@@ -96,7 +92,7 @@ def test_full_disk_is_one_message_and_loses_nothing(toy_file, tmp_path):
     )
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", script, *words, "iters=6", "--resume"]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    result = run_alone(command, env=environment)
     assert result.returncode == 5, result.stderr
     assert "cannot save the checkpoint" in result.stderr
     assert "Traceback" not in result.stderr
@@ -113,13 +109,12 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bits(toy_file, tmp_path
     assert run_mobileseg(*words, "--save_dir", str(whole), *options).returncode == 0
     rng = random.Random(1)
     for stop in (7, 16, 23, 41):
-        process = run_mobileseg(*words, "--save_dir", str(killed), "--resume", "auto", *options, start=True)
-        for line in process.stderr:
-            if f"[train] {stop}/" in line:
-                time.sleep(rng.uniform(0.0, 0.05))
-                os.killpg(process.pid, signal.SIGKILL)
-                break
-        process.communicate()
+        with start_mobileseg(*words, "--save_dir", str(killed), "--resume", "auto", *options) as process:
+            for line in process.stderr:
+                if f"[train] {stop}/" in line:
+                    time.sleep(rng.uniform(0.0, 0.05))
+                    os.killpg(process.pid, signal.SIGKILL)
+                    break
         assert process.returncode == -signal.SIGKILL
     assert run_mobileseg(*words, "--save_dir", str(killed), "--resume", *options).returncode == 0
     one, other = read_checkpoint(whole / "last"), read_checkpoint(killed / "last")

@@ -75,6 +75,22 @@ def test_freezing_names_the_normalisations_and_the_table_shows_it():
     assert freeze(net, ["legacy.bias"]) == [net.backbone[1], net.legacy]
 
 
+def test_freezing_all_normalisations_by_kind():
+    net = Net()
+    assert freeze(net, ["norm:*"]) == [net.backbone[1], net.legacy]
+    groups = parameter_groups(net, 0.0)
+    trained = {name for names in names_by_group(groups).values() for name in names}
+    assert trained == {name for name, _ in net.named_parameters() if name.split(".")[-2] in ("0", "head")}
+    net = Net()
+    assert freeze(net, ["norm:backbone.*"]) == [net.backbone[1]]
+    with pytest.raises(ConfigError, match="no batch normalisation matches 'norm:head") as caught:
+        freeze(net, ["norm:head.*"])
+    assert "backbone.1, legacy" in caught.value.remedy
+    with pytest.raises(ConfigError, match=r"norm:\*") as caught:
+        freeze(net.head, ["norm:*"])
+    assert "has none" in caught.value.remedy
+
+
 def test_everything_frozen():
     net = Net()
     freeze(net, ["*"])

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from mobileseg.engine.trainer import Trainer
 from mobileseg.viz.history import read_log
+from tests.processes import run_alone, started
 
 REPOSITORY = Path(__file__).parents[2]
 COLOURS = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]], np.float32)
@@ -60,14 +62,20 @@ def toy_section(folder: Path) -> dict[str, Any]:
     }
 
 
-def run_mobileseg(*words: str, start: bool = False, **environment: str) -> Any:
-    """`mobileseg ...` in its own process: the finished process with its output, or (start) the running one."""
+def run_mobileseg(*words: str, **environment: str) -> Any:
+    """`mobileseg ...` in its own process: the finished process with its output."""
+    return run_alone(**_call(words, environment))
+
+
+def start_mobileseg(*words: str, **environment: str) -> Any:
+    """`mobileseg ...` as a context: the running process, leader of its group."""
+    pipe = subprocess.PIPE
+    return started(**_call(words, environment), stdout=pipe, stderr=pipe)
+
+
+def _call(words: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY), **environment}
-    command = [sys.executable, "-m", "mobileseg", *words]
-    if start:
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, env=env, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return {"command": [sys.executable, "-m", "mobileseg", *words], "env": env}
 
 
 def losses_of(run: Path) -> dict[int, float]:

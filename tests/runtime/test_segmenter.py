@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mobileseg.data.io import write_png
 from mobileseg.errors import DataError, RuntimeEngineError
-from mobileseg.runtime.segmenter import Segmenter, pick_output
+from mobileseg.runtime.segmenter import Segmenter
 from tests.runtime.artefacts import MEAN, STD, artefact, enlarged_artefact, rewritten
 
 ROOT = Path(__file__).parents[2]
@@ -102,13 +103,6 @@ def test_scores_from_a_graph_that_ends_at_labels_are_refused(tmp_path: Path) -> 
         Segmenter(tmp_path, scores=True)
 
 
-def test_labels_are_preferred_unless_scores_are_wanted(tmp_path: Path) -> None:
-    (labels,) = artefact(tmp_path, output="labels").outputs
-    logits = replace(labels, name="logits", kind="logits", dtype="float32")
-    assert pick_output((logits, labels), scores=False) is labels
-    assert pick_output((labels, logits), scores=True) is logits
-
-
 def test_preprocess_and_postprocess_are_the_stages_of_the_call(tmp_path: Path) -> None:
     artefact(tmp_path, dynamic=True, multiple=8)
     segmenter, image = Segmenter(tmp_path), stripes(9, 27)
@@ -172,3 +166,35 @@ def test_it_runs_where_paddle_is_not_installed(tmp_path: Path) -> None:
         [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.stdout == "ran\n", done.stderr
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_a_batch_answers_as_single_calls_in_order(tmp_path: Path, ahead: int) -> None:
+    artefact(tmp_path / "model", dynamic=True)
+    write_png(tmp_path / "flag.png", stripes(20, 30))
+    segmenter = Segmenter(tmp_path / "model")
+    images = [stripes(16, 24), tmp_path / "flag.png", stripes(60, 90), stripes(8, 8)]
+    found = list(segmenter.batch(images, ahead))
+    for image, result in zip(images, found, strict=True):
+        np.testing.assert_array_equal(result.labels, segmenter(image).labels)
+    assert "decode" in found[1].times
+    assert list(segmenter.batch([])) == []
+
+
+def test_a_batch_is_read_as_it_is_used_and_fails_at_its_picture(tmp_path: Path) -> None:
+    artefact(tmp_path / "model", dynamic=True)
+    taken = []
+
+    def images():
+        for image in (stripes(), tmp_path / "nothing.png", *[stripes()] * 9):
+            taken.append(image)
+            yield image
+
+    results = Segmenter(tmp_path / "model").batch(images())
+    assert taken == []
+    next(results)
+    assert len(taken) == 2
+    with pytest.raises(DataError, match=r"nothing\.png"):
+        next(results)
+    with pytest.raises(RuntimeEngineError, match="ahead is 0"):
+        next(Segmenter(tmp_path / "model").batch(images(), 0))

@@ -1,13 +1,13 @@
 """What losses share: the normaliser of several processes."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.processes import run_alone
 from tests.semantic.half_batches import LOCAL_FREE, batch, gradients
 
 
@@ -19,9 +19,7 @@ def averaged(tmp_path_factory):
     launch = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", str(folder)]
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "PADDLE_DISTRI_BACKEND": "gloo"}
-    done = subprocess.run(
-        [*launch, str(script), str(folder / "result.npz")], env=environment, capture_output=True, text=True, timeout=120
-    )
+    done = run_alone([*launch, str(script), str(folder / "result.npz")], env=environment)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     with np.load(folder / "result.npz") as result:
         return dict(result)

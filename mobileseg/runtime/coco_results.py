@@ -1,0 +1,83 @@
+"""Objects in COCO's results format: category, box as x, y, width, height, score, run-length encoded mask."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+from types import TracebackType
+from typing import IO, Any
+
+from mobileseg.instance.metric import coco_entries
+from mobileseg.structures import InstanceResult
+
+
+def image_id_of(name: str) -> int | str:
+    """COCO's pictures bear their number as name, ``000000397133.jpg``; another name stands for itself."""
+    stem = PurePath(name).name
+    return int(stem) if stem.isdecimal() else name
+
+
+def coco_results(
+    result: InstanceResult, image_id: int | str, classes: Sequence[str], category_ids: Sequence[int] | None = None
+) -> list[dict[str, Any]]:
+    """An entry per object, best first: numbers for reading, rounded; evaluation uses those that are not.
+
+    Args:
+        result: the objects.
+        image_id: of the picture.
+        classes: class names; ``category`` names them, which COCO's own format leaves out and its tools ignore.
+        category_ids: number of every class; None counts from 1.
+    """
+    ids = category_ids or range(1, len(classes) + 1)
+    return [
+        {
+            **entry,
+            "category": classes[kind],
+            "bbox": [round(value, 2) for value in entry["bbox"]],
+            "score": round(entry["score"], 6),
+        }
+        for entry, kind in zip(coco_entries(result, image_id, ids), result.classes.tolist(), strict=True)
+    ]
+
+
+class CocoResultsFile:
+    """A results file that grows picture by picture and appears under its name when it is complete.
+
+    A context manager; left by an error or Ctrl-C it writes nothing.
+
+    Args:
+        path: file to write; its folder is made.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._partial = self.path.with_name(f".{self.path.name}.partial")
+        self._file: IO[str] | None = None
+        self._first = True
+
+    def add(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Append entries of :func:`coco_results`."""
+        assert self._file is not None
+        for entry in entries:
+            self._file.write(("" if self._first else ",\n") + json.dumps(entry))
+            self._first = False
+
+    def __enter__(self) -> CocoResultsFile:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._partial.open("w", encoding="utf-8")
+        self._file.write("[")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._file is not None
+        try:
+            with self._file:
+                self._file.write("]\n")
+            if kind is None:
+                os.replace(self._partial, self.path)
+        finally:
+            self._partial.unlink(missing_ok=True)

@@ -1,0 +1,29 @@
+"""Programs run by tests, of which nothing is left when the test is over."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+LIMIT = 600.0  # seconds; far above what any of them needs, so that a busy machine fails no test
+
+
+@contextmanager
+def started(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """The running program; at the end of the block it and its children are killed."""
+    process = subprocess.Popen(command, text=True, start_new_session=True, **options)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):  # all have ended
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def run_alone(command: Sequence[str], **options: Any) -> "subprocess.CompletedProcess[str]":
+    """The finished program with its output."""
+    with started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
+        out, err = process.communicate(timeout=LIMIT)
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
