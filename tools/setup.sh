@@ -56,26 +56,6 @@ system_libraries() { # OpenCV's wheel needs libGL and glib, Paddle needs libgomp
     }
 }
 
-cpp_packages() { # the C++ core of deploy/lite; without them its tests are skipped, everything else works
-    local wanted="cmake ninja-build clang clang-format libclang-rt-dev zlib1g-dev nlohmann-json3-dev doctest-dev libopencv-dev"
-    has_cpp() {
-        command -v cmake && command -v ninja && command -v clang++ && command -v clang-format \
-            && [ -f /usr/include/zlib.h ] && [ -f /usr/include/nlohmann/json.hpp ] \
-            && [ -f /usr/include/doctest/doctest.h ] && [ -d /usr/include/opencv4 ]
-    } >/dev/null 2>&1
-    if has_cpp; then return; fi
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-        echo "setup: installing $wanted"
-        # shellcheck disable=SC2086
-        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $wanted; } \
-            >/dev/null 2>&1 || true
-    fi
-    has_cpp || {
-        echo "setup: the C++ core of deploy/lite will not be built or tested here: some of $wanted are missing"
-        echo "       Debian: sudo apt-get install $wanted"
-    }
-}
-
 fingerprint=$(cat requirements*.txt constraints.txt tools/setup.sh | sha256sum | cut -d' ' -f1)
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$fingerprint" ]; then exit 0; fi
 
@@ -94,7 +74,6 @@ pip install -q -c constraints.txt --no-deps pnnx
 pip install -q -c constraints.txt --no-deps -r requirements-paddleseg.txt
 pip install -q --no-deps --no-build-isolation -e .
 system_libraries
-cpp_packages
 if ! "$venv/bin/python" -c "import paddlelite" 2>/dev/null; then
     version=$("$venv/bin/python" -c "import sys; print('%d.%d' % sys.version_info[:2])")
     echo "setup: Python $version has no Paddle Lite wheel (it exists for 3.10): .nb files are not written or run here"

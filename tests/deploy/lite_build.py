@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -15,7 +16,7 @@ SOURCE = ROOT / "deploy" / "lite"
 BUILD = ROOT / "build" / "lite"
 
 PACKAGES = "cmake ninja-build clang libclang-rt-dev zlib1g-dev nlohmann-json3-dev doctest-dev libopencv-dev"
-"""Debian's packages that hold everything; `tools/setup.sh` installs them where it may."""
+"""Debian's packages that hold everything; `tools/setup_cpp.sh` installs them where it may."""
 
 FUZZERS = ("manifest", "npz", "golden")
 
@@ -27,7 +28,7 @@ class Lite:
     Attributes:
         folder: with the programs.
         fixtures: what make_fixtures.py wrote.
-        fuzzers: whether there are fuzz targets; they need clang.
+        fuzzers: whether there are fuzz targets; they need clang and libFuzzer.
     """
 
     folder: Path
@@ -56,14 +57,36 @@ def environment(lite: Lite) -> dict[str, str]:
     }
 
 
-def missing() -> str:
+def links(compiler: str, *flags: str, source: str = "int main() { return 0; }") -> bool:
+    """Whether the compiler makes a program with these flags."""
+    command = [compiler, "-x", "c++", *flags, "-", "-o", os.devnull]
+    return subprocess.run(command, input=source, capture_output=True, text=True, check=False).returncode == 0
+
+
+@cache
+def compiler() -> str:
+    """Path of a compiler with the sanitizers' libraries, '' without one; clang first: it can fuzz."""
+    found = (shutil.which(name) for name in ("clang++", "g++"))
+    return next((path for path in found if path and links(path, "-fsanitize=address,undefined")), "")
+
+
+@cache
+def can_fuzz() -> bool:
+    """Whether the compiler has libFuzzer."""
+    entry = 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }'
+    return bool(compiler()) and links(compiler(), "-fsanitize=fuzzer,address,undefined", source=entry)
+
+
+def missing(*more_headers: str) -> str:
     """What is not installed, '' when the core can be built."""
     absent = [tool for tool in ("cmake", "ninja") if not shutil.which(tool)]
-    if not (shutil.which("clang++") or shutil.which("g++")):
-        absent.append("a C++ compiler")
-    for header in ("zlib.h", "nlohmann/json.hpp", "doctest/doctest.h"):
+    for header in ("zlib.h", "nlohmann/json.hpp", *more_headers):
         if not any((Path(folder) / header).is_file() for folder in ("/usr/include", "/usr/local/include")):
             absent.append(header)
+    if not (shutil.which("clang++") or shutil.which("g++")):
+        absent.append("a C++ compiler")
+    elif not compiler():
+        absent.append("the sanitizers of the C++ compiler")
     return ", ".join(absent)
 
 
@@ -75,19 +98,28 @@ def call(*command: str | Path) -> None:
 
 
 def configure(source: Path, build: Path, *definitions: str) -> None:
-    """CMake with clang where there is one: it is the compiler that can fuzz."""
-    compiler = shutil.which("clang++") or shutil.which("g++") or ""
-    flags = ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g1", f"-DCMAKE_CXX_COMPILER={compiler}"]
-    call("cmake", "-G", "Ninja", "-S", source, "-B", build, *flags, "-DMOBILESEG_SANITIZE=ON", *definitions)
+    """CMake; a folder that was configured with another compiler or before a move starts anew."""
+    flags = ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g1", f"-DCMAKE_CXX_COMPILER={compiler()}"]
+    command = ["cmake", "-G", "Ninja", "-S", source, "-B", build, *flags, "-DMOBILESEG_SANITIZE=ON", *definitions]
+    settings = "\n".join(map(str, command))
+    done = build.with_name(f"{build.name}.of")
+    if not done.is_file() or done.read_text(encoding="utf-8") != settings:
+        shutil.rmtree(build, ignore_errors=True)
+    call(*command)
+    done.write_text(settings, encoding="utf-8")
 
 
 def built() -> Lite:
-    """Build what is not up to date. Two processes of pytest take turns."""
+    """Build what is not up to date. Processes of pytest take turns, and only the first of a run finds work."""
     BUILD.mkdir(parents=True, exist_ok=True)
-    fuzzers = shutil.which("clang++") is not None
-    lite = Lite(BUILD / "sanitized", BUILD / "fixtures", fuzzers)
+    lite = Lite(BUILD / "sanitized", BUILD / "fixtures", can_fuzz())
+    done = BUILD / "built.of"
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")  # without xdist there is one process, which builds once
     with open(BUILD / "lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        if run and done.is_file() and done.read_text(encoding="utf-8") == run:
+            return lite
+        done.unlink(missing_ok=True)
         standin = BUILD / "standin"
         configure(SOURCE / "tests" / "standin", standin)
         call("cmake", "--build", standin)
@@ -96,19 +128,16 @@ def built() -> Lite:
             lite.folder,
             f"-DPADDLE_LITE_DIR={standin}",
             "-DMOBILESEG_BUILD_TESTS=ON",
-            f"-DMOBILESEG_BUILD_FUZZERS={'ON' if fuzzers else 'OFF'}",
+            f"-DMOBILESEG_BUILD_FUZZERS={'ON' if lite.fuzzers else 'OFF'}",
         )
-        call("cmake", "--build", lite.folder, "-j", str(os.cpu_count() or 1))
+        call("cmake", "--build", lite.folder, "-j", "2")
         write_fixtures(lite.fixtures)
+        done.write_text(run, encoding="utf-8")
     return lite
 
 
 def write_fixtures(folder: Path) -> None:
     """New ones for every run: the Python implementation may have changed."""
-    done = folder.parent / "fixtures.of"
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    if folder.is_dir() and done.is_file() and done.read_text(encoding="ascii") == run:
-        return
     shutil.rmtree(folder, ignore_errors=True)
     script = SOURCE / "tests" / "make_fixtures.py"
     code = f"import sys, runpy; sys.path.insert(0, {str(ROOT)!r}); sys.argv = [{str(script)!r}, {str(folder)!r}]; "
@@ -117,4 +146,3 @@ def write_fixtures(folder: Path) -> None:
         "-c",
         code + f"sys.path.insert(0, {str(script.parent)!r}); runpy.run_path({str(script)!r}, run_name='__main__')",
     )
-    done.write_text(run, encoding="ascii")
