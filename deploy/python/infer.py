@@ -32,6 +32,7 @@ TUNED_ON = 10
 """Pictures from which shapes are collected."""
 
 _BENCHMARK_WARMUP = 5
+_SHAPES = "auto_tune_tmp.pbtxt"
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -48,7 +49,9 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--enable_auto_tune", type=yes_or_no, default=False, help=f"collect shapes from the first {TUNED_ON} pictures"
     )
-    parser.add_argument("--auto_tuned_shape_file", default="auto_tune_tmp.pbtxt", help="where those shapes are kept")
+    parser.add_argument(
+        "--auto_tuned_shape_file", help=f"where those are kept (default: {_SHAPES}); without --enable_auto_tune, read"
+    )
     parser.add_argument("--cpu_threads", type=int, default=1, help="threads on the CPU (default: 1)")
     parser.add_argument("--enable_mkldnn", type=yes_or_no, default=True, help="oneDNN on the CPU (default: True)")
     parser.add_argument("--benchmark", type=yes_or_no, default=False, help="print the mean time of each stage")
@@ -90,6 +93,7 @@ def check(args: argparse.Namespace) -> None:
         "--use_trt True": trt and args.device != "gpu",
         f"--precision {args.precision}": args.precision != "fp32" and not trt,
         "--enable_auto_tune True": args.enable_auto_tune and not trt,
+        "--auto_tuned_shape_file": args.auto_tuned_shape_file and not trt,
         "--component_precision": args.component_precision and not trt,
         "--calibration_path": args.calibration_path and not trt,
         "--cache_dir": args.cache_dir and not trt,
@@ -97,6 +101,8 @@ def check(args: argparse.Namespace) -> None:
     for flag, wrong in told.items():
         if wrong:
             raise ConfigError(f"{flag} is for TensorRT", remedy="add --device gpu --use_trt True, or leave it out")
+    if args.print_detail and args.engine != "paddle":
+        raise ConfigError(f"--print_detail shows the log of Paddle, and the engine is '{args.engine}'")
     if args.device == "gpu" and args.engine != "paddle":
         raise ConfigError(f"the engine '{args.engine}' runs on the CPU", remedy="leave --engine or --device gpu out")
     for flag, value, least in (("--batch_size", args.batch_size, 1), ("--warmup", args.warmup or 0, 0)):
@@ -114,7 +120,7 @@ def engine_of(args: argparse.Namespace) -> tuple[str, dict[str, Any]]:
             if args.calibration_path
             else [],
             "cache": args.cache_dir,
-            "shape_file": tuned(args) if args.enable_auto_tune else None,
+            "shape_file": tuned(args) if args.enable_auto_tune else args.auto_tuned_shape_file,
             "print_details": args.print_detail,
         }
     if args.engine != "paddle":
@@ -139,10 +145,10 @@ def precisions(args: argparse.Namespace) -> str | dict[str, str]:
 
 def tuned(args: argparse.Namespace) -> Path:
     """The file with the shapes that the first pictures give, collected on the CPU."""
-    segmenter = Segmenter(folder_of(args), engine="paddle")
+    segmenter: Any = Segmenter(folder_of(args), engine="paddle")
     images = [read_image(source.where) for source in islice(pictures(args.image_path), TUNED_ON)]
-    target = Path(args.auto_tuned_shape_file)
-    segmenter.engine.collect_shapes([segmenter.preprocess(image) for image in images], target)  # type: ignore[attr-defined]
+    target = Path(args.auto_tuned_shape_file or _SHAPES)
+    segmenter.engine.collect_shapes([segmenter.preprocess(image) for image in images], target)
     return target
 
 
@@ -167,7 +173,7 @@ def run(args: argparse.Namespace) -> int:
     """Segment everything and write the results."""
     check(args)
     name, options = engine_of(args)
-    segmenter = Segmenter(folder_of(args), engine=name, threads=args.cpu_threads, **options)
+    segmenter: Any = Segmenter(folder_of(args), engine=name, threads=args.cpu_threads, **options)
     if args.with_argmax and (segmenter.task != "semantic" or segmenter.engine.outputs[0].kind == "labels"):
         raise ConfigError(
             f"--with_argmax needs a graph that ends at class scores, this one returns "

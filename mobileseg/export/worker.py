@@ -54,7 +54,7 @@ def run_engine(request: dict[str, Any]) -> Answer:
         request["engine"],
         graph=request["graph"],
         threads=int(request["threads"]),
-        **request["options"],
+        **request.get("options", {}),
     )
     outputs, times = {}, []
     with np.load(request["inputs"], allow_pickle=False) as archive:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,13 @@ def test_paddle_is_the_engine_of_the_script(tmp_path: Path, pictures: Path) -> N
     done = subprocess.run([*command, "--benchmark", "true"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "engine: paddle, device: cpu, precision: fp32" in done.stdout
+    script = "import infer, sys; infer.tuned(infer.arguments(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *flags(tmp_path / "model", pictures)],
+        cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(SCRIPT.parent)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert 'name: "x"' in (tmp_path / "auto_tune_tmp.pbtxt").read_text()
     np.testing.assert_array_equal(read_label(tmp_path / "out/sub/two.png"), truth(16, 24))
 
 
@@ -97,6 +105,8 @@ def test_paddle_is_the_engine_of_the_script(tmp_path: Path, pictures: Path) -> N
         (["--enable_auto_tune", "True"], "--enable_auto_tune True is for TensorRT"),
         (["--component_precision", "head=fp16"], "--component_precision is for TensorRT"),
         (["--calibration_path", "x"], "--calibration_path is for TensorRT"),
+        (["--auto_tuned_shape_file", "x"], "--auto_tuned_shape_file is for TensorRT"),
+        (["--print_detail", "True", "--engine", "ncnn"], "the engine is 'ncnn'"),
         (["--cache_dir", "x"], "--cache_dir is for TensorRT"),
         (["--device", "gpu", "--engine", "ncnn"], "'ncnn' runs on the CPU"),
         (["--batch_size", "0"], "--batch_size is 0"),
