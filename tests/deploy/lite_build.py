@@ -86,8 +86,6 @@ def missing(*more_headers: str) -> str:
             absent.append(header)
     if not (shutil.which("clang++") or shutil.which("g++")):
         absent.append("a C++ compiler")
-    elif not compiler():
-        absent.append("the sanitizers of the C++ compiler")
     return ", ".join(absent)
 
 
