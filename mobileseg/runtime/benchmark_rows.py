@@ -100,8 +100,14 @@ def ratios(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> str:
     return "\n".join([f"{second} takes, against {first}:", *sorted(lines)]) if lines else ""
 
 
-def _circumstances(row: Mapping[str, Any]) -> tuple[str, int, str, str]:
-    return str(row["engine"]), int(row["threads"]), str(row.get("power", "")), str(row["cpu"])
+def _circumstances(row: Mapping[str, Any]) -> tuple[str, int, str, str, str]:
+    return (
+        str(row["engine"]),
+        int(row["threads"]),
+        str(row.get("power", "")),
+        str(row["cpu"]),
+        str(row.get("graph", "")),
+    )
 
 
 def _check_row(row: Any, where: str) -> None:
