@@ -176,9 +176,9 @@ void InstancePostprocessor::find_in_detections(const std::vector<TensorView>& va
   const int batch = rows.shape.rank() == 3 ? 1 : 0;  // an axis of length 1 may come first
   const bool fits = rows.dtype == DType::kFloat32 && values[mask_].dtype == DType::kFloat32 &&
                     values[proto_].dtype == DType::kFloat32 && (batch == 0 || rows.shape[0] == 1) &&
-                    rows.shape.rank() == 2 + batch && rows.shape[1 + batch] == 6 && mask.rank() >= 2 &&
-                    proto.rank() == 4 && proto[0] == 1 && mask[mask.rank() - 1] == proto[1] &&
-                    mask.count() == rows.shape[batch] * proto[1];
+                    rows.shape.rank() == 2 + batch && rows.shape[1 + batch] == 6 && proto.rank() == 4 &&
+                    proto[2] > 0 && proto[3] > 0 && mask.rank() >= 2 && proto.rank() == 4 && proto[0] == 1 &&
+                    mask[mask.rank() - 1] == proto[1] && mask.count() == rows.shape[batch] * proto[1];
   if (!fits) {
     throw Error(ErrorKind::kRuntime,
                 "the graph returned detections " + rows.shape.str() + ", coefficients " + mask.str() +

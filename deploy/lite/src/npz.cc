@@ -67,6 +67,7 @@ DType dtype_of(const std::string& descr, const std::string& source) {
 }
 
 Shape shape_of(const std::string& text, const std::string& source) {
+  if (text.empty() || text[0] != '(') refuse(source, "its shape is '" + text + "'");
   Shape shape;
   std::int64_t number = -1;
   std::int64_t count = 1;

@@ -10,6 +10,8 @@
 namespace mobileseg {
 namespace {
 
+constexpr std::int64_t kMaxSide = 16384;
+
 [[noreturn]] void refuse(const OutputSpec& spec, const TensorView& output) {
   throw Error(ErrorKind::kRuntime,
               "output '" + spec.name + "' is " + name_of(output.dtype) + " " + output.shape.str() +
@@ -29,6 +31,9 @@ void SemanticPostprocessor::run(const OutputSpec& spec, const TensorView& output
   labels->resize(place.image.pixels());
   const Shape& shape = output.shape;
   const bool padded = place.content != place.input;
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    if (shape[axis] < 1 || shape[axis] > kMaxSide || shape[0] != 1) refuse(spec, output);
+  }
   if (spec.kind != OutputKind::kLabels) {
     if (shape.rank() != 4 || shape[1] < 1 || shape[1] > 256 || output.dtype != DType::kFloat32)
       refuse(spec, output);

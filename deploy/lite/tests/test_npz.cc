@@ -46,6 +46,7 @@ TEST_CASE("a damaged .npy is refused with its reason") {
       {npy("{'descr': '<f4', 'fortran_order': True, 'shape': (1, 1), }", "1234"), "Fortran"},
       {npy("{'descr': '<f4', 'fortran_order': False, }", "1234"), "shape"},
       {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }", "1234"), "shape"},
+      {npy("{'descr': '<f4', 'fortran_order': False, 'shape': ,(1,), }", "1234"), "shape"},
       {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 9), }", "1234"), "too large"},
       {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1), }", "1234"), "6 dimensions"},
   };

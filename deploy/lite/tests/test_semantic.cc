@@ -35,6 +35,8 @@ TEST_CASE("outputs of another form are refused") {
   CHECK_THROWS_AS(SemanticPostprocessor().run(spec, floats, place, &labels), Error);
   spec.kind = OutputKind::kLogits;
   CHECK_THROWS_AS(SemanticPostprocessor().run(spec, floats, place, &labels), Error);
+  const TensorView empty{values, DType::kFloat32, {1, 2, 0, 4}};
+  CHECK_THROWS_AS(SemanticPostprocessor().run(spec, empty, place, &labels), Error);
   const TensorView integers{values, DType::kInt32, {1, 1, 4, 4}};
   CHECK_THROWS_AS(SemanticPostprocessor().run(spec, integers, place, &labels), Error);
 }
