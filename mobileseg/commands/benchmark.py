@@ -30,14 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, print the table, write benchmark.json, benchmark.png and benchmark.svg."""
     from mobileseg.runtime.benchmark_rows import load_rows, ratios, render_table, save_rows
+    from mobileseg.runtime.presets import PRESETS
     from mobileseg.viz.latency import plot_latency
 
     if not args.folders and not args.merge:
         raise ConfigError("there is nothing to measure", remedy="name an exported folder, or files with --merge")
-    if args.preset and (args.engines or args.threads or not args.folders):
+    if args.preset and (args.threads or not args.folders or (args.engines and PRESETS[args.preset].engines)):
         raise ConfigError(
-            f"preset {args.preset} says which engines and threads are measured",
-            remedy="name a folder, and drop --engines and --threads",
+            f"preset {args.preset} says how a folder is measured",
+            remedy="name a folder, and drop --threads; --engines too where the preset has an engine",
         )
     if args.runs < 1 or args.warmup < 0 or min(args.threads or [1]) < 1:
         raise ConfigError("--runs and --threads must be at least 1, --warmup at least 0")
@@ -66,7 +67,7 @@ def _measured(args: argparse.Namespace) -> list[dict[str, Any]]:
 
     preset = PRESETS[args.preset] if args.preset else None
     threads = preset.threads if preset else args.threads or (1,)
-    wanted = preset.engines if preset else args.engines
+    wanted = (preset.engines if preset else ()) or args.engines
     manifests = {folder: Manifest.read(folder) for folder in dict.fromkeys(args.folders)}
     cases = []
     for folder, manifest in manifests.items():

@@ -40,6 +40,7 @@ def test_a_protocol_is_noted_in_the_rows(tmp_path: Path, capsys) -> None:
     artefact(tmp_path / "model", size=(256, 256))
     out = tmp_path / "out"
     words = ["benchmark", str(tmp_path / "model"), "--preset", "sd855", "--runs", "3", "--output", str(out)]
+    words += ["--engines", "onnxruntime"]
     assert main(words) == 0
     rows = load_rows(out / "benchmark.json")
     assert [(found["preset"], found["threads"], found["input"]) for found in rows] == [("sd855", 1, "256x256")]
@@ -61,7 +62,9 @@ def test_the_protocol_of_a_server_needs_its_engine(tmp_path: Path, capsys) -> No
     ("arguments", "seen"),
     [
         (["{folder}", "--preset", "v100"], "preset v100 is for 1x3x1024x2048"),
-        (["{folder}", "--preset", "sd855", "--threads", "2"], "drop --engines and --threads"),
+        (["{folder}", "--preset", "sd855", "--threads", "2"], "drop --threads"),
+        (["{folder}", "--preset", "v100", "--engines", "ncnn"], "drop --threads; --engines too"),
+        (["--preset", "sd855", "--merge", "rows.json"], "name a folder"),
         ([], "there is nothing to measure"),
         (["{folder}", "--runs", "0"], "must be at least 1"),
         (["{folder}", "--threads", "0"], "must be at least 1"),
