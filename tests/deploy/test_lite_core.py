@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from pycocotools import mask as mask_utils
+
 from mobileseg.runtime.benchmark_rows import load_rows
 from tests.deploy.lite_build import FUZZERS, PACKAGES, SOURCE, Lite, built, compiler, environment, missing
 
@@ -112,12 +114,17 @@ def test_instances(program: Lite, tmp_path: Path) -> None:
     with np.load(folder / "golden.npz") as golden:
         cv2.imwrite(str(tmp_path / "a.png"), golden["image.0"][..., ::-1])
         scores, masks = golden["result.0.scores"], golden["result.0.masks"]
-    done = program.run("mobileseg_lite", "image", folder, tmp_path / "a.png", "--output", tmp_path)
+    command = ("mobileseg_lite", "image", folder, tmp_path / "a.png", "--output", tmp_path)
+    done = program.run(*command, "--min-score", "0")
     assert done.returncode == 0, done.stderr
-    found = json.loads((tmp_path / "json" / "a.json").read_text())["instances"]
+    found = json.loads((tmp_path / "json" / "a.json").read_text())["results"]
     assert [item["score"] for item in found] == pytest.approx(scores, abs=1e-6)
     pixels = np.unpackbits(masks, axis=1).sum(axis=1)
-    assert [item["pixels"] for item in found] == pytest.approx(pixels, rel=1e-3, abs=2)
+    assert [mask_utils.area(item["segmentation"]) for item in found] == pytest.approx(pixels, rel=1e-3, abs=2)
+    least = float(np.median(scores))
+    assert program.run(*command, "--min-score", str(least)).returncode == 0
+    left = json.loads((tmp_path / "json" / "a.json").read_text())["results"]
+    assert len(left) == np.count_nonzero(scores >= np.float32(least))
 
 
 def test_video(program: Lite, tmp_path: Path) -> None:

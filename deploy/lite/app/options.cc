@@ -91,6 +91,8 @@ void read_flag(const std::string& flag, Reader* reader, Options* options) {
     options->engine.graph = reader->value_of(flag);
   } else if (flag == "--alpha") {
     options->alpha = share(flag, reader->value_of(flag));
+  } else if (flag == "--min-score") {
+    options->min_score = share(flag, reader->value_of(flag));
   } else if (flag == "--show") {
     options->show = true;
   } else if (flag == "--max-frames") {
@@ -176,6 +178,7 @@ MODEL is a folder that `mobileseg export` wrote, with a graph for Paddle Lite.
   --any-version          load a .nb that another version of Paddle Lite wrote
   --graph NAME           graph of the folder (main)
   --alpha A              share of the class colour in overlays (0.55)
+  --min-score S          leave out instances of lower scores (0.3)
   --show                 video, camera: show the frames in a window; q ends
   --max-frames N         video, camera: stop after N frames
   --runs N, --warmup N   benchmark: timed runs (200) and untimed ones before (10)

@@ -18,8 +18,9 @@ struct Options {
   std::vector<int> threads;                  // benchmark: several
   std::vector<mobileseg::PowerMode> powers;  // benchmark: several
   float alpha = 0.55F;
-  bool show = false;   // a window
-  int max_frames = 0;  // 0: all
+  float min_score = 0.3F;  // of instances that are shown and written
+  bool show = false;       // a window
+  int max_frames = 0;      // 0: all
   int runs = 200;
   int warmup = 10;
   std::string image;  // benchmark

@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "files.h"
 #include "mobileseg/mobileseg.h"
+#include "names.h"
 #include "pictures.h"
 
 namespace app {
@@ -46,7 +47,7 @@ class ImageWriter {
              const mobileseg::Result& result, double decode_ms) {
     const mobileseg::Manifest& manifest = segmenter_.manifest();
     const std::string json =
-        mobileseg::to_json(result, manifest, segmenter_.engine().name(), source, decode_ms);
+        mobileseg::to_json(result, manifest, segmenter_.engine().name(), {source, name, decode_ms});
     mobileseg::write_file(folder_ + "/json/" + name + ".json", json + "\n");
     if (semantic_) {
       mobileseg::write_palette_png(masks_ + name + ".png", result.labels.data(), result.size,
@@ -57,6 +58,7 @@ class ImageWriter {
                                    instance_colors(result, manifest));
     }
     painter_.draw(result, picture.data, picture.step[0], mobileseg::ColorOrder::kBgr);
+    draw_names(result, manifest, &picture);
     mobileseg::write_color_png(folder_ + "/overlay/" + name + ".png", view_of(picture));
   }
 
@@ -86,6 +88,7 @@ int run_images(const Options& options) {
       const cv::Mat picture = read_picture(path);
       const double decode_ms = since(start);
       segmenter.run(view_of(picture), &result);
+      mobileseg::drop_below(options.min_score, &result);
       writer.write(path, distinct(stem_of(path), &names), picture, result, decode_ms);
       ++done;
       std::printf("%s: %dx%d, decode %.1f, preprocess %.2f, inference %.1f, postprocess %.2f ms\n",

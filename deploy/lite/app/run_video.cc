@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "files.h"
 #include "mobileseg/mobileseg.h"
+#include "names.h"
 #include "pictures.h"
 
 namespace app {
@@ -104,10 +105,13 @@ int run_video(const Options& options) {
   for (Clock::time_point start = Clock::now(); capture.read(frame);) {
     const double decode_ms = milliseconds(start, Clock::now());
     segmenter.run(view_of(frame), &result);
+    mobileseg::drop_below(options.min_score, &result);
+    const std::string number = std::to_string(count);
     log << mobileseg::to_json(result, segmenter.manifest(), segmenter.engine().name(),
-                              name + ":" + std::to_string(count), decode_ms, -1)
+                              {name + ":" + number, number, decode_ms}, -1)
         << "\n";
     painter.draw(result, frame.data, frame.step[0], mobileseg::ColorOrder::kBgr);
+    draw_names(result, segmenter.manifest(), &frame);
     draw_times(text_of(shown_rate, decode_ms, result.times), &frame);
     recorder.write(frame);
     if (options.show) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstddef>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "mobileseg/output.h"
@@ -28,24 +29,29 @@ void append_number(std::int64_t value, std::string* text) {
   }
 }
 
-Json instances_of(const Result& result, const Manifest& manifest) {
+// COCO numbers its pictures; those of another name are called by it.
+Json image_id_of(const std::string& picture) {
+  const bool number =
+      !picture.empty() && picture.size() < 19 && picture.find_first_not_of("0123456789") == std::string::npos;
+  return number ? Json(std::stoll(picture)) : Json(picture);
+}
+
+Json instances_of(const Result& result, const Manifest& manifest, const std::string& picture) {
   Json list = Json::array();
   for (const Instance& instance : result.instances) {
-    const std::uint8_t* mask = result.mask(instance);
-    const auto area = std::count(mask, mask + instance.mask.size.pixels(), std::uint8_t{1});
     const auto label = static_cast<std::size_t>(instance.label);
+    const auto x = static_cast<double>(instance.box.x1);
+    const auto y = static_cast<double>(instance.box.y1);
     list.push_back(
-        {{"index", instance.label},
-         {"name", label < manifest.classes.size() ? manifest.classes[label] : ""},
+        {{"image_id", image_id_of(picture)},
+         {"category_id", label < manifest.category_ids.size() ? manifest.category_ids[label] : -1},
+         {"bbox",
+          {rounded(x, 1e2), rounded(y, 1e2), rounded(static_cast<double>(instance.box.x2) - x, 1e2),
+           rounded(static_cast<double>(instance.box.y2) - y, 1e2)}},
          {"score", rounded(static_cast<double>(instance.score), 1e6)},
-         {"box",
-          {rounded(static_cast<double>(instance.box.x1), 1e3),
-           rounded(static_cast<double>(instance.box.y1), 1e3),
-           rounded(static_cast<double>(instance.box.x2), 1e3),
-           rounded(static_cast<double>(instance.box.y2), 1e3)}},
-         {"pixels", area},
-         {"rle",
-          {{"size", {result.size.height, result.size.width}}, {"counts", coco_rle(result, instance)}}}});
+         {"segmentation",
+          {{"size", {result.size.height, result.size.width}}, {"counts", coco_rle(result, instance)}}},
+         {"category", label < manifest.classes.size() ? manifest.classes[label] : ""}});
   }
   return list;
 }
@@ -100,19 +106,25 @@ std::string coco_rle(const Result& result, const Instance& instance) {
   return text;
 }
 
+void drop_below(float score, Result* result) {
+  std::vector<Instance>& all = result->instances;
+  all.erase(std::remove_if(all.begin(), all.end(), [&](const Instance& one) { return one.score < score; }),
+            all.end());
+}
+
 std::string to_json(const Result& result, const Manifest& manifest, const std::string& engine,
-                    const std::string& source, double decode_ms, int indent) {
-  Json document = {{"source", source},
+                    const Origin& origin, int indent) {
+  Json document = {{"source", origin.source},
                    {"height", result.size.height},
                    {"width", result.size.width},
                    {"model", manifest.name},
                    {"engine", engine}};
   if (result.task == Task::kInstance) {
-    document["instances"] = instances_of(result, manifest);
+    document["results"] = instances_of(result, manifest, origin.picture);
   } else {
     document["classes"] = classes_of(result, manifest);
   }
-  document["times_ms"] = {{"decode", rounded(decode_ms, 1e3)},
+  document["times_ms"] = {{"decode", rounded(origin.decode_ms, 1e3)},
                           {"preprocess", rounded(result.times.preprocess, 1e3)},
                           {"inference", rounded(result.times.inference, 1e3)},
                           {"postprocess", rounded(result.times.postprocess, 1e3)}};

@@ -1,6 +1,7 @@
 #include "mobileseg/manifest.h"
 
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "files.h"
@@ -148,6 +149,18 @@ DetectionSpec detection_spec(const Field& field) {
   return spec;
 }
 
+// Classes are counted from 1 where the folder gives them no numbers.
+std::vector<int> category_ids_of(const Field& block, std::size_t classes) {
+  std::vector<int> ids;
+  if (block.has("category_ids")) {
+    for (const Field& item : block["category_ids"].items())
+      ids.push_back(static_cast<int>(item.integer(0, std::numeric_limits<int>::max())));
+  } else {
+    for (std::size_t i = 1; i <= classes; ++i) ids.push_back(static_cast<int>(i));
+  }
+  return ids;
+}
+
 std::vector<std::array<std::uint8_t, 3>> palette_of(const Field& field) {
   std::vector<std::array<std::uint8_t, 3>> palette;
   for (const Field& color : field.items()) {
@@ -210,7 +223,10 @@ Manifest Manifest::parse(const std::string& text, const std::string& source, std
   if (block.has("files")) manifest.files = block["files"].texts();
   if (block.has("versions")) manifest.versions = block["versions"].texts();
   if (block.has("golden")) manifest.golden = block["golden"].text();
-  if (manifest.task == Task::kInstance) manifest.detection = detection_spec(block["detection"]);
+  if (manifest.task == Task::kInstance) {
+    manifest.detection = detection_spec(block["detection"]);
+    manifest.category_ids = category_ids_of(block, manifest.classes.size());
+  }
   manifest.check(source);
   return manifest;
 }
@@ -223,6 +239,10 @@ void Manifest::check(const std::string& source) const {
   if (classes.size() > 256) refuse("it has more than 256 classes");
   if (palette.size() != classes.size()) {
     refuse("palette has " + std::to_string(palette.size()) + " colours for " +
+           std::to_string(classes.size()) + " classes");
+  }
+  if (task == Task::kInstance && category_ids.size() != classes.size()) {
+    refuse("category_ids has " + std::to_string(category_ids.size()) + " numbers for " +
            std::to_string(classes.size()) + " classes");
   }
   std::vector<std::string> names;

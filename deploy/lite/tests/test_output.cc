@@ -77,16 +77,20 @@ TEST_CASE("results as JSON") {
   Result labels;
   labels.size = {1, 4};
   labels.labels = {1, 1, 0, 255};
-  const auto semantic = nlohmann::json::parse(to_json(labels, two_classes(), "lite_x86", "a\xff.png", 1.5));
+  const auto semantic =
+      nlohmann::json::parse(to_json(labels, two_classes(), "lite_x86", {"a\xff.png", "a", 1.5}));
   CHECK(semantic["classes"].size() == 2);
   CHECK(semantic["classes"][1]["share"] == 0.5);
   CHECK(semantic["times_ms"]["decode"] == 1.5);
-  const std::string line = to_json(two_instances(), two_classes(), "lite_x86", "a.png", 0, -1);
+  const std::string line = to_json(two_instances(), two_classes(), "lite_x86", {"0042.png", "0042"}, -1);
   CHECK(line.find('\n') == std::string::npos);
   const auto instances = nlohmann::json::parse(line);
-  CHECK(instances["instances"][0]["name"] == "road");
-  CHECK(instances["instances"][0]["pixels"] == 3);
-  CHECK(instances["instances"][1]["rle"]["counts"] == "444");
+  CHECK(instances["results"][0]["category"] == "road");
+  CHECK(instances["results"][0]["image_id"] == 42);
+  CHECK(instances["results"][1]["segmentation"]["counts"] == "444");
+  Result best = two_instances();
+  drop_below((best.instances[0].score + best.instances[1].score) / 2, &best);
+  CHECK(best.instances.size() == 1);
 }
 
 // Read again by another library: see tests/deploy.

@@ -104,6 +104,7 @@ class Manifest {
   std::vector<OutputSpec> outputs;
   std::vector<std::string> classes;
   std::vector<std::array<std::uint8_t, 3>> palette;  // RGB, one per class
+  std::vector<int> category_ids;                     // instance: number of every class in COCO's format
   int ignore_index = 255;
   std::map<std::string, std::map<std::string, GraphFile>> graphs;
   std::map<std::string, std::string> files;  // name -> sha256

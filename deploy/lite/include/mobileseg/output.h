@@ -50,10 +50,20 @@ void instance_map(const Result& result, std::vector<std::uint8_t>* values);
 // COCO run-length string of a mask, as pycocotools writes it.
 std::string coco_rle(const Result& result, const Instance& instance);
 
-// One JSON object: size, model, engine, classes or instances, times. `source` names the picture; an indent of
-// -1 writes one line.
+// Takes the instances of lower scores out of a result.
+void drop_below(float score, Result* result);
+
+// Where a result comes from.
+struct Origin {
+  std::string source;   // path
+  std::string picture;  // name; of digits alone, it is the number that COCO's format wants
+  double decode_ms = 0;
+};
+
+// One JSON object, as `mobileseg predict` writes it: size, model, engine, classes or (in COCO's results
+// format) instances, times. An indent of -1 writes one line.
 std::string to_json(const Result& result, const Manifest& manifest, const std::string& engine,
-                    const std::string& source, double decode_ms, int indent = 1);
+                    const Origin& origin, int indent = 1);
 
 }  // namespace mobileseg
 
