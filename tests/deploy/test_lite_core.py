@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
 from pycocotools import mask as mask_utils
 
 from mobileseg.runtime.benchmark_rows import load_rows
