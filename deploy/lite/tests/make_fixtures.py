@@ -13,7 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tools"))
+
 import numpy as np
+from benchmark_postprocess import predictions
 from fixture_artefacts import artefacts
 from fixture_parts import manifest, picture, raw_outputs, raw_specs, result_arrays, smooth
 
@@ -121,9 +124,7 @@ def semantic_cases(root: Path) -> None:
 def instance_cases(root: Path) -> None:
     """The three forms of suppression, their switches, empty results, odd sizes; and a graph that suppresses itself."""
     rng = np.random.default_rng(3)
-    spec = InputSpec("x", 138, 138)
     sizes = ((18, 18), (9, 9), (5, 5))
-    anchors = make_anchors(sizes, (138, 138), ((24,), (48,), (96,)), (1.0, 0.5, 2.0), square=True)
     default = DetectionOptions(max_detections=100)
     cases = {
         "fast": (default, 80, 32, (35, 35), (480, 640), 40),
@@ -151,9 +152,15 @@ def instance_cases(root: Path) -> None:
         "one_class": (default, 1, 4, (9, 9), (40, 30), 20),
         "small_image": (default, 3, 4, (35, 35), (7, 5), 20),
         "one_prototype": (default, 3, 1, (8, 13), (50, 50), 20),
+        "full_size": (default, 80, 32, (138, 138), (480, 640), 0),
     }
     for name, (options, classes, kinds, grid, size, objects) in cases.items():
+        spec = InputSpec("x", 138, 138)
+        anchors = make_anchors(sizes, (138, 138), ((24,), (48,), (96,)), (1.0, 0.5, 2.0), square=True)
         outputs = raw_outputs(rng, len(anchors), classes, kinds, grid, objects)
+        if name == "full_size":  # what Python's postprocess is timed with
+            spec, made = InputSpec("x", 550, 550), predictions("mix")
+            outputs, anchors = made["outputs"], made["anchors"]
         if name == "fast":  # equal scores: the anchor of the lower number comes first
             outputs["conf"][0, 100:104] = outputs["conf"][0, 100]
         result = instances_from_outputs(outputs, anchors, size, options, input_size=(spec.height, spec.width))
