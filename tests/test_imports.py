@@ -32,6 +32,7 @@ LAYERS = [
     ["config"],  # config.build knows every component by name, through the registries
     ["engine"],
     ["export"],
+    ["compress"],
     ["commands"],
     ["cli", "__main__", ""],
 ]

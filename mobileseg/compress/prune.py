@@ -12,6 +12,7 @@ import paddle
 from paddle import nn
 
 from mobileseg.compress.groups import Groups
+from mobileseg.compress.modes import evaluating
 from mobileseg.compress.norms import find_norms
 from mobileseg.errors import CompressionError
 from mobileseg.nn.width import plan_between, set_arrays, shapes_of
@@ -56,7 +57,8 @@ def prune(
     if shapes_of(network) != groups.shapes:
         raise CompressionError("the network is not the one that the groups were found in", remedy="find them again")
     folded, not_folded = _fold(network, groups, gone, images) if fold else ((), ())
-    before, state, arrays = shapes_of(network), network.state_dict(), {}
+    before, state = shapes_of(network), network.state_dict()
+    arrays: dict[str, np.ndarray] = {}
     for (name, axis), indices in groups.kept(gone).items():
         if not len(indices):
             raise CompressionError(f"nothing of {name} would remain along its axis {axis}", remedy="remove less")
@@ -67,7 +69,7 @@ def prune(
 
 
 def _try(network: nn.Layer) -> None:
-    with _evaluating(network):
+    with evaluating(network):
         try:
             network(paddle.zeros([1, 3, 64, 96]))
         except (ValueError, RuntimeError) as error:
@@ -90,12 +92,12 @@ def _fold(
     means = _input_means(network, groups, removed, list(lost), images)
     state = network.state_dict()
     norm_behind = {kernel: norm for norm in find_norms(groups.graph) for kernel in norm.kernels}
-    folded, not_folded, arrays = [], [], {}
+    folded, not_folded = [], []
+    arrays: dict[str, np.ndarray] = {}
     for name, indices in lost.items():
         if name not in means:
             continue  # runs in training only
-        layer = groups.layers[name]
-        kernel = np.moveaxis(state[name].numpy(), (layer.out_axis, layer.in_axis), (0, 1)).astype(np.float64)
+        kernel = np.moveaxis(state[name].numpy(), groups.layers[name].out_axis, 0).astype(np.float64)
         kernel = kernel.reshape(*kernel.shape[:2], -1).sum(axis=2)
         contribution = kernel[:, indices] @ means[name][indices]
         bias = f"{name.removesuffix('weight')}bias"
@@ -131,7 +133,7 @@ def _input_means(
     for name in kernels:
         handles.append(layers[name.removesuffix(".weight")].register_forward_pre_hook(recorder(name)))
     try:
-        with _evaluating(network), _scales_of_zero(network, groups, removed, active=images is None):
+        with evaluating(network), _scales_of_zero(network, groups, removed, active=images is None):
             for image in [paddle.zeros([1, 3, 128, 128])] if images is None else images:
                 network(paddle.to_tensor(image))
     finally:
@@ -152,16 +154,3 @@ def _scales_of_zero(network: nn.Layer, groups: Groups, removed: set[int], active
         yield
     finally:
         set_arrays(network, scales)
-
-
-@contextmanager
-def _evaluating(network: nn.Layer) -> Iterator[None]:
-    """Inside, the network is in evaluation mode and without gradients."""
-    modes = [(layer, layer.training) for layer in network.sublayers(include_self=True)]
-    network.eval()
-    try:
-        with paddle.no_grad():
-            yield
-    finally:
-        for layer, training in modes:
-            layer.training = training

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import paddle
+import yaml
 
+from mobileseg.config.load import RUN_CONFIG
+from mobileseg.config.signatures import PLAN
 from mobileseg.engine.checkpoint import STATE, WEIGHTS, read_checkpoint
 from mobileseg.engine.store import BEST, CHECKPOINTS, LAST, find_checkpoint
 from mobileseg.errors import WeightsError
+from mobileseg.nn.width import apply_plan
 from mobileseg.weights.load import load_into
 
 
@@ -19,7 +24,7 @@ def load_checkpoint_weights(path: str | Path, network: paddle.nn.Layer) -> str:
         path: a run folder (its ``best``, else its newest checkpoint), a checkpoint folder, a folder with a
             ``model.pdparams`` (zoo, PaddleSeg), or a weights file or URL.
         network: receives them. From a checkpoint with an average of the weights it receives the average,
-            which is what was evaluated.
+            which is what was evaluated. Weights of a pruned network make it as narrow as they are.
 
     Returns:
         What was loaded, for the reader.
@@ -38,6 +43,7 @@ def load_checkpoint_weights(path: str | Path, network: paddle.nn.Layer) -> str:
         place = find_checkpoint(place, print)
     if (place / STATE).is_file():
         checkpoint = read_checkpoint(place)
+        _narrow(network, checkpoint.state.get("config"))
         averaged = checkpoint.state["evaluated"] == "ema"
         load_into(network, checkpoint.arrays["ema"] if averaged else checkpoint.weights)
         what = ", average of the weights" if averaged else ""
@@ -47,5 +53,15 @@ def load_checkpoint_weights(path: str | Path, network: paddle.nn.Layer) -> str:
             f"there are no weights in the folder {place}",
             remedy="name a run folder, a checkpoint folder, a zoo folder or a .pdparams file",
         )
+    if (place / RUN_CONFIG).is_file():
+        _narrow(network, yaml.safe_load((place / RUN_CONFIG).read_text(encoding="utf-8")))
     load_into(network, place / WEIGHTS)
     return str(place / WEIGHTS)
+
+
+def _narrow(network: paddle.nn.Layer, config: Any) -> None:
+    """Apply the channel plan of the configuration that the weights were trained with."""
+    model = config.get("model") if isinstance(config, dict) else None
+    plan = model.get(PLAN) if isinstance(model, dict) else None
+    if plan:
+        apply_plan(network, plan)

@@ -109,5 +109,3 @@ def _fit(layer: nn.Layer, depthwise: bool) -> None:
         layer._num_features = int(layer.weight.shape[0])
     elif isinstance(layer, nn.Linear):
         layer.in_features, layer.out_features = (int(length) for length in layer.weight.shape)
-
-

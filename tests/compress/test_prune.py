@@ -1,7 +1,6 @@
 """Networks without some of their channels."""
 
 import numpy as np
-import paddle
 import pytest
 
 from mobileseg.compress.groups import find_groups
@@ -41,4 +40,6 @@ def test_a_pruned_network_is_the_network_that_ignores_the_channels(name):
         ours, theirs = outputs(network, image(), training), outputs(other, image(), training)
         assert ours.keys() == theirs.keys()
         for key, expected in theirs.items():
-            np.testing.assert_allclose(ours[key], expected, atol=(1e-2 if training else 1e-3) * max(float(expected.std()), 1e-6), err_msg=key)
+            np.testing.assert_allclose(
+                ours[key], expected, atol=(1e-2 if training else 1e-3) * max(float(expected.std()), 1e-6), err_msg=key
+            )
