@@ -35,15 +35,15 @@ class Folded:
 def fold_norms(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE) -> Folded:
     """Fold every batch norm into the convolution, transposed convolution or linear layer in front of it, in place.
 
-    With scale s = gamma / sqrt(variance + eps) of a norm, a layer ``W x + b`` becomes ``(s W) x + s (b - mean) + beta``.
-    The network is put into evaluation mode; its state dict has other names afterwards.
+    With the scale s = gamma / sqrt(variance + eps) of a norm, ``W x + b`` becomes ``(s W) x + s (b - mean) + beta``. The
+    network is put into evaluation mode; its state dict has other names afterwards.
 
     Args:
         network: any network.
         size: height and width of the image that it is traced and checked with.
 
     Raises:
-        CompressionError: the outputs moved by more than 1e-5 of the largest; then something reads a norm in another way.
+        CompressionError: the outputs moved by more than 1e-5 of the largest: something uses a folded layer elsewhere.
     """
     network.eval()
     graph = trace(network, size, training=False)
@@ -70,7 +70,7 @@ def fold_norms(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE) -> Folded:
 
 
 def _layer_kinds(graph: Graph) -> dict[str, str]:
-    """Kernel -> operator that uses it, for kernels whose every use is followed by the same single reader's kind."""
+    """Kernel -> type of the operator that uses it."""
     kinds: dict[str, str] = {}
     for op in graph.ops:
         slot = "Filter" if "Filter" in op.inputs else "Y" if op.type == "matmul_v2" else ""
@@ -88,7 +88,7 @@ def _fold(network: nn.Layer, norm: Norm, kind: str) -> None:
     layer = dict(network.named_sublayers())[path]
     bias = state.get(f"{path}.bias", np.zeros_like(scale))
     weight = state[kernel]
-    if kind == "conv2d_transpose" and layer._groups == 1 or kind == "matmul_v2":
+    if (kind == "conv2d_transpose" and layer._groups == 1) or kind == "matmul_v2":
         weight = weight * scale.reshape(1, -1, *[1] * (weight.ndim - 2))
     else:
         weight = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))

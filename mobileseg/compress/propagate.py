@@ -21,8 +21,8 @@ Axis = tuple[str, int]
 
 PER_CHANNEL = {"pool2d", "bilinear_interp_v2", "nearest_interp_v2", "bicubic_interp_v2"}
 PER_ELEMENT = {
-    "relu", "relu6", "leaky_relu", "hard_swish", "hard_sigmoid", "swish", "silu", "sigmoid", "tanh", "gelu", "elu", "clip",
-    "scale", "cast", "dropout", "assign", "pow", "square", "sqrt", "exp", "abs",
+    "relu", "relu6", "leaky_relu", "hard_swish", "hard_sigmoid", "swish", "silu", "sigmoid", "tanh", "gelu", "elu",
+    "clip", "scale", "cast", "dropout", "assign", "pow", "square", "sqrt", "exp", "abs",
 }  # fmt: skip
 BETWEEN = {f"elementwise_{name}" for name in ("add", "sub", "mul", "div", "max", "min")}
 RESHAPES = {"reshape2", "squeeze2", "unsqueeze2", "flatten_contiguous_range"}
@@ -201,21 +201,20 @@ class _Walk:
         left, right = self.read(op.input("X")), self.read(op.input("Y"))
         if op.attrs.get("axis", -1) != -1:  # the axes of Y begin there
             right = right.reshape(right.shape + (1,) * (left.ndim - op.attrs["axis"] - right.ndim))
-        for one, other in ((left, right), (right, left)):
-            self._lock_shared(one, other)
+        left, right = self._unless_shared(left, right), self._unless_shared(right, left)
         left, right = np.broadcast_to(left, shape), np.broadcast_to(right, shape)
         self.labels.join(left, right)
         small, large = compact(left), compact(right)
-        merged = np.where(small == NONE, large, small)
-        self.write(op, "Out", np.broadcast_to(merged, shape))
+        self.write(op, "Out", np.broadcast_to(np.where(small == NONE, large, small), shape))
 
-    def _lock_shared(self, one: np.ndarray, other: np.ndarray) -> None:
-        """Lock labels of which one element meets different channels: nothing of it goes away with one of them."""
+    def _unless_shared(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """The labels, or `NONE` where one element meets different channels: it stays when one of them goes, and they
+        do not depend on each other through it."""
         for axis in range(-min(one.ndim, other.ndim), 0):
-            if one.shape[axis] == 1 and other.shape[axis] > 1:
-                rows = np.moveaxis(compact(other), axis, 0)
-                if (rows != rows[:1]).any():
-                    self.labels.lock(one)
+            if one.shape[axis] == 1 and other.shape[axis] > 1 and self._varies(other, [axis]):
+                self.labels.lock(one)
+                return np.full_like(one, NONE)
+        return one
 
     def _reshape(self, op: Op) -> None:
         before = self.read(op.input("X"))
