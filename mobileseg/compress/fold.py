@@ -35,8 +35,8 @@ class Folded:
 def fold_norms(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE) -> Folded:
     """Fold every batch norm into the convolution, transposed convolution or linear layer in front of it, in place.
 
-    With the scale s = gamma / sqrt(variance + eps) of a norm, ``W x + b`` becomes ``(s W) x + s (b - mean) + beta``. The
-    network is put into evaluation mode; its state dict has other names afterwards.
+    With the scale s = gamma / sqrt(variance + eps) of a norm, ``W x + b`` becomes ``(s W) x + s (b - mean) + beta``.
+    The network is put into evaluation mode; its state dict has other names afterwards.
 
     Args:
         network: any network.

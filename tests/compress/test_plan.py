@@ -53,10 +53,10 @@ def test_the_plan_builds_the_narrow_network(pruned, folder):
         build_network(yaml.safe_load((folder / "config.yml").read_text())),
     ):
         load_into(other, folder / "model.pdparams")
-        for training in (False, True):
-            ours, theirs = outputs(other, image(), training), outputs(network, image(), training)
-            for name in theirs:
-                np.testing.assert_array_equal(ours[name], theirs[name])
+        ours, theirs = outputs(other, image()), outputs(network, image())
+        assert ours.keys() == theirs.keys()
+        for name in theirs:
+            np.testing.assert_array_equal(ours[name], theirs[name])
 
 
 def test_its_weights_make_a_plain_network_narrow(pruned, folder):
