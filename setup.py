@@ -36,6 +36,8 @@ setup(
     extras_require={
         "dev": requirements("requirements-dev.txt"),
         "coco": [line for line in requirements("requirements-dev.txt") if line.startswith("faster-coco-eval")],
+        # For `mobileseg export --targets torchscript`; PyTorch is large, and nothing else needs it.
+        "torchscript": ["torch>=1.11", "onnx2torch>=1.5.15"],
         "runtime": [line for line in requirements("requirements.txt") if line.startswith(RUNTIME)],
         # One per engine, for environments that were put together by hand (`pip install --no-deps mobileseg`).
         **{

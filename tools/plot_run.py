@@ -1,4 +1,4 @@
-"""The curves of a run as a picture: loss, learning rate and validation mIoU over the iterations.
+"""The curves of a run as a picture: loss, learning rate and the validation's score over the iterations.
 
 python tools/plot_run.py output/NAME docs/images/NAME.png
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -14,6 +15,13 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 from mobileseg.viz.history import read_history
+
+
+def _score(evals: list[dict[str, Any]]) -> tuple[str, str]:
+    """Key and name of the score that decides; logs of earlier versions have mIoU alone."""
+    if evals and "metric" in evals[-1]:
+        return "score", str(evals[-1]["metric"])
+    return "miou", "mIoU"
 
 
 def main() -> None:
@@ -24,8 +32,13 @@ def main() -> None:
     args = parser.parse_args()
     history = read_history(args.run / "log.jsonl")
     figure, panels = pyplot.subplots(1, 3, figsize=(12, 3.2), constrained_layout=True)
+    score, name = _score(history["eval"])
     for panel, kind, key, title in zip(
-        panels, ("train", "train", "eval"), ("loss", "lr", "miou"), ("loss", "learning rate", "mIoU (val)"), strict=True
+        panels,
+        ("train", "train", "eval"),
+        ("loss", "lr", score),
+        ("loss", "learning rate", f"{name} (val)"),
+        strict=True,
     ):
         points = [(event["iter"], event[key]) for event in history[kind] if event.get(key) is not None]
         if points:

@@ -1,4 +1,4 @@
-"""`mobileseg demo`: a network's whole life on drawn data, in minutes on two cores."""
+"""`mobileseg demo`: the whole life of a network of each family on drawn data, in minutes on two cores."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,50 +15,101 @@ from mobileseg.errors import ConfigError
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
+    from mobileseg.viz.report import NetworkReport
 
-HELP = "train, evaluate, export, verify and draw a network on generated data; ends with a report"
+HELP = "train, evaluate, export, verify and draw a network of each family on generated data; ends with a report"
 
-CONFIG = Path("configs/mobileseg/mobileseg_mobilenetv2_synthetic.yml")
 EXAMPLES = 4
 RUNS = 50  # timed runs per engine: enough for a steady median of a few milliseconds each
 
 
+@dataclass(frozen=True)
+class Family:
+    """One network of the demo.
+
+    Attributes:
+        name: folder below the output.
+        title: heading in the report.
+        config: its configuration.
+        start: the family whose trained backbone it starts from, '' for what the configuration says.
+    """
+
+    name: str
+    title: str
+    config: Path
+    start: str = ""
+
+
+FAMILIES = (
+    Family(
+        "semantic",
+        "MobileSeg: the class of every pixel",
+        Path("configs/mobileseg/mobileseg_mobilenetv2_synthetic.yml"),
+    ),
+    Family(
+        "instance",
+        "mobileYOLACT: every object by itself",
+        Path("configs/mobileyolact/mobileyolact_mobilenetv2_synthetic.yml"),
+        start="semantic",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one network: its scores in Paddle and per engine, its latencies, its part of the report."""
+
+    truth: dict[str, Any]
+    scores: dict[str, dict[str, Any]]
+    latencies: list[dict[str, Any]]
+    report: NetworkReport
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, default=CONFIG, help=f"configuration (default: {CONFIG})")
+    names = [family.name for family in FAMILIES]
+    parser.add_argument("--only", choices=names, help="one family instead of both")
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder (default: demo; with --quick demo/quick)")
-    parser.add_argument("--iters", type=int, help="train for fewer iterations, for a quick look")
+    parser.add_argument("--iters", type=int, help="train each network for fewer iterations, for a quick look")
     parser.add_argument(
         "--quick", action="store_true", help="as few steps as possible: tries the path, not the network"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Generate, train, evaluate, export, verify, predict, measure, report."""
+    """Generate, then for each family train, evaluate, export, verify, predict, measure; one report at the end."""
     began = time.perf_counter()
     if args.output is None:
         args.output = Path("demo/quick" if args.quick else "demo")
-    if not args.config.is_file():
-        raise ConfigError(
-            f"{args.config} does not exist here", remedy="run in a checkout of the suite, or name a file with --config"
-        )
+    families = [family for family in FAMILIES if args.only in (None, family.name)]
+    for family in families:
+        if not family.config.is_file():
+            raise ConfigError(f"{family.config} does not exist here", remedy="run in a checkout of the suite")
     minutes: dict[str, float] = {}
     with _stage("data", "draw the dataset", minutes):
         _generate(args)
-    config = _config(args)
-    run_folder, artefact = args.output / "run", args.output / "artefact"
-    with _stage("train", f"train for {config.iters} iterations", minutes):
-        _train(config, run_folder)
-    with _stage("export", "export, run and compare every graph", minutes):
-        result, truth = _export(config, run_folder, artefact, weak=args.quick)
-    with _stage("evaluate", "evaluate the exported folder on every engine", minutes):
-        scores = _evaluate(config, artefact)
-    with _stage("benchmark", "measure the latency of every engine", minutes):
-        rows = _benchmark(artefact, args.output, runs=5 if args.quick else RUNS)
-    report = _report(args.output, config, run_folder, artefact, next(iter(scores.values())), result.rows, rows)
-    _summary(truth, scores, rows, minutes)
-    print(f"\nthe whole demo took {(time.perf_counter() - began) / 60:.1f} minutes")
+    outcomes = {family.name: _live(family, args, minutes) for family in families}
+    report = _report(args.output, [outcome.report for outcome in outcomes.values()])
+    for family in families:
+        _summary(family, outcomes[family.name])
+    print("\nminutes: " + ", ".join(f"{name} {value:.1f}" for name, value in minutes.items()))
+    print(f"the whole demo took {(time.perf_counter() - began) / 60:.1f} minutes")
     print(f"report: {report.resolve()}")
     return 0
+
+
+def _live(family: Family, args: argparse.Namespace, minutes: dict[str, float]) -> Outcome:
+    """The life of one network."""
+    root = args.output / family.name
+    config = _config(family, args)
+    with _stage(f"train {family.name}", f"{family.title}: train for {config.iters} iterations", minutes):
+        _train(config, root / "run")
+    with _stage("export", "export, run and compare every graph", minutes):
+        rows, truth = _export(config, root / "run", root / "artefact", weak=args.quick)
+    with _stage("evaluate", "evaluate the exported folder on every engine", minutes):
+        scores = _evaluate(config, root / "artefact")
+    with _stage("benchmark", "measure the latency of every engine", minutes):
+        latencies = _benchmark(root, args.output / "data", runs=5 if args.quick else RUNS)
+    return Outcome(truth, scores, latencies, _part(family, config, root, next(iter(scores.values())), rows, latencies))
 
 
 @contextmanager
@@ -65,7 +117,7 @@ def _stage(name: str, title: str, minutes: dict[str, float]) -> Iterator[None]:
     print(f"\n== {title}", flush=True)
     began = time.perf_counter()
     yield
-    minutes[name] = (time.perf_counter() - began) / 60
+    minutes[name] = minutes.get(name, 0.0) + (time.perf_counter() - began) / 60
 
 
 def _generate(args: argparse.Namespace) -> None:
@@ -76,20 +128,28 @@ def _generate(args: argparse.Namespace) -> None:
     print(f"{root}: {'written' if fresh else 'already there'}")
 
 
-def _config(args: argparse.Namespace) -> Config:
+def _config(family: Family, args: argparse.Namespace) -> Config:
+    """The configuration of a family, with the demo's folders in the place of the ones it names."""
     from mobileseg.config.load import load_config
 
+    plain = load_config(family.config)
     root = (args.output / "data").as_posix()
     changes: list[str] = []
-    for part in ("train", "val"):
-        values = {"dataset_root": root, f"{part}_path": f"{root}/{part}.txt", "classes": f"{root}/classes.txt"}
-        changes += [f"{part}_dataset.{key}={value}" for key, value in values.items()]
+    for part, section in (("train", plain.train_dataset), ("val", plain.val_dataset)):
+        assert section is not None
+        for key, value in section.items():  # 'demo/data/train.txt' -> '<output>/data/train.txt'
+            if isinstance(value, str) and value.startswith("demo/data"):
+                changes.append(f"{part}_dataset.{key}={root}{value.removeprefix('demo/data')}")
+    if family.start:
+        start = args.output / family.start / "run" / "best" / "model.pdparams"
+        if start.is_file():  # not with --only
+            changes.append(f"model.backbone.pretrained={start.as_posix()}")
     iters = 8 if args.quick else args.iters
     if iters is not None:
         changes += [f"iters={iters}", f"save_interval={iters}", f"lr_scheduler.warmup_iters={min(20, iters // 4)}"]
     if args.quick:
         changes += ["batch_size=4", "log_iters=2"]
-    return load_config(args.config, changes)
+    return load_config(family.config, changes)
 
 
 def _train(config: Config, folder: Path) -> None:
@@ -99,8 +159,8 @@ def _train(config: Config, folder: Path) -> None:
     Trainer(config, folder).fit(resume="auto")
 
 
-def _export(config: Config, run_folder: Path, artefact: Path, *, weak: bool) -> tuple[Any, dict[str, Any]]:
-    """Export the best weights; returns the export's result and the scores of the network in Paddle."""
+def _export(config: Config, run_folder: Path, artefact: Path, *, weak: bool) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Export the best weights; returns the rows of the comparison and the scores of the network in Paddle."""
     from mobileseg.config.build import build_network
     from mobileseg.engine.weights import load_checkpoint_weights
     from mobileseg.export.exporter import export
@@ -114,94 +174,100 @@ def _export(config: Config, run_folder: Path, artefact: Path, *, weak: bool) -> 
         network, config, artefact, overwrite=True, accept_weak=weak, report=lambda line: print(line, flush=True)
     )
     print(format_rows(result.rows))
-    return result, truth
+    return result.rows, truth
 
 
 def network_scores(config: Config, network: Any) -> dict[str, Any]:
     """Scores of a network in evaluation mode on the validation set of its configuration."""
     from mobileseg.config.build import build_dataset
     from mobileseg.engine.evaluator import evaluate
-    from mobileseg.engine.inference import NetworkPredictor, TestOptions
+    from mobileseg.engine.predictors import make_predictor
 
     settings = config.to_dict()
-    predictor = NetworkPredictor(network, TestOptions.from_section(settings["test_config"]))
-    return evaluate(predictor, build_dataset(settings["val_dataset"]))
+    return evaluate(make_predictor(network, settings), build_dataset(settings["val_dataset"]))
 
 
 def _evaluate(config: Config, artefact: Path) -> dict[str, dict[str, Any]]:
     from mobileseg.config.build import build_dataset
-    from mobileseg.engine.evaluator import SegmenterPredictor, evaluate
+    from mobileseg.engine.evaluator import SegmenterPredictor, evaluate, table
     from mobileseg.runtime.artefact import Manifest
     from mobileseg.runtime.engines.registry import fitting
     from mobileseg.runtime.segmenter import Segmenter
-    from mobileseg.semantic.metric import render_table
 
     dataset = build_dataset(config.to_dict()["val_dataset"])
     scores = {}
     for engine in fitting(Manifest.read(artefact)):
         scores[engine] = evaluate(SegmenterPredictor(Segmenter(artefact, engine=engine)), dataset)
-    print(render_table(next(iter(scores.values()))))
+    print(table(next(iter(scores.values()))))
     return scores
 
 
-def _benchmark(artefact: Path, output: Path, *, runs: int) -> list[dict[str, Any]]:
+def _benchmark(root: Path, data: Path, *, runs: int) -> list[dict[str, Any]]:
     from mobileseg.runtime.artefact import Manifest
     from mobileseg.runtime.benchmark import Case, measure
     from mobileseg.runtime.benchmark_rows import render_table, save_rows
     from mobileseg.runtime.engines.registry import fitting
 
-    image = sorted((output / "data" / "images" / "val").glob("*.png"))[0]
+    artefact = root / "artefact"
+    image = sorted((data / "images" / "val").glob("*.png"))[0]
     cases = [Case(str(artefact), engine, 1) for engine in fitting(Manifest.read(artefact))]
     rows = measure(cases, image, runs=runs)
-    save_rows(output / "benchmark.json", rows)
+    save_rows(root / "benchmark.json", rows)
     print(render_table(rows))
     return rows
 
 
-def _report(
-    output: Path,
+def _part(
+    family: Family,
     config: Config,
-    run_folder: Path,
-    artefact: Path,
+    root: Path,
     scores: dict[str, Any],
     verification: Sequence[Any],
-    rows: list[dict[str, Any]],
-) -> Path:
+    latencies: list[dict[str, Any]],
+) -> NetworkReport:
+    """One network's part of the report."""
     from mobileseg.config.build import build_dataset
-    from mobileseg.runtime.benchmark import machine
     from mobileseg.runtime.segmenter import Segmenter
-    from mobileseg.viz.report import Example, write_report
+    from mobileseg.structures import InstanceResult
+    from mobileseg.viz.report import Example, NetworkReport
 
     dataset = build_dataset(config.to_dict()["val_dataset"])
-    segmenter = Segmenter(artefact)
+    segmenter = Segmenter(root / "artefact")
     examples = []
     for index in range(min(EXAMPLES, len(dataset))):
         sample = dataset.load(index)
         image = sample.image.astype("uint8")
-        examples.append(Example(f"validation image {index}", image, segmenter(image).labels, sample.label))
-    facts = machine()
-    environment = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in facts.items()}
-    return write_report(
-        output / "report.html",
-        title=f"{config.name}: from a YAML file to verified graphs",
-        log_path=run_folder / "log.jsonl",
+        result = segmenter(image)
+        found = result if isinstance(result, InstanceResult) else result.labels
+        truth = sample.label if sample.instances is None else sample.instances
+        examples.append(Example(f"validation image {index}", image, found, truth))
+    return NetworkReport(
+        title=family.title,
+        log_path=root / "run" / "log.jsonl",
         eval_metrics=scores,
         examples=examples,
         verification_rows=verification,
-        benchmark_rows=rows,
+        benchmark_rows=latencies,
         config_yaml=config.to_yaml(),
-        environment=environment,
+        classes=segmenter.classes,
         palette=segmenter.palette,
     )
 
 
-def _summary(
-    truth: dict[str, Any], scores: dict[str, dict[str, Any]], rows: list[dict[str, Any]], minutes: dict[str, float]
-) -> None:
-    latency = {row["engine"]: row["stages"]["inference"]["median_ms"] for row in rows}
-    print(f"\n{'engine':<24}{'mIoU':>8}{'inference':>14}")
-    print(f"{'network (dygraph)':<24}{truth['miou']:>8.4f}{'-':>14}")
-    for engine, values in scores.items():
+def _report(output: Path, parts: Sequence[NetworkReport]) -> Path:
+    from mobileseg.runtime.benchmark import machine
+    from mobileseg.viz.report import write_report
+
+    environment = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in machine().items()}
+    return write_report(
+        output / "report.html", title="From a YAML file to verified graphs", networks=parts, environment=environment
+    )
+
+
+def _summary(family: Family, outcome: Outcome) -> None:
+    latency = {row["engine"]: row["stages"]["inference"]["median_ms"] for row in outcome.latencies}
+    print(f"\n{family.title}\n{'engine':<24}{outcome.truth['metric']:>10}{'inference':>14}")
+    print(f"{'network (dygraph)':<24}{outcome.truth['score'] or 0.0:>10.4f}{'-':>14}")
+    for engine, values in outcome.scores.items():
         milliseconds = f"{latency[engine]:.1f} ms" if engine in latency else "-"
-        print(f"{engine:<24}{values['miou']:>8.4f}{milliseconds:>14}")
-    print("minutes: " + ", ".join(f"{name} {value:.1f}" for name, value in minutes.items()))
+        print(f"{engine:<24}{values['score'] or 0.0:>10.4f}{milliseconds:>14}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mobileseg.commands.arguments import add_config_arguments, config_path
 from mobileseg.errors import ConfigError, ExportError
-from mobileseg.export.options import OUTPUT_NAMES, TARGETS, ExportOptions, check_targets
+from mobileseg.export.options import ALL_TARGETS, OUTPUT_NAMES, TARGETS, ExportOptions, check_targets
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
@@ -29,7 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output_op", choices=list(OUTPUT_NAMES), help="last operator where pixels are labelled (default: argmax)"
     )
-    parser.add_argument("--targets", nargs="+", choices=TARGETS, help="graphs to write (default: all installed)")
+    parser.add_argument(
+        "--targets",
+        nargs="+",
+        choices=ALL_TARGETS,
+        help="graphs to write (default: all but torchscript, as far as installed)",
+    )
     parser.add_argument("--dynamic", action="store_true", default=None, help="height and width stay open")
     parser.add_argument(
         "--with_normalize", action="store_true", default=None, help="the graph is fed 0..255 and normalises"

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     dataset = build_dataset(settings["val_dataset"])
     task = task_of(dataset)
     _check_flags(args, task, section)
-    predict, what, how = _exported(args, section, dataset) if args.model else _network(args, config, section, dataset)
+    predict, what, how = (_exported if args.model else _network)(args, config, section, dataset)
     scorer = make_scorer(dataset, boundary=not args.no_boundary)
     scores = evaluate(predict, dataset, num_workers=args.num_workers, progress=_progress(), scorer=scorer)
     print(f"{what}: {scores['images']} images in {scores['seconds']:.1f} s")
@@ -91,6 +92,8 @@ def _check_flags(args: argparse.Namespace, task: str, section: dict[str, Any]) -
         refuse_views(section)
         if args.no_boundary:
             raise ConfigError("--no_boundary: objects have no boundary IoU", remedy="leave --no_boundary out")
+        if args.save_results and not Path(args.save_results).parent.is_dir():
+            raise ConfigError(f"--save_results: there is no folder {Path(args.save_results).parent}", remedy="make it")
     elif args.save_results:
         raise ConfigError(
             "--save_results writes objects, but the dataset has labels",
@@ -115,7 +118,7 @@ def _network(args: argparse.Namespace, config: Config, section: dict[str, Any], 
     return predict, what, how
 
 
-def _exported(args: argparse.Namespace, section: dict[str, Any], dataset: Any) -> Evaluated:
+def _exported(args: argparse.Namespace, config: Config, section: dict[str, Any], dataset: Any) -> Evaluated:
     from mobileseg.engine.evaluator import SegmenterPredictor
     from mobileseg.runtime.segmenter import Segmenter
 
@@ -124,7 +127,8 @@ def _exported(args: argparse.Namespace, section: dict[str, Any], dataset: Any) -
             "an exported graph has one fixed input and gives labels: scales, flips and windows need the network",
             remedy="evaluate the checkpoint with --model_path, or turn aug_eval and is_slide off",
         )
-    segmenter = Segmenter(args.model, engine=args.engine, threads=args.threads)
+    changed = _changed_detection(args.opts, config.to_dict()["detection"])
+    segmenter = Segmenter(args.model, engine=args.engine, threads=args.threads, detection=changed)
     manifest = segmenter.manifest
     _same_task(manifest.task, dataset, args.model)
     if manifest.task == "instance" and tuple(manifest.classes) != tuple(dataset.classes):
@@ -132,8 +136,18 @@ def _exported(args: argparse.Namespace, section: dict[str, Any], dataset: Any) -
             f"{args.model} knows the classes {_shown(manifest.classes)}, val_dataset has {_shown(dataset.classes)}",
             remedy="give the dataset the classes that the network was trained on, in their order (classes: [...])",
         )
-    how = {"test_config": section}
+    how: dict[str, Any] = {"test_config": section}
+    if manifest.detection is not None:
+        how = {"detection": asdict(manifest.detection.options)}
     return SegmenterPredictor(segmenter), f"{args.model} on {segmenter.engine_name}", how
+
+
+def _changed_detection(overrides: Sequence[str], detection: dict[str, Any]) -> dict[str, Any]:
+    """The detection options that the command line names; the others are those of the exported folder."""
+    keys = [one.split("=", 1)[0].strip() for one in overrides]
+    if "detection" in keys:
+        return detection
+    return {name: detection[name] for key in keys for prefix, _, name in [key.partition(".")] if prefix == "detection"}
 
 
 def _same_task(task: str, dataset: Any, what: str) -> None:

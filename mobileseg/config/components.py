@@ -11,8 +11,8 @@ from mobileseg.config.structure import components
 from mobileseg.errors import ConfigError, Problem
 from mobileseg.registry import LOSSES
 
-_PATH_KEYS = ("dataset_root", "train_path", "val_path", "test_path")
-_OWN_LIST = {"train": "train_path", "val": "val_path", "test": "test_path"}
+_LISTS = {"train": "train_path", "val": "val_path", "test": "test_path"}
+_PLACES = {"annotation_file": "annotation file", "image_dir": "folder of images"}
 
 
 def check_components(config: Config) -> None:
@@ -121,13 +121,13 @@ def _dataset_files(name: str, section: dict[str, Any], config: Config) -> list[P
         fix = "paths are relative to the working folder; or give another with "
         fix += f"-o {name}.dataset_root=FOLDER"
         problems.append(config.origins.problem((name, "dataset_root"), seen, fix))
-    needed = _OWN_LIST.get(str(section.get("mode")))
-    for key in _PATH_KEYS[1:]:
+    list_key = _LISTS.get(str(section.get("mode")), "train_path")
+    for key, what in {list_key: "list file", **_PLACES}.items():
         value = section.get(key)
-        if key != needed or not isinstance(value, str):
+        if not isinstance(value, str) or Path(value).exists():
             continue
-        if not Path(value).is_file() and not (isinstance(root, str) and (Path(root) / value).is_file()):
-            seen = f"the list file {value} does not exist"
+        if not (isinstance(root, str) and (Path(root) / value).exists()):
+            seen = f"the {what} {value} does not exist"
             fix = "paths are relative to the working folder or to dataset_root"
             problems.append(config.origins.problem((name, key), seen, fix))
     return problems

@@ -16,8 +16,8 @@ from mobileseg.instance.options import DetectionOptions
 Component: TypeAlias = dict[Any, Any]
 """``type`` names a registered component, the other keys are arguments of its constructor."""
 
-TARGETS = ("paddle", "onnx", "lite_arm", "lite_x86", "ncnn")
-Target: TypeAlias = Literal["paddle", "onnx", "lite_arm", "lite_x86", "ncnn"]
+TARGETS = ("paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript")
+Target: TypeAlias = Literal["paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript"]
 Count: TypeAlias = Annotated[int, Field(gt=0)]
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
 NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
@@ -157,7 +157,7 @@ class Export(Section):
 
     size: ImageSize | None = Field(None, description="input size; null: given on the command line")
     targets: list[Target] | None = Field(
-        None, min_length=1, description="graphs to write; null: all whose converter is installed"
+        None, min_length=1, description="graphs to write; null: all whose converter is installed, but torchscript"
     )
     output_op: Literal["argmax", "softmax", "none"] = Field("argmax", description="last operator")
     dynamic: bool = Field(False, description="height and width stay open")

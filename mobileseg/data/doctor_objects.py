@@ -14,7 +14,6 @@ from mobileseg.data.doctor_scan import Examples, Size
 
 TINY = 2.0  # pixels of the network's input; a smaller object is a quarter of a cell of the finest feature map
 _SLACK = 1.0  # pixels that a box or a polygon may reach over the edge: rounding, not a mistake
-_FAR = 4.0  # image sides; a polygon that reaches further is not drawn, which would take memory in proportion
 _BOX_IOU = 0.6  # between a box and the tight box of the mask
 _BOX_PIXELS = 3.0  # by which a side must be off before a small object's box is called wrong
 
@@ -144,9 +143,6 @@ def _check_mask(summary: ObjectSummary, one: _Object) -> tuple[int, Box] | None:
     if polygons:
         columns, rows = (np.concatenate([polygon[start::2] for polygon in polygons]) for start in (0, 1))
         over = float(max(-columns.min(), -rows.min(), columns.max() - width, rows.max() - height))
-    if over > _FAR * max(one.size):
-        summary.add("mask-outside", one.where, f"{over:.0f} pixels beyond the image of {width}x{height}")
-        return None
     rle = one.table.rle(one.row, one.size)
     if not polygons:
         try:

@@ -19,7 +19,7 @@ _REFUSED = {
     "image": ("annotation-orphan", "annotations of images that the file does not list"),
     "category": ("category-unknown", "annotations of a class that the file does not list"),
     "box": ("box-broken", "boxes that are no boxes"),
-    "polygon": ("polygon-broken", "polygons that enclose nothing"),
+    "polygon": ("polygon-broken", "polygons that cannot be drawn"),
     "rle": ("mask-unreadable", "run-length encodings that do not describe their image"),
     "mask": ("mask-missing", "annotations without a mask"),
 }

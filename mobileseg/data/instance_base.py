@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mobileseg.data.annotations import AnnotationTable, coco_document
+from mobileseg.data.annotations import AnnotationRows, AnnotationTable, coco_document, encode_region
 from mobileseg.data.base import ImageDataset, Item, channels_first
 from mobileseg.data.instances import Instances
 from mobileseg.data.io import read_image
@@ -32,7 +32,7 @@ class InstanceDataset(ImageDataset):
 
     Args:
         items: image and annotation files.
-        annotations: objects of the items, in the same order.
+        annotations: objects of the items, in the same order; None: :meth:`objects` is overridden and reads them.
         mode: 'train' (or another training part), 'val' or 'test'.
         transforms: ``transforms:`` list of a configuration, or built transforms.
         classes: names, one per class.
@@ -54,7 +54,7 @@ class InstanceDataset(ImageDataset):
     def __init__(
         self,
         items: Sequence[Item],
-        annotations: AnnotationTable,
+        annotations: AnnotationTable | None,
         *,
         mode: str,
         transforms: Sequence[Mapping[str, Any] | Transform] | None,
@@ -78,11 +78,37 @@ class InstanceDataset(ImageDataset):
         )
         self.keep_empty = keep_empty
         self.category_ids = tuple(range(1, self.num_classes + 1) if category_ids is None else map(int, category_ids))
-        self.annotations = annotations
+        self._table = annotations
         self._image_ids = np.arange(1, len(items) + 1) if image_ids is None else np.asarray(image_ids, np.int64)
         self._file_names = [item.image.name for item in items] if file_names is None else list(file_names)
-        if not self.evaluates and not keep_empty:
-            self._keep_images_with_objects()
+        if annotations is not None and not self.evaluates and not keep_empty:
+            self.keep_images_with_objects()
+
+    @property
+    def annotations(self) -> AnnotationTable:
+        """The objects of all images; read at the first access where :meth:`objects` is overridden."""
+        if self._table is None:
+            self._table = self._collect()
+        return self._table
+
+    def _collect(self) -> AnnotationTable:
+        rows = AnnotationRows()
+        sizes = []
+        for index in range(len(self)):
+            instances = self.objects(index)
+            sizes.append(instances.size)
+            areas = instances.areas()
+            for number, region in enumerate(instances.regions):
+                rows.add(
+                    index,
+                    int(instances.classes[number]),
+                    identifier=int(instances.ids[number]),
+                    crowd=bool(instances.crowd[number]),
+                    box=instances.boxes[number].tolist(),
+                    area=float(areas[number]),
+                    rle=encode_region(region, instances.size),
+                )
+        return AnnotationTable(rows, sizes)
 
     def image_id(self, index: int) -> int:
         """Id of an image in COCO's sense."""
@@ -100,7 +126,8 @@ class InstanceDataset(ImageDataset):
         """
         item = self.items[index]
         image = read_image(item.image)
-        annotated = self.annotations.size(index)
+        instances = self.objects(index)
+        annotated = instances.size
         if image.shape[:2] != annotated:
             raise DataError(
                 f"the image {item.image} is {image.shape[1]}x{image.shape[0]} (width x height) as displayed, but its "
@@ -109,7 +136,7 @@ class InstanceDataset(ImageDataset):
                 "annotated",
             )
         meta = {"image_path": str(item.image), "geometry": []}
-        return Sample(image.astype(np.float32), None, meta, self.objects(index))
+        return Sample(image.astype(np.float32), None, meta, instances)
 
     def objects(self, index: int) -> Instances:
         """The objects of an image in its original size, without reading its pixels.
@@ -180,7 +207,12 @@ class InstanceDataset(ImageDataset):
             self.category_ids,
         )
 
-    def _keep_images_with_objects(self) -> None:
+    def keep_images_with_objects(self) -> None:
+        """Take the images without an object to learn from out of the dataset.
+
+        Raises:
+            DataError: no image is left.
+        """
         usable = self.annotations.usable()
         chosen = [i for i in range(len(self.items)) if any(usable[row] for row in self.annotations.rows(i))]
         if not chosen:
@@ -192,4 +224,4 @@ class InstanceDataset(ImageDataset):
         self.items = [self.items[i] for i in chosen]
         self._file_names = [self._file_names[i] for i in chosen]
         self._image_ids = self._image_ids[chosen]
-        self.annotations = self.annotations.select_images(chosen)
+        self._table = self.annotations.select_images(chosen)

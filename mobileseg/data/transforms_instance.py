@@ -144,7 +144,7 @@ def _overlaps(boxes: np.ndarray, corner: np.ndarray, end: np.ndarray) -> np.ndar
 
 @TRANSFORMS.add_component
 class DiscardSmallInstances:
-    """Drop objects that have become too small to learn from.
+    """Drop objects that have become too small to learn from; by default those of 4 pixels or less at 550x550.
 
     Args:
         min_width: boxes up to this width are dropped, as a share of the image's width.
@@ -156,7 +156,7 @@ class DiscardSmallInstances:
     train_only = True
 
     def __init__(
-        self, min_width: float = 4 / 550, min_height: float = 4 / 550, published_absolute_quirk: bool = False
+        self, min_width: float = 0.00727, min_height: float = 0.00727, published_absolute_quirk: bool = False
     ) -> None:
         if not 0 <= min_width < 1 or not 0 <= min_height < 1:
             raise ConfigError(

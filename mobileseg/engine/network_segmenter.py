@@ -55,7 +55,7 @@ class NetworkSegmenter:
         network.eval()
         self.task = task_of(network)
         self._predict: Any = make_predictor(network, data, test_config)
-        self.classes, self.palette = _appearance(data, Path(weights))
+        self.classes, self.palette, self.category_ids = _appearance(data, Path(weights))
 
     @classmethod
     def of_folder(
@@ -104,17 +104,17 @@ class NetworkSegmenter:
         return SemanticResult(found, None, times)
 
 
-def _appearance(data: Mapping[str, Any], weights: Path) -> tuple[tuple[str, ...], np.ndarray]:
-    """Class names and colours: from a manifest beside the weights, the dataset, its class, or numbers."""
+def _appearance(data: Mapping[str, Any], weights: Path) -> tuple[tuple[str, ...], np.ndarray, tuple[int, ...] | None]:
+    """Class names, colours and COCO numbers: from a manifest beside the weights, the dataset, its class, or made up."""
     folder = weights if weights.is_dir() else weights.parent
     if is_artefact(folder):
         manifest = Manifest.read(folder)
-        return manifest.classes, np.asarray(manifest.palette, np.uint8)
+        return manifest.classes, np.asarray(manifest.palette, np.uint8), manifest.category_ids
     count = int(data["model"]["num_classes"])
     section = data["val_dataset"]
     try:
         dataset = build_dataset(section)
-        return dataset.classes, dataset.palette
+        return dataset.classes, dataset.palette, getattr(dataset, "category_ids", None)
     except (ConfigError, DataError):  # the pictures need not be on this machine to predict others
         component = DATASETS.get(section["type"])
     names = getattr(component, "CLASSES", None) or section.get("classes")
@@ -123,4 +123,4 @@ def _appearance(data: Mapping[str, Any], weights: Path) -> tuple[tuple[str, ...]
     colours = getattr(component, "PALETTE", None)
     if colours is None or len(colours) != count:
         colours = generated_palette(count)
-    return tuple(names), np.asarray(colours, np.uint8)
+    return tuple(names), np.asarray(colours, np.uint8), None

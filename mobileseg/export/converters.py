@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mobileseg.errors import DependencyError
-from mobileseg.export import lite, ncnn, onnx
+from mobileseg.export import lite, ncnn, onnx, torchscript
 from mobileseg.export.manifest import file_names
 from mobileseg.export.options import PACKAGES
 
@@ -16,6 +16,8 @@ _INSTALL = {
     "paddle2onnx": "pip install paddle2onnx==1.3.1",
     "paddlelite": "pip install paddlelite==2.13rc0 (wheels exist up to Python 3.10)",
     "pnnx": "pip install --no-deps pnnx",
+    "torch": "pip install 'mobileseg[torchscript]'",
+    "onnx2torch": "pip install 'mobileseg[torchscript]'",
 }
 
 
@@ -89,10 +91,17 @@ def _ncnn(graph: Graph, out: Sequence[Path], work: Path) -> None:
     ncnn.convert(between, out[0], out[1], graph.shapes)
 
 
+def _torchscript(graph: Graph, out: Sequence[Path], work: Path) -> None:
+    between = work / "torchscript.onnx"
+    onnx.convert(graph.model, graph.params, between, graph.opset)
+    torchscript.convert(between, out[0], graph.shapes[0])
+
+
 _CONVERTERS: dict[str, Callable[[Graph, Sequence[Path], Path], None]] = {
     "paddle": _paddle,
     "onnx": _onnx,
     "lite_arm": _lite_arm,
     "lite_x86": _lite_x86,
     "ncnn": _ncnn,
+    "torchscript": _torchscript,
 }

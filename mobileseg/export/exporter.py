@@ -20,7 +20,7 @@ from mobileseg.export import converters
 from mobileseg.export.locate import locate_difference, locate_failure
 from mobileseg.export.locate_trace import locate_trace_difference
 from mobileseg.export.manifest import GOLDEN_FILE, Subject, build_manifest
-from mobileseg.export.options import TARGETS, ExportOptions, check_targets
+from mobileseg.export.options import ALL_TARGETS, TARGETS, ExportOptions, check_targets
 from mobileseg.export.paddle_graph import save_paddle_graph
 from mobileseg.export.process import Failure
 from mobileseg.export.program import Operator
@@ -162,11 +162,11 @@ def export_network(
         if failed:
             raise _disagreement(network, task, options, failed, graphs, reference, stage, work, folder)
         kept = [row.to_manifest() for row in checked if row.status != SKIPPED]
-        notes = _notes(reference, sizes, warnings)
+        notes = _notes(task, reference, sizes, warnings)
         manifest = build_manifest(stage, task, subject, options, chosen, reference, kept, notes)
         manifest.write(stage)
         _put_in_place(stage, folder)
-    order = {target: index for index, target in enumerate(TARGETS)}
+    order = {target: index for index, target in enumerate(ALL_TARGETS)}
     rows.sort(key=lambda row: order[row.target])
     return ExportResult(folder, tuple(rows), manifest, tuple(warnings))
 
@@ -195,6 +195,8 @@ def _unfit(target: str, options: ExportOptions) -> str:
         return "NCNN takes planes (NCHW); pnnx converts graphs that begin with a transpose wrongly"
     if target == "ncnn" and options.dynamic:
         return "pnnx cannot write a resize to a size that is only known at run time"
+    if target == "torchscript" and options.dynamic:
+        return "TorchScript is traced, which keeps the sizes that it was traced with"
     return ""
 
 
@@ -342,12 +344,14 @@ def _put_in_place(stage: Path, folder: Path) -> None:
             shutil.rmtree(aside, ignore_errors=True)
 
 
-def _notes(reference: Reference, sizes: Sequence[tuple[int, int]], warnings: Sequence[str]) -> dict[str, str]:
+def _notes(
+    task: Task, reference: Reference, sizes: Sequence[tuple[int, int]], warnings: Sequence[str]
+) -> dict[str, str]:
     listed = ", ".join(f"{height}x{width}" for height, width in sizes)
     notes = {
         "verification": f"{len(reference.items)} images from {reference.source}, at {listed} (height x width), "
         f"{len(reference.classes_present)} classes present",
-        "golden": "inputs and scores are stored at every stride.<i>-th pixel",
+        "golden": task.golden_note,
     }
     if warnings:
         notes["warning"] = " ".join(warnings)

@@ -24,7 +24,7 @@ from mobileseg.export.options import ExportOptions
 from mobileseg.export.reference import Item, Reference
 from mobileseg.export.task import NEEDED_CLASSES, Task
 from mobileseg.instance.options import DetectionOptions
-from mobileseg.instance.postprocess import detect, instances_from_outputs, pixel_boxes
+from mobileseg.instance.postprocess import Detections, detect, instances_from_outputs, pixel_boxes
 from mobileseg.runtime.specs import DetectionSpec, OutputSpec
 from mobileseg.structures import InstanceMasks, InstanceResult
 
@@ -56,6 +56,10 @@ class InstanceTask(Task):
 
     name: ClassVar[Literal["instance"]] = "instance"
     measure: ClassVar[Literal["detections_equal"]] = "detections_equal"
+    golden_note: ClassVar[str] = (
+        "inputs are stored at every stride.<i>-th pixel, prototypes at every proto_stride.<i>-th, predictions at the "
+        "anchors rows.<i>"
+    )
     foreign: ClassVar[tuple[str, ...]] = ("output_op", "output_size")
 
     def check(self, options: ExportOptions) -> None:
@@ -109,20 +113,25 @@ class InstanceTask(Task):
         """Find out which detections are close decisions."""
         assert isinstance(item, InstanceItem)
         size = (item.image.shape[0], item.image.shape[1])
+        rows = np.sort(item.candidates)  # the other anchors stay below the threshold
+        raw = {name: value if name == "proto" else value[:, rows] for name, value in (item.raw or item.outputs).items()}
         shaken = []
         for turn in range(SHAKES):
             rng = np.random.default_rng([0, turn])
             changed = {
-                name: value + (2 * LIMIT * item.scales[name] * rng.uniform(-1, 1, value.shape)).astype(np.float32)
-                for name, value in item.outputs.items()
+                name: value + np.float32(2 * LIMIT * item.scales[name]) * rng.uniform(-1, 1, value.shape).astype("f")
+                for name, value in raw.items()
             }
-            shaken.append(self.result(changed, size))
+            shaken.append(self.result(changed, size, rows))
         return steadied(item, shaken, item.scales["conf"])
 
-    def result(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int]) -> InstanceResult:
-        """Detections of one image from raw predictions, as every runtime makes them."""
+    def result(
+        self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], rows: np.ndarray | None = None
+    ) -> InstanceResult:
+        """Detections of one image from raw predictions (of some anchors only), as every runtime makes them."""
+        anchors = self.anchors if rows is None else self.anchors[rows]
         return instances_from_outputs(
-            outputs, self.anchors, size, self.detection, variances=self.variances, input_size=self.input_size
+            outputs, anchors, size, self.detection, variances=self.variances, input_size=self.input_size
         )
 
     def load_item(self, arrays: Mapping[str, np.ndarray]) -> InstanceItem:
@@ -170,6 +179,8 @@ class InstanceTask(Task):
         return Agreement(worst, again / total if total else 1.0, tuple(problems))
 
     def result_problems(self, manifest: Manifest, reference: Reference) -> list[str]:
+        if any(item.rows is not None and item.rows.max() >= len(self.anchors) for item in reference.items):
+            return [f"anchors: {ANCHORS_FILE} has {len(self.anchors)} rows, the network has more anchors"]
         problems = self._anchor_problems(reference)
         for index, item in enumerate(reference.items):
             if not item.complete:
@@ -204,9 +215,13 @@ class InstanceTask(Task):
         if item.proto_stride == 1:
             return disagreements(item, self.result({**outputs, "proto": item.outputs["proto"]}, size))[2]
         found = detect(outputs, self.anchors, self.detection, self.variances, input_size=self.input_size)
+        return disagreements(item, self.without_masks(found, size), masks=False)[2]
+
+    def without_masks(self, found: Detections, size: tuple[int, int]) -> InstanceResult:
+        """Detections as a result whose masks are empty."""
         boxes = pixel_boxes(found.boxes, size, self.detection.truncate_boxes)
         nothing = InstanceMasks(size, [(0, 0, np.zeros((0, 0), np.bool_))] * len(boxes))
-        return disagreements(item, InstanceResult(boxes, found.scores, found.classes, nothing), masks=False)[2]
+        return InstanceResult(boxes, found.scores, found.classes, nothing)
 
     def write_files(self, stage: Path) -> None:
         np.save(stage / ANCHORS_FILE, self.anchors, allow_pickle=False)

@@ -25,7 +25,7 @@ a detection that comes out only of changed outputs is *possible*. An engine must
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -35,9 +35,9 @@ from mobileseg.structures import InstanceMasks, InstanceResult
 
 SHAKES = 12
 _CORNERS = 0.005
-_ROW_BYTES = {True: 700_000, False: 250_000}  # of loc, conf and mask together, by whether it is the first item
-_PROTO_BYTES = {True: 2_500_000, False: 60_000}
-_INPUT_BYTES = {True: 400_000, False: 100_000}
+_ROW_BYTES = {True: 450_000, False: 120_000}  # of loc, conf and mask together, by whether it is the first item
+_PROTO_BYTES = {True: 2_500_000, False: 40_000}
+_INPUT_BYTES = {True: 200_000, False: 50_000}
 _SPOT_CHECKS = 64  # rows of anchors that detect nothing
 PER_ANCHOR = ("loc", "conf", "mask")
 
@@ -55,6 +55,7 @@ class InstanceItem(Item):
         rows: anchors that the outputs are kept at, None when they are whole.
         complete: no candidate is left out of them.
         proto_stride: of the prototypes.
+        raw: raw predictions, where the outputs are others; they are not stored.
     """
 
     result: InstanceResult
@@ -65,6 +66,7 @@ class InstanceItem(Item):
     rows: np.ndarray | None = None
     complete: bool = True
     proto_stride: int = 1
+    raw: dict[str, np.ndarray] = field(default_factory=dict)
 
     def shown(self) -> set[int]:
         return set(np.unique(self.result.classes).tolist())

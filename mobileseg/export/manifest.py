@@ -59,6 +59,7 @@ def file_names(target: str) -> list[str]:
         "lite_arm": ["model.arm.nb"],
         "lite_x86": ["model.x86.nb"],
         "ncnn": ["model.ncnn.param", "model.ncnn.bin"],
+        "torchscript": ["model.pt"],
     }[target]
 
 

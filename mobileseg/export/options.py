@@ -12,7 +12,18 @@ OutputOp = Literal["argmax", "softmax", "none"]
 TARGETS = ("paddle", "onnx", "lite_arm", "lite_x86", "ncnn")
 """Engine keys of an artefact folder, in the order of the table that export prints."""
 
-ENGINES = {"paddle": "paddle", "onnx": "onnxruntime", "lite_x86": "lite", "ncnn": "ncnn"}
+EXTRA_TARGETS = ("torchscript",)
+"""Targets that are written only when they are asked for by name."""
+
+ALL_TARGETS = (*TARGETS, *EXTRA_TARGETS)
+
+ENGINES = {
+    "paddle": "paddle",
+    "onnx": "onnxruntime",
+    "lite_x86": "lite",
+    "ncnn": "ncnn",
+    "torchscript": "torchscript",
+}
 """Target -> name of the engine that runs it on a Linux x86-64 host; lite_arm has none there."""
 
 PACKAGES = {
@@ -21,6 +32,7 @@ PACKAGES = {
     "lite_arm": ("paddlelite",),
     "lite_x86": ("paddlelite",),
     "ncnn": ("paddle2onnx", "onnx", "onnxslim", "pnnx"),
+    "torchscript": ("paddle2onnx", "onnx", "onnxslim", "torch", "onnx2torch"),
 }
 """Target -> Python packages that its converter needs."""
 
@@ -98,10 +110,10 @@ def check_targets(targets: tuple[str, ...] | list[str]) -> tuple[str, ...]:
     Raises:
         ExportError: an unknown target, or none at all.
     """
-    unknown = [target for target in targets if target not in TARGETS]
+    unknown = [target for target in targets if target not in ALL_TARGETS]
     if unknown or not targets:
         raise ExportError(
             f"unknown export target{'s' if len(unknown) > 1 else ''} {', '.join(unknown) or '(none given)'}",
-            remedy=f"choose from {' '.join(TARGETS)}",
+            remedy=f"choose from {' '.join(ALL_TARGETS)}",
         )
-    return tuple(target for target in TARGETS if target in targets)
+    return tuple(target for target in ALL_TARGETS if target in targets)

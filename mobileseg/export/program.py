@@ -19,6 +19,7 @@ from mobileseg.errors import ExportError
 FLOAT = 1  # AttrType.FLOAT of Paddle's framework.proto
 _TENSOR = 7  # VarType.LOD_TENSOR; scopes of control flow are variables too
 _FIELDS = {0: "i", 1: "f", 2: "s", 3: "ints", 4: "floats", 5: "strings", 6: "b", 7: "bools", 9: "l", 11: "longs"}
+_COUNTING = {"multiclass_nms3"}  # as many results as are found
 _UNUSED_OUTPUTS = {"XShape", "MeanOut", "VarianceOut", "SavedMean", "SavedVariance", "ReserveSpace", "Mask"}
 
 
@@ -208,14 +209,18 @@ def origins_path(model: str | os.PathLike[str]) -> Path:
 
 
 def refuse_open_shapes(program: Program) -> None:
-    """Check that a static export has no open dimension anywhere.
+    """Check that a static export has no open dimension anywhere, but behind operators whose result has no fixed size.
 
     Raises:
         ExportError: some variable has a dimension of -1; names the first operator and its layer.
     """
     shapes = program.shapes()
+    counted: set[str] = set()
     for op in program.operators():
         if op.type in ("feed", "fetch"):
+            continue
+        if op.type in _COUNTING or counted & {name for names in op.inputs.values() for name in names}:
+            counted.update(op.results())
             continue
         for name in op.results():
             if -1 in shapes.get(name, []):

@@ -13,7 +13,7 @@ from mobileseg.data.io import read_image
 from mobileseg.errors import ConfigError, DataError, ExportError
 from mobileseg.export.instance import InstanceTask
 from mobileseg.export.manifest import GOLDEN_FILE, Subject
-from mobileseg.export.options import TARGETS, ExportOptions
+from mobileseg.export.options import ALL_TARGETS, ExportOptions
 from mobileseg.export.reference import CANDIDATES, ITEMS
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.viz.palette import palette as generated_palette
@@ -72,20 +72,26 @@ def options_from(config: Config, changes: Mapping[str, Any]) -> ExportOptions:
 
 def warnings_of(config: Config, options: ExportOptions) -> list[str]:
     """What deployment does otherwise than the configuration's validation."""
-    steps = (config.to_dict()["val_dataset"] or {}).get("transforms") or []
+    data = config.to_dict()
+    found = []
+    if options.nms_in_graph and data["detection"]["nms"] != "traditional":
+        found.append(
+            f"detection.nms is {data['detection']['nms']}; the exported graph suppresses greedily (traditional) instead"
+        )
+    steps = (data["val_dataset"] or {}).get("transforms") or []
     other = [step["type"] for step in steps if step["type"] in _GEOMETRIC]
-    if not other or options.dynamic:
-        return []
-    return [
-        f"validation uses {', '.join(other)}; the exported graph takes images stretched to "
-        f"{options.height}x{options.width} (height x width) instead"
-    ]
+    if other and not options.dynamic:
+        found.append(
+            f"validation uses {', '.join(other)}; the exported graph takes images stretched to "
+            f"{options.height}x{options.width} (height x width) instead"
+        )
+    return found
 
 
 def targets_from(config: Config) -> tuple[str, ...] | None:
     """Targets that the configuration names; None when it leaves them open."""
     named = config.to_dict()["export"]["targets"]
-    return None if named is None else tuple(target for target in TARGETS if target in named)
+    return None if named is None else tuple(target for target in ALL_TARGETS if target in named)
 
 
 def subject_from(config: Config, network: Any, dataset: ImageDataset | None, zoo: Path | None = None) -> Subject:

@@ -15,7 +15,7 @@ def format_rows(rows: Sequence[Row]) -> str:
     detections = any(row.detections_equal is not None for row in rows)
     equal = "detections equal" if detections else "labels equal"
     cells = [(*_HEAD, equal, "size", "latency"), *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(_HEAD))]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     lines = []
     for index, line in enumerate(cells):
         lines.append("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

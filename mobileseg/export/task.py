@@ -30,6 +30,7 @@ class Task(abc.ABC):
     name: ClassVar[Literal["semantic", "instance"]]
     measure: ClassVar[Literal["labels_equal", "detections_equal"]]
     """Which share of a row of the table :meth:`compare` counts."""
+    golden_note: ClassVar[str] = "inputs and scores are stored at every stride.<i>-th pixel"
     foreign: ClassVar[tuple[str, ...]] = ()
     """Fields of the options that only another task has."""
 

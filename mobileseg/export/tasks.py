@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mobileseg.errors import ExportError
 from mobileseg.export.instance import InstanceTask, read_anchors
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.semantic import SemanticTask
+from mobileseg.export.suppression import SuppressionTask, greedy
 from mobileseg.export.task import Task
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.runtime.artefact import Manifest
@@ -31,8 +34,12 @@ def task_for(network: Any, options: ExportOptions, detection: DetectionOptions |
     task: Task
     if _class_of(network) is InstanceTask:
         size = options.height, options.width
-        anchors = network.anchors(*size)
-        task = InstanceTask(anchors, detection or DetectionOptions(), tuple(network.variances), size)
+        anchors, variances = network.anchors(*size), tuple(network.variances)
+        detection = detection or DetectionOptions()
+        if options.nms_in_graph:
+            task = SuppressionTask(anchors, greedy(detection), variances, size)
+        else:
+            task = InstanceTask(anchors, detection, variances, size)
     else:
         task = SemanticTask()
     task.check(options)
@@ -49,7 +56,9 @@ def task_of(folder: Path, manifest: Manifest) -> Task:
     if spec is None:
         return SemanticTask()
     size = manifest.input.height, manifest.input.width
-    return InstanceTask(read_anchors(folder / str(spec.anchors)), spec.options, spec.variances, size)
+    if spec.anchors is None:
+        return SuppressionTask(np.zeros((0, 4), np.float32), spec.options, spec.variances, size)
+    return InstanceTask(read_anchors(folder / spec.anchors), spec.options, spec.variances, size)
 
 
 def refuse_foreign_flags(network: Any, changes: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from mobileseg.export.reference import Item, Reference, load_reference, subsampl
 from mobileseg.export.task import Task
 from mobileseg.export.tasks import task_of
 from mobileseg.runtime.artefact import Manifest, verified_path
-from mobileseg.runtime.engines.registry import available
+from mobileseg.runtime.engines.registry import unavailable
 from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import InputSpec, VerificationRow
 
@@ -137,7 +137,6 @@ def check_engines(
     graph: str = "main",
 ) -> list[Row]:
     """Run every graph of a folder in processes of their own and compare; one row per target."""
-    installed = available()
     rows = []
     for target in manifest.graphs[graph]:
         files = manifest.graph_files(graph, target)
@@ -147,8 +146,8 @@ def check_engines(
             rows.append(Row(target, "", NOT_RUN, size_bytes=size))
         elif engines is not None and engine not in engines:
             continue
-        elif installed[engine]:
-            rows.append(Row(target, engine, SKIPPED, size_bytes=size, problems=(installed[engine],)))
+        elif reason := unavailable(engine):
+            rows.append(Row(target, engine, SKIPPED, size_bytes=size, problems=(reason,)))
         else:
             rows.append(_check_engine(folder, manifest, task, target, engine, reference, inputs, size, graph))
     return rows

@@ -33,6 +33,13 @@ def convert_onnx(request: dict[str, Any]) -> Answer:
     return translate(request["model"], request["params"], request["out"], int(request["opset"]))
 
 
+def convert_torchscript(request: dict[str, Any]) -> Answer:
+    """ONNX to TorchScript."""
+    from mobileseg.export.torchscript import translate
+
+    return translate(request["model"], request["out"], request["shape"])
+
+
 def run_engine(request: dict[str, Any]) -> Answer:
     """Run one engine of an artefact folder over inputs; outputs go to an NPZ file.
 
@@ -85,6 +92,7 @@ def run_native(request: dict[str, Any]) -> Answer:
 TASKS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "lite": convert_lite,
     "onnx": convert_onnx,
+    "torchscript": convert_torchscript,
     "run": run_engine,
     "native": run_native,
 }

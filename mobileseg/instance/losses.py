@@ -11,7 +11,6 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from mobileseg.errors import ConfigError
-from mobileseg.instance.anchors import VARIANCES
 from mobileseg.instance.losses_mask import MaskGroup, crop_window, mask_cross_entropy, shrink_masks
 from mobileseg.instance.matching import BACKGROUND, Targets, match
 from mobileseg.nn.normaliser import whole_batch_normaliser
@@ -62,7 +61,6 @@ class YolactLoss(nn.Layer):
             global generator) and stand for all.
         smallest_side: sides of boxes count as at least this many prototype pixels in the divisor of the mask loss, or
             an object of a few pixels outweighs all others.
-        variances: of the encoding, centre and size; those of the network.
 
     Raises:
         ConfigError: thresholds or counts that make no sense.
@@ -84,7 +82,6 @@ class YolactLoss(nn.Layer):
         empty_negatives: int = 30,
         mask_positives: int = 100,
         smallest_side: float = 1.0,
-        variances: tuple[float, float] = VARIANCES,
     ) -> None:
         super().__init__()
         if not 0.0 < negative_iou <= positive_iou <= 1.0:
@@ -97,14 +94,13 @@ class YolactLoss(nn.Layer):
                 f"{negative_ratio}, {mask_positives} and {empty_negatives}"
             )
         self.weights = {"box": box_weight, "class": class_weight, "mask": mask_weight, "segm": segm_weight}
-        if min(*self.weights.values(), smallest_side, crowd_overlap) < 0 or min(variances) <= 0:
+        if min(*self.weights.values(), smallest_side, crowd_overlap) < 0:
             raise ConfigError("YolactLoss: weights, smallest_side and crowd_overlap must not be below 0")
-        self.thresholds = {"positive": positive_iou, "negative": negative_iou, "crowd_overlap": crowd_overlap}
+        self.thresholds = positive_iou, negative_iou, crowd_overlap
         self.negative_ratio = negative_ratio
         self.empty_negatives = empty_negatives
         self.mask_positives = mask_positives
         self.smallest_side = smallest_side
-        self.variances = (float(variances[0]), float(variances[1]))
 
     def forward(
         self, outputs: Mapping[str, paddle.Tensor], targets: Mapping[str, paddle.Tensor]
@@ -123,10 +119,7 @@ class YolactLoss(nn.Layer):
         arrays = [targets[name].numpy() for name in ("boxes", "classes", "crowd", "masks")]
         objects = [_Objects(*parts) for parts in zip(*arrays, strict=True)]
         anchors = outputs["anchors"].numpy()
-        matches = [
-            match(anchors, boxes, classes, crowd, variances=self.variances, **self.thresholds)
-            for boxes, classes, crowd, _ in objects
-        ]
+        matches = [match(anchors, boxes, classes, crowd, *self.thresholds) for boxes, classes, crowd, _ in objects]
         positive = np.concatenate([target.classes > BACKGROUND for target in matches])
         rows = _Rows(np.flatnonzero(positive))
         negatives, empty = self._mine(outputs["logits"], matches)

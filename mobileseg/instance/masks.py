@@ -15,9 +15,6 @@ from mobileseg.structures import InstanceMasks
 _MARGIN = 1
 """Cells of the grid that the cut is wider than the box, on every side."""
 
-_CALL_COST = 60_000
-"""What the second call of an enlargement in two steps costs, in pixels of a single step."""
-
 
 def assemble_masks(
     prototypes: np.ndarray,
@@ -40,7 +37,7 @@ def assemble_masks(
     spans = np.concatenate([_touched(rows, height, size[0]), _touched(columns, width, size[1])], axis=1)
     spans[(rows[:, 0] >= rows[:, 1]) | (columns[:, 0] >= columns[:, 1])] = 0
     tall, broad = spans[:, 1] - spans[:, 0], spans[:, 3] - spans[:, 2]
-    narrow = (rows[:, 1] - rows[:, 0]) * size[1] + size[0] * broad + _CALL_COST < size[0] * size[1]
+    narrow = (rows[:, 1] - rows[:, 0]) * size[1] + size[0] * broad < size[0] * size[1]
     broad[~narrow] = size[1]  # whole rows are compared faster than parts of rows
     # One block for all bitmaps: memory that the system hands over page by page costs more than the comparison.
     block = np.empty(int((tall * broad).sum()), np.bool_)

@@ -30,7 +30,6 @@ def match(
     boxes: np.ndarray,
     classes: np.ndarray,
     crowd: np.ndarray,
-    *,
     positive: float = 0.5,
     negative: float = 0.4,
     crowd_overlap: float = 0.7,

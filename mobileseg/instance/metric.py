@@ -31,7 +31,7 @@ class Gather(Protocol):
     def gather(self, message: bytes) -> list[bytes]: ...
 
 
-def coco_entries(result: InstanceResult, image_id: int, category_ids: Sequence[int]) -> list[dict[str, Any]]:
+def coco_entries(result: InstanceResult, image_id: int | str, category_ids: Sequence[int]) -> list[dict[str, Any]]:
     """A result in COCO's results format, numbers not rounded.
 
     Args:
@@ -50,7 +50,7 @@ def coco_entries(result: InstanceResult, image_id: int, category_ids: Sequence[i
         left, top, right, bottom = box
         entries.append(
             {
-                "image_id": int(image_id),
+                "image_id": image_id,
                 "category_id": int(category_ids[label]),
                 "bbox": [left, top, right - left, bottom - top],
                 "score": score,
@@ -82,7 +82,7 @@ class CocoScorer:
         """Take in the result of image ``index`` of the dataset; the sample is not needed.
 
         Raises:
-            DataError: the masks have another size than the annotations say.
+            DataError: the masks have another size than the annotations say, or a class that the dataset has not.
         """
         image_id = self.dataset.image_id(index)
         size, expected = tuple(int(length) for length in result.masks.size), self._sizes[image_id]
@@ -92,6 +92,12 @@ class CocoScorer:
                 f"as {expected[1]}x{expected[0]} (width x height): masks of different sizes cannot be compared",
                 remedy="correct width and height in the annotations, or use the picture that was annotated "
                 "(mobileseg doctor data lists all of them)",
+            )
+        if len(result) and int(result.classes.max()) >= len(self.dataset.classes):
+            raise DataError(
+                f"class {int(result.classes.max())} was found in {self.dataset.file_name(index)}, the dataset has "
+                f"{len(self.dataset.classes)} classes",
+                remedy="evaluate with the classes that the network was trained on",
             )
         self._found[index] = coco_entries(result, image_id, self.dataset.category_ids)
 

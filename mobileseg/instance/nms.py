@@ -16,6 +16,9 @@ import numpy as np
 _FIRST_LOOK = 4
 """The first candidates looked at, as a multiple of the wanted number of results."""
 
+_PAIRS = 1 << 18
+"""Pairs of boxes compared at a time."""
+
 _TINY = np.finfo(np.float32).tiny
 
 
@@ -54,10 +57,10 @@ def fast_nms(
         floor: scores that are not above it are no candidates; None takes all.
     """
 
-    def survivors(rows: np.ndarray) -> np.ndarray:
-        rows = rows[:top_k]
-        keep = np.zeros(len(rows), np.bool_)
-        keep[...] = ~_overlapped(boxes[rows], iou_threshold)
+    def survivors(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+        keep = places < top_k
+        candidates = np.flatnonzero(keep)
+        keep[candidates] = ~_overlapped(boxes[rows[candidates]], places[candidates], iou_threshold)
         return keep
 
     return _per_class(scores, floor, max_detections, survivors)
@@ -80,7 +83,7 @@ def cross_class_nms(
     classes = scores.argmax(axis=1)
     best = scores[np.arange(len(scores)), classes]
     order = _best_first(best, None, top_k)[:top_k]
-    order = order[~_overlapped(boxes[order], iou_threshold)][:max_detections]
+    order = order[~_overlapped(boxes[order], np.arange(len(order)), iou_threshold)][:max_detections]
     return Kept(order, classes[order], best[order])
 
 
@@ -105,63 +108,64 @@ def traditional_nms(
             itself suppresses, as in the published code.
     """
 
-    def survivors(rows: np.ndarray) -> np.ndarray:
-        own = boxes[rows]
+    def survivors(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
         keep = np.zeros(len(rows), np.bool_)
-        waiting = np.arange(len(rows))
-        while len(waiting):
-            first, waiting = waiting[0], waiting[1:]
-            keep[first] = True
-            overlap = pairwise_iou(own[first : first + 1], own[waiting], inclusive=inclusive)[0]
-            waiting = waiting[overlap < iou_threshold if inclusive else overlap <= iou_threshold]
+        for group in np.split(np.arange(len(rows)), np.flatnonzero(places == 0)[1:]):
+            waiting = group
+            while len(waiting):
+                first, waiting = waiting[0], waiting[1:]
+                keep[first] = True
+                corners = boxes[rows[first]], boxes[rows[waiting]]
+                overlap = iou(corners[0][None], corners[1], inclusive=inclusive)
+                waiting = waiting[overlap < iou_threshold if inclusive else overlap <= iou_threshold]
         return keep
 
     return _per_class(scores, floor, max_detections, survivors)
 
 
-def pairwise_iou(first: np.ndarray, second: np.ndarray, *, inclusive: bool = False) -> np.ndarray:
-    """Intersection over union of all pairs, float32 [n, m]; 0 where both boxes are empty.
+def iou(first: np.ndarray, second: np.ndarray, *, inclusive: bool = False) -> np.ndarray:
+    """Intersection over union of boxes in pairs, float32 [n]; 0 where both are empty.
 
     Args:
-        first: float [n, 4], x1, y1, x2, y2.
-        second: float [m, 4].
+        first: float32 [n, 4], x1, y1, x2, y2; one row is compared with all.
+        second: float32 [n, 4].
         inclusive: sides are one longer than the difference of the corners.
     """
     extra = np.float32(1 if inclusive else 0)
-    ax1, ay1, ax2, ay2 = np.ascontiguousarray(first.T, dtype=np.float32)[:, :, None]
-    bx1, by1, bx2, by2 = np.ascontiguousarray(second.T, dtype=np.float32)[:, None, :]
-    shared = np.minimum(ax2, bx2)
-    shared -= np.maximum(ax1, bx1)
-    shared += extra
-    np.maximum(shared, 0, out=shared)
-    tall = np.minimum(ay2, by2)
-    tall -= np.maximum(ay1, by1)
-    tall += extra
-    np.maximum(tall, 0, out=tall)
-    shared *= tall
-    union = (ax2 - ax1 + extra) * (ay2 - ay1 + extra) + (bx2 - bx1 + extra) * (by2 - by1 + extra)
-    union -= shared
-    shared /= np.maximum(union, _TINY, out=union)
-    return shared
-
-
-def _overlapped(boxes: np.ndarray, threshold: float) -> np.ndarray:
-    """Whether a box overlaps one before it by more than the threshold, bool [n]."""
-    if len(boxes) < 2:
-        return np.zeros(len(boxes), np.bool_)
-    overlap = pairwise_iou(boxes, boxes) > threshold
-    found: np.ndarray = (overlap & _before(len(boxes))).any(axis=0)
+    ax1, ay1, ax2, ay2 = first.T
+    bx1, by1, bx2, by2 = second.T
+    shared = np.maximum(np.minimum(ax2, bx2) - np.maximum(ax1, bx1) + extra, 0)
+    shared *= np.maximum(np.minimum(ay2, by2) - np.maximum(ay1, by1) + extra, 0)
+    union = (ax2 - ax1 + extra) * (ay2 - ay1 + extra) + (bx2 - bx1 + extra) * (by2 - by1 + extra) - shared
+    found: np.ndarray = shared / np.maximum(union, _TINY)
     return found
 
 
-def _before(count: int) -> np.ndarray:
-    """True where the row comes before the column, bool [n, n]."""
-    index = np.arange(count)
-    return index[:, None] < index
+def _overlapped(boxes: np.ndarray, places: np.ndarray, threshold: float) -> np.ndarray:
+    """Whether a box overlaps one before it in its group by more than the threshold, bool [n].
+
+    Args:
+        boxes: float32 [n, 4], group after group, best first.
+        places: int64 [n], 0, 1, 2, ... in every group.
+        threshold: of the overlap.
+    """
+    gone = np.zeros(len(boxes), np.bool_)
+    pairs_before = np.concatenate([[0], np.cumsum(places)])
+    start = 0
+    while start < len(boxes):
+        stop = int(np.searchsorted(pairs_before, pairs_before[start] + _PAIRS, side="right")) - 1
+        part = np.arange(start, max(stop, start + 1))
+        own = places[part]
+        # Box i at place p of its group is compared with the boxes i - p to i - 1.
+        later = np.repeat(part, own)
+        earlier = later - np.repeat(own, own) + np.arange(len(later)) - np.repeat(np.cumsum(own) - own, own)
+        gone[later[iou(boxes[earlier], boxes[later]) > threshold]] = True
+        start = int(part[-1]) + 1
+    return gone
 
 
 def _per_class(
-    scores: np.ndarray, floor: float | None, wanted: int, survivors: Callable[[np.ndarray], np.ndarray]
+    scores: np.ndarray, floor: float | None, wanted: int, survivors: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> Kept:
     """Suppression in every class for itself, until ``wanted`` are found or nothing is left.
 
@@ -169,18 +173,18 @@ def _per_class(
         scores: float32 [n, K].
         floor: scores that are not above it are no candidates.
         wanted: length of the result at most.
-        survivors: for the rows of one class, best first, whether each stays; it may answer for the first ones only,
-            the others go.
+        survivors: whether candidates stay, bool [m], from their rows, class after class and best first, and their
+            places in their class, 0, 1, 2, ...; both int64 [m].
     """
     count, total = wanted * _FIRST_LOOK, scores.size
     while True:
         order = _best_first(scores.reshape(-1), floor, count)
         rows, classes = np.divmod(order, max(scores.shape[1], 1))
-        keep = np.zeros(len(order), np.bool_)
         grouped = np.argsort(classes, kind="stable")
-        for group in np.split(grouped, np.flatnonzero(np.diff(classes[grouped])) + 1):
-            stays = survivors(rows[group])
-            keep[group[: len(stays)]] = stays
+        starts = np.flatnonzero(np.diff(classes[grouped], prepend=-1))
+        places = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
+        keep = np.zeros(len(order), np.bool_)
+        keep[grouped] = survivors(rows[grouped], places)
         if keep.sum() >= wanted or len(order) < count or count >= total:
             chosen = np.flatnonzero(keep)[:wanted]
             return Kept(rows[chosen], classes[chosen], scores.reshape(-1)[order[chosen]])

@@ -100,9 +100,7 @@ def detect(
     options = options or DetectionOptions()
     loc, conf, mask = (_single(outputs, name, 2) for name in ("loc", "conf", "mask"))
     _check_predictions(loc, conf, mask, anchors)
-    # OpenCV's maximum over rows takes a third of NumPy's time; a graph without classes has nothing to reduce.
-    best = cv2.reduce(conf[:, 1:], 1, cv2.REDUCE_MAX).reshape(-1) if conf.shape[1] > 1 else np.zeros(len(conf))
-    chosen = np.flatnonzero(best > options.score_threshold)
+    chosen = np.flatnonzero(_best_scores(conf[:, 1:]) > options.score_threshold)
     with np.errstate(over="ignore"):
         boxes = decode(loc[chosen], anchors[chosen], variances)
     if np.isnan(boxes).any():
@@ -180,6 +178,14 @@ def pixel_boxes(boxes: np.ndarray, size: tuple[int, int], truncate: bool = False
     limits = np.array([size[1], size[0]], np.float32)
     found = np.concatenate([np.clip(low, 0, limits), np.clip(high, 0, limits)], axis=1).astype(np.float32)
     return np.floor(found) if truncate else found
+
+
+def _best_scores(scores: np.ndarray) -> np.ndarray:
+    """The highest score of every row, float32 [P]; OpenCV takes a third of NumPy's time for it."""
+    if scores.size == 0:
+        return np.zeros(len(scores), np.float32)
+    best: np.ndarray = cv2.reduce(np.asarray(scores, np.float32), 1, cv2.REDUCE_MAX).reshape(-1)
+    return best
 
 
 def _suppress(

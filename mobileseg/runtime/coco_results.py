@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 from types import TracebackType
 from typing import IO, Any
 
+from mobileseg.instance.metric import coco_entries
 from mobileseg.structures import InstanceResult
 
 
@@ -21,7 +22,7 @@ def image_id_of(name: str) -> int | str:
 def coco_results(
     result: InstanceResult, image_id: int | str, classes: Sequence[str], category_ids: Sequence[int] | None = None
 ) -> list[dict[str, Any]]:
-    """An entry per object, best first.
+    """An entry per object, best first: numbers for reading, rounded; evaluation uses those that are not.
 
     Args:
         result: the objects.
@@ -29,19 +30,16 @@ def coco_results(
         classes: class names; ``category`` names them, which COCO's own format leaves out and its tools ignore.
         category_ids: number of every class; None counts from 1.
     """
-    found = []
-    for box, score, kind, mask in zip(result.boxes, result.scores, result.classes, result.masks.to_rle(), strict=True):
-        x1, y1, x2, y2 = (float(value) for value in box)
-        entry: dict[str, Any] = {
-            "image_id": image_id,
-            "category_id": int(category_ids[kind]) if category_ids else int(kind) + 1,
+    ids = category_ids or range(1, len(classes) + 1)
+    return [
+        {
+            **entry,
             "category": classes[kind],
-            "bbox": [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)],
-            "score": round(float(score), 6),
-            "segmentation": mask,
+            "bbox": [round(value, 2) for value in entry["bbox"]],
+            "score": round(entry["score"], 6),
         }
-        found.append(entry)
-    return found
+        for entry, kind in zip(coco_entries(result, image_id, ids), result.classes.tolist(), strict=True)
+    ]
 
 
 class CocoResultsFile:

@@ -30,6 +30,7 @@ class Segments(Protocol):
     task: str
     classes: tuple[str, ...]
     palette: np.ndarray
+    category_ids: tuple[int, ...] | None
 
     def __call__(self, image: np.ndarray) -> Any: ...
 
@@ -140,8 +141,7 @@ class InstancePresenter:
     def __init__(self, segmenter: Segments, alpha: float, min_score: float) -> None:
         self._classes, self._palette, self._alpha = segmenter.classes, segmenter.palette, alpha
         self._min_score = min_score
-        manifest = getattr(segmenter, "manifest", None)
-        self._category_ids = getattr(manifest or segmenter, "category_ids", None)
+        self._category_ids = segmenter.category_ids
 
     def picture(self, image: np.ndarray, result: InstanceResult) -> np.ndarray:
         """The picture's own size: names stand in it."""

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mobileseg.data.io import read_image
-from mobileseg.runtime.artefact import Manifest
+from mobileseg.errors import RuntimeEngineError
+from mobileseg.runtime.artefact import Manifest, OutputSpec
 from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.engines.registry import load
 from mobileseg.runtime.finishers import finisher
 from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.structures import SemanticResult
+
+AFTER_SUPPRESSION = {"max_detections", "mask_threshold", "truncate_boxes"}
+"""Detection options that also hold when the suppression is inside the graph."""
 
 
 class Segmenter:
@@ -38,17 +42,25 @@ class Segmenter:
         threads: CPU threads of the engine. OpenCV's threads are a setting of the whole process
             (`cv2.setNumThreads`) and are left alone.
         scores: of a semantic network, also return class probabilities; needs a graph that ends before the argmax.
+        detection: of an instance network, options (thresholds, suppression) in place of those of the folder.
 
     Raises:
-        RuntimeEngineError: the folder cannot be used, or its graph gives no scores and they were asked for.
+        RuntimeEngineError: the folder cannot be used, its graph gives no scores and they were asked for, or it finds
+            no objects and ``detection`` was given.
         DependencyError: the engine is not installed.
     """
 
     def __init__(
-        self, folder: str | os.PathLike[str], engine: str = "auto", threads: int = 1, *, scores: bool = False
+        self,
+        folder: str | os.PathLike[str],
+        engine: str = "auto",
+        threads: int = 1,
+        *,
+        scores: bool = False,
+        detection: Mapping[str, Any] | None = None,
     ) -> None:
         self.engine: Engine = load(folder, engine, threads=threads)
-        self.manifest: Manifest = self.engine.manifest
+        self.manifest: Manifest = with_detection(self.engine.manifest, self.engine.outputs, detection)
         self._finish = finisher(folder, self.manifest, self.engine.outputs, scores=scores)
         self._preprocessor = Preprocessor(self.manifest.input)
         self._buffer: np.ndarray | None = None
@@ -67,6 +79,11 @@ class Segmenter:
     def palette(self) -> np.ndarray:
         """uint8 [K, 3], RGB colour of every class."""
         return np.asarray(self.manifest.palette, dtype=np.uint8)
+
+    @property
+    def category_ids(self) -> tuple[int, ...] | None:
+        """Of an instance network, the COCO category id of every class where there are such numbers."""
+        return self.manifest.category_ids
 
     @property
     def name(self) -> str:
@@ -125,6 +142,32 @@ class Segmenter:
         blank = np.broadcast_to(np.zeros(1, np.uint8), (*size, 3))
         result = self._finish(outputs, self._preprocessor.geometry(blank))
         return result.labels if isinstance(result, SemanticResult) else result
+
+
+def with_detection(manifest: Manifest, outputs: Sequence[OutputSpec], options: Mapping[str, Any] | None) -> Manifest:
+    """The manifest with some detection options changed; ``outputs`` are those of the graph in use.
+
+    Raises:
+        RuntimeEngineError: it is not one of an instance network, or an option cannot be used.
+    """
+    if not options:
+        return manifest
+    if manifest.detection is None:
+        raise RuntimeEngineError(
+            f"artefact '{manifest.name}' gives labels: {', '.join(options)} are options of networks that find objects",
+            remedy="leave the detection options out",
+        )
+    inside = sorted(set(options) - AFTER_SUPPRESSION)
+    if inside and any(output.kind == "detections" for output in outputs):
+        raise RuntimeEngineError(
+            f"the graph of artefact '{manifest.name}' has the suppression inside: {', '.join(inside)} cannot be "
+            "changed",
+            remedy="export the folder again with these options, or without the suppression",
+        )
+    try:
+        return replace(manifest, detection=replace(manifest.detection, **options))
+    except (TypeError, ValueError) as error:
+        raise RuntimeEngineError(f"detection options {dict(options)}: {error}", remedy="see docs/config.md") from error
 
 
 def milliseconds_since(start: float) -> float:

@@ -82,7 +82,7 @@ def instance_overlay(
         _outline(drawn, result.masks.regions[index], colours[index], style.line)
     if boxes:
         for box, colour in zip(result.boxes, colours, strict=True):
-            cv2.rectangle(drawn, *_corners(box, image.shape), colour, style.line, cv2.LINE_AA)
+            cv2.rectangle(drawn, *_corners(box, image.shape), colour, style.line)
     if names:
         tags = _Tags(drawn, style.cap)
         for box, kind, score, colour in zip(result.boxes, result.classes, result.scores, colours, strict=True):
@@ -118,7 +118,7 @@ def _outline(drawn: np.ndarray, region: tuple[int, int, np.ndarray], colour: tup
         return
     mask = np.ascontiguousarray(bitmap).view(np.uint8)
     contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE, offset=(left, top))
-    cv2.drawContours(drawn, contours, -1, colour, line, cv2.LINE_AA)
+    cv2.drawContours(drawn, contours, -1, colour, line)
 
 
 def _corners(box: np.ndarray, shape: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -1,9 +1,10 @@
-"""One HTML file that shows a run: nothing is loaded from elsewhere, so it can be mailed or archived as it is."""
+"""One HTML file that shows runs: nothing is loaded from elsewhere, so it can be mailed or archived as it is."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from html import escape
 from importlib.resources import files
@@ -15,71 +16,81 @@ import numpy as np
 
 from mobileseg.files import write_whole
 from mobileseg.viz.history import read_history
-from mobileseg.viz.report_parts import (
-    Example,
-    as_mapping,
-    class_table,
-    curves,
-    example_grid,
-    fact_list,
-    latency_table,
-    tiles,
-    verification_table,
-)
+from mobileseg.viz.palette import palette as generated_palette
+from mobileseg.viz.report_examples import Example, example_grid
+from mobileseg.viz.report_parts import as_mapping, fact_list, latency_table, verification_table
+from mobileseg.viz.report_scores import class_table, curves, tiles
 
-__all__ = ["Example", "write_report"]
+__all__ = ["Example", "NetworkReport", "write_report"]
+
+
+@dataclass(frozen=True)
+class NetworkReport:
+    """What a report shows of one network; a part without data is left out.
+
+    Attributes:
+        title: heading; '' for none, where the report has one network.
+        log_path: ``log.jsonl`` of the run folder.
+        eval_metrics: scores as `mobileseg.engine.evaluator.evaluate` gives them, of labels or of objects.
+        examples: pictures with prediction and, where known, truth.
+        verification_rows: rows of the comparison made at export (dataclasses or mappings with engine or target,
+            status, max_diff, labels_equal, size_bytes, latency_ms).
+        benchmark_rows: rows of `mobileseg benchmark`.
+        config_yaml: resolved configuration.
+        classes: class names; those of ``eval_metrics`` when empty.
+        palette: [K, 3] RGB, generated when None.
+    """
+
+    title: str = ""
+    log_path: str | os.PathLike[str] | None = None
+    eval_metrics: Mapping[str, Any] | None = None
+    examples: Sequence[Example] = ()
+    verification_rows: Sequence[Any] = ()
+    benchmark_rows: Sequence[Mapping[str, Any]] = ()
+    config_yaml: str = ""
+    classes: Sequence[str] = ()
+    palette: np.ndarray | None = None
+
+    def html(self) -> str:
+        """The sections of this network."""
+        scores = dict(self.eval_metrics or {})
+        names = [str(name) for name in (self.classes or scores.get("classes") or ())]
+        colours = generated_palette(max(len(names), 1)) if self.palette is None else np.asarray(self.palette, np.uint8)
+        history = read_history(self.log_path) if self.log_path is not None else {"train": [], "eval": []}
+        verified = [as_mapping(row) for row in self.verification_rows]
+        parts = [
+            f'<h2 class="network">{escape(self.title)}</h2>' if self.title else "",
+            tiles(scores, history, verified, self.benchmark_rows),
+            _section("Training", curves(history)),
+            _section("Scores by class", class_table(scores, names, colours)),
+            _section("Examples", example_grid(self.examples, names, colours)),
+            _section("Verification of the exported graphs", verification_table(verified)),
+            _section("Latency", latency_table(self.benchmark_rows)),
+            _folded("Configuration", f"<pre>{escape(self.config_yaml)}</pre>" if self.config_yaml.strip() else ""),
+        ]
+        return "\n".join(part for part in parts if part)
 
 
 def write_report(
     path: str | os.PathLike[str],
     *,
     title: str,
-    log_path: str | os.PathLike[str] | None = None,
-    eval_metrics: Mapping[str, Any] | None = None,
-    examples: Sequence[Example] = (),
-    verification_rows: Sequence[Any] = (),
-    benchmark_rows: Sequence[Mapping[str, Any]] = (),
-    config_yaml: str = "",
+    networks: Sequence[NetworkReport] = (),
     environment: Mapping[str, Any] | None = None,
-    classes: Sequence[str] = (),
-    palette: np.ndarray | None = None,
 ) -> Path:
-    """Write the report; a part without data is left out.
+    """Write the report.
 
     Args:
         path: HTML file to write, replaced when complete.
-        title: name of the run.
-        log_path: ``log.jsonl`` of the run folder.
-        eval_metrics: scores as `mobileseg.semantic.metric.summary` gives them.
-        examples: pictures with prediction and, where known, truth.
-        verification_rows: rows of the comparison made at export (dataclasses or mappings with engine or target,
-            status, max_diff, labels_equal, size_bytes, latency_ms).
-        benchmark_rows: rows of `mobileseg benchmark`.
-        config_yaml: resolved configuration.
+        title: heading of the page.
+        networks: what to show, one network after the other.
         environment: name -> value: versions, machine.
-        classes: class names; those of ``eval_metrics`` when empty.
-        palette: [K, 3] RGB, generated when None.
 
     Raises:
         OSError: the file cannot be written.
     """
-    from mobileseg.viz.palette import palette as generated_palette
-
-    scores = dict(eval_metrics or {})
-    names = [str(name) for name in (classes or scores.get("classes") or ())]
-    colours = generated_palette(max(len(names), 1)) if palette is None else np.asarray(palette, np.uint8)
-    history = read_history(log_path) if log_path is not None else {"train": [], "eval": []}
-    verified = [as_mapping(row) for row in verification_rows]
-    parts = [
-        tiles(scores, history, verified, benchmark_rows),
-        _section("Training", curves(history)),
-        _section("Scores by class", class_table(scores, names, colours)),
-        _section("Examples", example_grid(examples, names, colours)),
-        _section("Verification of the exported graphs", verification_table(verified)),
-        _section("Latency", latency_table(benchmark_rows)),
-        _section("Environment", fact_list(environment or {})),
-        _folded("Configuration", f"<pre>{escape(config_yaml)}</pre>" if config_yaml.strip() else ""),
-    ]
+    parts = [network.html() for network in networks]
+    parts.append(_section("Environment", fact_list(environment or {})))
     template = Template(files("mobileseg.viz").joinpath("report.html").read_text(encoding="utf-8"))
     page = template.substitute(
         title=escape(title),

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mobileseg.cli import main
 from mobileseg.runtime.artefact import Manifest
@@ -29,9 +30,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, answer.stdout
 
 
-def test_every_engine_gives_the_networks_score(demo: tuple[Path, str]) -> None:
-    _, printed = demo
-    table = dict(re.findall(r"^(\S[^\d\n]*?) +(0\.\d{4}) ", printed.split("\nengine")[-1], re.MULTILINE))
+@pytest.mark.parametrize(("number", "metric"), [(1, "mIoU"), (2, "mask AP")])
+def test_every_engine_gives_the_networks_score(demo: tuple[Path, str], number: int, metric: str) -> None:
+    part = demo[1].split("\nengine  ")[number]
+    assert part.split()[: len(metric.split())] == metric.split()
+    table = dict(re.findall(r"^(\S[^\d\n]*?) +(0\.\d{4}) ", part, re.MULTILINE))
     truth = float(table.pop("network (dygraph)"))
     assert "onnxruntime" in table
     assert "paddle" in table
@@ -39,8 +42,10 @@ def test_every_engine_gives_the_networks_score(demo: tuple[Path, str]) -> None:
         assert float(miou) == pytest.approx(truth, abs=2e-3), engine  # an untrained network has many near ties
 
 
-def test_artefact_is_verified(demo: tuple[Path, str]) -> None:
-    manifest = Manifest.read(demo[0] / "artefact")
+@pytest.mark.parametrize("family", ["semantic", "instance"])
+def test_artefact_is_verified(demo: tuple[Path, str], family: str) -> None:
+    manifest = Manifest.read(demo[0] / family / "artefact")
+    assert manifest.task == family
     states = {row.engine: row.status for row in manifest.verification}
     assert states["onnx"] == "ok"
     assert states["paddle"] == "ok"
@@ -52,7 +57,15 @@ def test_report_is_one_file(demo: tuple[Path, str]) -> None:
     for heading in ("Training", "Scores by class", "Examples", "Verification", "Latency"):
         assert heading in page
     assert not re.search(r'(src|href)="(?!data:|#)', page), "the report loads something from elsewhere"
-    assert json.loads((demo[0] / "benchmark.json").read_text(encoding="utf-8"))
+    for family in ("semantic", "instance"):
+        assert json.loads((demo[0] / family / "benchmark.json").read_text(encoding="utf-8"))
+    assert page.index("MobileSeg") < page.index("mobileYOLACT")
+
+
+def test_the_second_network_starts_from_the_backbone_of_the_first(demo: tuple[Path, str]) -> None:
+    folder = demo[0]
+    config = yaml.safe_load((folder / "instance/run/config.yml").read_text(encoding="utf-8"))
+    assert config["model"]["backbone"]["pretrained"] == (folder / "semantic/run/best/model.pdparams").as_posix()
 
 
 def test_without_a_checkout_the_message_says_where_to_run(tmp_path, monkeypatch, capsys) -> None:

@@ -117,3 +117,16 @@ def test_folder_with_configuration_and_weights(work, tmp_path, capsys):
     assert "verify with images from golden.npz of small" in capsys.readouterr().out
     assert Manifest.read(tmp_path / "out").name == "small"
     assert main(["export", "--model", str(tmp_path)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [(["--output_op", "argmax"], "not for a network of the task 'instance'"), (["--dynamic"], "anchors are constants")],
+)
+def test_flags_that_make_no_sense_for_objects(tmp_path, capsys, flags, message):
+    backbone = {"type": "MobileNetV2_x0_25"}
+    model = {"type": "MobileYolact", "num_classes": 3, "input_size": 96, "fpn_channels": 16, "backbone": backbone}
+    (tmp_path / "net.yml").write_text(yaml.safe_dump({"model": model}))
+    base = ["export", "--audit", "--config", str(tmp_path / "net.yml"), "--size", "96", "96"]
+    assert main([*base, *flags]) == 6
+    assert message in capsys.readouterr().err

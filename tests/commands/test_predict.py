@@ -10,6 +10,7 @@ import yaml
 from mobileseg.cli import main
 from mobileseg.data.io import read_label, write_png
 from tests.runtime.artefacts import artefact
+from tests.runtime.instance_artefacts import blocks, instance_artefact
 from tests.runtime.test_segmenter import stripes, truth
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +32,23 @@ def test_pictures_are_segmented_and_the_code_is_zero(tmp_path: Path, model: str,
     said = capsys.readouterr().out
     assert "colours on onnxruntime, 3 classes" in said
     assert "2 pictures and 0 frames" in said
+
+
+def test_objects_above_a_score(tmp_path: Path, capsys) -> None:
+    rows = np.array([[0, 0.9, 0, 0, 0.2, 0.2], [1, 0.2, 0.5, 0.5, 0.7, 0.7]])
+    instance_artefact(tmp_path / "model", detections=rows)
+    write_png(tmp_path / "a.png", blocks())
+    common = ["predict", "--model", str(tmp_path / "model"), str(tmp_path / "a.png"), "--output", str(tmp_path / "out")]
+    for flags, count in (([], 1), (["--min_score", "0.1"], 2), (["--min_score", "1"], 0)):
+        assert main([*common, *flags]) == 0
+        assert len(json.loads((tmp_path / "out/coco_results.json").read_text())) == count
+    assert "nothing" in capsys.readouterr().out
+
+
+def test_a_score_for_a_network_that_labels_pixels_is_refused(tmp_path: Path, model: str, capsys) -> None:
+    write_png(tmp_path / "a.png", stripes())
+    assert main(["predict", "--model", model, str(tmp_path / "a.png"), "--min_score", "0.5"]) == 2
+    assert "labels pixels" in capsys.readouterr().err
 
 
 def test_flags_of_paddleseg_do_the_same(tmp_path: Path, model: str) -> None:

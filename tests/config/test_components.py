@@ -144,6 +144,27 @@ def test_missing_files_are_all_named(write, refused):
     check_files(config, ("train_dataset",))
 
 
+def test_missing_annotations_are_named(write, refused):
+    write("there/mine.json", "{}")
+    file = write(
+        "a.yml",
+        """\
+        train_dataset: {type: CocoInstances, dataset_root: there, annotation_file: mine.json, image_dir: .}
+        val_dataset:
+          type: CocoInstances
+          dataset_root: there
+          annotation_file: other.json
+          image_dir: photos
+        """,
+    )
+    error = refused(check_files, load_config(file))
+    assert [(problem.key, problem.origin) for problem in error.problems] == [
+        ("val_dataset.annotation_file", "a.yml:5"),
+        ("val_dataset.image_dir", "a.yml:6"),
+    ]
+    assert "the annotation file other.json does not exist" in str(error)
+
+
 def test_addresses_are_not_looked_for(write):
     write("data/x", "")
     file = write("a.yml", "model: {type: M, backbone: {type: B, pretrained: 'https://x/y.npz'}}\n"

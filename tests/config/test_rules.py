@@ -84,12 +84,20 @@ def test_contradictions_and_structural_errors_come_together(write, refused):
         ("{type: Dataset, dataset_root: root, train_path: train.txt}", 4),
         ("{type: Dataset, dataset_root: nowhere, train_path: train.txt}", None),
         ("{type: SomeoneElses, dataset_root: x}", None),
+        ("{type: CocoInstances, dataset_root: x}", None),
+        ("{type: CocoInstances, dataset_root: root}", 3),
+        ("{type: CocoInstances, dataset_root: root, annotation_file: 7}", 3),
+        ("{type: CocoInstances, dataset_root: root, classes: [cat]}", 1),
+        ("{type: VocInstances, dataset_root: x}", 20),
+        ("{type: LabelmeInstances, dataset_root: root}", 4),
+        ("{type: LabelmeInstances, dataset_root: nowhere}", None),
     ],
 )
 def test_class_count_comes_from_the_dataset(write, dataset, count):
     write("root/names.txt", "a\nb\n")
     write("root/classes.txt", "a\nb\nc\nd\n")
     write("root/train.txt", "a b\n")
+    write("root/annotations/instances_train.json", '{"images": [], "categories": [{"id": 1}, {"id": 2}, {"id": 9}]}')
     config = load_config(write("a.yml", f"model: {{type: MobileSeg}}\ntrain_dataset: {dataset}\n"))
     assert config.model is not None
     assert config.model.get("num_classes") == count

@@ -12,7 +12,7 @@ from mobileseg.config import schema
 from mobileseg.config.load import load_config
 from mobileseg.config.schema import OPTIMIZERS, SCHEDULES, TARGETS, Schedule, Schema, Section
 from mobileseg.errors import ConfigError
-from mobileseg.export.options import TARGETS as EXPORT_TARGETS
+from mobileseg.export.options import ALL_TARGETS as EXPORT_TARGETS
 from mobileseg.instance.options import DetectionOptions
 
 PAGE = Path(__file__).parents[2] / "docs" / "config.md"

@@ -8,8 +8,10 @@ from mobileseg.config.build import build_dataset, build_network
 from mobileseg.config.load import Config
 from mobileseg.data.io import write_png
 from mobileseg.engine.inference import NetworkPredictor
+from mobileseg.engine.inference_instance import InstancePredictor
 from mobileseg.engine.network_segmenter import NetworkSegmenter
 from mobileseg.errors import ConfigError, WeightsError
+from mobileseg.instance.options import DetectionOptions
 from mobileseg.weights.load import load_into
 from mobileseg.weights.pdparams import save_pdparams
 
@@ -67,6 +69,33 @@ def test_classes_are_numbered_where_the_dataset_is_not_there(toy_file: Path, wei
     segmenter = NetworkSegmenter(config, weights)
     count = config.to_dict()["model"]["num_classes"]
     assert len(segmenter.classes) == len(segmenter.palette) == count
+
+
+def test_objects_are_those_of_evaluation(instance_config: ToyConfig, tmp_path: Path) -> None:
+    """A network that finds objects: the same way as in `mobileseg val`, with the options of the configuration."""
+    config = instance_config("detection.score_threshold=0", "detection.max_detections=6")
+    network = build_network(config, load_pretrained=False)
+    network.eval()
+    save_pdparams(tmp_path / "a.pdparams", {name: value.numpy() for name, value in network.state_dict().items()})
+    segmenter = NetworkSegmenter(config, tmp_path / "a.pdparams")
+    dataset = build_dataset(config.to_dict()["val_dataset"])
+    options = DetectionOptions(score_threshold=0.0, max_detections=6)
+    expected = InstancePredictor(network, options)(dataset.prepare(0))
+    result = segmenter(dataset.load(0).image.astype(np.uint8))
+    assert (segmenter.task, len(result)) == ("instance", 6)
+    for name in ("boxes", "scores", "classes"):
+        np.testing.assert_array_equal(getattr(result, name), getattr(expected, name))
+    np.testing.assert_array_equal(result.masks.to_array(), expected.masks.to_array())
+    assert set(result.times) == {"preprocess", "inference"}
+    assert segmenter.category_ids == dataset.category_ids
+
+
+def test_views_of_pixels_are_refused_for_objects(instance_config: ToyConfig, tmp_path: Path) -> None:
+    config = instance_config()
+    network = build_network(config, load_pretrained=False)
+    save_pdparams(tmp_path / "a.pdparams", {name: value.numpy() for name, value in network.state_dict().items()})
+    with pytest.raises(ConfigError, match="aug_eval"):
+        NetworkSegmenter(config, tmp_path / "a.pdparams", {"aug_eval": True, "scales": [1.0]})
 
 
 def test_missing_configuration_and_foreign_weights_are_named(

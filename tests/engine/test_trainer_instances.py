@@ -7,7 +7,7 @@ import pytest
 
 from mobileseg.engine.checkpoint import read_checkpoint
 from mobileseg.engine.trainer import Trainer
-from mobileseg.errors import ConfigError
+from mobileseg.errors import ConfigError, TrainingError
 from mobileseg.viz.history import read_log
 from tests.engine.test_distributed import launch
 from tests.engine.test_trainer import interrupted_and_resumed
@@ -34,8 +34,8 @@ def test_training_learns_and_writes_the_run_folder(instance_config, tmp_path):
 
 
 def test_resume_is_exact(instance_config, tmp_path):
-    """Also where the positives whose masks are learned are drawn: five of about thirty."""
-    config = instance_config("loss.types.0.mask_positives=5", "ema.decay=0.9", "clip.norm=5.0")
+    """Also where the positives whose masks are learned are drawn: three of the five and more of an image."""
+    config = instance_config("loss.types.0.mask_positives=3", "ema.decay=0.9", "clip.norm=5.0")
     whole = Trainer(config, tmp_path / "whole")
     assert whole.fit().reason == "finished"
     halves = interrupted_and_resumed(config, tmp_path / "halves", stop_at=3)
@@ -77,6 +77,18 @@ def test_batches_without_objects_do_not_stop_a_run(instance_config, instance_dat
     assert all(event["box"] == event["mask"] == 0 for event in train)
     assert 0 < train[-1]["class"] < train[0]["class"]
     assert all(np.isfinite(array).all() for array in weights_of(trainer).values())
+
+
+def test_a_loss_that_is_not_finite_saves_the_batch_with_its_objects(instance_config, tmp_path):
+    trainer = Trainer(instance_config(), tmp_path, do_eval=False)
+    criterion = trainer.criterion.forward
+    trainer.criterion.forward = lambda *arguments: {k: v * float("nan") for k, v in criterion(*arguments).items()}
+    with pytest.raises(TrainingError, match="iteration 1 is not finite"):
+        trainer.fit()
+    with np.load(tmp_path / "nonfinite_iter_000001.npz") as saved:
+        assert saved["classes"].shape == saved["masks"].shape[:2] == saved["boxes"].shape[:2]
+        assert saved["classes"].max() >= 0 > saved["classes"].min()  # objects, and padding
+        assert saved["files"].shape == (4, 2)
 
 
 def test_parts_of_different_tasks_are_refused_before_anything_is_built(instance_config, toy_config, tmp_path):

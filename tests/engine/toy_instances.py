@@ -40,3 +40,36 @@ def toy_instance_section(root: Path) -> dict[str, Any]:
         "optimizer": {"type": "SGD", "momentum": 0.9, "weight_decay": 5e-4},
         "lr_scheduler": {"type": "PolynomialDecay", "learning_rate": 2e-3, "warmup_iters": 2},
     }
+
+
+def overfit_section(root: Path) -> dict[str, Any]:
+    """mobileYOLACT from random weights on the same six pictures of 128x128 over and over, evaluated on these."""
+    dataset = {"type": "CocoInstances", "dataset_root": str(root), "mode": "train"}
+    steps = [{"type": "Resize", "target_size": [128, 128]}, {"type": "Normalize"}]
+    evaluated = {"mode": "val", "annotation_file": "annotations/instances_train.json", "image_dir": "images/train"}
+    return {
+        "batch_size": 6,
+        "iters": 100,
+        "eval_interval": 50,
+        "save_interval": 100,
+        "log_iters": 10,
+        "num_workers": 0,
+        "train_dataset": dataset | {"transforms": steps},
+        "val_dataset": dataset | evaluated | {"transforms": steps},
+        "model": {
+            "type": "MobileYolact",
+            "num_classes": 4,
+            "input_size": 128,
+            "fpn_channels": 64,
+            "backbone": {"type": "MobileNetV2_x1_0"},
+        },
+        "loss": {"types": [{"type": "YolactLoss"}]},
+        "optimizer": {"type": "SGD", "momentum": 0.9, "weight_decay": 5e-4},
+        "lr_scheduler": {
+            "type": "PolynomialDecay",
+            "learning_rate": 0.01,
+            "end_lr": 1e-4,
+            "warmup_iters": 20,
+            "decay_steps": 180,
+        },
+    }

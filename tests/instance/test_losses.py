@@ -144,7 +144,6 @@ def test_weights_are_factors():
         {"empty_negatives": -1},
         {"mask_positives": 0},
         {"box_weight": -1.0},
-        {"variances": (0.0, 0.2)},
     ],
 )
 def test_senseless_options_are_refused(options):

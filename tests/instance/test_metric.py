@@ -114,6 +114,13 @@ def test_masks_of_another_size_are_refused(example):
         evaluate(lambda sample: found[1].result(), dataset)
 
 
+def test_a_class_that_the_dataset_has_not(example):
+    dataset, found = example
+    strange = Things(**{**vars(found[0]), "classes": found[0].classes + 3})
+    with pytest.raises(DataError, match=r"class 5 was found in 000\.jpg, the dataset has 3 classes"):
+        evaluate(lambda sample: strange.result(), dataset)
+
+
 def test_a_class_without_objects_is_absent(example):
     dataset, found = example
     pictures = []

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mobileseg.instance.nms import cross_class_nms, fast_nms, pairwise_iou, traditional_nms
+from mobileseg.instance.nms import cross_class_nms, fast_nms, iou, traditional_nms
 
 EMPTY = np.zeros((0, 4), np.float32), np.zeros((0, 3), np.float32)
 
@@ -156,11 +156,23 @@ def test_nothing_above_the_floor() -> None:
     assert len(fast_nms(boxes, scores, iou_threshold=0.5, top_k=9, max_detections=9, floor=2.0).indices) == 0
 
 
-def test_overlap_of_all_pairs() -> None:
+def test_overlap_in_pairs() -> None:
     boxes, _ = scene(1, 30, pixels=True)
     boxes[3] = boxes[4, [0, 1, 0, 1]]  # a point
     for inclusive in (False, True):
-        values = pairwise_iou(boxes[:20], boxes, inclusive=inclusive)
-        expected = [[overlap(a, b, float(inclusive)) for b in boxes] for a in boxes[:20]]
+        values = iou(boxes[:20], boxes[10:], inclusive=inclusive)
+        expected = [overlap(a, b, float(inclusive)) for a, b in zip(boxes[:20], boxes[10:], strict=True)]
         np.testing.assert_allclose(values, expected, rtol=1e-6)
-    assert pairwise_iou(boxes[3:4], boxes[3:4])[0, 0] == 0
+        one = iou(boxes[:1], boxes, inclusive=inclusive)
+        np.testing.assert_allclose(one, [overlap(boxes[0], b, float(inclusive)) for b in boxes], rtol=1e-6)
+    assert iou(boxes[3:4], boxes[3:4])[0] == 0
+
+
+def test_many_candidates_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result does not depend on how many pairs fit into memory."""
+    boxes, scores = scene(3)
+    arguments = {"iou_threshold": 0.5, "top_k": 50, "max_detections": 1000}
+    whole = fast_nms(boxes, scores, **arguments)
+    for pairs_at_a_time in (1, 7, 64, 1000):
+        monkeypatch.setattr("mobileseg.instance.nms._PAIRS", pairs_at_a_time)
+        assert pairs(fast_nms(boxes, scores, **arguments)) == pairs(whole)

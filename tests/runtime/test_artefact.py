@@ -8,8 +8,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mobileseg.errors import RuntimeEngineError
-from mobileseg.runtime.artefact import DEPLOY_FILE, GraphFiles, Manifest, VerificationRow, is_artefact, verified_path
+from mobileseg.instance.options import DetectionOptions
+from mobileseg.runtime.artefact import (
+    DEPLOY_FILE,
+    DetectionSpec,
+    GraphFiles,
+    Manifest,
+    VerificationRow,
+    is_artefact,
+    verified_path,
+)
 from tests.runtime.artefacts import artefact
+from tests.runtime.instance_artefacts import instance_artefact
 
 
 def edit(folder: Path, change) -> None:
@@ -177,3 +187,46 @@ def test_whatever_stands_in_the_file_the_answer_is_a_manifest_or_our_error(
     except RuntimeEngineError:
         return
     assert manifest.problems() == []
+
+
+def test_the_manifest_of_an_instance_folder_survives(tmp_path: Path) -> None:
+    options = {"nms": "traditional", "inclusive_pixels": True, "max_detections": 7, "score_threshold": 0.1}
+    manifest = instance_artefact(tmp_path, category_ids=(1, 3, 90), options=options)
+    found = Manifest.read(tmp_path)
+    assert found == manifest
+    assert found.detection.options == DetectionOptions(**options)
+    block = yaml.safe_load((tmp_path / DEPLOY_FILE).read_text())["mobileseg"]
+    assert block["detection"]["variances"] == [0.1, 0.2]
+    assert block["detection"]["anchors"] == "anchors.npy"
+    assert [output["kind"] for output in block["outputs"]] == ["boxes", "scores", "coefficients", "prototypes"]
+
+
+@pytest.mark.parametrize(
+    ("change", "seen"),
+    [
+        (lambda d: d["mobileseg"].pop("detection"), "there is no block 'detection'"),
+        (lambda d: d["mobileseg"]["detection"].pop("anchors"), r"detection\.anchors names no file"),
+        (lambda d: d["mobileseg"]["detection"].update(anchors="../a.npy"), "lies outside the folder"),
+        (lambda d: d["mobileseg"]["detection"].update(anchors="b.npy"), r"detection\.anchors: 'b\.npy' has no sha256"),
+        (lambda d: d["mobileseg"]["detection"].update(nms="soft"), r"mobileseg\.detection\.nms: "),
+        (lambda d: d["mobileseg"]["detection"].update(threshold=1), r"mobileseg\.detection\.threshold: "),
+        (lambda d: d["mobileseg"]["detection"].update(top_k=0), r"mobileseg\.detection\.top_k: "),
+        (lambda d: d["mobileseg"]["outputs"].pop(), "has boxes, coefficients, scores, an instance graph returns"),
+        (lambda d: d["mobileseg"].pop("outputs"), "outputs"),
+        (lambda d: d["mobileseg"].update(category_ids=[1, 2]), "category_ids has 2 numbers for 3 classes"),
+        (lambda d: d["mobileseg"].update(task="semantic"), "a semantic graph returns labels or"),
+        (lambda d: d["mobileseg"].update(task="panoptic"), r"mobileseg\.task: "),
+        (lambda d: d["mobileseg"]["input"].update(dynamic=True), "the anchors of an instance graph belong to one size"),
+    ],
+)
+def test_damaged_manifests_of_instance_folders_are_refused(tmp_path: Path, change, seen: str) -> None:
+    instance_artefact(tmp_path)
+    edit(tmp_path, change)
+    with pytest.raises(RuntimeEngineError, match=seen):
+        Manifest.read(tmp_path)
+
+
+def test_blocks_of_the_other_task_are_refused(tmp_path: Path) -> None:
+    manifest = artefact(tmp_path)
+    with pytest.raises(RuntimeEngineError, match="detection belongs to an instance graph"):
+        replace(manifest, detection=DetectionSpec()).write(tmp_path)

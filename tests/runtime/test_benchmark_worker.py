@@ -8,6 +8,7 @@ import pytest
 from mobileseg.runtime.benchmark import generated_picture
 from mobileseg.runtime.benchmark_worker import serve
 from tests.runtime.artefacts import artefact
+from tests.runtime.instance_artefacts import instance_artefact
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +34,14 @@ def test_it_says_what_it_runs_then_answers_each_request(tmp_path: Path) -> None:
     assert [len(line["runs"]) for line in lines[1:]] == [2, 0, 1]
     assert set(lines[1]["runs"][0]) == {"decode", "preprocess", "inference", "postprocess", "draw"}
     assert cv2.getNumThreads() == 1
+
+
+def test_networks_that_find_objects_have_the_same_stages(tmp_path: Path) -> None:
+    instance_artefact(tmp_path / "model")
+    generated_picture(tmp_path / "a.jpg", (64, 96))
+    code, lines = answers(str(tmp_path / "model"), "auto", "1", str(tmp_path / "a.jpg"), requests="1\n")
+    assert (code, lines[0]["input"]) == (0, "48x32")
+    assert set(lines[1]["runs"][0]) == {"decode", "preprocess", "inference", "postprocess", "draw"}
 
 
 def test_errors_are_answers(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mobileseg.runtime.artefact import VerificationRow
-from mobileseg.viz.report import Example, write_report
+from mobileseg.viz.report import Example, NetworkReport, write_report
 from mobileseg.viz.report_parts import latency_table
 
 VOID = {"meta", "img"}
@@ -76,9 +76,8 @@ def page(tmp_path: Path, log: Path) -> Page:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, (40, 60), dtype=np.uint8)
     image = rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    path = write_report(
-        tmp_path / "out" / "report.html",
-        title="Run <1> & more",
+    network = NetworkReport(
+        title="MobileSeg <b>",
         log_path=log,
         eval_metrics={
             "miou": 0.4211,
@@ -95,6 +94,11 @@ def page(tmp_path: Path, log: Path) -> Page:
         ],
         benchmark_rows=[row("paddle", 20.0), row("onnxruntime", 10.0)],
         config_yaml="model: {type: '<MobileSeg>'}\n",
+    )
+    path = write_report(
+        tmp_path / "out" / "report.html",
+        title="Run <1> & more",
+        networks=[network],
         environment={"python": "3.10", "cpu": "A <fast> CPU"},
     )
     return Page(path)
@@ -131,7 +135,7 @@ def test_nothing_is_loaded_from_elsewhere(page: Page, tmp_path: Path) -> None:
 
 
 def test_values_from_outside_are_escaped(page: Page) -> None:
-    for seen in ("Run <1> & more", "road <script>", "A <fast> CPU", "<MobileSeg>"):
+    for seen in ("Run <1> & more", "road <script>", "A <fast> CPU", "<MobileSeg>", "MobileSeg <b>"):
         assert seen in page.text
     assert not {"fast", "1", "mobileseg"} & set(page.tags)
 
@@ -144,7 +148,9 @@ def test_a_report_of_nothing_is_a_page_without_sections(tmp_path: Path) -> None:
 
 
 def test_a_title_with_a_dollar_is_no_placeholder(tmp_path: Path) -> None:
-    page = Page(write_report(tmp_path / "report.html", title="costs $5", config_yaml="price: $body"))
+    page = Page(
+        write_report(tmp_path / "report.html", title="costs $5", networks=[NetworkReport(config_yaml="price: $body")])
+    )
     assert "costs $5" in page.text
     assert "price: $body" in page.text
 
@@ -154,3 +160,10 @@ def test_latency_bars_are_in_proportion(tmp_path: Path) -> None:
     widths = [float(width) for width in re.findall(r"width:([\d.]+)%", html)]
     assert sum(widths[:3]) == pytest.approx(50, abs=0.1)  # onnxruntime, the faster, stands first
     assert sum(widths[3:]) == pytest.approx(100, abs=0.1)
+
+
+def test_networks_stand_one_after_the_other(tmp_path: Path, log: Path) -> None:
+    networks = [NetworkReport(title="First", log_path=log), NetworkReport(title="Second", config_yaml="iters: 1")]
+    page = Page(write_report(tmp_path / "report.html", title="Two", networks=networks, environment={"cpu": "one"}))
+    places = [page.text.index(seen) for seen in ("Two", "First", "Training", "Second", "iters: 1", "Environment")]
+    assert places == sorted(places)

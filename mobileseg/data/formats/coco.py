@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mobileseg.data.annotations import AnnotationTable
 from mobileseg.data.base import Item, checked_mode, existing_folder
 from mobileseg.data.formats.coco_json import CocoFile, count_categories, read_coco
 from mobileseg.data.formats.listfile import find_file
@@ -65,6 +66,8 @@ class CocoInstances(InstanceDataset):
         found = read_coco(path, classes, remedy=_HINT)
         folder = _image_folder(root, path, image_dir, found.file_names)
         _require_images(folder, found, path)
+        if mode == "train":
+            _warn_of_flat_boxes(found.table, path)
         super().__init__(
             [Item(folder / name, path) for name in found.file_names],
             found.table,
@@ -78,26 +81,27 @@ class CocoInstances(InstanceDataset):
             seed=seed,
             source=str(path),
         )
-        self._warn_of_flat_boxes()
 
     @staticmethod
     def count_classes(section: Mapping[str, Any]) -> int | None:
         """Number of classes of a dataset section that does not name them; None when it cannot be known cheaply."""
         root = Path(str(section.get("dataset_root", "")))
         given = section.get("annotation_file")
-        return count_categories(_annotation_file(root, str(section.get("mode", "train")), given))
+        mode = str(section.get("mode", "train"))
+        return count_categories(_annotation_file(root, mode, given if isinstance(given, str) else None))
 
-    def _warn_of_flat_boxes(self) -> None:
-        flat = np.flatnonzero((self.annotations.boxes[:, 2:] <= self.annotations.boxes[:, :2]).any(axis=1))
-        if len(flat):
-            logger.warning(
-                "%s: %d annotation%s with a box of zero width or height, the first has id %d; not used for training "
-                "('mobileseg doctor data CONFIG' lists them)",
-                self.source,
-                len(flat),
-                "" if len(flat) == 1 else "s",
-                self.annotations.ids[flat[0]],
-            )
+
+def _warn_of_flat_boxes(table: AnnotationTable, path: Path) -> None:
+    flat = np.flatnonzero((table.boxes[:, 2:] <= table.boxes[:, :2]).any(axis=1))
+    if len(flat):
+        logger.warning(
+            "%s: %d annotation%s with a box of zero width or height, the first has id %d; not used for training "
+            "('mobileseg doctor data CONFIG' lists them)",
+            path,
+            len(flat),
+            "" if len(flat) == 1 else "s",
+            table.ids[flat[0]],
+        )
 
 
 def _annotation_file(root: Path, mode: str, given: str | None) -> Path:

@@ -20,6 +20,7 @@ from mobileseg.data.instances import Size
 from mobileseg.errors import ConfigError, DataError
 
 _SHOWN = 5
+_FAR = 10  # sides of the image
 _NOT_COCO = "expected a COCO instances file: an object with the lists 'images', 'annotations' and 'categories'"
 _EXPORT = "export the annotations as 'COCO instances' (not captions, keypoints without masks, or another tool's JSON)"
 
@@ -280,8 +281,22 @@ def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _are_numbers(values: Sequence[Any]) -> bool:
+    """Whether all are finite numbers; the sum tells it at a tenth of the time of one look at each."""
+    try:
+        return math.isfinite(sum(values))
+    except TypeError:
+        return False
+
+
+def is_far(polygon: Sequence[float], size: Size) -> bool:
+    """Whether coordinates lie so far outside an image of that size that drawing them would take all memory."""
+    limit = _FAR * max(size)
+    return max(polygon) > limit or min(polygon) < -limit
+
+
 def _box_fault(box: Any) -> str:
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+    if not isinstance(box, list) or len(box) != 4 or not _are_numbers(box):
         return f"bbox is {str(box)[:60]}, not four numbers"
     if box[2] < 0 or box[3] < 0:
         return f"bbox {box} has a negative size"
@@ -302,8 +317,11 @@ def _mask(value: Any, size: Size) -> tuple[list[list[float]], dict[str, Any] | N
         if count % 2 or count < 6:
             points = f"{count / 2:g} point{'' if count == 2 else 's'}"
             return [], None, f"a polygon has {points}; it takes at least 3", "polygon"
-        if not all(map(_is_number, polygon)):
+        if not _are_numbers(polygon):
             return [], None, "a polygon has coordinates that are no finite numbers", "polygon"
+        if is_far(polygon, size):
+            seen = f"a polygon reaches from {min(polygon):g} to {max(polygon):g}, far outside the image"
+            return [], None, seen, "polygon"
     return value, None, "", ""
 
 

@@ -46,6 +46,13 @@ ENGINES: dict[str, EngineInfo] = {
     "ncnn": EngineInfo(f"{_HERE}.ncnn", "NcnnEngine", "ncnn", "ncnn", "ncnn", "ncnn"),
 }
 
+EXTRA_ENGINES: dict[str, EngineInfo] = {
+    "torchscript": EngineInfo(
+        f"{_HERE}.torchscript", "TorchScriptEngine", "torch", "torch", "torchscript", "torchscript"
+    ),
+}
+"""Engines that `auto` never takes, and that nothing but their own graphs needs."""
+
 
 def available() -> dict[str, str]:
     """Engine name -> '' when its package is installed, else the reason why it cannot be used.
@@ -53,6 +60,11 @@ def available() -> dict[str, str]:
     Nothing is imported, so asking costs nothing and loads no engine.
     """
     return {name: _missing(info) for name, info in ENGINES.items()}
+
+
+def unavailable(engine: str) -> str:
+    """'' when an engine's package is installed, else the reason why it cannot be used; extra engines too."""
+    return _missing((ENGINES | EXTRA_ENGINES)[engine])
 
 
 def load(folder: str | os.PathLike[str], engine: str, *, graph: str = "main", threads: int = 1) -> Engine:
@@ -73,9 +85,10 @@ def load(folder: str | os.PathLike[str], engine: str, *, graph: str = "main", th
         raise RuntimeEngineError(f"threads is {threads}, expected at least 1")
     manifest = Manifest.read(folder)
     name = choose(manifest, graph) if engine == "auto" else engine
-    if name not in ENGINES:
-        raise RuntimeEngineError(f"there is no engine '{name}'", remedy=f"choose one of auto, {', '.join(ENGINES)}")
-    info = ENGINES[name]
+    known = ENGINES | EXTRA_ENGINES
+    if name not in known:
+        raise RuntimeEngineError(f"there is no engine '{name}'", remedy=f"choose one of auto, {', '.join(known)}")
+    info = known[name]
     manifest.graph_files(graph, info.files_key)
     reason = _missing(info)
     if reason:

@@ -1,0 +1,234 @@
+"""Write test_tipc/configs/ from the configurations of the suite, or check that it is up to date.
+
+    python tools/make_tipc.py            # write
+    python tools/make_tipc.py --check    # exit code 1 and the names of the files that differ
+
+A chain belongs to every network that the configurations below pair with a backbone. Its two YAML files have the
+configuration as their base and change only what a drawn dataset and a training of seconds need; its text files say,
+in the form of Paddle's TIPC, which commands the shell scripts run with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mobileseg.config.load import Config, load_config
+from mobileseg.config.source import dump
+from mobileseg.data.synthetic_scene import CLASSES
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = Path("test_tipc/configs")
+
+PATTERNS = ("mobileseg/*_cityscapes_*.yml", "mobileyolact/*_coco_320.yml", "yolact/*_coco_550.yml")
+"""Below configs/: one configuration for each network and backbone."""
+
+LITE, WHOLE = "lite_train_lite_infer", "whole_infer"
+MODES = (LITE, WHOLE)
+
+LITE_SIZES = {"semantic": (64, 96), "instance": (96, 96)}
+"""Height and width of drawn images and inputs; three of the cells of stride 32, which the pooling of MobileSeg's
+decoder does not divide."""
+
+PICTURES = {LITE: (32, 4), WHOLE: (1, 6)}
+"""Training and validation images of each mode."""
+
+ITERS, BATCH = 20, 4
+
+SERVED = {"paddle2onnx": ("onnx", "onnxruntime"), "lite": ("lite_x86", "lite"), "ncnn": ("ncnn", "ncnn")}
+"""Text file -> target of the export, engine that runs it. `lite` is the x86 twin of the file for phones."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One network and where its files are.
+
+    Attributes:
+        name: folder below test_tipc/configs and test_tipc/output.
+        source: configuration that it is made from, relative to the repository.
+        config: the same, loaded.
+    """
+
+    name: str
+    source: Path
+    config: Config
+
+    @property
+    def task(self) -> str:
+        """'semantic' or 'instance'."""
+        return "semantic" if self.config.to_dict()["model"]["type"] == "MobileSeg" else "instance"
+
+    def size(self, mode: str) -> tuple[int, int]:
+        """Height and width of the input: small for a training of seconds, else the configuration's own."""
+        if mode == LITE:
+            return LITE_SIZES[self.task]
+        size = self.config.to_dict()["export"]["size"]
+        return size["height"], size["width"]
+
+    def data(self, mode: str) -> str:
+        """Folder of the drawn dataset of a mode."""
+        height, width = self.size(mode)
+        return f"test_tipc/data/{mode}_{height}x{width}"
+
+
+def chains() -> list[Chain]:
+    """Every chain, in the order of their names."""
+    found = []
+    for pattern in PATTERNS:
+        for path in sorted((ROOT / "configs").glob(pattern)):
+            name = "_".join(path.stem.split("_")[:2])
+            found.append(Chain(name, path.relative_to(ROOT), load_config(path)))
+    return sorted(found, key=lambda chain: chain.name)
+
+
+def files() -> dict[Path, str]:
+    """Path relative to the repository -> content, of everything below test_tipc/configs."""
+    written = {}
+    for chain in chains():
+        for mode in MODES:
+            written[FOLDER / chain.name / f"{mode}.yml"] = _yaml(chain, mode)
+        written[FOLDER / chain.name / "train_infer_python.txt"] = _text(_train_infer(chain))
+        for variant, (target, engine) in SERVED.items():
+            written[FOLDER / chain.name / f"{variant}.txt"] = _text(_served(chain, target, engine))
+    return written
+
+
+def _yaml(chain: Chain, mode: str) -> str:
+    """The configuration on drawn data of the mode's size, from random weights."""
+    height, width = chain.size(mode)
+    changes: dict[str, Any] = {
+        "_base_": f"../../../{chain.source.as_posix()}",
+        "iters": ITERS,
+        "batch_size": BATCH,
+        "save_interval": ITERS,
+        "log_iters": 10,
+        "num_workers": 0,
+        **{f"{part}_dataset": _dataset(chain, part, mode) for part in ("train", "val")},
+        "model": {"backbone": {"pretrained": None}},
+        # The recipe of the configuration needs thousands of iterations; this one tells some classes apart after twenty.
+        "optimizer": {"_inherited_": False, "type": "AdamW", "weight_decay": 0.01},
+        "lr_scheduler": {
+            "_inherited_": False,
+            "type": "PolynomialDecay",
+            "learning_rate": 0.003,
+            "end_lr": 0.0001,
+            "power": 0.9,
+        },
+        "export": {"size": {"height": height, "width": width}},
+    }
+    if chain.task == "instance":
+        changes["model"] |= {"num_classes": len(CLASSES) - 1, "input_size": height}
+        changes["clip"] = {"norm": 10.0}
+    head = (
+        f"# Written by tools/make_tipc.py from {chain.source.as_posix()}; `python tools/make_tipc.py` writes it anew.\n"
+    )
+    return head + dump(changes)
+
+
+def _dataset(chain: Chain, part: str, mode: str) -> dict[str, Any]:
+    """A drawn dataset with the normalisation of the configuration."""
+    root = chain.data(mode)
+    steps = chain.config.to_dict()["val_dataset"]["transforms"]
+    normalize = next(dict(step) for step in steps if step["type"] == "Normalize")
+    section: dict[str, Any] = {"_inherited_": False, "dataset_root": root, "mode": part, "transforms": [normalize]}
+    if part == "train":
+        section["transforms"] = [{"type": "RandomHorizontalFlip"}, normalize]
+    if chain.task == "instance":
+        return {"type": "CocoInstances", **section}
+    listed = {f"{part}_path": f"{root}/{part}.txt", "classes": f"{root}/classes.txt", "num_classes": len(CLASSES)}
+    return {"type": "Dataset", **section, **listed}
+
+
+Lines = Iterator[tuple[str, str]]
+"""(key, value) of a text file; a key without value that begins with '=' is the title of a section."""
+
+
+def _train_infer(chain: Chain) -> Lines:
+    yield from _common(chain)
+    yield "=train", ""
+    yield "--device", "cpu"
+    yield "--iters", f"{LITE}={ITERS}|{WHOLE}=null"
+    yield "--batch_size", f"{LITE}={BATCH}|{WHOLE}=null"
+    yield "trainer", f"{LITE}=norm_train|{WHOLE}=null"
+    yield "norm_train", "tools/train.py --seed 0 --no_eval"
+    yield "=eval", ""
+    yield "eval", "tools/val.py --num_workers 1" + (" --no_boundary" if chain.task == "semantic" else "")
+    yield from _deployment(chain, "paddle", "paddle")
+
+
+def _served(chain: Chain, target: str, engine: str) -> Lines:
+    yield from _common(chain)
+    yield from _deployment(chain, target, engine)
+
+
+def _common(chain: Chain) -> Lines:
+    sizes = "|".join(f"{mode}={chain.size(mode)[0]} {chain.size(mode)[1]}" for mode in MODES)
+    yield "=model", ""
+    yield "model_name", chain.name
+    yield "python", "python3"
+    yield "--config", "|".join(f"{mode}={(FOLDER / chain.name / mode).as_posix()}.yml" for mode in MODES)
+    run = f"test_tipc/output/{chain.name}/{LITE}/run"
+    yield "--model_path", run
+    yield "=prepare", ""
+    yield "draw", "test_tipc/draw_data.py"
+    yield "--root", "|".join(f"{mode}={chain.data(mode)}" for mode in MODES)
+    yield "--size", sizes
+    yield "--train", "|".join(f"{mode}={PICTURES[mode][0]}" for mode in MODES)
+    yield "--val", "|".join(f"{mode}={PICTURES[mode][1]}" for mode in MODES)
+
+
+def _deployment(chain: Chain, target: str, engine: str) -> Lines:
+    kind = "labels" if chain.task == "semantic" else "json"
+    yield "=export", ""
+    yield "export", f"tools/export.py --targets {target} --accept_weak"
+    yield "=infer", ""
+    yield "inference", f"tools/predict.py --quiet --write {kind}" + (" --min_score 0" if kind == "json" else "")
+    yield "--engine", engine
+    yield "--threads", f"{LITE}=1|{WHOLE}=2"
+    yield "--image_path", "|".join(f"{mode}={chain.data(mode)}/images/val" for mode in MODES)
+    yield "=compare", ""
+    yield "compare", f"test_tipc/compare_results.py --kind {kind}"
+    yield "--min_equal", "0.999" if kind == "labels" else "0.99"
+
+
+def _text(lines: Lines) -> str:
+    return "".join(
+        f"{'':=^27}{key[1:]}_params{'':=^27}\n" if key.startswith("=") else f"{key}:{value}\n" for key, value in lines
+    )
+
+
+def differing() -> list[str]:
+    """Names of files that are missing, out of date, or no longer made."""
+    wanted = files()
+    there = {path.relative_to(ROOT) for path in (ROOT / FOLDER).rglob("*") if path.is_file()}
+    changed = {path for path, text in wanted.items() if path in there and (ROOT / path).read_text("utf-8") != text}
+    return sorted(path.as_posix() for path in changed | (there ^ wanted.keys()))
+
+
+def main() -> int:
+    """Write or check."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing, say what differs")
+    args = parser.parse_args()
+    names = differing()
+    if args.check:
+        for name in names:
+            print(f"{name} is not what tools/make_tipc.py writes", file=sys.stderr)
+        return 1 if names else 0
+    wanted = files()
+    for path in (ROOT / FOLDER).rglob("*"):
+        if path.is_file() and path.relative_to(ROOT) not in wanted:
+            path.unlink()
+    for path, text in wanted.items():
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_text(text, encoding="utf-8")
+    print(f"{len(wanted)} files below {FOLDER}, {len(names)} of them changed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
