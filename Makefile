@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 JOBS ?= 2
 
-.PHONY: help setup demo test test-long lint types format schema clean
+.PHONY: help setup demo test test-long tipc lint types format schema clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -20,6 +20,9 @@ test: setup lint types  ## lint, types, unit and end-to-end tests
 
 test-long: setup  ## the tests that take minutes: every network on every engine and size
 	$(TEST_ENV) $(PYTHON) -m pytest -n $(JOBS) -m long -rs
+
+tipc: setup  ## every network from training to every engine, on drawn data
+	$(TEST_ENV) $(PYTHON) test_tipc/run_chains.py
 
 lint: setup
 	@$(PYTHON) -m ruff check .

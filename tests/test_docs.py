@@ -14,7 +14,7 @@ import yaml
 from mobileseg.cli import VERBS
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("zoo/*/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("zoo/*/*.md"), *ROOT.glob("test_tipc/*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 FOREIGN_FLAGS = {"--no-deps", "--nproc_per_node", "--gpus"}  # of pip and of Paddle's launcher
 FOREIGN_FILES = {"deploy/python/infer.py"}  # PaddleSeg's
@@ -95,9 +95,16 @@ def test_command_lines_use_flags_that_exist(page: Path) -> None:
                 assert flag in flags(verb, part), f"mobileseg {verb} has no {flag}"
 
 
+@cache
+def script_flags() -> frozenset[str]:
+    """Options of the scripts below deploy/."""
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "deploy").rglob("*.py")))
+    return frozenset(re.findall(r'add_argument\(\s*"(--\w+)"', text))
+
+
 @every_page
 def test_flags_in_the_text_exist(page: Path) -> None:
-    known = FOREIGN_FLAGS.union({"--help", "--version"}, *(flags(verb) for verb in VERBS))
+    known = FOREIGN_FLAGS.union({"--help", "--version"}, script_flags(), *(flags(verb) for verb in VERBS))
     for span in re.findall(r"`([^`\n]+)`", prose(page)):
         for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", span):
             assert any(name == flag or (flag.endswith("_") and name.startswith(flag)) for name in known), flag

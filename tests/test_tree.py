@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
     path
-    for folder in ("mobileseg", "tools", "tests", "deploy", "docs")
+    for folder in ("mobileseg", "tools", "tests", "deploy", "docs", "test_tipc")
     for path in (ROOT / folder).rglob("*")
     if path.suffix in {".py", ".sh", ".cc", ".h", ".html"} and "reference" not in path.parts
 )

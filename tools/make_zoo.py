@@ -27,6 +27,7 @@ from mobileseg.export.exporter import export
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.settings import options_from
 from mobileseg.export.table import format_rows
+from mobileseg.files import sha256_of
 from mobileseg.weights.pdparams import save_pdparams
 
 CARD = """\
@@ -97,7 +98,8 @@ def main() -> None:
         )
         save_pdparams(stage / "model.pdparams", {name: value.numpy() for name, value in network.state_dict().items()})
         (stage / RUN_CONFIG).write_text(config.to_yaml(), encoding="utf-8")
-        card = write_card(args, config, options, scores, format_rows(verified.rows))
+        digest = sha256_of(stage / RUN_CONFIG)
+        card = write_card(args, config, digest, options, scores, format_rows(verified.rows))
         (stage / "README.md").write_text(card, encoding="utf-8")
         args.folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(stage, args.folder)
@@ -106,7 +108,12 @@ def main() -> None:
 
 
 def write_card(
-    args: argparse.Namespace, config: Config, options: ExportOptions, scores: dict[str, Any], table: str
+    args: argparse.Namespace,
+    config: Config,
+    digest: str,
+    options: ExportOptions,
+    scores: dict[str, Any],
+    table: str,
 ) -> str:
     """The text of README.md."""
     settings = config.to_dict()
@@ -123,7 +130,7 @@ def write_card(
         batch=settings["batch_size"],
         height=options.height,
         width=options.width,
-        hash=config.hash,
+        hash=digest,
         version=__version__,
         scores=score_table(scores),
         table=table,

@@ -47,6 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--nms_in_graph", action="store_true", default=None, help="detections are suppressed inside the graph"
     )
+    parser.add_argument(
+        "--tensorrt",
+        action="store_true",
+        help="also write the shapes of all tensors and a graph per component, for TensorRT (docs/deploy.md)",
+    )
     parser.add_argument("--opset_version", type=int, help="ONNX operator set, 11 to 17 (default: 13)")
     parser.add_argument("--images", nargs="+", default=[], metavar="PATH", help="images or folders to verify with")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing folder")
@@ -100,6 +105,7 @@ def _export(args: argparse.Namespace, config: Config, options: ExportOptions, ne
         zoo=_zoo(args),
         overwrite=args.overwrite,
         accept_weak=args.accept_weak,
+        tensorrt=args.tensorrt,
         report=lambda line: print(line, flush=True),
     )
     print(format_rows(result.rows))

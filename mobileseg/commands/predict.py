@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine",
         default="auto",
-        help="auto, onnxruntime, lite, ncnn, paddle; 'network' runs the trainable weights of a zoo folder",
+        help="auto, onnxruntime, lite, ncnn, paddle, tensorrt; 'network' runs the trainable weights of a zoo folder",
     )
     parser.add_argument("--threads", type=int, default=1, help="threads of the engine (default: 1)")
     parser.add_argument("--output", "--save_dir", default="output/predict", metavar="DIR", help="folder for results")
@@ -42,6 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of networks that find objects: leave out those below (default: 0.3)",
     )
     parser.add_argument("--max_frames", type=int, metavar="N", help="stop a video or camera after N frames")
+    parser.add_argument("--times", action="store_true", help="draw frame rate and stage times on frames of videos")
+    parser.add_argument("--show", action="store_true", help="show videos in a window, with these times; q ends one")
+    parser.add_argument(
+        "--precision",
+        nargs="+",
+        metavar="P",
+        help="of --engine tensorrt: fp32, fp16, int8, or COMPONENT=PRECISION for several components",
+    )
+    parser.add_argument("--calibration", metavar="INPUT", help="pictures for int8: picture, folder or list")
     parser.add_argument("--quiet", action="store_true", help="say nothing about single pictures")
     network = parser.add_argument_group("a network that has not been exported")
     network.add_argument("--config", help="configuration, when --model_path is a weights file")
@@ -56,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     """Segment everything; 0 when all of it could be used, else the code of a data error."""
     from mobileseg.runtime.predict import OUTPUTS, PredictionWriter
     from mobileseg.runtime.sources import find_sources
+    from mobileseg.runtime.video import Window
 
     inputs = [*args.inputs, *([args.image_path] if args.image_path else [])]
     if not inputs:
@@ -75,6 +85,8 @@ def run(args: argparse.Namespace) -> int:
         alpha=args.alpha,
         min_score=args.min_score,
         max_frames=args.max_frames,
+        times=args.times,
+        window=Window(segmenter.name) if args.show else None,
         say=_nothing if args.quiet else print,
     )
     summary = writer.run(find_sources(inputs))
@@ -99,13 +111,15 @@ def open_segmenter(args: argparse.Namespace) -> Any:
     place = args.model or args.model_path
     from mobileseg.runtime.artefact import is_artefact
 
+    if (args.precision or args.calibration) and args.engine != "tensorrt":
+        raise ConfigError("--precision and --calibration are for TensorRT", remedy="add --engine tensorrt")
     as_network = args.engine == "network" or args.config is not None or bool(args.opts)
     views = view_section(args, {})
     exported = is_artefact(place)
     if exported and not as_network and not views:
         from mobileseg.runtime.segmenter import Segmenter
 
-        return Segmenter(place, engine=args.engine, threads=args.threads)
+        return Segmenter(place, engine=args.engine, threads=args.threads, **_engine_options(args))
     if args.engine not in ("auto", "network"):
         if exported:
             raise ConfigError(
@@ -117,6 +131,28 @@ def open_segmenter(args: argparse.Namespace) -> Any:
             remedy="export it first with `mobileseg export`, or leave --engine out",
         )
     return _network(args, place)
+
+
+def _engine_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Options of the engine alone that were given.
+
+    Raises:
+        ConfigError: a precision that is neither one for all nor a list of components.
+    """
+    from mobileseg.runtime.sources import find_sources
+
+    options: dict[str, Any] = {}
+    if args.precision:
+        pairs = [item.split("=", 1) for item in args.precision]
+        if len(pairs) > 1 and any(len(pair) == 1 for pair in pairs):
+            raise ConfigError(
+                f"--precision {' '.join(args.precision)} mixes one for all with components",
+                remedy="write fp16, or backbone=int8 head=fp16",
+            )
+        options["precision"] = pairs[0][0] if len(pairs[0]) == 1 else dict(pairs)
+    if args.calibration:
+        options["calibration"] = [source.where for source in find_sources([args.calibration]) if source.kind == "image"]
+    return options
 
 
 def _network(args: argparse.Namespace, place: str) -> Any:

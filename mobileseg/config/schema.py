@@ -201,7 +201,9 @@ class Schema(Section):
     clip: Clip | None = Field(None, description="gradient clipping")
     amp: Amp | None = Field(None, description="mixed precision (needs a GPU)")
     ema: Ema | None = Field(None, description="moving average of the weights")
-    freeze: list[Annotated[str, Field(min_length=1)]] = Field([], description="patterns of parameters to freeze; norm:* is all batch norms")
+    freeze: list[Annotated[str, Field(min_length=1)]] = Field(
+        [], description="patterns of parameters to freeze; norm:* is all batch norms"
+    )
     param_groups: list[ParamGroup] = Field([], description="learning rate and weight decay per parameter group")
     early_stop: EarlyStop | None = Field(None, description="stop without improvement")
     test_config: TestConfig = Field(default_factory=lambda: TestConfig.model_validate({}), description="evaluation")

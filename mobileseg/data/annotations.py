@@ -15,6 +15,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from mobileseg.data.instances import Instances, Region, Size
+from mobileseg.instance import rle as instance_rle
 
 Rle = dict[str, Any]
 
@@ -222,10 +223,8 @@ def run_lengths(counts: bytes | str) -> np.ndarray:
 
 def encode_region(region: Region, size: Size) -> Rle:
     """A mask as a compressed COCO RLE (``counts`` are bytes) of an image of that size."""
-    full = np.zeros(size, np.uint8, order="F")
-    x1, y1, x2, y2 = region.box
-    full[y1:y2, x1:x2] = region.bitmap
-    return coco_mask.encode(full)
+    rle = instance_rle.encode_region(size, *region)
+    return {**rle, "counts": str(rle["counts"]).encode("ascii")}
 
 
 def coco_document(

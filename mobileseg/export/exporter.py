@@ -25,6 +25,7 @@ from mobileseg.export.paddle_graph import save_paddle_graph
 from mobileseg.export.process import Failure
 from mobileseg.export.program import Operator
 from mobileseg.export.reference import Reference, build_reference
+from mobileseg.export.server import ServerFiles, write_server_files
 from mobileseg.export.settings import dataset_from, images_from, options_from, subject_from, targets_from, warnings_of
 from mobileseg.export.task import Task
 from mobileseg.export.tasks import task_for
@@ -63,6 +64,7 @@ def export(
     zoo: Path | None = None,
     overwrite: bool = False,
     accept_weak: bool = False,
+    tensorrt: bool = False,
     report: Callable[[str], None] = lambda _line: None,
 ) -> ExportResult:
     """Export the network of a configuration.
@@ -77,6 +79,7 @@ def export(
         zoo: folder of the weights, whose artefact gives classes and images where the dataset is missing.
         overwrite: replace an existing folder.
         accept_weak: see :func:`export_network`.
+        tensorrt: see :func:`export_network`.
         report: gets one line per step.
 
     Raises:
@@ -97,6 +100,7 @@ def export(
         source=chosen.source,
         overwrite=overwrite,
         accept_weak=accept_weak,
+        tensorrt=tensorrt,
         report=report,
     )
     warnings = [*result.warnings, *warnings_of(config, options)]
@@ -116,6 +120,7 @@ def export_network(
     source: str = "the given images",
     overwrite: bool = False,
     accept_weak: bool = False,
+    tensorrt: bool = False,
     report: Callable[[str], None] = lambda _line: None,
 ) -> ExportResult:
     """Write, run and compare every graph; the folder appears only when all of them agree.
@@ -130,6 +135,7 @@ def export_network(
         source: where the images are from, for the notes in deploy.yaml.
         overwrite: replace an existing folder.
         accept_weak: accept a reference that shows too few classes to tell a right graph from a wrong one.
+        tensorrt: also write the shapes of all tensors of the Paddle graph, and a graph per component of the network.
         report: gets one line per step.
 
     Raises:
@@ -153,9 +159,18 @@ def export_network(
             _convert(target, graphs[target], stage, work)
         reference.save(stage / GOLDEN_FILE)
         task.write_files(stage)
-        build_manifest(stage, task, subject, options, chosen, reference).write(stage)
-        report("run every graph and compare it with the network")
         inputs = [item.input for item in reference.items]
+        server = None
+        if tensorrt:
+            report("collect shapes and cut the graph into components")
+            server = _server_files(stage, graphs, network, inputs, work)
+
+        def described(*more: Any) -> Manifest:
+            built = build_manifest(stage, task, subject, options, chosen, reference, *more)
+            return server.added_to(built) if server is not None else built
+
+        described().write(stage)
+        report("run every graph and compare it with the network")
         checked = check_engines(stage, Manifest.read(stage), task, reference, inputs)
         rows = [*checked, *rows]
         failed = [row for row in checked if row.status == FAILED]
@@ -163,12 +178,23 @@ def export_network(
             raise _disagreement(network, task, options, failed, graphs, reference, stage, work, folder)
         kept = [row.to_manifest() for row in checked if row.status != SKIPPED]
         notes = _notes(task, reference, sizes, warnings)
-        manifest = build_manifest(stage, task, subject, options, chosen, reference, kept, notes)
+        manifest = described(kept, notes)
         manifest.write(stage)
         _put_in_place(stage, folder)
     order = {target: index for index, target in enumerate(ALL_TARGETS)}
-    rows.sort(key=lambda row: order[row.target])
+    rows.sort(key=lambda row: order.get(row.target, len(order)))
     return ExportResult(folder, tuple(rows), manifest, tuple(warnings))
+
+
+def _server_files(
+    stage: Path, graphs: dict[str, converters.Graph], network: Any, inputs: Sequence[np.ndarray], work: Path
+) -> ServerFiles:
+    if "paddle" not in graphs:
+        raise ExportError("TensorRT runs the Paddle graph, and it is not among the targets", remedy="add paddle")
+    try:
+        return write_server_files(stage, graphs["paddle"], network, inputs, work)
+    except Failure as failure:
+        raise ExportError(f"the files for TensorRT cannot be written: {failure}") from failure
 
 
 def _choose(targets: Sequence[str] | None, options: ExportOptions, task: Task) -> tuple[tuple[str, ...], list[Row]]:
@@ -303,8 +329,10 @@ def _disagreement(
     """Keep the folder for inspection and say which graph differs, where it starts, and by how much."""
     lines: list[str] = []
     for row in failed:
-        graph, form = graphs[row.target], task.form(row.target, options)
         lines.extend(f"  {row.target} ({row.engine}): {problem}" for problem in row.problems[:4])
+        if row.target not in graphs:  # the components: their operators are those of the Paddle graph
+            continue
+        graph, form = graphs[row.target], task.form(row.target, options)
         culprit = _searched(partial(locate_difference, row.target, graph, reference, work))
         if culprit:
             lines.append(f"  {row.target}: the first result that differs is of {culprit}")

@@ -189,6 +189,8 @@ class Program:
         return source
 
     def _rename(self, old: str, new: str) -> None:
+        if old == new:
+            return
         for op in self.block.ops:
             for slot in [*op.inputs, *op.outputs]:
                 slot.arguments[:] = [new if name == old else name for name in slot.arguments]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import InputSpec, VerificationRow
 
 OK, FAILED, NOT_RUN, SKIPPED = "ok", "failed", "converted-not-run", "skipped"
+COMPONENTS = "components"
 _PREPROCESS_LIMIT = 1e-4  # in units of the input's standard deviation
 _REPEATS = 5  # latency here is an indication; `mobileseg benchmark` measures
 
@@ -35,7 +37,7 @@ class Row:
     """One target in the table that export and doctor print.
 
     Attributes:
-        target: key of the graph in the manifest.
+        target: key of the graph in the manifest; 'components' for its component graphs, one after the other.
         engine: engine that ran it, '' when none can.
         status: 'ok', 'failed', 'converted-not-run' or 'skipped'.
         max_diff: see :class:`~mobileseg.export.compare.Agreement`.
@@ -150,6 +152,13 @@ def check_engines(
             rows.append(Row(target, engine, SKIPPED, size_bytes=size, problems=(reason,)))
         else:
             rows.append(_check_engine(folder, manifest, task, target, engine, reference, inputs, size, graph))
+    asked = graph == "main" and (engines is None or "paddle" in engines)
+    if manifest.components and asked and not unavailable("paddle"):
+        names = [name for part in manifest.components for name in part.names()]
+        size = sum((folder / name).stat().st_size for name in names if (folder / name).is_file())
+        chain = {"components": True}
+        row = _check_engine(folder, manifest, task, "paddle", "paddle", reference, inputs, size, graph, chain)
+        rows.append(replace(row, target=COMPONENTS))
     return rows
 
 
@@ -163,9 +172,12 @@ def _check_engine(
     inputs: Sequence[np.ndarray],
     size: int,
     graph: str,
+    own: Mapping[str, Any] | None = None,
 ) -> Row:
     try:
-        answers, latency = run_engine(folder, engine, manifest.input.name, inputs, graph=graph, repeats=_REPEATS)
+        answers, latency = run_engine(
+            folder, engine, manifest.input.name, inputs, graph=graph, repeats=_REPEATS, options=own
+        )
         specs = manifest.graph_files(graph, target).output_specs or manifest.outputs
         agreement = task.compare(answers, reference.items, specs)
     except Failure as failure:
@@ -193,6 +205,7 @@ def run_engine(
     graph: str = "main",
     repeats: int = 0,
     threads: int = 1,
+    options: Mapping[str, Any] | None = None,
 ) -> tuple[list[dict[str, np.ndarray]], float | None]:
     """Run one engine of a folder in a process of its own.
 
@@ -204,6 +217,7 @@ def run_engine(
         graph: graph name.
         repeats: further runs of the first input, for the latency.
         threads: CPU threads.
+        options: of the engine alone, as JSON can write them.
 
     Returns:
         Outputs by name per input, and the median latency in milliseconds (None without repeats).
@@ -219,6 +233,7 @@ def run_engine(
             "engine": engine,
             "graph": graph,
             "threads": threads,
+            "options": dict(options or {}),
             "inputs": str(fed),
             "outputs": str(answered),
             "repeats": repeats,

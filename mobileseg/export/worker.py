@@ -49,7 +49,13 @@ def run_engine(request: dict[str, Any]) -> Answer:
 
     from mobileseg.runtime.engines.registry import load
 
-    engine = load(request["folder"], request["engine"], graph=request["graph"], threads=int(request["threads"]))
+    engine = load(
+        request["folder"],
+        request["engine"],
+        graph=request["graph"],
+        threads=int(request["threads"]),
+        **request.get("options", {}),
+    )
     outputs, times = {}, []
     with np.load(request["inputs"], allow_pickle=False) as archive:
         items: dict[str, dict[str, Any]] = {}
@@ -89,12 +95,30 @@ def run_native(request: dict[str, Any]) -> Answer:
     return {"outputs": list(names)}
 
 
+def collect_shapes(request: dict[str, Any]) -> Answer:
+    """The shapes of all tensors of a Paddle program."""
+    from mobileseg.export.server import collect
+
+    collect(request)
+    return {}
+
+
+def divide(request: dict[str, Any]) -> Answer:
+    """A component of a Paddle program as a program of its own."""
+    from mobileseg.export.server import cut_out
+
+    cut_out(request)
+    return {}
+
+
 TASKS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "lite": convert_lite,
     "onnx": convert_onnx,
     "torchscript": convert_torchscript,
     "run": run_engine,
     "native": run_native,
+    "shapes": collect_shapes,
+    "divide": divide,
 }
 
 

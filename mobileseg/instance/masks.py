@@ -7,6 +7,8 @@ that of enlarging the whole grid, because outside of the cut everything is 0.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -55,14 +57,18 @@ def assemble_masks(
             shape = int(tall[index]), int(broad[index])
             bitmap = block[ends[index] - shape[0] * shape[1] : ends[index]].reshape(shape)
             probabilities = enlarger.whole if not narrow[index] else enlarger.columns
-            values = probabilities(exponents[index], cuts[index], (left, right))
-            np.greater(values[top:bottom], np.float32(threshold), out=bitmap)
+            first, values = probabilities(exponents[index], cuts[index], (top, bottom, left, right))
+            np.greater(values[top - first : bottom - first], np.float32(threshold), out=bitmap)
             regions.append((top, left, bitmap if narrow[index] else bitmap[:, left:right]))
     return InstanceMasks(size, regions)
 
 
 class _Enlarger:
     """Enlarges cuts of a grid. The working memory is 0 between the calls; results are overwritten by the next one.
+
+    Only as many rows as a cut needs are made. The rows of the image look at those of the grid in a pattern that repeats
+    itself (80 rows at 23 of the grid for 480 and 138), so a part that begins and ends with a repetition is enlarged as
+    it would be in the whole.
 
     Args:
         grid: (height, width) of the prototypes.
@@ -71,47 +77,57 @@ class _Enlarger:
 
     def __init__(self, grid: tuple[int, int], size: tuple[int, int]) -> None:
         self._size = size
+        repetitions = math.gcd(grid[0], size[0])
+        self._unit = grid[0] // repetitions, size[0] // repetitions
         self._grid = np.zeros(grid, np.float32)
         self._strip = np.zeros((grid[0], size[1]), np.float32)
         self._wide = np.empty((grid[0], size[1]), np.float32)
         self._picture = np.empty(size[0] * size[1], np.float32)
 
-    def whole(self, exponents: np.ndarray, cut: list[int], span: tuple[int, int]) -> np.ndarray:
-        """Probabilities in the whole image, float32 [H, W].
+    def whole(self, exponents: np.ndarray, cut: list[int], span: tuple[int, int, int, int]) -> tuple[int, np.ndarray]:
+        """Probabilities in all columns: the first row of the image that was made, and the rows, float32 [H', W].
 
         Args:
             exponents: float32 [h, w], the negative logits; rows of the cut are overwritten.
             cut: top, bottom, left, right on the grid.
-            span: not used: all columns are made.
+            span: top, bottom, left, right of what is asked for, in the image; all columns are made.
         """
         top, bottom, left, right = cut
         self._grid[top:bottom, left:right] = _sigmoid(exponents[top:bottom])[:, left:right]
-        picture = self._picture.reshape(self._size)
-        cv2.resize(self._grid, self._size[::-1], dst=picture, interpolation=cv2.INTER_LINEAR)
+        made = self._rows(self._grid, cut, span)
         self._grid[top:bottom, left:right] = 0
-        return picture
+        return made
 
-    def columns(self, exponents: np.ndarray, cut: list[int], span: tuple[int, int]) -> np.ndarray:
-        """The same in some columns only, float32 [H, w]: first sideways in the rows of the cut, then up and down.
+    def columns(self, exponents: np.ndarray, cut: list[int], span: tuple[int, int, int, int]) -> tuple[int, np.ndarray]:
+        """The same in some columns only, float32 [H', w]: first sideways in the rows of the cut, then up and down.
 
         Args:
             exponents: as above.
             cut: as above.
-            span: first column of the image and the one behind the last.
+            span: as above; the columns that are made.
         """
-        height, width = self._size
         top, bottom, left, right = cut
-        begin, end = span
+        begin, end = span[2:]
         rows, wide = self._grid[top:bottom], self._wide[: bottom - top]
         rows[:, left:right] = _sigmoid(exponents[top:bottom])[:, left:right]
-        cv2.resize(rows, (width, bottom - top), dst=wide, interpolation=cv2.INTER_LINEAR)
+        cv2.resize(rows, (self._size[1], bottom - top), dst=wide, interpolation=cv2.INTER_LINEAR)
         rows[:, left:right] = 0
         strip = self._strip[:, : end - begin]
         strip[top:bottom] = wide[:, begin:end]
-        picture = self._picture[: height * (end - begin)].reshape(height, end - begin)
-        cv2.resize(strip, (end - begin, height), dst=picture, interpolation=cv2.INTER_LINEAR)
+        made = self._rows(strip, cut, span)
         strip[top:bottom] = 0
-        return picture
+        return made
+
+    def _rows(self, grid: np.ndarray, cut: list[int], span: tuple[int, int, int, int]) -> tuple[int, np.ndarray]:
+        """Enlarge the repetitions that hold the span and the rows of the cut, one more on both sides for its edges."""
+        cells, pixels = self._unit
+        first = min(max(cut[0] - 1, 0) // cells, span[0] // pixels)
+        last = max(-(-min(cut[1] + 1, len(grid)) // cells), -(-span[1] // pixels))
+        width = grid.shape[1] if grid is not self._grid else self._size[1]
+        height = (last - first) * pixels
+        picture = self._picture[: height * width].reshape(height, width)
+        cv2.resize(grid[first * cells : last * cells], (width, height), dst=picture, interpolation=cv2.INTER_LINEAR)
+        return first * pixels, picture
 
 
 def _cut(first: np.ndarray, second: np.ndarray, cells: int) -> np.ndarray:

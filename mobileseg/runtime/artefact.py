@@ -24,6 +24,7 @@ from mobileseg.runtime.specs import (
     SEMANTIC_KINDS,
     STRICT,
     SUPPRESSED_KINDS,
+    ComponentSpec,
     DetectionSpec,
     GraphFiles,
     GraphSet,
@@ -41,6 +42,7 @@ DEPLOY_FILE = "deploy.yaml"
 __all__ = [
     "DEPLOY_FILE",
     "FORMAT",
+    "ComponentSpec",
     "DetectionSpec",
     "GraphFiles",
     "GraphSet",
@@ -70,6 +72,7 @@ class Manifest:
         detection: of an instance graph, how its outputs become instances.
         category_ids: of an instance graph, the COCO category id of every class, for results in COCO format; None
             when the training data had no such numbers (then 1, 2, ... are written).
+        components: the Paddle graph in parts that run one after the other; empty unless it was exported so.
         versions: package -> version, of the exporting environment.
         config_sha256: hash of the resolved training configuration, '' when unknown.
         ignore_index: label value that is no class.
@@ -90,6 +93,7 @@ class Manifest:
     task: Literal["semantic", "instance"] = "semantic"
     detection: DetectionSpec | None = None
     category_ids: tuple[int, ...] | None = None
+    components: tuple[ComponentSpec, ...] = ()
     versions: dict[str, str] | None = None
     config_sha256: str = ""
     ignore_index: int = 255
@@ -191,6 +195,9 @@ class Manifest:
                     found.append(f"graphs.{graph}.{engine} names no file")
                 for name in entry.names():
                     found.extend(self._file_problems(f"graphs.{graph}.{engine}", name))
+        for part in self.components:
+            for name in part.names():
+                found.extend(self._file_problems(f"components {part.name}", name))
         if self.golden is not None:
             found.extend(self._file_problems("golden", self.golden))
         return found + self._deploy_problems()

@@ -17,7 +17,7 @@ import cv2
 
 from mobileseg.data.io import read_image
 from mobileseg.errors import MobileSegError
-from mobileseg.runtime.engines.registry import ENGINES
+from mobileseg.runtime.engines.registry import ENGINES, EXTRA_ENGINES
 from mobileseg.runtime.segmenter import Segmenter
 from mobileseg.structures import InstanceResult
 from mobileseg.viz.draw import overlay
@@ -41,7 +41,7 @@ def one_run(segmenter: Segmenter, image: str) -> dict[str, float]:
 
 def describe(segmenter: Segmenter) -> dict[str, Any]:
     """Facts about what this process runs."""
-    info = ENGINES[segmenter.engine_name]
+    info = (ENGINES | EXTRA_ENGINES)[segmenter.engine_name]
     distribution = info.requirement.split("=")[0].split(">")[0]
     try:
         engine_version = version(distribution)

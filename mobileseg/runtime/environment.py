@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mobileseg.runtime.engines.registry import ENGINES, available
+from mobileseg.runtime.engines.registry import ENGINES, available, unavailable
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 PYTHONS = ((3, 10), (3, 11), (3, 12))
@@ -65,6 +65,7 @@ def check_environment(*, run: bool = True) -> list[Finding]:
         check_setuptools(versions),
         check_lite(versions, sys.version_info[:2]),
         *check_engines(available(), versions),
+        check_tensorrt(unavailable("tensorrt"), versions),
         check_paddleseg(versions),
     ]
     return findings + (run_selfchecks(versions) if run else [])
@@ -186,6 +187,13 @@ def check_engines(reasons: Mapping[str, str], versions: Mapping[str, str]) -> li
     if all(reasons.values()):
         findings.append(Finding(ERROR, "engines", "none is installed: nothing can be run", _SETUP))
     return findings
+
+
+def check_tensorrt(reason: str, versions: Mapping[str, str]) -> Finding:
+    """The engine of NVIDIA GPUs, which nothing else needs; whether there is a GPU shows when it is loaded."""
+    if reason:
+        return Finding(OK, "engine tensorrt", f"not available: {reason}")
+    return Finding(OK, "engine tensorrt", f"paddlepaddle-gpu {versions.get('paddlepaddle-gpu', '')}".strip())
 
 
 def check_paddleseg(versions: Mapping[str, str]) -> Finding:

@@ -21,7 +21,8 @@ from mobileseg.files import write_whole
 from mobileseg.runtime.coco_results import CocoResultsFile
 from mobileseg.runtime.presenters import Segments, presenter
 from mobileseg.runtime.sources import Source, distinct_names
-from mobileseg.runtime.video import VideoReader, VideoWriter
+from mobileseg.runtime.video import VideoReader, VideoWriter, Window
+from mobileseg.viz.hud import Meter, draw_lines
 
 OUTPUTS = ("overlay", "labels", "json")
 """Kinds of results, and the names of the folders they are written to."""
@@ -65,6 +66,8 @@ class PredictionWriter:
         alpha: share of the colour in overlays; None takes the task's own.
         min_score: of networks that find objects: leave out those below it; None takes the usual one.
         max_frames: stop a video or camera after so many frames.
+        times: draw frame rate and stage times on the frames of videos and cameras.
+        window: show the frames of videos and cameras in it, with these times; the user ends a video there.
         say: told each source that is done.
         warn: told each source that failed; standard error by default.
 
@@ -82,6 +85,8 @@ class PredictionWriter:
         alpha: float | None = None,
         min_score: float | None = None,
         max_frames: int | None = None,
+        times: bool = False,
+        window: Window | None = None,
         say: Callable[[str], None] = print,
         warn: Callable[[str], None] | None = None,
     ) -> None:
@@ -92,6 +97,8 @@ class PredictionWriter:
         self._show = presenter(segmenter, alpha=alpha, min_score=min_score)
         self._objects: CocoResultsFile | None = None
         self.max_frames = max_frames
+        self._draws_times = times or window is not None
+        self._window = window
         self.say = say
         self.warn = warn or _to_standard_error
         self.summary = Summary()
@@ -162,6 +169,7 @@ class PredictionWriter:
         lines = self._path("json", source.name, ".jsonl") if "json" in self.outputs else None
         if masks:
             masks.mkdir(exist_ok=True)
+        meter, drawing = Meter(), 0.0
         with (
             VideoWriter(video or os.devnull, reader.fps) as writer,
             open(lines or os.devnull, "w", encoding="utf-8") as log,
@@ -169,8 +177,17 @@ class PredictionWriter:
             for index, (decode, frame) in enumerate(_timed(reader)):
                 result = self.segmenter(frame)
                 times = {"decode": decode, **result.times}
-                if video:
-                    writer.write(self._show.frame(frame, result))
+                watched = True
+                if video or self._window:
+                    meter.add({**times, "draw": drawing} if index else times)
+                    start = time.perf_counter()
+                    shown = self._show.frame(frame, result)
+                    if self._draws_times:
+                        shown = draw_lines(shown, meter.lines())
+                    drawing = (time.perf_counter() - start) * 1000.0  # known, and shown, with the next frame
+                    if video:
+                        writer.write(shown)
+                    watched = self._window is None or self._window.show(shown)
                 if masks:
                     self._show.write_mask(masks / f"{index:06d}.png", result)
                 if lines:
@@ -179,7 +196,7 @@ class PredictionWriter:
                     log.write(json.dumps({**facts, "times_ms": _rounded(times)}) + "\n")
                 self.summary.frames += 1
                 self.summary.add(times)
-                if index + 1 == self.max_frames:
+                if index + 1 == self.max_frames or not watched:
                     break
 
     def _facts(self, result: Any, name: str) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -37,12 +39,13 @@ class Segmenter:
 
     Args:
         folder: artefact folder, as `mobileseg export` writes it, or a folder of the zoo.
-        engine: 'onnxruntime', 'lite', 'ncnn', 'paddle', or 'auto' for the fastest installed one that the folder
-            has a graph for.
+        engine: 'onnxruntime', 'lite', 'ncnn', 'paddle', 'tensorrt' on an NVIDIA GPU, or 'auto' for the fastest
+            installed one of the CPU that the folder has a graph for.
         threads: CPU threads of the engine. OpenCV's threads are a setting of the whole process
             (`cv2.setNumThreads`) and are left alone.
         scores: of a semantic network, also return class probabilities; needs a graph that ends before the argmax.
         detection: of an instance network, options (thresholds, suppression) in place of those of the folder.
+        engine_options: of the engine alone, for example ``precision="fp16"`` of 'tensorrt' (`TensorRTOptions`).
 
     Raises:
         RuntimeEngineError: the folder cannot be used, its graph gives no scores and they were asked for, or it finds
@@ -58,8 +61,9 @@ class Segmenter:
         *,
         scores: bool = False,
         detection: Mapping[str, Any] | None = None,
+        **engine_options: Any,
     ) -> None:
-        self.engine: Engine = load(folder, engine, threads=threads)
+        self.engine: Engine = load(folder, engine, threads=threads, **engine_options)
         self.manifest: Manifest = with_detection(self.engine.manifest, self.engine.outputs, detection)
         self._finish = finisher(folder, self.manifest, self.engine.outputs, scores=scores)
         self._preprocessor = Preprocessor(self.manifest.input)
@@ -109,21 +113,61 @@ class Segmenter:
             DataError: the picture cannot be read or used.
             RuntimeEngineError: the graph does not take this size, or fails.
         """
+        image, fed, times = self._prepared(image, self._buffer)
+        self._buffer = fed
+        return self._finished(image, fed, times)
+
+    def _prepared(
+        self, image: np.ndarray | str | os.PathLike[str], buffer: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+        """Picture, input of the graph, and the milliseconds it took."""
         times: dict[str, float] = {}
         if not isinstance(image, np.ndarray):
             start = time.perf_counter()
             image = read_image(os.fspath(image))
             times["decode"] = milliseconds_since(start)
         start = time.perf_counter()
-        self._buffer = self._preprocessor(image, self._buffer)
+        fed = self._preprocessor(image, buffer)
         times["preprocess"] = milliseconds_since(start)
+        return image, fed, times
+
+    def _finished(self, image: np.ndarray, fed: np.ndarray, times: dict[str, float]) -> Any:
+        """Engine and postprocess."""
         start = time.perf_counter()
-        outputs = self.engine.run({self.manifest.input.name: self._buffer})
+        outputs = self.engine.run({self.manifest.input.name: fed})
         times["inference"] = milliseconds_since(start)
         start = time.perf_counter()
         result = self._finish(outputs, self._preprocessor.geometry(image))
         times["postprocess"] = milliseconds_since(start)
         return replace(result, times=times)
+
+    def batch(self, images: Iterable[np.ndarray | str | os.PathLike[str]], ahead: int = 1) -> Iterator[Any]:
+        """The result of each picture, in order; the next ones are prepared while the engine runs.
+
+        Graphs take one picture at a time, so this saves the time of decoding and preprocessing, not that of the
+        engine. Results are those of single calls. Nothing is read before the first result is asked for.
+
+        Args:
+            images: as for a single call, of any number and sizes.
+            ahead: pictures that are prepared, and held, before their turn; each by a thread of its own.
+
+        Raises:
+            DataError, RuntimeEngineError: as a single call, at the picture that cannot be used.
+        """
+        if ahead < 1:
+            raise RuntimeEngineError(f"ahead is {ahead}, expected at least 1")
+        coming: deque[Future[Any]] = deque()
+        with ThreadPoolExecutor(max_workers=ahead) as workers:
+            try:
+                for image in images:
+                    coming.append(workers.submit(self._prepared, image))
+                    if len(coming) > ahead:
+                        yield self._finished(*coming.popleft().result())
+                while coming:
+                    yield self._finished(*coming.popleft().result())
+            finally:
+                for waiting in coming:
+                    waiting.cancel()
 
     def preprocess(self, image: np.ndarray) -> np.ndarray:
         """The input of the graph for a picture, float32 [1, 3, H, W] in most folders; an array of its own.

@@ -132,6 +132,7 @@ class GraphFiles:
         params: weights file of Paddle.
         param: graph file of NCNN.
         bin: weights file of NCNN.
+        shapes: of Paddle, the shapes of all tensors as Paddle Inference collected them, for TensorRT.
         inputs: name in the manifest -> name in this file, where they differ.
         outputs: name in the manifest -> name in this file, where they differ.
         output_specs: what this file returns, where that is not `Manifest.outputs` (NCNN has no argmax over
@@ -142,13 +143,39 @@ class GraphFiles:
     params: str | None = None
     param: str | None = None
     bin: str | None = None
+    shapes: str | None = None
     inputs: dict[str, str] | None = None
     outputs: dict[str, str] | None = None
     output_specs: tuple[OutputSpec, ...] | None = None
 
     def names(self) -> list[str]:
         """The file names, in a fixed order."""
-        return [name for name in (self.model, self.params, self.param, self.bin) if name is not None]
+        return [name for name in (self.model, self.params, self.param, self.bin, self.shapes) if name is not None]
+
+
+@dataclass(frozen=True, config=STRICT)
+class ComponentSpec:
+    """One part of the network as a Paddle graph of its own, so that each part can have its own precision.
+
+    Attributes:
+        name: as the network calls it, for example 'backbone'.
+        model: graph file.
+        params: weights file.
+        shapes: the shapes of all its tensors, as `GraphFiles.shapes`.
+        inputs: tensors that it takes: the graph's input, or outputs of components before it.
+        outputs: tensors that it gives; of the last ones, the outputs of the whole graph.
+    """
+
+    name: str
+    model: str
+    params: str
+    shapes: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def names(self) -> list[str]:
+        """The file names, in a fixed order."""
+        return [self.model, self.params, self.shapes]
 
 
 GraphSet = dict[str, GraphFiles]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +11,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from mobileseg.errors import DataError
+from mobileseg.errors import DataError, DependencyError
 
 _DEFAULT_FPS = 25.0
 _MAX_FPS = 240.0  # containers without a frame rate report nonsense such as 90000
@@ -147,3 +148,46 @@ class VideoWriter:
             self._writer.release()
             self._writer = None
             self._partial.unlink(missing_ok=True)
+
+
+class Window:
+    """Shows frames on the screen; a context manager.
+
+    Args:
+        title: of the window.
+
+    Raises:
+        DependencyError: there is no screen, or OpenCV was built without windows.
+    """
+
+    def __init__(self, title: str = "mobileseg") -> None:
+        self.title = title
+        # OpenCV's own check ends the whole process.
+        if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise DependencyError(
+                "there is no screen to show a window on", remedy="write the times into the video with --times"
+            )
+        try:
+            cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        except cv2.error as error:
+            raise DependencyError(
+                "the installed OpenCV cannot show windows", remedy="pip install opencv-python==4.6.0.66"
+            ) from error
+
+    def show(self, frame: np.ndarray) -> bool:
+        """Show a frame, uint8 [H, W, 3] RGB; False when the user pressed q or Escape, or closed the window."""
+        cv2.imshow(self.title, cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        key = cv2.waitKey(1) & 0xFF
+        return key not in (ord("q"), 27) and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1
+
+    def close(self) -> None:
+        """Take the window away."""
+        cv2.destroyWindow(self.title)
+
+    def __enter__(self) -> Window:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

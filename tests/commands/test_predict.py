@@ -1,3 +1,4 @@
+import argparse
 import json
 import subprocess
 import sys
@@ -8,7 +9,9 @@ import pytest
 import yaml
 
 from mobileseg.cli import main
+from mobileseg.commands import predict
 from mobileseg.data.io import read_label, write_png
+from mobileseg.errors import ConfigError
 from tests.runtime.artefacts import artefact
 from tests.runtime.instance_artefacts import blocks, instance_artefact
 from tests.runtime.test_segmenter import stripes, truth
@@ -137,3 +140,32 @@ def test_the_network_of_a_run_is_predicted_like_an_exported_folder(tmp_path: Pat
     (run / "config.yml").unlink()
     assert main(["predict", "--model", str(run), "--output", out, picture]) == 2
     assert "neither an exported folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--precision", "fp16"], "are for TensorRT"),
+        (["--calibration", "pictures"], "are for TensorRT"),
+        (["--engine", "tensorrt", "--precision", "fp16", "head=int8"], "mixes one for all with components"),
+    ],
+)
+def test_flags_of_tensorrt_that_cannot_be_used(tmp_path: Path, flags: list[str], message: str) -> None:
+    artefact(tmp_path / "model")
+    parser = argparse.ArgumentParser()
+    predict.add_arguments(parser)
+    with pytest.raises(ConfigError, match=message):
+        predict.open_segmenter(parser.parse_args(["--model", str(tmp_path / "model"), *flags]))
+
+
+def test_flags_of_tensorrt_reach_the_engine(tmp_path: Path) -> None:
+    write_png(tmp_path / "one.png", np.zeros((4, 4, 3), np.uint8))
+    parser = argparse.ArgumentParser()
+    predict.add_arguments(parser)
+    words = ["--precision", "backbone=int8", "head=fp16", "--calibration", str(tmp_path)]
+    options = predict._engine_options(parser.parse_args(words))
+    assert options == {
+        "precision": {"backbone": "int8", "head": "fp16"},
+        "calibration": [str(tmp_path / "one.png")],
+    }
+    assert predict._engine_options(parser.parse_args(["--precision", "int8"])) == {"precision": "int8"}

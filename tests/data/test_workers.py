@@ -125,9 +125,13 @@ def test_a_busy_worker_ends_at_once_too():
     stream.close()
     assert not alive(process)
     slow = batches_from_workers(Numbers(seconds=60), ORDER, 0, 100_000, 1)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     threading.Timer(1.0, signal.pthread_kill, [threading.get_ident(), signal.SIGINT]).start()
-    with pytest.raises(KeyboardInterrupt):  # a wait can be broken off
-        next(slow)
+    try:
+        with pytest.raises(KeyboardInterrupt):  # a wait can be broken off
+            next(slow)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 PARENT = """

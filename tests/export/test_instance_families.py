@@ -13,6 +13,7 @@ CASES = [*(("MobileYolact", name) for name in BACKBONES), ("Yolact", "ResNet50")
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)  # Lite-HRNet has two thousand operators
 @pytest.mark.parametrize(("network", "backbone"), CASES)
 def test_backbone(network, backbone, tmp_path):
     size = (100, 140)

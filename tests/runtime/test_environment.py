@@ -8,7 +8,15 @@ import sys
 import pytest
 
 from mobileseg.runtime import environment
-from mobileseg.runtime.environment import Finding, check_environment, exit_code, render, run_selfcheck, to_dict
+from mobileseg.runtime.environment import (
+    Finding,
+    check_environment,
+    check_tensorrt,
+    exit_code,
+    render,
+    run_selfcheck,
+    to_dict,
+)
 
 SOUND = {
     "paddlepaddle": "2.6.2",
@@ -191,3 +199,11 @@ def test_reading_versions_imports_nothing_heavy():
 
 def changed(changes):
     return {name: version for name, version in {**SOUND, **changes}.items() if version is not None}
+
+
+def test_tensorrt_is_listed_and_nobody_needs_it() -> None:
+    absent = check_tensorrt("TensorRT needs a GPU build of Paddle", {})
+    assert (absent.level, absent.subject) == ("ok", "engine tensorrt")
+    assert absent.text == "not available: TensorRT needs a GPU build of Paddle"
+    assert check_tensorrt("", {"paddlepaddle-gpu": "2.6.2"}).text == "paddlepaddle-gpu 2.6.2"
+    assert [finding.subject for finding in check_environment(run=False)].count("engine tensorrt") == 1

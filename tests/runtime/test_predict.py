@@ -166,3 +166,40 @@ def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path: Path, segment
     )
     short, long = (int(line) / 1024 for line in done.stdout.split())
     assert long - short < 30, f"{long - short:.0f} MB more for 400 frames, which are 92 MB"
+
+
+def test_times_are_drawn_on_the_frames_of_a_video(tmp_path: Path, segmenter: Segmenter) -> None:
+    write_clip(tmp_path / "clip.mp4", 4, size=(96, 320))
+    sources = list(find_sources([str(tmp_path / "clip.mp4")]))
+    frames = {}
+    for times in (False, True):
+        folder = tmp_path / f"out{times}"
+        PredictionWriter(segmenter, folder, outputs=("overlay",), times=times, say=silent).run(sources)
+        with VideoReader(folder / "overlay/clip.mp4") as reader:
+            frames[times] = list(reader)
+    assert len(frames[True]) == len(frames[False]) == 4
+    for plain, drawn in zip(frames[False], frames[True], strict=True):
+        changed = np.abs(plain.astype(int) - drawn).max(axis=2) > 60
+        assert changed[:40, :60].mean() > 0.5, "text on a darkened ground"
+        assert not changed[:, 250:].any()
+
+
+class Screen:
+    """A window whose user presses q at the second frame."""
+
+    def __init__(self) -> None:
+        self.frames: list[np.ndarray] = []
+
+    def show(self, frame: np.ndarray) -> bool:
+        self.frames.append(frame)
+        return len(self.frames) < 2
+
+
+def test_a_window_shows_frames_with_times_and_ends_the_video(tmp_path: Path, segmenter: Segmenter) -> None:
+    write_clip(tmp_path / "clip.mp4", 5)
+    screen = Screen()
+    writer = PredictionWriter(segmenter, tmp_path / "out", outputs=("json",), window=screen, say=silent)
+    assert writer.run(find_sources([str(tmp_path / "clip.mp4")])).frames == 2
+    assert len(screen.frames) == 2
+    assert (screen.frames[0][0, 0] < 100).all(), "the ground of the text"
+    assert not (tmp_path / "out/overlay").exists()

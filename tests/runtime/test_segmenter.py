@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mobileseg.data.io import write_png
 from mobileseg.errors import DataError, RuntimeEngineError
 from mobileseg.runtime.segmenter import Segmenter
 from tests.runtime.artefacts import MEAN, STD, artefact, enlarged_artefact, rewritten
@@ -165,3 +166,35 @@ def test_it_runs_where_paddle_is_not_installed(tmp_path: Path) -> None:
         [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.stdout == "ran\n", done.stderr
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_a_batch_answers_as_single_calls_in_order(tmp_path: Path, ahead: int) -> None:
+    artefact(tmp_path / "model", dynamic=True)
+    write_png(tmp_path / "flag.png", stripes(20, 30))
+    segmenter = Segmenter(tmp_path / "model")
+    images = [stripes(16, 24), tmp_path / "flag.png", stripes(60, 90), stripes(8, 8)]
+    found = list(segmenter.batch(images, ahead))
+    for image, result in zip(images, found, strict=True):
+        np.testing.assert_array_equal(result.labels, segmenter(image).labels)
+    assert "decode" in found[1].times
+    assert list(segmenter.batch([])) == []
+
+
+def test_a_batch_is_read_as_it_is_used_and_fails_at_its_picture(tmp_path: Path) -> None:
+    artefact(tmp_path / "model", dynamic=True)
+    taken = []
+
+    def images():
+        for image in (stripes(), tmp_path / "nothing.png", *[stripes()] * 9):
+            taken.append(image)
+            yield image
+
+    results = Segmenter(tmp_path / "model").batch(images())
+    assert taken == []
+    next(results)
+    assert len(taken) == 2
+    with pytest.raises(DataError, match=r"nothing\.png"):
+        next(results)
+    with pytest.raises(RuntimeEngineError, match="ahead is 0"):
+        next(Segmenter(tmp_path / "model").batch(images(), 0))

@@ -2,11 +2,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from mobileseg.errors import DataError
-from mobileseg.runtime.video import VideoReader, VideoWriter
+from mobileseg.errors import DataError, DependencyError
+from mobileseg.runtime.video import VideoReader, VideoWriter, Window
 
 ROOT = Path(__file__).parents[2]
 
@@ -124,3 +125,29 @@ def test_real_clips_are_read(photos: Path) -> None:
         frame = next(iter(reader))
         assert frame.shape[:2] == reader.size
         assert frame.std() > 5
+
+
+def test_without_a_screen_there_is_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(DependencyError, match="no screen") as caught:
+        Window()
+    assert "--times" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("key", "visible", "goes_on"), [(255, 1.0, True), (ord("q"), 1.0, False), (255, 0.0, False)])
+def test_a_window_ends_at_q_or_when_it_is_closed(monkeypatch, key: int, visible: float, goes_on: bool) -> None:
+    shown = []
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(cv2, "namedWindow", lambda *arguments: None)
+    monkeypatch.setattr(cv2, "imshow", lambda title, frame: shown.append(frame))
+    monkeypatch.setattr(cv2, "waitKey", lambda delay: key)
+    monkeypatch.setattr(cv2, "getWindowProperty", lambda *arguments: visible)
+    monkeypatch.setattr(cv2, "destroyWindow", lambda title: shown.append("closed"))
+    red = np.zeros((4, 6, 3), np.uint8)
+    red[..., 0] = 255
+    with Window() as window:
+        assert window.show(red) is goes_on
+    assert shown[0][0, 0].tolist() == [0, 0, 255], "OpenCV shows BGR"
+    assert shown[1] == "closed"

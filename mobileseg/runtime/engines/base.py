@@ -6,7 +6,7 @@ import abc
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,17 +26,29 @@ class Engine(abc.ABC):
         manifest: its manifest.
         graph: name of the graph in the manifest.
         threads: CPU threads of one inference.
+        options: those of `option_names`, which an engine has of its own.
 
     Raises:
-        RuntimeEngineError: the folder has no such graph for this engine, a file fails its hash, or the engine
-            cannot load it.
+        RuntimeEngineError: the folder has no such graph for this engine, a file fails its hash, the engine
+            cannot load it, or has no such option.
     """
 
     name: ClassVar[str]
     files_key: ClassVar[str]
     """Key of the engine's files in ``graphs.<graph>`` of the manifest."""
+    option_names: ClassVar[tuple[str, ...]] = ()
+    """Options of this engine alone."""
 
-    def __init__(self, folder: str | os.PathLike[str], manifest: Manifest, graph: str, threads: int) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], manifest: Manifest, graph: str, threads: int, **options: Any
+    ) -> None:
+        unknown = sorted(set(options) - set(self.option_names))
+        if unknown:
+            raise RuntimeEngineError(
+                f"the engine '{self.name}' has no option {', '.join(unknown)}",
+                remedy=f"it has {', '.join(self.option_names)}" if self.option_names else "leave it out",
+            )
+        self.options = options
         self.folder = Path(folder)
         self.manifest = manifest
         self.graph = graph

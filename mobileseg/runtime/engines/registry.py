@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from typing import Any
 
 from mobileseg.errors import DependencyError, RuntimeEngineError
 from mobileseg.runtime.artefact import Manifest
@@ -21,8 +23,9 @@ class EngineInfo:
         class_name: the `Engine` in it.
         package: import name of the package it runs on.
         requirement: what pip installs for it.
-        extra: name of the extra of this distribution.
+        extra: name of the extra of this distribution, '' when there is none.
         files_key: key of its files in the manifest.
+        gpu: it needs the build of the package for GPUs.
     """
 
     module: str
@@ -31,6 +34,7 @@ class EngineInfo:
     requirement: str
     extra: str
     files_key: str
+    gpu: bool = False
 
 
 _HERE = "mobileseg.runtime.engines"
@@ -50,6 +54,9 @@ EXTRA_ENGINES: dict[str, EngineInfo] = {
     "torchscript": EngineInfo(
         f"{_HERE}.torchscript", "TorchScriptEngine", "torch", "torch", "torchscript", "torchscript"
     ),
+    "tensorrt": EngineInfo(
+        f"{_HERE}.tensorrt", "TensorRTEngine", "paddle", "paddlepaddle-gpu==2.6.2", "", "paddle", gpu=True
+    ),
 }
 """Engines that `auto` never takes, and that nothing but their own graphs needs."""
 
@@ -67,18 +74,22 @@ def unavailable(engine: str) -> str:
     return _missing((ENGINES | EXTRA_ENGINES)[engine])
 
 
-def load(folder: str | os.PathLike[str], engine: str, *, graph: str = "main", threads: int = 1) -> Engine:
+def load(
+    folder: str | os.PathLike[str], engine: str, *, graph: str = "main", threads: int = 1, **options: Any
+) -> Engine:
     """Load one graph of an artefact folder.
 
     Args:
         folder: artefact folder.
-        engine: 'onnxruntime', 'lite', 'paddle', 'ncnn', or 'auto' for the fastest one that is installed and
-            that the folder has a file for.
+        engine: 'onnxruntime', 'lite', 'paddle', 'ncnn', 'tensorrt', or 'auto' for the fastest one that is installed
+            and that the folder has a file for (never 'tensorrt').
         graph: name of the graph in the manifest.
         threads: CPU threads of one inference.
+        options: of the engine alone, see its class.
 
     Raises:
-        RuntimeEngineError: unknown engine, a folder that cannot be used, or nothing fits.
+        RuntimeEngineError: unknown engine, a folder that cannot be used, nothing fits, or an option that the engine
+            does not have.
         DependencyError: the engine's package is not installed; the message says how to install it.
     """
     if threads < 1:
@@ -92,9 +103,12 @@ def load(folder: str | os.PathLike[str], engine: str, *, graph: str = "main", th
     manifest.graph_files(graph, info.files_key)
     reason = _missing(info)
     if reason:
-        raise DependencyError(reason)
+        others = fitting(manifest, graph) if name in EXTRA_ENGINES else []
+        raise DependencyError(
+            reason, remedy=f"engines that run this folder here: {', '.join(others)}" if others else None
+        )
     engine_class: type[Engine] = getattr(import_module(info.module), info.class_name)
-    return engine_class(folder, manifest, graph, threads)
+    return engine_class(folder, manifest, graph, threads, **options)
 
 
 def fitting(manifest: Manifest, graph: str = "main") -> list[str]:
@@ -127,6 +141,8 @@ def choose(manifest: Manifest, graph: str = "main") -> str:
 
 
 def _missing(info: EngineInfo) -> str:
+    if info.gpu:
+        return _no_gpu_build()
     if find_spec(info.package) is not None:
         return ""
     note = " (wheels exist up to Python 3.10)" if info.package == "paddlelite" else ""
@@ -135,3 +151,18 @@ def _missing(info: EngineInfo) -> str:
 
 def _install(info: EngineInfo) -> str:
     return f"pip install '{info.requirement}', or the extra: pip install 'mobileseg[{info.extra}]'"
+
+
+def _no_gpu_build() -> str:
+    """Whether Paddle is a build for GPUs, by the name of its distribution; the engine looks at the rest."""
+    if find_spec("paddle") is None:
+        return "TensorRT needs a GPU build of Paddle, and Paddle is not installed"
+    try:
+        version("paddlepaddle-gpu")
+    except PackageNotFoundError:
+        try:
+            found = f"paddlepaddle {version('paddlepaddle')}"
+        except PackageNotFoundError:
+            found = "another build"
+        return f"TensorRT needs a GPU build of Paddle (paddlepaddle-gpu), and {found} is installed"
+    return ""

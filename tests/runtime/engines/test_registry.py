@@ -41,8 +41,8 @@ def test_missing_package_is_a_dependency_error(tmp_path: Path, absent) -> None:
 
 def test_unknown_engine_and_thread_count(tmp_path: Path) -> None:
     artefact(tmp_path)
-    with pytest.raises(RuntimeEngineError, match="no engine 'tensorrt'") as caught:
-        load(tmp_path, "tensorrt")
+    with pytest.raises(RuntimeEngineError, match="no engine 'openvino'") as caught:
+        load(tmp_path, "openvino")
     assert "onnxruntime" in caught.value.remedy
     with pytest.raises(RuntimeEngineError, match="threads is 0"):
         load(tmp_path, "onnxruntime", threads=0)

@@ -1,0 +1,233 @@
+"""Segment pictures with an exported folder, with the flags of PaddleSeg's script of this name.
+
+    python deploy/python/infer.py --config output/export/deploy.yaml --image_path pictures --save_dir output/infer
+
+Every picture gives an index mask of its own size, ``<name>.png`` (readers see class indices or object numbers,
+viewers colours); networks that find objects also give ``<name>.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # so that the script also runs in a checkout that is not installed
+
+from mobileseg.data.io import read_image  # noqa: E402
+from mobileseg.errors import ConfigError, DataError, MobileSegError  # noqa: E402
+from mobileseg.files import write_whole  # noqa: E402
+from mobileseg.runtime.artefact import DEPLOY_FILE  # noqa: E402
+from mobileseg.runtime.presenters import presenter  # noqa: E402
+from mobileseg.runtime.segmenter import Segmenter  # noqa: E402
+from mobileseg.runtime.sources import Source, distinct_names, find_sources  # noqa: E402
+
+TUNED_ON = 10
+"""Pictures from which shapes are collected."""
+
+_BENCHMARK_WARMUP = 5
+_SHAPES = "auto_tune_tmp.pbtxt"
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """PaddleSeg's flags, and below them ours."""
+    parser = argparse.ArgumentParser(description="Segment pictures with an exported folder.")
+    parser.add_argument("--config", required=True, help="deploy.yaml of the folder, or the folder")
+    parser.add_argument("--image_path", required=True, help="picture, folder or list file")
+    parser.add_argument("--batch_size", type=int, default=1, help="pictures that are prepared while the engine runs")
+    parser.add_argument("--save_dir", default="./output", help="folder for results")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to run (default: cpu)")
+    parser.add_argument("--use_trt", type=yes_or_no, default=False, help="TensorRT, with --device gpu")
+    parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp32", help="of TensorRT")
+    parser.add_argument("--min_subgraph_size", type=int, default=3, help="fewest operators of a TensorRT engine")
+    parser.add_argument(
+        "--enable_auto_tune", type=yes_or_no, default=False, help=f"collect shapes from the first {TUNED_ON} pictures"
+    )
+    parser.add_argument(
+        "--auto_tuned_shape_file", help=f"where those are kept (default: {_SHAPES}); without --enable_auto_tune, read"
+    )
+    parser.add_argument("--cpu_threads", type=int, default=1, help="threads on the CPU (default: 1)")
+    parser.add_argument("--enable_mkldnn", type=yes_or_no, default=True, help="oneDNN on the CPU (default: True)")
+    parser.add_argument("--benchmark", type=yes_or_no, default=False, help="print the mean time of each stage")
+    parser.add_argument("--model_name", default="", help="name to print with --benchmark (default: the folder's)")
+    parser.add_argument("--with_argmax", action="store_true", help="check that the graph ends before the argmax")
+    parser.add_argument("--print_detail", type=yes_or_no, default=False, help="show the log of Paddle Inference")
+    own = parser.add_argument_group("not of PaddleSeg")
+    own.add_argument(
+        "--warmup", type=int, help=f"runs before the first picture (with --benchmark: {_BENCHMARK_WARMUP})"
+    )
+    own.add_argument("--engine", default="paddle", help="another engine for the CPU: onnxruntime, lite, ncnn, auto")
+    own.add_argument("--calibration_path", metavar="INPUT", help="pictures for --precision int8")
+    own.add_argument(
+        "--component_precision",
+        nargs="+",
+        default=[],
+        metavar="NAME=PRECISION",
+        help="precision of single components with --use_trt, for example head=fp16",
+    )
+    own.add_argument("--cache_dir", help="folder for built TensorRT engines")
+    return parser.parse_args(argv)
+
+
+def yes_or_no(text: str) -> bool:
+    """'True' or 'False', in any case."""
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"'{text}' is neither True nor False")
+    return text.lower() == "true"
+
+
+def check(args: argparse.Namespace) -> None:
+    """Flags that contradict each other.
+
+    Raises:
+        ConfigError: the first contradiction.
+    """
+    trt = args.use_trt
+    told = {
+        "--use_trt True": trt and args.device != "gpu",
+        f"--precision {args.precision}": args.precision != "fp32" and not trt,
+        "--enable_auto_tune True": args.enable_auto_tune and not trt,
+        "--auto_tuned_shape_file": args.auto_tuned_shape_file and not trt,
+        "--component_precision": args.component_precision and not trt,
+        "--calibration_path": args.calibration_path and not trt,
+        "--cache_dir": args.cache_dir and not trt,
+    }
+    for flag, wrong in told.items():
+        if wrong:
+            raise ConfigError(f"{flag} is for TensorRT", remedy="add --device gpu --use_trt True, or leave it out")
+    if args.print_detail and args.engine != "paddle":
+        raise ConfigError(f"--print_detail shows the log of Paddle, and the engine is '{args.engine}'")
+    if args.device == "gpu" and args.engine != "paddle":
+        raise ConfigError(f"the engine '{args.engine}' runs on the CPU", remedy="leave --engine or --device gpu out")
+    for flag, value, least in (("--batch_size", args.batch_size, 1), ("--warmup", args.warmup or 0, 0)):
+        if value < least:
+            raise ConfigError(f"{flag} is {value}, expected at least {least}")
+
+
+def engine_of(args: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """Name and options of the engine that the flags ask for."""
+    if args.use_trt:
+        return "tensorrt", {
+            "precision": precisions(args),
+            "min_subgraph_size": args.min_subgraph_size,
+            "calibration": [source.where for source in pictures(args.calibration_path)]
+            if args.calibration_path
+            else [],
+            "cache": args.cache_dir,
+            "shape_file": tuned(args) if args.enable_auto_tune else args.auto_tuned_shape_file,
+            "print_details": args.print_detail,
+        }
+    if args.engine != "paddle":
+        return args.engine, {}
+    return "paddle", {"device": args.device, "onednn": args.enable_mkldnn, "print_details": args.print_detail}
+
+
+def precisions(args: argparse.Namespace) -> str | dict[str, str]:
+    """One precision, or those of components; the others then have the common one."""
+    if not args.component_precision:
+        return str(args.precision)
+    from mobileseg.runtime.artefact import Manifest
+
+    table = {part.name: args.precision for part in Manifest.read(folder_of(args)).components}
+    for item in args.component_precision:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise ConfigError(f"--component_precision {item} is not NAME=PRECISION")
+        table[name] = value
+    return table
+
+
+def tuned(args: argparse.Namespace) -> Path:
+    """The file with the shapes that the first pictures give, collected on the CPU."""
+    segmenter: Any = Segmenter(folder_of(args), engine="paddle")
+    images = [read_image(source.where) for source in islice(pictures(args.image_path), TUNED_ON)]
+    target = Path(args.auto_tuned_shape_file or _SHAPES)
+    segmenter.engine.collect_shapes([segmenter.preprocess(image) for image in images], target)
+    return target
+
+
+def folder_of(args: argparse.Namespace) -> Path:
+    """The artefact folder."""
+    path = Path(args.config)
+    return path.parent if path.name == DEPLOY_FILE else path
+
+
+def pictures(where: str) -> Iterator[Source]:
+    """The pictures of a file, folder or list; videos are left to `mobileseg predict`."""
+    found = False
+    for source in distinct_names(find_sources([where])):
+        if source.kind == "image":
+            found = True
+            yield source
+    if not found:
+        raise DataError(f"{where} has no picture", remedy="videos and cameras are for `mobileseg predict`")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Segment everything and write the results."""
+    check(args)
+    name, options = engine_of(args)
+    segmenter: Any = Segmenter(folder_of(args), engine=name, threads=args.cpu_threads, **options)
+    if args.with_argmax and (segmenter.task != "semantic" or segmenter.engine.outputs[0].kind == "labels"):
+        raise ConfigError(
+            f"--with_argmax needs a graph that ends at class scores, this one returns "
+            f"{', '.join(output.kind for output in segmenter.engine.outputs)}",
+            remedy="leave --with_argmax out",
+        )
+    show = presenter(segmenter)
+    sources = list(pictures(args.image_path))
+    warmup = args.warmup if args.warmup is not None else _BENCHMARK_WARMUP if args.benchmark else 0
+    for _ in range(warmup):
+        segmenter(sources[0].where)
+    totals: dict[str, float] = {}
+    for source, result in zip(sources, results(segmenter, sources, args.batch_size), strict=True):
+        target = Path(args.save_dir, source.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        show.write_mask(target.with_name(f"{target.name}.png"), result)
+        if segmenter.task == "instance":
+            facts = {"source": source.where, **show.facts(result, source.name)}
+            write_whole(target.with_name(f"{target.name}.json"), json.dumps(facts, indent=1) + "\n")
+        for stage, value in result.times.items():
+            totals[stage] = totals.get(stage, 0.0) + value
+        print(f"{source.where}: {show.words(result)}")
+    if args.benchmark:
+        print("\n".join(benchmark(args, segmenter, totals, len(sources), warmup)))
+    print(f"{len(sources)} pictures, results in {args.save_dir}")
+    return 0
+
+
+def results(segmenter: Segmenter, sources: Iterable[Source], ahead: int) -> Iterator[Any]:
+    """The result of every picture, in order."""
+    return segmenter.batch((source.where for source in sources), ahead)
+
+
+def benchmark(
+    args: argparse.Namespace, segmenter: Segmenter, totals: dict[str, float], count: int, warmup: int
+) -> Iterator[str]:
+    """What ran, and the mean milliseconds of each stage."""
+    spec = segmenter.manifest.input
+    yield f"model_name: {args.model_name or segmenter.name}"
+    yield f"engine: {segmenter.engine_name}, device: {args.device}, precision: {args.precision}"
+    yield f"data_shape: {'dynamic' if spec.dynamic else 'x'.join(map(str, spec.shape()))}"
+    yield f"cpu_threads: {args.cpu_threads}, prepared ahead: {args.batch_size}, warmup: {warmup}, pictures: {count}"
+    for stage, value in totals.items():
+        yield f"{stage}_time(ms): {value / count:.3f}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry: what a user can act on is one message and an exit code."""
+    try:
+        return run(arguments(argv))
+    except MobileSegError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

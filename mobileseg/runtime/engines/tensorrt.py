@@ -1,0 +1,233 @@
+"""Paddle Inference with TensorRT on an NVIDIA GPU."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mobileseg.data.io import read_image
+from mobileseg.errors import DependencyError, RuntimeEngineError
+from mobileseg.files import write_whole
+from mobileseg.runtime.engines.paddle import GPU_MEMORY_MB, PaddleEngine, import_inference
+from mobileseg.runtime.engines.predictors import Part, Stage, collect_shapes, run_stages
+from mobileseg.runtime.engines.registry import fitting
+from mobileseg.runtime.engines.tensorrt_options import (
+    PRECISIONS,
+    Machine,
+    TensorRTOptions,
+    cache_key,
+    cache_root,
+    calibration_digest,
+)
+from mobileseg.runtime.preprocess import Preprocessor
+
+_TABLE_NOTE = "calibrated.json"
+_SHAPES = "shapes.pbtxt"
+_QUANTISED = (b"quantize_linear", b"fake_quantize")  # operators of graphs that were quantised in training
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one part is run.
+
+    Attributes:
+        part: its graph; `Part.shapes` is the cache's own copy, or None for an engine of one fixed shape.
+        precision: 'fp32', 'fp16' or 'int8'.
+        calibrated: value ranges come from pictures, not from the graph.
+        cache: folder of its engines.
+    """
+
+    part: Part
+    precision: str
+    calibrated: bool
+    cache: Path
+
+
+class TensorRTEngine(PaddleEngine):
+    """Runs ``model.pdmodel`` and ``model.pdiparams``, or the component graphs, as TensorRT engines.
+
+    Options are those of `TensorRTOptions`. The first load on a machine builds the engines, which takes minutes; later
+    loads read them from the cache. Between components tensors go through the memory of the host.
+
+    Raises:
+        DependencyError: no GPU, or no GPU build of Paddle with TensorRT.
+        RuntimeEngineError: an option that cannot be used, or int8 without a source of value ranges.
+    """
+
+    name = "tensorrt"
+    option_names = tuple(field.name for field in fields(TensorRTOptions))
+
+    def _load(self) -> None:
+        self._settings = TensorRTOptions(**self.options)
+        inference = import_inference()
+        reason = missing(inference)
+        if reason:
+            others = fitting(self.manifest, self.graph)
+            raise DependencyError(
+                f"TensorRT cannot be used: {reason}",
+                remedy=f"engines that run this folder here: {', '.join(others)}" if others else None,
+            )
+        machine = machine_of(inference, self._settings.device)
+        parts = self._component_parts() if self._settings.by_component else [self._main_part()]
+        precisions = self._settings.precision_of([part.name for part in parts])
+        quantised = {part.name: is_quantised(part.model) for part in parts}
+        wanted = [part.name for part in parts if precisions[part.name] == "int8" and not quantised[part.name]]
+        calibration = self._calibration_inputs() if wanted else []
+        if wanted and not calibration:
+            raise RuntimeEngineError(
+                f"int8 needs value ranges, and {self._where(wanted)} was not quantised in training",
+                remedy="name pictures to calibrate with (calibration=[...]), about a hundred",
+            )
+        if self.manifest.input.dynamic and "int8" in precisions.values():
+            raise RuntimeEngineError(
+                "int8 needs a graph of fixed size, and this one takes any size",
+                remedy="export without --dynamic, or use fp16",
+            )
+        digest = calibration_digest(calibration)
+        plans = [
+            self._plan(machine, part, precisions[part.name], part.name in wanted, digest) for part in self._ready(parts)
+        ]
+        if any(plan.calibrated and not (plan.cache / _TABLE_NOTE).is_file() for plan in plans):
+            self._calibrate(inference, plans, calibration)
+        self._stages = [Stage(plan.part, inference, configure(inference, plan, self._settings)) for plan in plans]
+        self._warm_up()
+
+    def _ready(self, parts: Sequence[Part]) -> list[Part]:
+        """The parts with a shape file each: the user's, the folder's, or one collected here and kept."""
+        if self._settings.shape_file is not None:
+            return [replace(part, shapes=Path(self._settings.shape_file)) for part in parts]
+        if all(part.shapes is not None for part in parts):
+            return list(parts)
+        (part,) = parts  # components always have shapes
+        hashes = self.manifest.files[part.model.name][:16], self.manifest.files[part.params.name][:16]
+        target = cache_root(self._settings) / "shapes" / f"{'-'.join(hashes)}.pbtxt"
+        if not target.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = target.with_suffix(f".{os.getpid()}")
+            collect_shapes(part, [{self._input_name: self._blank()}], partial)
+            os.replace(partial, target)
+        return [replace(part, shapes=target)]
+
+    def _plan(self, machine: Machine, part: Part, precision: str, calibrated: bool, digest: str) -> Plan:
+        key = cache_key(machine, part, precision, self._settings, digest if calibrated else "")
+        folder = cache_root(self._settings) / key
+        folder.mkdir(parents=True, exist_ok=True)
+        shapes: Path | None = None
+        if precision != "int8" and part.shapes is not None:
+            # Paddle writes sizes that it meets later into the file, and the folder's own is hashed.
+            shapes = folder / _SHAPES
+            if not shapes.is_file():
+                shutil.copyfile(part.shapes, shapes)
+        return Plan(replace(part, shapes=shapes), precision, calibrated, folder)
+
+    def _calibrate(self, inference: Any, plans: Sequence[Plan], inputs: Sequence[np.ndarray]) -> None:
+        """Run the pictures; Paddle writes the tables when the predictors end."""
+        before = {plan.part.name: set(os.listdir(plan.cache)) for plan in plans}
+        stages = [Stage(plan.part, inference, configure(inference, plan, self._settings)) for plan in plans]
+        for image in inputs:
+            run_stages(stages, {self._input_name: image})
+        stages.clear()
+        gc.collect()
+        for plan in plans:
+            if not plan.calibrated or (plan.cache / _TABLE_NOTE).is_file():
+                continue
+            if set(os.listdir(plan.cache)) <= before[plan.part.name]:
+                raise RuntimeEngineError(
+                    f"the calibration of {self._where([plan.part.name])} gave no table in {plan.cache}",
+                    remedy="look at Paddle's log with print_details=True",
+                )
+            write_whole(plan.cache / _TABLE_NOTE, json.dumps({"pictures": len(inputs)}) + "\n")
+
+    def _calibration_inputs(self) -> list[np.ndarray]:
+        preprocess = Preprocessor(self.manifest.input)
+        pictures = self._settings.calibration
+        return [preprocess(item if isinstance(item, np.ndarray) else read_image(item)) for item in pictures]
+
+    def _warm_up(self) -> None:
+        for _ in range(self._settings.warmup):
+            self._run(self._blank())
+
+    def _blank(self) -> np.ndarray:
+        spec = self.manifest.input
+        return np.zeros(spec.shape(), np.dtype(spec.dtype))
+
+    def _where(self, names: Sequence[str]) -> str:
+        return ", ".join(names) if self._settings.by_component else f"artefact '{self.manifest.name}'"
+
+
+def configure(inference: Any, plan: Plan, options: TensorRTOptions) -> Any:
+    """The `Config` of one part.
+
+    Args:
+        inference: the module `paddle.inference`.
+        plan: graph, precision, cache.
+        options: the rest.
+    """
+    config = inference.Config(str(plan.part.model), str(plan.part.params))
+    if not options.print_details:
+        config.disable_glog_info()
+    config.enable_memory_optim()
+    config.enable_use_gpu(GPU_MEMORY_MB, options.device)
+    config.set_optim_cache_dir(str(plan.cache))
+    config.enable_tensorrt_engine(
+        workspace_size=options.workspace_mb << 20,
+        max_batch_size=1,
+        min_subgraph_size=options.min_subgraph_size,
+        precision_mode=getattr(inference.PrecisionType, PRECISIONS[plan.precision]),
+        use_static=True,
+        use_calib_mode=plan.calibrated,
+    )
+    if plan.part.shapes is not None:
+        config.enable_tuned_tensorrt_dynamic_shape(str(plan.part.shapes), True)
+    if options.keep_in_paddle:
+        config.exp_disable_tensorrt_ops(list(options.keep_in_paddle))
+    return config
+
+
+def missing(inference: Any) -> str:
+    """Why TensorRT cannot be used with the installed Paddle, '' when it can."""
+    import paddle
+
+    if not paddle.is_compiled_with_cuda():
+        return f"the installed Paddle {paddle.__version__} is a build for CPUs"
+    if not any(inference.get_trt_compile_version()):
+        return f"the installed Paddle {paddle.__version__} was built without TensorRT"
+    if not any(inference.get_trt_runtime_version()):
+        return "the TensorRT library (libnvinfer) cannot be loaded"
+    if paddle.device.cuda.device_count() == 0:
+        return "Paddle finds no NVIDIA GPU (driver missing, or CUDA_VISIBLE_DEVICES is empty)"
+    return ""
+
+
+def machine_of(inference: Any, device: int) -> Machine:
+    """The GPU and the versions of what builds engines for it.
+
+    Raises:
+        RuntimeEngineError: there is no GPU of that number.
+    """
+    import paddle
+
+    count = paddle.device.cuda.device_count()
+    if device >= count:
+        raise RuntimeEngineError(f"there is no GPU {device}", remedy=f"Paddle finds {count}, numbered from 0")
+    return Machine(
+        gpu=paddle.device.cuda.get_device_name(device),
+        capability=".".join(map(str, paddle.device.cuda.get_device_capability(device))),
+        tensorrt=".".join(map(str, inference.get_trt_runtime_version())),
+        paddle=f"{paddle.__version__} {paddle.version.commit}",
+        cuda=str(paddle.version.cuda()),
+    )
+
+
+def is_quantised(model: Path) -> bool:
+    """Whether a graph holds the value ranges that int8 needs."""
+    content = model.read_bytes()
+    return any(name in content for name in _QUANTISED)
