@@ -11,8 +11,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mobileseg"
 
 CONFIG_READERS = [
-    "tree", "source", "overrides", "schema", "structure", "paddleseg", "rules", "plugins", "signatures", "carried",
-    "load",
+    "tree", "source", "overrides", "schema_base", "schema_compress", "schema", "structure", "paddleseg", "rules",
+    "plugins", "signatures", "carried", "load",
 ]  # fmt: skip
 
 INSTANCE_RESULT = ["instance.nms", "instance.masks", "instance.postprocess"]

@@ -10,11 +10,26 @@ import yaml
 
 from mobileseg.config.load import RUN_CONFIG
 from mobileseg.config.signatures import PLAN
-from mobileseg.engine.checkpoint import STATE, WEIGHTS, read_checkpoint
+from mobileseg.engine.checkpoint import STATE, WEIGHTS, read_checkpoint, read_state
 from mobileseg.engine.store import BEST, CHECKPOINTS, LAST, find_checkpoint
 from mobileseg.errors import WeightsError
 from mobileseg.nn.width import apply_plan
 from mobileseg.weights.load import load_into
+
+
+def plan_of(path: str | Path) -> dict[str, list[int]] | None:
+    """Channel plan of a run, checkpoint or zoo folder, or of the folder of a weights file; None for a whole network.
+
+    Raises:
+        TrainingError: a run folder has no whole checkpoint.
+    """
+    place = Path(path)
+    place = _checkpoint_in(place) if place.is_dir() else place.parent
+    if (place / STATE).is_file():
+        return _plan_in(read_state(place).get("config"))
+    if (place / RUN_CONFIG).is_file():
+        return _plan_in(yaml.safe_load((place / RUN_CONFIG).read_text(encoding="utf-8")))
+    return None
 
 
 def load_checkpoint_weights(path: str | Path, network: paddle.nn.Layer) -> str:
@@ -37,10 +52,7 @@ def load_checkpoint_weights(path: str | Path, network: paddle.nn.Layer) -> str:
     if not place.is_dir():
         load_into(network, path)
         return str(path)
-    if (place / BEST).is_dir():
-        place = place / BEST
-    elif (place / CHECKPOINTS).is_dir() or (place / LAST).is_dir():
-        place = find_checkpoint(place, print)
+    place = _checkpoint_in(place)
     if (place / STATE).is_file():
         checkpoint = read_checkpoint(place)
         _narrow(network, checkpoint.state.get("config"))
@@ -59,9 +71,22 @@ def load_checkpoint_weights(path: str | Path, network: paddle.nn.Layer) -> str:
     return str(place / WEIGHTS)
 
 
+def _checkpoint_in(place: Path) -> Path:
+    """The checkpoint folder that a folder means: of a run its best, else its newest."""
+    if (place / BEST).is_dir():
+        return place / BEST
+    if (place / CHECKPOINTS).is_dir() or (place / LAST).is_dir():
+        return find_checkpoint(place, print)
+    return place
+
+
 def _narrow(network: paddle.nn.Layer, config: Any) -> None:
     """Apply the channel plan of the configuration that the weights were trained with."""
-    model = config.get("model") if isinstance(config, dict) else None
-    plan = model.get(PLAN) if isinstance(model, dict) else None
+    plan = _plan_in(config)
     if plan:
         apply_plan(network, plan)
+
+
+def _plan_in(config: Any) -> dict[str, list[int]] | None:
+    model = config.get("model") if isinstance(config, dict) else None
+    return (model.get(PLAN) or None) if isinstance(model, dict) else None
