@@ -12,9 +12,10 @@ PACKAGE = ROOT / "mobileseg"
 
 CONFIG_READERS = [
     "tree", "source", "overrides", "schema_base", "schema_compress", "schema", "structure", "paddleseg", "rules",
-    "plugins", "signatures", "carried", "load",
+    "schema_distill", "plugins", "signatures", "carried", "load",
 ]  # fmt: skip
 
+DISTILLATION = ["distill", "distill_checks", "distill_head", "distill_losses"]  # a part of training
 INSTANCE_RESULT = ["instance.nms", "instance.masks", "instance.postprocess"]
 INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_table"]
 
@@ -30,7 +31,7 @@ LAYERS = [
     ["backbones"],
     ["semantic", "instance"],
     ["config"],  # config.build knows every component by name, through the registries
-    ["engine"],
+    ["engine", *(f"compress.{name}" for name in DISTILLATION)],
     ["export"],
     ["compress"],
     ["commands"],

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from mobileseg.config.schema_base import Component, Count, NotNegative, Positive, Section, Size
 from mobileseg.config.schema_compress import Compress, Sparsity
+from mobileseg.config.schema_distill import Distill
 from mobileseg.instance.options import DetectionOptions
 
 TARGETS = ("paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript")
@@ -202,6 +203,7 @@ class Schema(Section):
     export: Export = Field(
         default_factory=lambda: Export.model_validate({}), description="defaults of the export command"
     )
+    distill: Distill | None = Field(None, description="a trained network that is imitated besides the labels")
     sparsity: Sparsity | None = Field(None, description="scales of norms are pressed to zero while training")
     compress: Compress = Field(
         default_factory=lambda: Compress.model_validate({}), description="settings of the compress command"

@@ -79,6 +79,8 @@ def pack(trainer: Trainer) -> Checkpoint:
     arrays = {"optimizer": optimizer_arrays(trainer.optimizer, trainer.groups)}
     if trainer.average is not None:
         arrays["ema"] = trainer.average.arrays()
+    if trainer.distillation is not None:
+        arrays["distill"] = trainer.distillation.arrays()
     state = {
         "iteration": trainer.iteration,
         "iters": trainer.iters,
@@ -124,10 +126,14 @@ def unpack(trainer: Trainer, checkpoint: Checkpoint, folder: Path) -> None:
         )
     fits(trainer.network, checkpoint.weights, folder)
     try:
+        if trainer.distillation is not None:
+            trainer.distillation.check(checkpoint.arrays.get("distill", {}))
         load_optimizer_arrays(trainer.optimizer, trainer.groups, checkpoint.arrays.get("optimizer", {}))
     except ConfigError as error:
         raise TrainingError(f"{folder}: {error.message}", remedy=error.remedy) from error
     load_arrays(trainer.network, checkpoint.weights)
+    if trainer.distillation is not None:
+        trainer.distillation.load(checkpoint.arrays.get("distill", {}))
     if trainer.average is not None:
         if state["ema"]:
             trainer.average.load(checkpoint.arrays["ema"], state["ema"]["updates"])

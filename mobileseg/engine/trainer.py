@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import paddle
 
+from mobileseg.compress.distill import Distillation, build_distillation
 from mobileseg.config.build import build_dataset, build_losses, build_network
 from mobileseg.config.components import task_problems
 from mobileseg.config.load import Config
@@ -123,12 +124,17 @@ class Trainer:
         self.criterion = criterion or build_losses(config)
         self.network = self.processes.synchronise_norms(self.network)
         self.frozen_norms = freeze(self.network, settings["freeze"])
-        self.groups = parameter_groups(self.network, settings["optimizer"]["weight_decay"], settings["param_groups"])
+        decay, rules = settings["optimizer"]["weight_decay"], settings["param_groups"]
+        self.groups = parameter_groups(self.network, decay, rules)
+        self.distillation = self._distillation() if config.distill else None
+        if self.distillation is not None:
+            self.criterion = self.distillation.criterion
+            self.groups += self.distillation.groups(decay)
         self.trainable = [parameter for group in self.groups for parameter in group.parameters]
         self.schedule = build_schedule(settings["lr_scheduler"], self.iters)
         self.optimizer = build_optimizer(settings["optimizer"], self.groups, self.schedule)
         self.network, self.optimizer = self.precision.decorate(self.network, self.optimizer)
-        self.parallel = self.processes.wrap(self.network)
+        self.parallel = self.processes.wrap(self.distillation.student if self.distillation else self.network)
         self.average = WeightAverage(self.network, settings["ema"]["decay"]) if settings["ema"] else None
         self.predictor = make_predictor(self.network, settings)
 
@@ -250,6 +256,11 @@ class Trainer:
         losses: dict[str, paddle.Tensor] = self.criterion(outputs, batch)
         return losses
 
+    def _distillation(self) -> Distillation:
+        image = self.train_dataset[(0, 0)]["image"]
+        ignore_index = getattr(self.train_dataset, "ignore_index", 255)
+        return build_distillation(self.config, self.network, self.criterion, image.shape[1:], ignore_index)
+
     def train_mode(self) -> None:
         """Training mode, except for frozen batch normalisations."""
         self.network.train()
@@ -335,6 +346,8 @@ class Trainer:
 
     def _announce(self) -> None:
         self.log.say(run_state.environment_line(self.processes, self.config))
+        if self.distillation is not None:
+            self.log.say(self.distillation.description)
         self.log.say(group_table(self.groups, self.network))
         self.log.event("start", iter=self.iteration, config=self.config.hash, processes=self.processes.count)
 
