@@ -76,7 +76,7 @@ def test_other_names_of_classes(start, toy_data, tmp_path):
 def test_another_normalisation(start, toy_data, tmp_path):
     section = toy_section(toy_data)
     section["train_dataset"]["transforms"][-1] = {"type": "Normalize", "mean": [0.4, 0.5, 0.6]}
-    with pytest.raises(ConfigError, match=r"normalised by mean .* for the student .* both see the same batch"):
+    with pytest.raises(ConfigError, match=r"normalised by mean .* for the student, .*both see the same batch"):
         start(make_teacher(tmp_path / "teacher", section), logits={})
 
 
