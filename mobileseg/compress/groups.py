@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import paddle
 from paddle import nn
 
 from mobileseg.compress.labels import LOCKED
+from mobileseg.compress.modes import evaluating
 from mobileseg.compress.propagate import Axis, Weighted, propagate
 from mobileseg.compress.trace import TRACE_SIZE, Graph, trace
 from mobileseg.nn.width import shapes_of
+
+Tracer = Callable[[nn.Layer, tuple[int, int]], Graph]
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,13 @@ class Groups:
     Args:
         graph: the traced network.
         shapes: of its parameters and buffers, by name in the state dict.
+        deployed: kernels that run outside of training too; None: all.
     """
 
-    def __init__(self, graph: Graph, shapes: dict[str, list[int]]) -> None:
+    def __init__(self, graph: Graph, shapes: dict[str, list[int]], deployed: frozenset[str] | None = None) -> None:
         found = propagate(graph)
         self.graph, self.shapes = graph, shapes
+        self.deployed = frozenset(found.layers) if deployed is None else deployed
         self.layers: dict[str, Weighted] = found.layers
         #: (parameter, axis) -> unit of every entry along the axis, `LOCKED` where it must stay.
         self.units: dict[Axis, np.ndarray] = {key: found.labels.roots(array) for key, array in found.axes.items()}
@@ -89,19 +95,38 @@ class Groups:
         return shapes
 
     def macs(self, removed: Iterable[int] = ()) -> int:
-        """Multiply-adds for an image of the traced size when the units are removed."""
+        """Multiply-adds for an image of the traced size when the units are removed; what only training runs is free."""
         shapes = self.shapes_without(removed)
-        return sum(int(np.prod(shapes[name])) * layer.uses for name, layer in self.layers.items())
+        layers = ((name, layer) for name, layer in self.layers.items() if name in self.deployed)
+        return sum(int(np.prod(shapes[name])) * layer.uses for name, layer in layers)
 
 
-def find_groups(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE) -> Groups:
+def find_groups(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE, tracer: Tracer = trace) -> Groups:
     """Find what can be removed from a network.
 
     Args:
         network: any network; it is not changed.
         size: height and width of the image that it is traced with.
+        tracer: what traces it; :func:`mobileseg.compress.trace_cache.cached_trace` keeps what it found.
 
     Raises:
         CompressionError: the network cannot be traced.
     """
-    return Groups(trace(network, size), shapes_of(network))
+    return Groups(tracer(network, size), shapes_of(network), _deployed(network, size))
+
+
+def _deployed(network: nn.Layer, size: tuple[int, int]) -> frozenset[str]:
+    """Kernels that run in evaluation mode."""
+    ran: set[str] = set()
+
+    def recorder(name: str) -> Callable[..., None]:
+        return lambda *_: ran.add(f"{name}.weight")
+
+    handles = [layer.register_forward_pre_hook(recorder(name)) for name, layer in network.named_sublayers()]
+    try:
+        with evaluating(network):
+            network(paddle.zeros([1, 3, *size]))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return frozenset(ran)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
 import numpy as np
 from paddle import nn
 
 from mobileseg.compress.groups import Groups
 from mobileseg.compress.norms import find_norms
+from mobileseg.errors import DependencyError
 
 Scores = dict[int, float]
 
@@ -39,6 +41,62 @@ def norm_scores(network: nn.Layer, groups: Groups) -> Scores:
             else:
                 written[unit] = max(largest, written.get(unit, 0.0))
     return {unit: min(score, limits.get(unit, np.inf)) for unit, score in written.items()}
+
+
+def filter_scores(network: nn.Layer, groups: Groups, method: str) -> Scores:
+    """Scores of the kernels that put the units out, by PaddleSlim's criteria.
+
+    'l1' is the sum of absolute weights of a filter (Li et al. 2017, arXiv:1608.08710), 'fpgm' the sum of its distances
+    to the other filters of its layer, small for filters that others can stand in for (He et al. 2019,
+    arXiv:1811.00250). PaddleSlim computes them per layer; so that one threshold can serve all layers they are divided
+    by the layer's mean, and a unit that several layers put out matters as much as in the one where it matters most.
+
+    Raises:
+        DependencyError: PaddleSlim is not installed.
+    """
+    criterion = _criterion(method)
+    state = network.state_dict()
+    scores: Scores = {}
+    for name, layer in groups.layers.items():
+        if layer.in_axis is None or (name, layer.out_axis) not in groups.units:
+            continue  # a depthwise filter belongs to the channel that another layer puts out
+        kernel = np.moveaxis(state[name].numpy(), layer.out_axis, 0)
+        if kernel.ndim == 2:
+            kernel = kernel[:, :, None, None]
+        values = criterion(np.ascontiguousarray(kernel, np.float32))
+        values = values / max(float(values.mean()), 1e-12)
+        units = groups.units[name, layer.out_axis]
+        for unit, value in zip(units.tolist(), values.tolist(), strict=True):
+            if unit in groups.entries:
+                scores[unit] = max(float(value), scores.get(unit, 0.0))
+    return scores
+
+
+def _criterion(method: str) -> Callable[[np.ndarray], np.ndarray]:
+    """A criterion of PaddleSlim for one kernel, [outputs, inputs, h, w] -> [outputs]."""
+    try:
+        from paddleslim.prune.criterion import CRITERION
+    except ImportError as error:
+        raise DependencyError(
+            "filter scores are PaddleSlim's, which is not installed", remedy="pip install paddleslim"
+        ) from error
+    compute = CRITERION.get({"l1": "l1_norm", "fpgm": "geometry_median"}[method])
+
+    def scores(kernel: np.ndarray) -> np.ndarray:
+        found = compute(_Layer(), {"kernel": kernel}, None)
+        return np.asarray(found["kernel"][0], np.float64)
+
+    return scores
+
+
+class _Layer:
+    """One layer as PaddleSlim's criteria want their groups: the kernel's axis 0 is judged."""
+
+    name, axis = "kernel", 0
+    master: ClassVar[dict[str, Any]] = {"name": name, "axis": axis}
+
+    def all_pruning_details(self) -> list[_Layer]:
+        return [self]
 
 
 def random_scores(units: Iterable[int], seed: int) -> Scores:

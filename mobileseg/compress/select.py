@@ -36,10 +36,17 @@ def select_by_share(groups: Groups, scores: Scores, share: float, limits: Limits
     """Remove the ``share`` of all scored units that has the lowest scores.
 
     Raises:
-        CompressionError: the share is not between 0 and 1, or no unit has a score.
+        CompressionError: the share is not between 0 and 1, no unit has a score, or the limits leave more than that.
     """
     _check(scores, share, "share of the channels")
-    return _lowest(groups, scores, round(share * len(scores)), limits or Limits())
+    limits = limits or Limits()
+    if (most := len(_lowest(groups, scores, len(scores), limits)) / len(scores)) < share:
+        raise CompressionError(
+            f"at most {most:.1%} of the channels can be removed, {share:.1%} were asked for: layers would be left "
+            "empty, or narrower than the limits allow",
+            remedy="ask for less, or let layers become narrower (least, share, multiple)",
+        )
+    return _lowest(groups, scores, round(share * len(scores)), limits)
 
 
 def select_by_macs(groups: Groups, scores: Scores, share: float, limits: Limits | None = None) -> set[int]:

@@ -27,6 +27,7 @@ _HARMLESS = {"num_workers", "log_iters", "save_interval", "keep_checkpoint_max",
     "detection",
     "export",
     "early_stop",
+    "compress",
 }
 """Settings that may differ between the two halves of a run without changing the weights it ends with."""
 

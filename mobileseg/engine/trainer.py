@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import paddle
 
+from mobileseg.compress.groups import find_groups
 from mobileseg.compress.distill import Distillation, build_distillation
+from mobileseg.compress.sparsity import ScaleSparsity, removable_scales
 from mobileseg.config.build import build_dataset, build_losses, build_network
 from mobileseg.config.components import task_problems
 from mobileseg.config.load import Config
@@ -122,10 +124,13 @@ class Trainer:
         seed_everything(self.seed, 0)  # the initial weights are the same in every process
         self.network = network or build_network(config, load_pretrained=load_pretrained)
         self.criterion = criterion or build_losses(config)
+        scales = removable_scales(find_groups(self.network)) if settings["sparsity"] else {}
         self.network = self.processes.synchronise_norms(self.network)
         self.frozen_norms = freeze(self.network, settings["freeze"])
+        self.sparsity = ScaleSparsity(self.network, scales, **settings["sparsity"]) if settings["sparsity"] else None
+        undecayed = self.sparsity.scales if self.sparsity else ()
         decay, rules = settings["optimizer"]["weight_decay"], settings["param_groups"]
-        self.groups = parameter_groups(self.network, decay, rules)
+        self.groups = parameter_groups(self.network, decay, rules, undecayed)
         self.distillation = self._distillation() if config.distill else None
         if self.distillation is not None:
             self.criterion = self.distillation.criterion
@@ -242,6 +247,8 @@ class Trainer:
         if self.precision.scaler.update(self.precision.unscale(self.trainable)):
             if self.settings["clip"]:
                 paddle.nn.utils.clip_grad_norm_(self.trainable, self.settings["clip"]["norm"])
+            if self.sparsity is not None:
+                self.sparsity.add_gradients()
             self.optimizer.step()
             if self.average is not None:
                 self.average.update()
