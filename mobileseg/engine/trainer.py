@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import paddle
 
-from mobileseg.compress.groups import find_groups
 from mobileseg.compress.distill import Distillation, build_distillation
+from mobileseg.compress.groups import find_groups
 from mobileseg.compress.sparsity import ScaleSparsity, removable_scales
 from mobileseg.config.build import build_dataset, build_losses, build_network
 from mobileseg.config.components import task_problems
