@@ -1,8 +1,12 @@
 """Students and teachers that do not go together are refused before anything is trained."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
+from mobileseg.compress.distill import build_distillation
+from mobileseg.config.build import build_losses, build_network
 from mobileseg.config.load import load_config
 from mobileseg.engine.trainer import Trainer
 from mobileseg.errors import ConfigError, WeightsError
@@ -10,6 +14,7 @@ from tests.compress.teachers import make_teacher
 from tests.engine.toy import toy_section
 from tests.engine.toy_instances import toy_instance_section
 
+ROOT = Path(__file__).parents[2]
 WIDE = {"type": "ToyNetwork", "num_classes": 3, "width": 10}
 
 
@@ -119,3 +124,16 @@ def test_other_anchors(start, instance_data, tmp_path):
     teacher = make_teacher(tmp_path / "teacher", section, model=section["model"] | {"input_size": 192})
     with pytest.raises(ConfigError, match=r"distill.head: at 64x64 .* not the same .*anchor_scales"):
         start(teacher, section, head={})
+
+
+def test_the_shipped_student_differs_by_its_teacher_alone_and_fits_it(monkeypatch):
+    monkeypatch.chdir(ROOT)  # the zoo is named relative to the working folder
+    alone, taught = (
+        load_config(ROOT / "configs" / "compress" / f"mobileseg_shufflenetv2_camvid{end}.yml")
+        for end in ("", "_distill")
+    )
+    assert alone.to_dict() | {"distill": taught.to_dict()["distill"]} == taught.to_dict()
+    network = build_network(taught, load_pretrained=False)
+    found = build_distillation(taught, network, build_losses(taught), (64, 64))
+    assert found.arrays() == {}  # the decoders are of the same widths
+    assert "mobileseg_mobilenetv2_camvid" in found.description
