@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg.errors import ExportError, MobileSegError
+from mobileseg.export.compare import Agreement
 from mobileseg.export.options import ENGINES
 from mobileseg.export.process import Failure, run_task
 from mobileseg.export.reference import Item, Reference, load_reference, subsample
@@ -180,6 +181,7 @@ def _check_engine(
         )
         specs = manifest.graph_files(graph, target).output_specs or manifest.outputs
         agreement = task.compare(answers, reference.items, specs)
+        problems = _problems(agreement, manifest.least_equal)
     except Failure as failure:
         reason = f"engine '{engine}' {failure.reason}" if failure.died else failure.reason
         detail = f"\n    {failure.log.splitlines()[-1]}" if failure.died and failure.log else ""
@@ -187,13 +189,22 @@ def _check_engine(
     return Row(
         target,
         engine,
-        FAILED if agreement.problems else OK,
+        FAILED if problems else OK,
         agreement.max_diff,
         size_bytes=size,
         latency_ms=latency,
-        problems=agreement.problems,
+        problems=problems,
         **{task.measure: agreement.equal},
     )
+
+
+def _problems(agreement: Agreement, least_equal: float | None) -> tuple[str, ...]:
+    """What breaks the rule of the folder: the task's own, or a share of results that must be equal."""
+    if least_equal is None:
+        return agreement.problems
+    if agreement.equal >= least_equal:
+        return ()
+    return (f"{agreement.equal:.2%} of the results are equal, at least {least_equal:.2%} must be",)
 
 
 def run_engine(

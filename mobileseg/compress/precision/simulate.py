@@ -60,7 +60,7 @@ class Simulation:
 
     def __init__(self, network: nn.Layer, limits: Mapping[str, Sequence[float] | None]) -> None:
         self.network = network
-        self._layers = {path: layer for path, layer in network.named_sublayers()}
+        self._layers = dict(network.named_sublayers())
         unknown = [path for path in limits if not isinstance(self._layers.get(path), (nn.Conv2D, nn.Conv2DTranspose))]
         if unknown:
             raise CompressionError(f"the network has no convolution '{unknown[0]}'")
@@ -78,20 +78,41 @@ class Simulation:
             if not layer.sublayers():
                 self._handles.append(layer.register_forward_post_hook(self._result_of(path)))
 
-    def set(self, precision: Mapping[str, Precision]) -> None:
-        """Switch layers.
+    def modes(self, precision: Mapping[str, Precision]) -> dict[str, Precision]:
+        """Layer -> precision that it gets.
 
         Args:
             precision: path of a layer or of a part of the network -> precision; the longest path that fits a layer
                 decides, and what nothing fits runs in float32. Layers that have no int8 kernel stay in float32.
         """
-        for path in self._layers:
-            mode = _precision_of(path, precision)
-            if path in self.limits:
-                self._layers[path]._parameters["weight"] = self._weight(path, mode)
-            elif mode == "int8":
-                mode = "fp32"
-            self._modes[path] = mode
+        found = {path: _precision_of(path, precision) for path in self._layers}
+        return {path: mode if mode != "int8" or path in self.limits else "fp32" for path, mode in found.items()}
+
+    def set(self, precision: Mapping[str, Precision]) -> None:
+        """Switch layers; see :meth:`modes`."""
+        self._modes = self.modes(precision)
+        for path in self.limits:
+            self._layers[path]._parameters["weight"] = self._weight(path, self._modes[path])
+
+    def int8_result(self, path: str, use: int, x: paddle.Tensor) -> paddle.Tensor:
+        """What one layer would give in int8 for an input, whatever its precision is now.
+
+        Args:
+            path: of the layer.
+            use: which use of the layer in a forward this is.
+            x: its input.
+        """
+        layer = self._layers[path]
+        before = layer._parameters["weight"]
+        layer._parameters["weight"] = self._weight(path, "int8")
+        try:
+            return layer.forward(fake_int8(x, self._limit(path, use, x)))
+        finally:
+            layer._parameters["weight"] = before
+
+    def layer(self, path: str) -> nn.Layer:
+        """The layer of a path."""
+        return self._layers[path]
 
     def close(self) -> None:
         """Take the hooks off and put the weights back."""
@@ -113,6 +134,11 @@ class Simulation:
             self._rounded[path, mode] = paddle.to_tensor(rounded)
         return self._rounded[path, mode]
 
+    def _limit(self, path: str, use: int, x: paddle.Tensor) -> float:
+        known = self.limits[path]
+        limit = float(x.abs().max()) if known is None else known[use % len(known)]
+        return limit or 1.0
+
     def _begin(self, _layer: nn.Layer, _inputs: Any) -> None:
         self._uses.clear()
 
@@ -126,9 +152,7 @@ class Simulation:
                 return (_half(x), *inputs[1:])
             use = self._uses.get(path, 0)
             self._uses[path] = use + 1
-            known = self.limits[path]
-            limit = known[use % len(known)] if known is not None else float(x.abs().max()) or 1.0
-            return (fake_int8(x, limit), *inputs[1:])
+            return (fake_int8(x, self._limit(path, use, x)), *inputs[1:])
 
         return hook
 

@@ -9,8 +9,8 @@ weights, and only the kernels' inputs and weights are rounded, so that it comput
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,32 +21,27 @@ from mobileseg.compress.precision.ranges import KERNELS
 from mobileseg.errors import CompressionError, DependencyError
 from mobileseg.export.process import Failure, run_task
 
-_SECONDS_PER_IMAGE = 60.0  # mse searches 36 scales of every tensor; more than this is a hang
+_SECONDS = 600.0
+_SECONDS_PER_IMAGE = 60.0  # mse tries 36 scales of every tensor; what takes longer hangs
 
 
 def require_paddleslim() -> None:
-    """Raises DependencyError when PaddleSlim cannot be imported."""
+    """Raises DependencyError when PaddleSlim, or what it imports, is not installed."""
     for package in ("paddleslim", "pkg_resources"):
         if find_spec(package) is None:
             raise DependencyError(
                 f"quantisation needs PaddleSlim, and '{package}' is not installed",
-                remedy="pip install 'paddleslim==2.6.0' 'setuptools<81'",
+                remedy="pip install 'mobileseg[compress]' (paddleslim==2.6.0 and setuptools<81)",
             )
 
 
-def quantise_graph(
-    model: Path, params: Path, images: np.ndarray, algorithm: str, *, out: Path, work: Path, skip: list[str]
-) -> dict[str, float]:
-    """Calibrate a graph and write it with fake-quantise operators.
+def calibrate(model: Path, images: np.ndarray, algorithm: str) -> dict[str, float]:
+    """Find the ranges of all activations.
 
     Args:
-        model: ``.pdmodel`` in float32 with one input.
-        params: its weights.
+        model: ``.pdmodel`` in float32 with one input; its ``.pdiparams`` lies beside it.
         images: what the graph is fed, [N, ...] with one image each.
         algorithm: 'avg', 'KL', 'hist' or 'mse'.
-        out: folder for ``model.pdmodel`` and ``model.pdiparams``.
-        work: folder for intermediate files.
-        skip: variables with kernels that stay in float.
 
     Returns:
         Variable -> largest absolute value that int8 represents.
@@ -55,36 +50,47 @@ def quantise_graph(
         DependencyError: PaddleSlim is not installed.
         CompressionError: PaddleSlim failed.
     """
+    return _run(model, images, {"algorithm": algorithm})
+
+
+def write_graph(model: Path, image: np.ndarray, limits: Mapping[str, float], skip: Sequence[str], out: Path) -> None:
+    """Write a graph with fake-quantise operators.
+
+    Args:
+        model: as for :func:`calibrate`.
+        image: any input of the graph, without the batch axis.
+        limits: what the calibration found.
+        skip: variables with kernels that stay in float.
+        out: folder for ``model.pdmodel`` and ``model.pdiparams``.
+
+    Raises:
+        DependencyError, CompressionError: see :func:`calibrate`.
+    """
+    _run(model, image[None], {"algorithm": "avg", "known": dict(limits), "skip": list(skip), "out": str(out)})
+
+
+def _run(model: Path, images: np.ndarray, request: dict[str, Any]) -> dict[str, float]:
     require_paddleslim()
-    fed, found = work / "calibration.npy", work / "limits.json"
-    np.save(fed, images)
-    request = {
-        "model": str(model),
-        "params": str(params),
-        "images": str(fed),
-        "algorithm": algorithm,
-        "out": str(out),
-        "skip": skip,
-        "limits": str(found),
-    }
-    try:
-        run_task("slim", request, timeout=600.0 + _SECONDS_PER_IMAGE * len(images))
-    except Failure as failure:
-        log = f"\n  last output: {failure.log.splitlines()[-1]}" if failure.log else ""
-        raise CompressionError(f"PaddleSlim cannot quantise the graph: {failure.reason}{log}") from failure
-    finally:
-        fed.unlink(missing_ok=True)
-    limits: dict[str, float] = json.loads(found.read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
+        fed, found = Path(folder, "images.npy"), Path(folder, "limits.json")
+        np.save(fed, images)
+        files = {"model": str(model), "images": str(fed), "limits": str(found)}
+        try:
+            run_task("quantise", {**request, **files}, timeout=_SECONDS + _SECONDS_PER_IMAGE * len(images))
+        except Failure as failure:
+            log = f"\n  last output: {failure.log.splitlines()[-1]}" if failure.log else ""
+            raise CompressionError(f"PaddleSlim cannot quantise the graph: {failure.reason}{log}") from failure
+        limits: dict[str, float] = json.loads(found.read_text(encoding="utf-8"))
     return limits
 
 
-def calibrate(request: Mapping[str, Any]) -> None:
-    """Do it in this process (task 'slim' of the worker)."""
+def work(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Calibrate or write, in this process (task 'quantise' of the worker)."""
     import paddle
     from paddleslim.quant.quanter import PostTrainingQuantization
 
-    logging.getLogger().setLevel(logging.WARNING)
     images = np.load(request["images"], mmap_mode="r")
+    known: Mapping[str, float] | None = request.get("known")
 
     class Images(paddle.io.Dataset):
         def __len__(self) -> int:
@@ -93,12 +99,17 @@ def calibrate(request: Mapping[str, Any]) -> None:
         def __getitem__(self, index: int) -> tuple[np.ndarray]:
             return (np.array(images[index]),)
 
+    class Quantisation(PostTrainingQuantization):
+        def _sampling(self) -> None:
+            super()._sampling()
+            if known is not None:  # the mean over one image is what it is made of
+                self._quantized_var_avg = {name: [limit] for name, limit in known.items()}
+
     paddle.enable_static()
     executor = paddle.static.Executor(paddle.CPUPlace())
-    model, params = Path(request["model"]), Path(request["params"])
-    program, feeds, _ = paddle.static.load_inference_model(
-        str(model.parent), executor, model_filename=model.name, params_filename=params.name
-    )
+    model = Path(request["model"])
+    files = {"model_filename": model.name, "params_filename": model.with_suffix(".pdiparams").name}
+    program, feeds, _ = paddle.static.load_inference_model(str(model.parent), executor, **files)
     loader = paddle.io.DataLoader(
         Images(),
         feed_list=[program.global_block().var(feeds[0])],
@@ -106,12 +117,11 @@ def calibrate(request: Mapping[str, Any]) -> None:
         batch_size=1,
         return_list=False,
     )
-    quantisation = PostTrainingQuantization(
+    quantisation = Quantisation(
         executor=executor,
         data_loader=loader,
         model_dir=str(model.parent),
-        model_filename=model.name,
-        params_filename=params.name,
+        **files,
         batch_size=1,
         batch_nums=len(images),
         algo=request["algorithm"],
@@ -119,11 +129,13 @@ def calibrate(request: Mapping[str, Any]) -> None:
         weight_quantize_type="channel_wise_abs_max",
         activation_quantize_type="range_abs_max",
         onnx_format=False,
-        skip_tensor_list=list(request["skip"]),
+        skip_tensor_list=list(request.get("skip", [])),
     )
     quantisation.quantize()
-    quantisation.save_quantized_model(request["out"])
+    if "out" in request:
+        quantisation.save_quantized_model(request["out"])
     # KL and hist keep what they found apart from the others (no public name leads to either).
-    thresholds = quantisation._quantized_var_threshold or quantisation._quantized_threshold
-    limits = {name: float(value) for name, value in thresholds.items() if np.ndim(value) == 0}
+    found = quantisation._quantized_var_threshold or quantisation._quantized_threshold
+    limits = {name: float(value) for name, value in found.items() if np.ndim(value) == 0}
     Path(request["limits"]).write_text(json.dumps(limits), encoding="utf-8")
+    return {}
