@@ -70,6 +70,50 @@ class Measure(Section):
     accuracy: bool = Field(True, description="score every variant on val_dataset")
 
 
+class Quantize(Section):
+    """Kernels in int8; see docs/compress.md."""
+
+    algorithm: Literal["avg", "KL", "hist", "mse"] = Field(
+        "hist", description="how PaddleSlim takes the range of an activation from the images"
+    )
+    images: int = Field(64, ge=0, description="images to calibrate with, chosen so that every class is shown")
+    dataset: Literal["train", "val"] = Field("train", description="part of the data that they are taken from")
+    components: list[Pattern] | None = Field(
+        None, min_length=1, description="parts of the network to run in int8, such as backbone; null: all"
+    )
+    skip: list[Pattern] = Field([], description="patterns of layers that stay in float")
+    auto_skip: bool = Field(True, description="also leave the worst layers in float, until the loss is allowed")
+    tolerance: NotNegative = Field(
+        0.01, description="loss of the score up to which no layer is left in float; max_drop where that is smaller"
+    )
+    analysis_images: Count = Field(16, description="validation images of the analysis, evenly spaced")
+    analysis_layers: Count = Field(
+        12, description="layers, the noisiest first, for which the score with the layer in float is measured"
+    )
+    score_images: Count | None = Field(None, description="validation images for the scores of the engines; null: all")
+    agreement: Share = Field(0.95, description="share of results that every engine must have in common with int8")
+    qat: Phase | None = Field(None, description="training with simulated int8 first; null: none")
+
+
+class Search(Section):
+    """Precision per component: accuracy and latency of the combinations."""
+
+    precisions: list[Literal["fp32", "fp16", "int8"]] = Field(
+        ["fp32", "fp16", "int8"], min_length=1, description="what to combine"
+    )
+    images: Count | None = Field(None, description="validation images to score with, evenly spaced; null: all")
+    time_limit: Positive = Field(1800.0, description="seconds; combinations that take longer are searched greedily")
+    latency_ms: Positive | None = Field(
+        None, description="budget: the best score within this latency; null: the fastest within max_drop"
+    )
+    max_drop: NotNegative = Field(0.01, description="budget, where compress.max_drop gives none")
+    calibrations: list[Annotated[int, Field(ge=0)]] = Field(
+        [0, 5, 50, 100], description="numbers of images of the table of calibrations; 0: ranges taken at run time"
+    )
+    runs: Count = Field(30, description="timed runs of every combination")
+    threads: Count = Field(1, description="threads of the timed engine")
+
+
 class Compress(Section):
     """Settings of `mobileseg compress`."""
 
@@ -81,3 +125,5 @@ class Compress(Section):
     sensitivity: Sensitivity = Field(
         default_factory=lambda: Sensitivity.model_validate({}), description="compress sensitivity"
     )
+    quantize: Quantize = Field(default_factory=lambda: Quantize.model_validate({}), description="compress quantize")
+    search: Search = Field(default_factory=lambda: Search.model_validate({}), description="compress search")

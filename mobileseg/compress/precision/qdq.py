@@ -220,8 +220,8 @@ class _Writer:
         """Quantise and dequantise a tensor for all that read it."""
         from onnx import helper
 
-        step = self._add_constant(f"{name}.step", np.float32(scale.step))
-        zero = self._add_constant(f"{name}.zero", np.uint8(scale.zero))
+        step = self._add_constant(f"{name}.step", np.array(scale.step, np.float32))
+        zero = self._add_constant(f"{name}.zero", np.array(scale.zero, np.uint8))
         for reader in self.readers.get(name, []):
             for position, given in enumerate(reader.input):
                 if given == name:
