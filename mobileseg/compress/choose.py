@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -16,13 +17,14 @@ from mobileseg.errors import CompressionError
 from mobileseg.nn.width import set_arrays
 
 
-def choose(network: nn.Layer, groups: Groups, settings: Any) -> set[int]:
+def choose(network: nn.Layer, groups: Groups, settings: Any, taylor: Callable[[], Scores] | None = None) -> set[int]:
     """The units that go.
 
     Args:
         network: of the groups.
         groups: from :func:`mobileseg.compress.groups.find_groups`.
         settings: section ``compress.prune``.
+        taylor: gives the scores of method 'taylor', which need data.
 
     Raises:
         CompressionError: nothing says how much is to go, or it cannot be done, or nothing would go.
@@ -32,7 +34,15 @@ def choose(network: nn.Layer, groups: Groups, settings: Any) -> set[int]:
             "compress.prune must say how much is to go: either macs or channels",
             remedy="-o compress.prune.macs=0.4 (share of the multiply-adds)",
         )
-    scores = allowed(groups, scores_by(settings.method, network, groups), settings.only)
+    if settings.method == "taylor":
+        if taylor is None:
+            raise CompressionError("taylor scores need training images", remedy="compress.prune.method=norm")
+        scores = taylor()
+    elif settings.method == "norm":
+        scores = norm_scores(network, groups, relative=settings.relative)
+    else:
+        scores = filter_scores(network, groups, settings.method)
+    scores = allowed(groups, scores, settings.only)
     limits = Limits(settings.limits.least, settings.limits.share, settings.limits.multiple)
     if settings.macs is not None:
         removed = select_by_macs(groups, scores, settings.macs, limits)
@@ -44,11 +54,6 @@ def choose(network: nn.Layer, groups: Groups, settings: Any) -> set[int]:
             remedy="ask for more, or lower compress.prune.limits (least, share, multiple)",
         )
     return removed
-
-
-def scores_by(method: str, network: nn.Layer, groups: Groups) -> Scores:
-    """Unit -> how much it matters, by the name of a method: 'norm', 'l1' or 'fpgm'."""
-    return norm_scores(network, groups) if method == "norm" else filter_scores(network, groups, method)
 
 
 def allowed(groups: Groups, scores: Scores, patterns: list[str] | None) -> Scores:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,21 @@ from mobileseg.compress.choose import choose, draw_scales, widths
 from mobileseg.compress.fold import fold_norms
 from mobileseg.compress.gate import Gate, write_gate
 from mobileseg.compress.groups import Groups, find_groups
-from mobileseg.compress.measure import cost_of, export_variant, measure_engines, scores_of
+from mobileseg.compress.measure import cost_of, export_variant, measure_engines, named_scores, scores_of
 from mobileseg.compress.prune import prune
 from mobileseg.compress.report import write_report
+from mobileseg.compress.score import Scores
 from mobileseg.compress.select import random_like
 from mobileseg.compress.steps import Steps, identity_of, phase_config, save_network, train
+from mobileseg.compress.taylor import taylor_scores
 from mobileseg.compress.trace_cache import cached_trace
 from mobileseg.compress.variants import Variant, Variants
-from mobileseg.config.build import build_dataset, build_network
+from mobileseg.config.build import build_dataset, build_losses, build_network
 from mobileseg.config.load import RUN_CONFIG, Config, load_config
 from mobileseg.config.schema_compress import Sparsity
+from mobileseg.data.batching import SampleOrder
 from mobileseg.engine.checkpoint import WEIGHTS
+from mobileseg.engine.loader import batches
 from mobileseg.engine.store import LAST
 from mobileseg.engine.weights import load_checkpoint_weights
 from mobileseg.errors import CompressionError
@@ -121,14 +126,18 @@ class PruneRecipe:
         place = self.folder / name
         config = phase_config(load_config(start / RUN_CONFIG), phase, sparsity=sparsity)
         key = {**key, name: {**phase.model_dump(), "sparsity": sparsity}, "training": _training_of(config)}
-        if self.steps.begin(name, key) is None:
+        done = self.steps.begin(name, key)
+        if done is None:
             self.say(f"{name}: training {phase.iters} iterations from {start}")
             result = train(config, place, do_eval=self._dataset is not None)
             if result.signal:
                 raise Interrupted(result.signal)
-            self.steps.finish(name, key, {"iterations": result.iteration})
+            scores = None  # of the checkpoint that counts, where the training itself ended with them
+            if result.scores is not None and (checkpoint == LAST or result.scores["score"] == result.best_score):
+                scores = named_scores(result.scores)
+            done = self.steps.finish(name, key, {"iterations": result.iteration, "scores": scores})
         place = place / checkpoint if checkpoint else place
-        self._row(name, place)
+        self._row(name, place, done["scores"])
         return place, key
 
     def _prune(self, base: Path, key: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
@@ -157,7 +166,7 @@ class PruneRecipe:
     def _selection(self, base: Path) -> tuple[Any, Groups, set[int]]:
         network = self._network(base)
         groups = self._groups(network)
-        removed = choose(network, groups, self.settings)
+        removed = choose(network, groups, self.settings, lambda: self._taylor(network, groups))
         narrowed = widths(groups, removed)
         units = sum(len(channels.units) for channels in groups.sets)
         self.say(
@@ -166,6 +175,17 @@ class PruneRecipe:
         )
         self.variants.set_facts(widths={name: list(pair) for name, pair in narrowed.items()})
         return network, groups, removed
+
+    def _taylor(self, network: Any, groups: Groups) -> Scores:
+        config = self.config
+        config.require("train_dataset", "loss")
+        dataset, count = (
+            build_dataset(config.to_dict()["train_dataset"], seed=config.seed),
+            self.settings.taylor_batches,
+        )
+        order = SampleOrder(len(dataset), config.batch_size, config.seed)
+        with closing(batches(dataset, order, 0, count)) as stream:
+            return taylor_scores(network, groups, build_losses(config), stream)
 
     def _groups(self, network: Any) -> Groups:
         return find_groups(network, tracer=cached_trace)
@@ -190,21 +210,21 @@ class PruneRecipe:
         step = max(1, len(dataset) // count)
         return [dataset[(0, index)]["image"][None] for index in range(0, min(len(dataset), step * count), step)]
 
-    def _row(self, name: str, place: Path) -> None:
-        """Cost, size and scores of a step, unless its row is there."""
+    def _row(self, name: str, place: Path, scores: dict[str, float] | None = None) -> None:
+        """Cost, size and scores (the given ones, if any) of a step, unless its row is there."""
         if self.variants.get(name) is not None:
             return
         network = self._network(place)
         weights = place / WEIGHTS if (place / WEIGHTS).is_file() else place / "best" / WEIGHTS
         weights = weights if weights.is_file() else place / LAST / WEIGHTS
-        scores = {}
-        if self._dataset is not None:
+        if scores is None and self._dataset is not None:
             self.say(f"{name}: scores on {len(self._dataset)} images")
             scores = scores_of(network, self.config, self._dataset)
+        if scores:
             self.say(f"{name}: " + ", ".join(f"{metric} {value:.4f}" for metric, value in scores.items()))
         sizes = {"weights": weights.stat().st_size}
         cost = cost_of(network, self.config)
-        self.variants.add(Variant(name, _STEPS[name], cost.parameters, cost.macs, sizes=sizes, scores=scores))
+        self.variants.add(Variant(name, _STEPS[name], cost.parameters, cost.macs, sizes=sizes, scores=scores or {}))
         gate = self._gate(name)
         if gate is not None and name not in ("dense", "sparse"):
             write_gate(self.folder / name, gate)

@@ -15,11 +15,17 @@ from mobileseg.errors import DependencyError
 Scores = dict[int, float]
 
 
-def norm_scores(network: nn.Layer, groups: Groups) -> Scores:
+def norm_scores(network: nn.Layer, groups: Groups, *, relative: bool = False) -> Scores:
     """Scale factors of the batch norms (network slimming, Liu et al. 2017, arXiv:1708.06519).
 
     A unit that several layers write into (a sum) matters as much as the largest of their scale factors. A depthwise
     convolution that alone reads a layer's output scales the same channels once more: the smaller factor counts.
+
+    Args:
+        network: of the groups.
+        groups: from :func:`mobileseg.compress.groups.find_groups`.
+        relative: divide the scores by the mean of those of the same layers. Scales of different layers have a common
+            measure only after long training with sparsity.
 
     Returns:
         Unit -> score, for units that a norm scales; the others have no scale factor to judge them by.
@@ -40,7 +46,17 @@ def norm_scores(network: nn.Layer, groups: Groups) -> Scores:
                 limits[unit] = min(largest, limits.get(unit, np.inf))
             else:
                 written[unit] = max(largest, written.get(unit, 0.0))
-    return {unit: min(score, limits.get(unit, np.inf)) for unit, score in written.items()}
+    scores = {unit: min(score, limits.get(unit, np.inf)) for unit, score in written.items()}
+    return _relative(scores, groups) if relative else scores
+
+
+def _relative(scores: Scores, groups: Groups) -> Scores:
+    found: Scores = {}
+    for channels in groups.sets:
+        own = [unit for unit in channels.units if unit in scores]
+        mean = float(np.mean([scores[unit] for unit in own])) if own else 1.0
+        found |= {unit: scores[unit] / max(mean, 1e-12) for unit in own}
+    return found
 
 
 def filter_scores(network: nn.Layer, groups: Groups, method: str) -> Scores:

@@ -36,9 +36,10 @@ class Limits(Section):
 class Prune(Section):
     """Removal of channels; see docs/compress.md."""
 
-    method: Literal["norm", "l1", "fpgm"] = Field(
-        "norm", description="norm: scales of batch norms; l1, fpgm: kernels, by PaddleSlim's criteria"
+    method: Literal["norm", "taylor", "l1", "fpgm"] = Field(
+        "norm", description="norm: scales of batch norms; taylor: scales and their gradients; l1, fpgm: kernels"
     )
+    relative: bool = Field(False, description="with norm: scales are divided by their layer's mean")
     macs: Share | None = Field(None, description="share of the multiply-adds to remove")
     channels: Share | None = Field(None, description="share of the channels to remove, instead of macs")
     only: list[Pattern] | None = Field(
@@ -48,8 +49,9 @@ class Prune(Section):
     sparse: Phase | None = Field(None, description="training with sparsity before anything is removed")
     finetune: Phase | None = Field(None, description="training of what remains")
     mean_images: int = Field(
-        32, ge=0, description="training images that give what a removed channel contributed; 0: its constant at scale 0"
+        32, ge=0, description="training images for what removed channels contributed; 0: their constants at scale 0"
     )
+    taylor_batches: Count = Field(16, description="training batches that taylor takes its gradients from")
     random: bool = Field(True, description="also remove as many channels of every layer at random, to compare")
     random_finetune: bool = Field(False, description="train what remains of the random one too")
 
