@@ -77,7 +77,7 @@ class QuantizeRecipe:
         if settings.qat is not None:
             from mobileseg.compress.precision.qat import train_quantised
 
-            network = train_quantised(self.config, network, self.folder, self.say)
+            network = train_quantised(self.config, self.load, self.folder, self._dataset, self.say)
         with tempfile.TemporaryDirectory(prefix="mobileseg-") as work:
             prepared = prepare(network, self.config, self._dataset, Path(work), self._zoo)
             images = calibration_images(prepared, self.config, settings.images, self.say)
@@ -137,7 +137,7 @@ class QuantizeRecipe:
         )
         cost = cost_of(network, self.config)
         self.variants.add(Variant(FLOAT, "the input", cost.parameters, cost.macs, _sizes(result.rows)))
-        scores = {engine: self._engine_scores(place, engine) for engine in _engines(targets)[:1]}
+        scores = {engine: self._engine_scores(FLOAT, place, engine) for engine in _engines(targets)[:1]}
         for engine, found in scores.items():
             self.variants.update(FLOAT, scores=found, note=f"scored on {engine}")
 
@@ -176,7 +176,7 @@ class QuantizeRecipe:
         harmful = [layer for layer in harmful if layer in set(layers)]
 
         def accept(stage: Path) -> None:
-            found = {engine: self._engine_scores(stage, engine) for engine in _engines(targets)}
+            found = {engine: self._engine_scores(INT8, stage, engine) for engine in _engines(targets)}
             for engine, scores in found.items():
                 self.say(f"int8 on {engine}: {metric} {scores[metric]:.4f} (float32 {before:.4f})")
             worst = min(found, key=lambda engine: found[engine][metric], default="")
@@ -217,9 +217,9 @@ class QuantizeRecipe:
             self.say(f"warning: {warning}")
         return written
 
-    def _engine_scores(self, folder: Path, engine: str) -> dict[str, float]:
+    def _engine_scores(self, name: str, folder: Path, engine: str) -> dict[str, float]:
         images = self._score_images()
-        self.say(f"score {folder.name.split('.')[-1] if folder.name else folder} on {engine}, {len(images)} images")
+        self.say(f"score {name} on {engine}, {len(images)} images")
         predict = SegmenterPredictor(Segmenter(folder, engine=engine))
         return named_scores(evaluate(predict, images, num_workers=1))
 

@@ -24,7 +24,7 @@ from mobileseg.compress.precision.prepare import Prepared, calibrate, calibratio
 from mobileseg.compress.precision.qdq import write_qdq
 from mobileseg.compress.precision.ranges import Ranges
 from mobileseg.compress.precision.scores import Evaluation, component_paths
-from mobileseg.compress.precision.simulate import Simulation
+from mobileseg.compress.precision.simulate import Precision, Simulation
 from mobileseg.compress.precision.timing import time_onnx
 from mobileseg.compress.report import write_report
 from mobileseg.compress.subset import ImageSubset
@@ -156,7 +156,8 @@ class SearchRecipe:
         self, prepared: Prepared, images: Any, paths: dict[str, str], algorithm: str, chosen: Row | None
     ) -> list[Calibration]:
         """Scores by number of images to calibrate with: everything in int8, and the chosen combination."""
-        whole: Combination = ("int8",) * len(paths)
+        int8: Precision = "int8"
+        whole: Combination = (int8,) * len(paths)
         wanted = [whole]
         if chosen is not None and "int8" in chosen.combination and chosen.combination not in wanted:
             wanted.append(chosen.combination)

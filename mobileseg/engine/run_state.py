@@ -18,6 +18,7 @@ from mobileseg.engine.eval_log import best_of_state
 from mobileseg.engine.optim import load_optimizer_arrays, optimizer_arrays
 from mobileseg.errors import ConfigError, TrainingError
 from mobileseg.files import write_whole
+from mobileseg.weights.quantised import refuse_quantised
 
 if TYPE_CHECKING:
     from mobileseg.engine.trainer import Trainer
@@ -125,6 +126,7 @@ def unpack(trainer: Trainer, checkpoint: Checkpoint, folder: Path) -> None:
             "resuming with another configuration, so not bit by bit what the saved run would have done:\n  "
             + "\n  ".join(differing)
         )
+    refuse_quantised(checkpoint.weights, trainer.network.state_dict(), str(folder))
     fits(trainer.network, checkpoint.weights, folder)
     try:
         if trainer.distillation is not None:

@@ -15,6 +15,7 @@ from mobileseg.engine.store import BEST, CHECKPOINTS, LAST, find_checkpoint
 from mobileseg.errors import WeightsError
 from mobileseg.nn.width import apply_plan
 from mobileseg.weights.load import load_into
+from mobileseg.weights.quantised import refuse_exported
 
 
 def plan_of(path: str | Path) -> dict[str, list[int]] | None:
@@ -60,6 +61,7 @@ def load_checkpoint_weights(path: str | Path, network: paddle.nn.Layer) -> str:
         load_into(network, checkpoint.arrays["ema"] if averaged else checkpoint.weights)
         what = ", average of the weights" if averaged else ""
         return f"{place} (iteration {checkpoint.state['iteration']}{what})"
+    refuse_exported(place)
     if not (place / WEIGHTS).is_file():
         raise WeightsError(
             f"there are no weights in the folder {place}",
