@@ -13,7 +13,7 @@ from types import ModuleType
 
 HELP = "prune, fold or quantise a trained network, and report what every step costs"
 
-RECIPES: tuple[str, ...] = ("prune", "quantize", "search")
+RECIPES = ("prune", "sensitivity", "fold", "quantize", "search")
 
 _EPILOG = """\
 Every recipe takes a configuration and a checkpoint and writes a folder of its own:

@@ -34,14 +34,10 @@ def choose(network: nn.Layer, groups: Groups, settings: Any, taylor: Callable[[]
             "compress.prune must say how much is to go: either macs or channels",
             remedy="-o compress.prune.macs=0.4 (share of the multiply-adds)",
         )
-    if settings.method == "taylor":
-        if taylor is None:
-            raise CompressionError("taylor scores need training images", remedy="compress.prune.method=norm")
+    if settings.method == "taylor" and taylor is not None:
         scores = taylor()
-    elif settings.method == "norm":
-        scores = norm_scores(network, groups, relative=settings.relative)
     else:
-        scores = filter_scores(network, groups, settings.method)
+        scores = scores_without_data(network, groups, settings)
     scores = allowed(groups, scores, settings.only)
     limits = Limits(settings.limits.least, settings.limits.share, settings.limits.multiple)
     if settings.macs is not None:
@@ -54,6 +50,19 @@ def choose(network: nn.Layer, groups: Groups, settings: Any, taylor: Callable[[]
             remedy="ask for more, or lower compress.prune.limits (least, share, multiple)",
         )
     return removed
+
+
+def scores_without_data(network: nn.Layer, groups: Groups, settings: Any) -> Scores:
+    """Unit -> how much it matters by the weights alone.
+
+    Raises:
+        CompressionError: the method of ``compress.prune`` needs data.
+    """
+    if settings.method == "taylor":
+        raise CompressionError("taylor scores need training images", remedy="-o compress.prune.method=norm")
+    if settings.method == "norm":
+        return norm_scores(network, groups, relative=settings.relative)
+    return filter_scores(network, groups, settings.method)
 
 
 def allowed(groups: Groups, scores: Scores, patterns: list[str] | None) -> Scores:

@@ -99,7 +99,8 @@ def _change(value: float | None, first: float | None, unit: float, name: str) ->
 
 def _notes(variants: Variants) -> list[str]:
     rows, facts = variants.read(), variants.facts
-    notes = [f"{row.name}: {row.note}." for row in rows if row.note]
+    notes = [_summary(rows[0], row) for row in rows[1:] if row.latency_ms and row.name not in facts.get("like", {})]
+    notes += [f"{row.name}: {row.note}." for row in rows if row.note]
     like: dict[str, list[str]] = {}
     for name, twin in facts.get("like", {}).items():
         like.setdefault(twin, []).append(name)
@@ -113,6 +114,24 @@ def _notes(variants: Variants) -> list[str]:
             f"{machine['cores']} cores, load {machine['load']} before."
         )
     return notes
+
+
+def _summary(first: Variant, row: Variant) -> str:
+    """Speed as a factor, what became smaller in percent."""
+    parts = [
+        f"{name} {1000 / value:.2f} images/s, {first.latency_ms[name] / value:.3f} times"
+        for name, value in row.latency_ms.items()
+        if name in first.latency_ms
+    ]
+    parts += [
+        f"{name} file {value / first.sizes[name] - 1:+.1%}" for name, value in row.sizes.items() if name in first.sizes
+    ]
+    parts += [
+        f"peak memory on {name} {value / first.memory_mb[name] - 1:+.1%}"
+        for name, value in row.memory_mb.items()
+        if name in first.memory_mb
+    ]
+    return f"{row.name} against {first.name}: {'; '.join(parts)}."
 
 
 def plot_trade_off(path: Path, rows: Sequence[Variant], title: str) -> bool:
