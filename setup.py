@@ -38,6 +38,8 @@ setup(
         "coco": [line for line in requirements("requirements-dev.txt") if line.startswith("faster-coco-eval")],
         # For `mobileseg export --targets torchscript`; PyTorch is large, and nothing else needs it.
         "torchscript": ["torch>=1.11", "onnx2torch>=1.5.15"],
+        # For `mobileseg compress quantize` and `search`, and filters in `prune`; setuptools is imported by PaddleSlim.
+        "compress": [line for line in requirements("requirements.txt") if line.startswith(("paddleslim", "setuptools"))],
         "runtime": [line for line in requirements("requirements.txt") if line.startswith(RUNTIME)],
         # One per engine, for environments that were put together by hand (`pip install --no-deps mobileseg`).
         **{

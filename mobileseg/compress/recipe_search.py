@@ -202,6 +202,8 @@ class SearchRecipe:
         )
         variants.set_facts(
             machine=machine(),
+            runs=self.settings.runs,
+            threads=self.settings.threads,
             complete=complete,
             budget=budget,
             best=None if chosen is None else chosen.name,

@@ -47,8 +47,8 @@ def refuse_exported(path: str | os.PathLike[str]) -> None:
     graph = place.is_file() and place.suffix in _GRAPHS
     folder = place.parent if graph else place
     if graph or ((folder / _MANIFEST).is_file() and not (folder / _WEIGHTS).is_file()):
-        quantised = "quantised (int8) " if _says_int8(folder / _MANIFEST) else ""
-        raise WeightsError(f"{place} is {quantised}exported: graphs to run, not weights to train on", remedy=REMEDY)
+        quantised = " and quantised (int8)" if _says_int8(folder / _MANIFEST) else ""
+        raise WeightsError(f"{place} is exported{quantised}: graphs to run, not weights to train on", remedy=REMEDY)
 
 
 def _says_int8(manifest: Path) -> bool:
