@@ -16,6 +16,7 @@ from mobileseg.errors import CompressionError
 
 #: Input size of a trace: sides that differ and are multiples of 32, small because labels are kept for every pixel.
 TRACE_SIZE = (64, 96)
+_DROPOUTS = (nn.Dropout, nn.Dropout2D, nn.Dropout3D, nn.AlphaDropout)
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,9 @@ def trace(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE, *, training: bo
     layers = network.sublayers(include_self=True)
     modes = [(layer, layer.training, layer.__dict__.get("forward")) for layer in layers]
     network.train() if training else network.eval()
+    for layer in layers:
+        if isinstance(layer, _DROPOUTS):
+            layer.eval()  # what it draws at random is no part of the structure
     try:
         wrapper = _Untranslated(network)
         spec = paddle.jit.to_static(wrapper.forward, full_graph=True)._function_spec

@@ -22,6 +22,8 @@ from mobileseg.weights.download import cache_folder
 
 FORMAT = 1
 _SOURCES = ("nn", "backbones", "semantic", "instance", "compress/trace.py")
+_PASSING = {"training", "_built", "_full_name"}
+"""Attributes of layers that say nothing about what they compute."""
 
 
 def cached_trace(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE) -> Graph:
@@ -80,8 +82,8 @@ def _key(network: nn.Layer, size: tuple[int, int]) -> str:
         source = sys.modules[type(layer).__module__].__file__
         if source and not type(layer).__module__.startswith("paddle."):
             files.add(Path(source))
-        settings = {key: value for key, value in vars(layer).items() if isinstance(value, int | float | str | tuple)}
-        shown = sorted((key, repr(value)) for key, value in settings.items() if not key.startswith("_full_name"))
+        plain = {key: value for key, value in vars(layer).items() if isinstance(value, int | float | str | tuple)}
+        shown = sorted((key, repr(value)) for key, value in plain.items() if key not in _PASSING)
         digest.update(f"{name} {type(layer).__qualname__} {layer.extra_repr()} {shown}\n".encode())
     for name, tensor in network.state_dict().items():
         digest.update(f"{name} {tensor.shape}\n".encode())
