@@ -16,7 +16,7 @@ from mobileseg.cli import VERBS
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("zoo/*/*.md"), *ROOT.glob("test_tipc/*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-FOREIGN_FLAGS = {"--no-deps", "--nproc_per_node", "--gpus"}  # of pip and of Paddle's launcher
+FOREIGN_FLAGS = {"--no-deps", "--nproc_per_node", "--gpus", "--add-architecture"}  # pip, Paddle's launcher, dpkg
 FOREIGN_FILES = {"deploy/python/infer.py"}  # PaddleSeg's
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -74,6 +74,13 @@ def flags(verb: str, part: str | None = None) -> frozenset[str]:
     return frozenset(found)
 
 
+@cache
+def device_flags() -> frozenset[str]:
+    """Options of the device scripts; they have parsers of their own and do not import the suite."""
+    sources = (ROOT / "deploy/lite/device").rglob("*.py")
+    return frozenset(re.findall(r'"(--[a-z][\w-]*)"', "".join(path.read_text(encoding="utf-8") for path in sources)))
+
+
 @every_page
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
@@ -103,8 +110,18 @@ def script_flags() -> frozenset[str]:
 
 
 @every_page
+def test_command_lines_of_the_device_scripts(page: Path) -> None:
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in re.findall(r"_on_device\.py ([^`\n]*)", text):
+        for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", line):
+            assert flag in device_flags(), flag
+
+
+@every_page
 def test_flags_in_the_text_exist(page: Path) -> None:
-    known = FOREIGN_FLAGS.union({"--help", "--version"}, script_flags(), *(flags(verb) for verb in VERBS))
+    known = FOREIGN_FLAGS.union(
+        {"--help", "--version"}, device_flags(), script_flags(), *(flags(verb) for verb in VERBS)
+    )
     for span in re.findall(r"`([^`\n]+)`", prose(page)):
         for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", span):
             assert any(name == flag or (flag.endswith("_") and name.startswith(flag)) for name in known), flag

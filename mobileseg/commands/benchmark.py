@@ -16,7 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Folders, engines, threads, runs, and files of other devices."""
     parser.add_argument("folders", nargs="*", metavar="FOLDER", help="exported folder; two are compared in one run")
     parser.add_argument("--engines", nargs="+", metavar="ENGINE", help="default: all installed that the folder fits")
-    parser.add_argument("--threads", nargs="+", type=int, default=[1], metavar="N", help="thread counts (default: 1)")
+    parser.add_argument("--threads", nargs="+", type=int, metavar="N", help="thread counts (default: 1)")
+    parser.add_argument(
+        "--preset", choices=("v100", "sd855"), help="published protocol: engine, threads, and the input that is needed"
+    )
     parser.add_argument("--runs", type=int, default=200, metavar="N", help="timed runs of each (default: 200)")
     parser.add_argument("--warmup", type=int, default=5, metavar="N", help="untimed runs of each (default: 5)")
     parser.add_argument("--image", metavar="FILE", help="picture to segment (default: a generated one of input size)")
@@ -27,11 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, print the table, write benchmark.json, benchmark.png and benchmark.svg."""
     from mobileseg.runtime.benchmark_rows import load_rows, ratios, render_table, save_rows
+    from mobileseg.runtime.presets import PRESETS
     from mobileseg.viz.latency import plot_latency
 
     if not args.folders and not args.merge:
         raise ConfigError("there is nothing to measure", remedy="name an exported folder, or files with --merge")
-    if args.runs < 1 or args.warmup < 0 or min(args.threads) < 1:
+    if args.preset and (args.threads or not args.folders or (args.engines and PRESETS[args.preset].engines)):
+        raise ConfigError(
+            f"preset {args.preset} says how a folder is measured",
+            remedy="name a folder, and drop --threads; --engines too where the preset has an engine",
+        )
+    if args.runs < 1 or args.warmup < 0 or min(args.threads or [1]) < 1:
         raise ConfigError("--runs and --threads must be at least 1, --warmup at least 0")
     rows = _measured(args) if args.folders else []
     for path in args.merge:
@@ -54,12 +63,18 @@ def _measured(args: argparse.Namespace) -> list[dict[str, Any]]:
     from mobileseg.runtime.artefact import Manifest
     from mobileseg.runtime.benchmark import Case, generated_picture, machine, measure
     from mobileseg.runtime.engines.registry import choose, fitting
+    from mobileseg.runtime.presets import PRESETS, noted
 
+    preset = PRESETS[args.preset] if args.preset else None
+    threads = preset.threads if preset else args.threads or (1,)
+    wanted = (preset.engines if preset else ()) or args.engines
     manifests = {folder: Manifest.read(folder) for folder in dict.fromkeys(args.folders)}
     cases = []
     for folder, manifest in manifests.items():
-        engines = args.engines or fitting(manifest) or [choose(manifest)]
-        cases += [Case(folder, engine, threads) for engine in dict.fromkeys(engines) for threads in args.threads]
+        if preset:
+            preset.check(folder, manifest)
+        engines = wanted or fitting(manifest) or [choose(manifest)]
+        cases += [Case(folder, engine, count) for engine in dict.fromkeys(engines) for count in threads]
     facts = machine()
     print(f"{facts['cpu']}, {facts['cores']} cores, load {facts['load']}; {args.runs} runs, engines interleaved")
     if facts["load"] > 0.5:
@@ -70,4 +85,4 @@ def _measured(args: argparse.Namespace) -> list[dict[str, Any]]:
             spec = next(iter(manifests.values())).input
             image = str(Path(scratch, "generated.jpg"))
             generated_picture(image, (spec.height, spec.width))
-        return measure(cases, image, runs=args.runs, warmup=args.warmup)
+        return noted(measure(cases, image, runs=args.runs, warmup=args.warmup), preset)

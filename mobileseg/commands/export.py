@@ -66,6 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export, or audit; returns 0, or 6 when an audit finds something."""
     os.environ.setdefault("GLOG_minloglevel", "2")  # read when Paddle is imported: no 'New Executor is Running'
+    import paddle
+
     from mobileseg.config.build import build_network
     from mobileseg.config.load import load_config
     from mobileseg.export.settings import options_from
@@ -74,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(_config_path(args), args.opts)
     changes = _changes(args)
     options = options_from(config, changes)
+    paddle.seed(config.to_dict()["seed"])  # random weights, with --accept_weak, are the same each time
     network = build_network(config, load_pretrained=False)
     refuse_foreign_flags(network, changes)
     if args.audit:

@@ -30,6 +30,8 @@ def main(plugins: Mapping[str, str], positions: range) -> None:
     """
     results = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    # Lines as wholes, also where PYTHONUNBUFFERED would write them in pieces, between those of other workers.
+    cast(io.TextIOWrapper, sys.stdout).reconfigure(line_buffering=True, write_through=False)
     cv2.setNumThreads(0)  # workers do not compete for cores
     job = read_block(cast(io.BufferedReader, sys.stdin.buffer))
     if job is None:

@@ -15,6 +15,7 @@ from mobileseg.export.options import INPUT_NAME, ExportOptions
 from mobileseg.files import sha256_of
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.runtime.artefact import DEPLOY_FILE, Manifest
+from mobileseg.runtime.manifest_json import JSON_FILE
 from mobileseg.runtime.specs import GraphFiles, InputSpec, OutputSpec, ResizeSpec, VerificationRow
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def build_manifest(
     shared = task.outputs(options, reference, len(subject.classes))
     own = {target: task.outputs(options, reference, len(subject.classes), target) for target in targets}
     graphs = {target: _graph_files(folder, target, own[target], own[target] == shared) for target in targets}
-    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != DEPLOY_FILE)
+    written_last = (DEPLOY_FILE, JSON_FILE)
+    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in written_last)
     return Manifest(
         name=subject.name,
         input=input_spec(options, subject.multiple),

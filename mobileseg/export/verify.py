@@ -22,7 +22,7 @@ from mobileseg.export.process import Failure, run_task
 from mobileseg.export.reference import Item, Reference, load_reference, subsample
 from mobileseg.export.task import Task
 from mobileseg.export.tasks import task_of
-from mobileseg.runtime.artefact import Manifest, verified_path
+from mobileseg.runtime.artefact import Manifest, twin_problems, verified_path
 from mobileseg.runtime.engines.registry import unavailable
 from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import InputSpec, VerificationRow
@@ -271,7 +271,7 @@ def _hash_problems(folder: Path, manifest: Manifest) -> list[str]:
             verified_path(folder, manifest, name)
         except MobileSegError as error:
             problems.append(f"files: {error.message}")
-    return problems
+    return problems + [f"files: {problem}" for problem in twin_problems(folder, manifest)]
 
 
 def _preprocess_problems(spec: InputSpec, reference: Reference) -> list[str]:

@@ -19,6 +19,7 @@ from pydantic.dataclasses import dataclass
 
 from mobileseg.errors import RuntimeEngineError
 from mobileseg.files import sha256_of, write_whole
+from mobileseg.runtime.manifest_json import JSON_FILE, json_problems, write_json
 from mobileseg.runtime.specs import (
     RAW_KINDS,
     SEMANTIC_KINDS,
@@ -52,6 +53,7 @@ __all__ = [
     "ResizeSpec",
     "VerificationRow",
     "is_artefact",
+    "twin_problems",
     "verified_path",
 ]
 
@@ -67,7 +69,7 @@ class Manifest:
         classes: class names, by index.
         palette: one RGB colour per class, 0..255.
         graphs: graph name ('main') -> engine key -> files.
-        files: file name -> sha256 (hex) of every file in the folder but deploy.yaml itself.
+        files: file name -> sha256 (hex) of every file in the folder but deploy.yaml and deploy.json.
         task: 'semantic': one label per pixel; 'instance': objects with box, score, class and mask.
         detection: of an instance graph, how its outputs become instances.
         category_ids: of an instance graph, the COCO category id of every class, for results in COCO format; None
@@ -136,15 +138,18 @@ class Manifest:
         return document
 
     def write(self, folder: str | os.PathLike[str]) -> Path:
-        """Write deploy.yaml, replacing an older one only when the new one is complete.
+        """Write deploy.json and deploy.yaml, replacing older ones only when the new ones are complete.
 
         Raises:
             RuntimeEngineError: the manifest contradicts itself, or the file cannot be written.
         """
         path = Path(folder) / DEPLOY_FILE
         _refuse(self.problems(), path)
+        document = self.to_dict()
+        text = yaml.safe_dump(document, sort_keys=False, width=110)
         try:
-            write_whole(path, yaml.safe_dump(self.to_dict(), sort_keys=False, width=110))
+            write_json(path.with_name(JSON_FILE), document, text)
+            write_whole(path, text)
         except OSError as error:
             raise RuntimeEngineError(f"cannot write {path}: {error.strerror or error}") from error
         return path
@@ -261,6 +266,11 @@ class Manifest:
                     if theirs != list(values):
                         found.append(f"Deploy.transforms Normalize {key} is {theirs}, mobileseg.input {list(values)}")
         return found
+
+
+def twin_problems(folder: str | os.PathLike[str], manifest: Manifest) -> list[str]:
+    """Where the folder's deploy.json does not repeat its deploy.yaml; empty when it does."""
+    return json_problems(Path(folder), manifest.to_dict(), DEPLOY_FILE)
 
 
 def verified_path(folder: str | os.PathLike[str], manifest: Manifest, name: str) -> Path:

@@ -15,6 +15,9 @@ from mobileseg.viz.report_parts import STAGES
 
 FORMAT = 1
 
+OPTIONS = ("precision", "graph", "power", "preset")
+"""What rows may say besides: of a phone the power mode, of a folder the number format and the graph."""
+
 
 def save_rows(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows as JSON, replacing an older file when complete."""
@@ -49,14 +52,17 @@ def render_table(rows: Sequence[Mapping[str, Any]]) -> str:
     devices = {row["cpu"] for row in rows}
     head = ["folder"] if len({row["folder"] for row in rows}) > 1 else []
     head += ["device"] if len(devices) > 1 else []
-    head += ["engine", "threads", "image", *STAGES, "total", "p95", "pre+post"]
+    options = [key for key in OPTIONS if any(key in row for row in rows)]
+    head += ["engine", *options, "threads", "image", *STAGES, "total", "p95", "max", "pre+post"]
     lines = []
     for row in rows:
         cells = [str(row["folder"])] if "folder" in head else []
         cells += [str(row["cpu"])] if "device" in head else []
-        cells += [str(row["engine"]), str(row["threads"]), str(row["image"])]
+        cells += [str(row["engine"]), *(str(row.get(key, "-")) for key in options)]
+        cells += [str(row["threads"]), str(row["image"])]
         cells += [f"{row['stages'][stage]['median_ms']:.2f}" if stage in row["stages"] else "-" for stage in STAGES]
-        cells += [f"{row['total']['median_ms']:.2f}", f"{row['total']['p95_ms']:.2f}", f"{overhead(row):.1%}"]
+        cells += [f"{row['total']['median_ms']:.2f}", f"{row['total']['p95_ms']:.2f}"]
+        cells += [f"{row['total']['max_ms']:.2f}" if "max_ms" in row["total"] else "-", f"{overhead(row):.1%}"]
         lines.append(cells)
     numeric = head.index("threads")
     widths = [max(len(line[column]) for line in [head, *lines]) for column in range(len(head))]
@@ -80,16 +86,28 @@ def overhead(row: Mapping[str, Any]) -> float:
 
 
 def ratios(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> str:
-    """Median of the second folder divided by that of the first, per engine and thread count both have."""
-    ours = {(row["engine"], row["threads"]): row for row in rows if row["folder"] == first}
-    theirs = {(row["engine"], row["threads"]): row for row in rows if row["folder"] == second}
+    """Median of the second folder divided by that of the first, per device, engine and thread count both have."""
+    ours = {_circumstances(row): row for row in rows if row["folder"] == first}
+    theirs = {_circumstances(row): row for row in rows if row["folder"] == second}
+    several = len({row["cpu"] for row in rows}) > 1
     lines = []
     for key in ours.keys() & theirs.keys():
         a, b = ours[key], theirs[key]
+        case = f"{key[0]}, {key[1]} threads{', ' + key[2] if key[2] else ''}{', ' + key[3] if several else ''}"
         inference = b["stages"]["inference"]["median_ms"] / a["stages"]["inference"]["median_ms"]
         total = b["total"]["median_ms"] / a["total"]["median_ms"]
-        lines.append(f"  {key[0]}, {key[1]} threads: inference x{inference:.2f}, total x{total:.2f}")
+        lines.append(f"  {case}: inference x{inference:.2f}, total x{total:.2f}")
     return "\n".join([f"{second} takes, against {first}:", *sorted(lines)]) if lines else ""
+
+
+def _circumstances(row: Mapping[str, Any]) -> tuple[str, int, str, str, str]:
+    return (
+        str(row["engine"]),
+        int(row["threads"]),
+        str(row.get("power", "")),
+        str(row["cpu"]),
+        str(row.get("graph", "")),
+    )
 
 
 def _check_row(row: Any, where: str) -> None:

@@ -18,23 +18,18 @@ import cv2
 from mobileseg.data.io import read_image
 from mobileseg.errors import MobileSegError
 from mobileseg.runtime.engines.registry import ENGINES, EXTRA_ENGINES
+from mobileseg.runtime.presenters import Presenter, presenter
 from mobileseg.runtime.segmenter import Segmenter
-from mobileseg.structures import InstanceResult
-from mobileseg.viz.draw import overlay
-from mobileseg.viz.draw_instances import instance_overlay
 
 
-def one_run(segmenter: Segmenter, image: str) -> dict[str, float]:
-    """Milliseconds of decoding, the three stages of the segmenter, and drawing the overlay (with all objects)."""
+def one_run(segmenter: Segmenter, shown: Presenter, image: str) -> dict[str, float]:
+    """Milliseconds of decoding, the three stages of the segmenter, and drawing what `mobileseg predict` draws."""
     start = time.perf_counter()
     pixels = read_image(image)
     decoded = time.perf_counter()
     result = segmenter(pixels)
     before = time.perf_counter()
-    if isinstance(result, InstanceResult):
-        instance_overlay(pixels, result, segmenter.classes, segmenter.palette)
-    else:
-        overlay(pixels, result.labels, segmenter.palette)
+    shown.frame(pixels, result)
     drawn = time.perf_counter() - before
     return {"decode": (decoded - start) * 1e3, **result.times, "draw": drawn * 1e3}
 
@@ -62,9 +57,10 @@ def serve(arguments: list[str], requests: TextIO, answers: TextIO) -> int:
     cv2.setNumThreads(int(threads))
     try:
         segmenter = Segmenter(folder, engine=engine, threads=int(threads))
+        shown = presenter(segmenter)
         _answer(answers, describe(segmenter))
         for line in requests:
-            _answer(answers, {"runs": [one_run(segmenter, image) for _ in range(int(line))]})
+            _answer(answers, {"runs": [one_run(segmenter, shown, image) for _ in range(int(line))]})
     except MobileSegError as error:
         _answer(answers, {"error": error.message, "remedy": error.remedy, "kind": type(error).__name__})
         return error.exit_code

@@ -25,14 +25,20 @@ MIN_SCORE = 0.3
 class Segments(Protocol):
     """What prediction needs of a segmenter; `Segmenter` has it, and the network's own."""
 
-    name: str
-    engine_name: str
-    task: str
-    classes: tuple[str, ...]
-    palette: np.ndarray
-    category_ids: tuple[int, ...] | None
+    @property
+    def name(self) -> str: ...
+    @property
+    def engine_name(self) -> str: ...
+    @property
+    def task(self) -> str: ...
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def palette(self) -> np.ndarray: ...
+    @property
+    def category_ids(self) -> tuple[int, ...] | None: ...
 
-    def __call__(self, image: np.ndarray) -> Any: ...
+    def __call__(self, image: np.ndarray, /) -> Any: ...
 
 
 class Presenter(Protocol):

@@ -54,10 +54,12 @@ def _labels(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Engine and threads, and of the rest only what tells rows apart."""
     folders = len({row["folder"] for row in rows}) > 1
     devices = len({row["cpu"] for row in rows}) > 1
+    options = [key for key in ("precision", "graph", "power") if len({row.get(key) for row in rows}) > 1]
     labels = []
     for row in rows:
         parts = [str(row["folder"])] if folders else []
         parts += [str(row["cpu"])] if devices else []
-        parts.append(f"{row['engine']}, {row['threads']} thread{'s' if row['threads'] != 1 else ''}")
+        case = f"{row['engine']}, {row['threads']} thread{'s' if row['threads'] != 1 else ''}"
+        parts.append(", ".join([case, *(str(row[key]) for key in options if key in row)]))
         labels.append("\n".join(parts))
     return labels

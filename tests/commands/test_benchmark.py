@@ -36,9 +36,35 @@ def test_rows_of_other_devices_join_the_table(tmp_path: Path, capsys) -> None:
     assert len(load_rows(tmp_path / "out/benchmark.json")) == 2
 
 
+def test_a_protocol_is_noted_in_the_rows(tmp_path: Path, capsys) -> None:
+    artefact(tmp_path / "model", size=(256, 256))
+    out = tmp_path / "out"
+    words = ["benchmark", str(tmp_path / "model"), "--preset", "sd855", "--runs", "3", "--output", str(out)]
+    words += ["--engines", "onnxruntime"]
+    assert main(words) == 0
+    rows = load_rows(out / "benchmark.json")
+    assert [(found["preset"], found["threads"], found["input"]) for found in rows] == [("sd855", 1, "256x256")]
+
+
+def test_the_protocol_of_a_server_needs_its_engine(tmp_path: Path, capsys) -> None:
+    """TensorRT is asked for, and nothing else takes its place."""
+    artefact(tmp_path / "model", size=(1024, 2048))
+    words = ["benchmark", str(tmp_path / "model"), "--preset", "v100", "--runs", "3", "--output", str(tmp_path / "out")]
+    assert main(words) not in (0, 70)
+    said = capsys.readouterr()
+    assert "left out:" in said.out
+    assert "on tensorrt, 1 thread" in said.out
+    assert "none of the engines could run" in said.err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "seen"),
     [
+        (["{folder}", "--preset", "v100"], "preset v100 is for 1x3x1024x2048"),
+        (["{folder}", "--preset", "sd855", "--threads", "2"], "drop --threads"),
+        (["{folder}", "--preset", "v100", "--engines", "ncnn"], "drop --threads; --engines too"),
+        (["--preset", "sd855", "--merge", "rows.json"], "name a folder"),
         ([], "there is nothing to measure"),
         (["{folder}", "--runs", "0"], "must be at least 1"),
         (["{folder}", "--threads", "0"], "must be at least 1"),

@@ -130,3 +130,13 @@ def test_flags_that_make_no_sense_for_objects(tmp_path, capsys, flags, message):
     base = ["export", "--audit", "--config", str(tmp_path / "net.yml"), "--size", "96", "96"]
     assert main([*base, *flags]) == 6
     assert message in capsys.readouterr().err
+
+
+def test_without_weights_the_network_is_the_same_each_time(command, tmp_path):
+    arguments = ("--targets", "paddle", "--accept_weak", "--overwrite")
+    answers = []
+    for _ in range(2):
+        assert command(*arguments) == 0
+        with np.load(tmp_path / "out" / "golden.npz") as golden:
+            answers.append(golden["logits.0"])
+    np.testing.assert_array_equal(answers[0], answers[1])

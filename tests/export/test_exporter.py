@@ -35,7 +35,7 @@ def test_every_target_is_written_run_and_compared(exported):
 
 
 def test_folder_holds_what_the_manifest_lists(exported):
-    written = {path.name for path in exported.folder.iterdir()} - {"deploy.yaml"}
+    written = {path.name for path in exported.folder.iterdir()} - {"deploy.yaml", "deploy.json"}
     assert written == set(exported.manifest.files)
     assert Manifest.read(exported.folder) == exported.manifest
     assert not [path for path in exported.folder.parent.iterdir() if path.name.startswith(".")]
@@ -118,7 +118,9 @@ def test_existing_folder_needs_overwrite(exported, toy, images):
 def test_overwrite_replaces_the_whole_folder(folder, toy, images):
     (folder / "stale.txt").write_text("old")
     result = export_network(toy, folder, options(), SUBJECT, images, targets=["paddle"], overwrite=True)
-    assert sorted(path.name for path in folder.iterdir()) == sorted([*result.manifest.files, "deploy.yaml"])
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [*result.manifest.files, "deploy.yaml", "deploy.json"]
+    )
     assert "model.onnx" not in result.manifest.files
     assert os.listdir(folder.parent) == [folder.name]
 

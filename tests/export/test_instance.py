@@ -61,6 +61,7 @@ def edit(folder: Path, pattern: str, replacement: str) -> None:
     text, hits = re.subn(pattern, replacement, path.read_text())
     assert hits, f"{pattern} is not in deploy.yaml"
     path.write_text(text)
+    (folder / "deploy.json").unlink(missing_ok=True)  # it would be the first to differ
 
 
 def rehash(folder: Path, name: str) -> None:

@@ -39,7 +39,7 @@ def test_component_graphs_are_written_listed_and_verified(parts):
     assert manifest.components[-1].outputs == ("logits",)
     for before, after in zip(manifest.components, manifest.components[1:], strict=False):
         assert after.inputs == before.outputs
-    names = {path.name for path in parts.folder.iterdir()} - {"deploy.yaml"}
+    names = {path.name for path in parts.folder.iterdir()} - {"deploy.yaml", "deploy.json"}
     assert names == set(manifest.files)
     assert {"model.shapes.pbtxt", "component.body.shapes.pbtxt"} <= names
     rows = {row.target: row for row in parts.rows}

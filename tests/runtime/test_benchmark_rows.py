@@ -58,6 +58,7 @@ def test_table_has_a_column_per_stage_and_aligned_lines() -> None:
         "draw": "-",
         "total": "129.46",
         "p95": "20.00",
+        "max": "-",
         "pre+post": "1.6%",
     }
     assert first[-1] == "20.0%"
@@ -67,6 +68,27 @@ def test_table_has_a_column_per_stage_and_aligned_lines() -> None:
 def test_folders_and_devices_are_shown_when_they_differ() -> None:
     assert cells(render_table([row(), row(folder="out/b")]))[0][0] == "folder"
     assert cells(render_table([row(), row(cpu="two")]))[0][0] == "device"
+
+
+def test_what_only_some_rows_say_has_a_column() -> None:
+    phone = row("lite", cpu="phone") | {"power": "high", "precision": "int8", "preset": "sd855"}
+    phone["total"] = phone["total"] | {"max_ms": 33.0}
+    head, _, host, other = cells(render_table([row(), phone]))
+    options = ["precision", "power", "preset", "max"]
+    assert [dict(zip(head, host, strict=True))[key] for key in options] == ["-"] * 4
+    assert [dict(zip(head, other, strict=True))[key] for key in options] == ["int8", "high", "sd855", "33.00"]
+    assert "power" not in cells(render_table([row()]))[0]
+
+
+def test_ratios_do_not_mix_devices_and_power_modes() -> None:
+    rows = [row(), row(folder="out/b", inference=16.0)]
+    for power, inference in (("high", 24.0), ("low", 32.0)):
+        pair = [row(cpu="phone"), row(cpu="phone", folder="out/b", inference=inference)]
+        rows += [one | {"power": power} for one in pair]
+    text = ratios(rows, "out/a", "out/b")
+    assert "onnxruntime, 2 threads, one: inference x2.00" in text
+    assert "onnxruntime, 2 threads, high, phone: inference x3.00" in text
+    assert "onnxruntime, 2 threads, low, phone: inference x4.00" in text
 
 
 def test_ratios_compare_what_both_folders_have() -> None:

@@ -137,7 +137,7 @@ def folder_with(folder: Path, *, dynamic: bool = False, shapes: bool = True, mor
     ]
     if not shapes:
         (folder / collected).unlink()
-    names = sorted(path.name for path in folder.iterdir() if path.name != "deploy.yaml")
+    names = sorted(path.name for path in folder.iterdir() if path.name not in ("deploy.yaml", "deploy.json"))
     graphs = {"main": {**manifest.graphs["main"], "paddle": files}}
     hashes = {name: sha256_of(folder / name) for name in names}
     made = replace(manifest, graphs=graphs, components=tuple(parts), files=hashes)

@@ -1,0 +1,36 @@
+// The command line.
+#ifndef MOBILESEG_APP_OPTIONS_H_
+#define MOBILESEG_APP_OPTIONS_H_
+
+#include <string>
+#include <vector>
+
+#include "mobileseg/engine.h"
+
+namespace app {
+
+struct Options {
+  std::string verb;
+  std::string model;                // artefact folder
+  std::vector<std::string> inputs;  // pictures, a folder, a video or the number of a camera
+  std::string output = "output/lite";
+  mobileseg::EngineOptions engine;
+  std::vector<int> threads;                  // benchmark: several
+  std::vector<mobileseg::PowerMode> powers;  // benchmark: several
+  float alpha = 0.55F;
+  float min_score = 0.3F;  // of instances that are shown and written
+  bool show = false;       // a window
+  int max_frames = 0;      // 0: all
+  int runs = 200;
+  int warmup = 10;
+  std::string image;  // benchmark
+};
+
+// Throws mobileseg::Error(kUsage).
+Options parse(int count, const char* const* arguments);
+std::string usage();
+const char* name_of(mobileseg::PowerMode mode);
+
+}  // namespace app
+
+#endif  // MOBILESEG_APP_OPTIONS_H_

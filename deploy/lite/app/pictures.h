@@ -1,0 +1,26 @@
+// Pictures by OpenCV, as the library takes them.
+#ifndef MOBILESEG_APP_PICTURES_H_
+#define MOBILESEG_APP_PICTURES_H_
+
+#include <opencv2/core.hpp>
+#include <string>
+#include <vector>
+
+#include "mobileseg/image.h"
+
+namespace app {
+
+// Decodes a picture to BGR and turns it as its EXIF data say; throws mobileseg::Error(kData).
+cv::Mat read_picture(const std::string& path);
+
+mobileseg::ImageView view_of(const cv::Mat& picture);
+
+// The pictures of a folder in the order of their names; throws mobileseg::Error(kData) when there are none.
+std::vector<std::string> pictures_in(const std::string& folder);
+
+// 'dir/street.jpg' -> 'street'
+std::string stem_of(const std::string& path);
+
+}  // namespace app
+
+#endif  // MOBILESEG_APP_PICTURES_H_

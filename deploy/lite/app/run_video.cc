@@ -1,0 +1,135 @@
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <opencv2/highgui.hpp>
+#include <opencv2/imgproc.hpp>
+#include <opencv2/videoio.hpp>
+
+#include "commands.h"
+#include "files.h"
+#include "mobileseg/mobileseg.h"
+#include "names.h"
+#include "pictures.h"
+
+namespace app {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using mobileseg::Error;
+using mobileseg::ErrorKind;
+
+constexpr double kUnknownRate = 25.0;  // frames per second of a source that does not say
+constexpr double kMemory = 0.9;        // of the shown rate: how much of the older frames stays in it
+
+double milliseconds(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double, std::milli>(to - from).count();
+}
+
+void open_source(const Options& options, cv::VideoCapture* capture) {
+  const std::string& where = options.inputs[0];
+  if (options.verb == "camera") {
+    char* end = nullptr;
+    const long number = std::strtol(where.c_str(), &end, 10);
+    if (where.empty() || *end != '\0' || number < 0 || number > 99) {
+      throw Error(ErrorKind::kUsage, "'" + where + "' is no number of a camera");
+    }
+    capture->open(static_cast<int>(number));
+  } else {
+    if (!mobileseg::is_file(where)) throw Error(ErrorKind::kData, "there is no file " + where);
+    capture->open(where);
+  }
+  if (!capture->isOpened()) throw Error(ErrorKind::kData, where + " cannot be opened as a " + options.verb);
+}
+
+// Writes the overlay; the file is made when the first frame tells its size.
+class Recorder {
+ public:
+  Recorder(std::string path, double rate) : path_(std::move(path)), rate_(rate) {}
+
+  void write(const cv::Mat& frame) {
+    if (!writer_.isOpened()) {
+      writer_.open(path_, cv::VideoWriter::fourcc('m', 'p', '4', 'v'), rate_, frame.size());
+      if (!writer_.isOpened()) {
+        throw Error(ErrorKind::kData, "cannot write " + path_, "OpenCV needs FFmpeg to write MPEG-4");
+      }
+    }
+    writer_.write(frame);
+  }
+
+ private:
+  std::string path_;
+  double rate_;
+  cv::VideoWriter writer_;
+};
+
+// Frame rate and stage times in the corner, on a dark bar.
+void draw_times(const std::string& text, cv::Mat* frame) {
+  const double scale = std::max(0.4, frame->cols / 1600.0);
+  int base = 0;
+  const cv::Size size = cv::getTextSize(text, cv::FONT_HERSHEY_SIMPLEX, scale, 1, &base);
+  cv::rectangle(*frame,
+                {0, 0, std::min(size.width + 12, frame->cols), std::min(size.height + base + 8, frame->rows)},
+                cv::Scalar(30, 30, 30), cv::FILLED);
+  cv::putText(*frame, text, {6, size.height + 4}, cv::FONT_HERSHEY_SIMPLEX, scale, cv::Scalar(240, 240, 240),
+              1, cv::LINE_AA);
+}
+
+std::string text_of(double rate, double decode_ms, const mobileseg::StageTimes& times) {
+  char text[160];
+  std::snprintf(text, sizeof text, "%.1f fps  decode %.1f  pre %.2f  net %.1f  post %.2f ms", rate, decode_ms,
+                times.preprocess, times.inference, times.postprocess);
+  return text;
+}
+
+}  // namespace
+
+int run_video(const Options& options) {
+  mobileseg::Segmenter segmenter = mobileseg::Segmenter::open(options.model, options.engine);
+  const mobileseg::Painter painter(segmenter.manifest(), options.alpha);
+  cv::VideoCapture capture;
+  open_source(options, &capture);
+  const double said = capture.get(cv::CAP_PROP_FPS);
+  const double rate = said > 0 && said < 1000 ? said : kUnknownRate;
+  const std::string name =
+      options.verb == "camera" ? "camera" + options.inputs[0] : stem_of(options.inputs[0]);
+  mobileseg::make_folders(options.output + "/overlay");
+  mobileseg::make_folders(options.output + "/json");
+  Recorder recorder(options.output + "/overlay/" + name + ".mp4", rate);
+  std::ofstream log(options.output + "/json/" + name + ".jsonl", std::ios::trunc);
+
+  mobileseg::Result result;
+  cv::Mat frame;
+  int count = 0;
+  double shown_rate = 0;
+  for (Clock::time_point start = Clock::now(); capture.read(frame);) {
+    const double decode_ms = milliseconds(start, Clock::now());
+    segmenter.run(view_of(frame), &result);
+    mobileseg::drop_below(options.min_score, &result);
+    const std::string number = std::to_string(count);
+    log << mobileseg::to_json(result, segmenter.manifest(), segmenter.engine().name(),
+                              {name + ":" + number, number, decode_ms}, -1)
+        << "\n";
+    painter.draw(result, frame.data, frame.step[0], mobileseg::ColorOrder::kBgr);
+    draw_names(result, segmenter.manifest(), &frame);
+    draw_times(text_of(shown_rate, decode_ms, result.times), &frame);
+    recorder.write(frame);
+    if (options.show) {
+      cv::imshow("mobileseg_lite", frame);
+      const int key = cv::waitKey(1);
+      if (key == 'q' || key == 27) break;
+    }
+    ++count;
+    const Clock::time_point now = Clock::now();
+    const double current = 1000.0 / std::max(1e-3, milliseconds(start, now));
+    shown_rate = count == 1 ? current : kMemory * shown_rate + (1 - kMemory) * current;
+    start = now;
+    if (count == options.max_frames) break;
+  }
+  if (count == 0) throw Error(ErrorKind::kData, options.inputs[0] + " holds no frames");
+  if (!log) throw Error(ErrorKind::kData, "cannot write " + options.output + "/json/" + name + ".jsonl");
+  std::printf("%d frames, %.1f fps, results in %s\n", count, shown_rate, options.output.c_str());
+  return 0;
+}
+
+}  // namespace app

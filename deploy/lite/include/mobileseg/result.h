@@ -1,0 +1,58 @@
+// What a network says of a picture. A result is meant to be used again: its memory is kept from frame to
+// frame.
+#ifndef MOBILESEG_RESULT_H_
+#define MOBILESEG_RESULT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "mobileseg/image.h"
+
+namespace mobileseg {
+
+enum class Task { kSemantic, kInstance };
+
+// Pixels, x to the right, y down; x2 and y2 are the right and lower edges.
+struct Box {
+  float x1 = 0, y1 = 0, x2 = 0, y2 = 0;
+};
+
+// The part of the picture in which a mask may be set; everything outside is clear and has no memory.
+struct MaskRegion {
+  int top = 0;
+  int left = 0;
+  Size size;
+  std::size_t offset = 0;  // of its first byte in Result::mask_bytes
+};
+
+struct Instance {
+  Box box;  // inside the picture
+  float score = 0;
+  int label = 0;  // class index
+  MaskRegion mask;
+};
+
+struct StageTimes {  // milliseconds
+  double preprocess = 0;
+  double inference = 0;
+  double postprocess = 0;
+};
+
+struct Result {
+  Task task = Task::kSemantic;
+  Size size;                         // of the picture
+  std::vector<std::uint8_t> labels;  // semantic: [height, width] class indices
+  std::vector<Instance> instances;   // instance: by falling score
+  std::vector<std::uint8_t>
+      mask_bytes;  // instance: 0 or 1 per pixel of every region, one region after another
+  StageTimes times;
+
+  const std::uint8_t* mask(const Instance& instance) const {
+    return mask_bytes.data() + instance.mask.offset;
+  }
+};
+
+}  // namespace mobileseg
+
+#endif  // MOBILESEG_RESULT_H_

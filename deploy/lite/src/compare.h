@@ -1,0 +1,38 @@
+// Two arrays that should hold the same, and the first place where they do not.
+#ifndef MOBILESEG_SRC_COMPARE_H_
+#define MOBILESEG_SRC_COMPARE_H_
+
+#include <string>
+
+#include "mobileseg/tensor.h"
+
+namespace mobileseg {
+
+// A view of every stride-th pixel, as export stores large arrays: `row_axis` and `column_axis` are thinned
+// out.
+struct Subsample {
+  int stride = 1;
+  int row_axis = 2;
+  int column_axis = 3;
+};
+
+struct Difference {
+  bool same = true;
+  double largest = 0;    // of all elements
+  std::int64_t off = 0;  // elements that differ by more than the limit
+  std::int64_t count = 0;
+  std::string
+      where;  // 'at [0, 1, 3, 5] 0.125 instead of 0.25', the first one beyond the limit; or two shapes
+};
+
+// Compares `made`, thinned out, with `expected`. `excused` (same shape as `expected`, or null) marks elements
+// that may differ.
+Difference compare(const TensorView& made, const TensorView& expected, double limit,
+                   const Subsample& sample = Subsample(), const std::uint8_t* excused = nullptr);
+
+// The element at a place, whatever its type.
+double value_at(const TensorView& tensor, std::int64_t index);
+
+}  // namespace mobileseg
+
+#endif  // MOBILESEG_SRC_COMPARE_H_

@@ -1,0 +1,185 @@
+#include "semantic.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "mobileseg/error.h"
+#include "simd.h"
+
+namespace mobileseg {
+namespace {
+
+constexpr std::int64_t kMaxSide = 16384;
+
+[[noreturn]] void refuse(const OutputSpec& spec, const TensorView& output) {
+  throw Error(ErrorKind::kRuntime,
+              "output '" + spec.name + "' is " + name_of(output.dtype) + " " + output.shape.str() +
+                  ", which is not what its kind in the manifest means",
+              "export the folder again");
+}
+
+template <typename T>
+void to_bytes(const T* values, std::size_t count, std::uint8_t* bytes) {
+  for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::uint8_t>(values[i]);
+}
+
+}  // namespace
+
+void SemanticPostprocessor::run(const OutputSpec& spec, const TensorView& output, const Geometry& place,
+                                std::vector<std::uint8_t>* labels) {
+  labels->resize(place.image.pixels());
+  const Shape& shape = output.shape;
+  const bool padded = place.content != place.input;
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    if (shape[axis] < 1 || shape[axis] > kMaxSide || shape[0] != 1) refuse(spec, output);
+  }
+  if (spec.kind != OutputKind::kLabels) {
+    if (shape.rank() != 4 || shape[1] < 1 || shape[1] > 256 || output.dtype != DType::kFloat32)
+      refuse(spec, output);
+    const auto classes = static_cast<int>(shape[1]);
+    const Size source{static_cast<int>(shape[2]), static_cast<int>(shape[3])};
+    if (spec.resize != OutputResize::kLabelsNearest) {
+      // Padding comes off at the size at which it was put on; a stretched picture goes straight to its own
+      // size.
+      from_scores(output.as<float>(), classes, source, padded ? place.input : place.image, place.image,
+                  labels->data());
+      return;
+    }
+    if (padded && source != place.input) refuse(spec, output);
+    small_.resize(source.pixels());
+    from_scores(output.as<float>(), classes, source, source, source, small_.data());
+    nearest(small_.data(), source, padded ? place.content : source, place.image, labels->data());
+    return;
+  }
+  if (shape.rank() != 3) refuse(spec, output);
+  const Size stored{static_cast<int>(shape[1]), static_cast<int>(shape[2])};
+  if (padded && stored != place.input) refuse(spec, output);
+  small_.resize(stored.pixels());
+  if (output.dtype == DType::kInt32) {
+    to_bytes(output.as<std::int32_t>(), small_.size(), small_.data());
+  } else if (output.dtype == DType::kInt64) {
+    to_bytes(output.as<std::int64_t>(), small_.size(), small_.data());
+  } else if (output.dtype == DType::kUint8) {
+    std::memcpy(small_.data(), output.data, small_.size());
+  } else {
+    refuse(spec, output);
+  }
+  nearest(small_.data(), stored, padded ? place.content : stored, place.image, labels->data());
+}
+
+const float* SemanticPostprocessor::wide_rows(const float* scores, int classes, int y, Size source) {
+  WideRows& rows = wide_[static_cast<std::size_t>(y) % 2];  // two neighbours never share a place
+  const auto width = static_cast<std::size_t>(horizontal_.target());
+  if (rows.y != y) {
+    for (int k = 0; k < classes; ++k) {
+      const float* row = scores + static_cast<std::size_t>(k) * source.pixels() +
+                         static_cast<std::size_t>(y) * static_cast<std::size_t>(source.width);
+      float* target = rows.values.data() + static_cast<std::size_t>(k) * width;
+      if (source.width == horizontal_.target()) {
+        std::memcpy(target, row, width * sizeof(float));
+      } else {
+        resize_row(row, horizontal_, target);
+      }
+    }
+    rows.y = y;
+  }
+  return rows.values.data();
+}
+
+void SemanticPostprocessor::from_scores(const float* scores, int classes, Size source, Size size,
+                                        Size content, std::uint8_t* labels) {
+  best_.resize(static_cast<std::size_t>(content.width));
+  if (source == size) {
+    for (int y = 0; y < content.height; ++y) {
+      std::uint8_t* row = labels + static_cast<std::size_t>(y) * static_cast<std::size_t>(content.width);
+      for (int k = 0; k < classes; ++k) {
+        compare_row(k,
+                    scores + static_cast<std::size_t>(k) * source.pixels() +
+                        static_cast<std::size_t>(y) * static_cast<std::size_t>(source.width),
+                    content.width, row);
+      }
+    }
+    return;
+  }
+  vertical_.set(source.height, size.height);
+  horizontal_.set(source.width, size.width);
+  const auto width = static_cast<std::size_t>(size.width);
+  for (WideRows& rows : wide_) {
+    rows.values.resize(static_cast<std::size_t>(classes) * width);
+    rows.y = -1;  // the scores are new
+  }
+  blended_.resize(width);
+  for (int y = 0; y < content.height; ++y) {
+    const auto at = static_cast<std::size_t>(y);
+    const float* above = wide_rows(scores, classes, vertical_.low[at], source);
+    const float* below = wide_rows(scores, classes, vertical_.high[at], source);
+    std::uint8_t* row = labels + at * static_cast<std::size_t>(content.width);
+    for (int k = 0; k < classes; ++k) {
+      const std::size_t start = static_cast<std::size_t>(k) * width;
+      blend_rows(above + start, below + start, vertical_.weight[at], content.width, blended_.data());
+      compare_row(k, blended_.data(), content.width, row);
+    }
+  }
+}
+
+// Gives a class the pixels of a row where it beats the best so far.
+void SemanticPostprocessor::compare_row(int index, const float* scores, int width, std::uint8_t* labels) {
+  float* best = best_.data();
+  if (index == 0) {
+    std::memcpy(best, scores, static_cast<std::size_t>(width) * sizeof(float));
+    std::memset(labels, 0, static_cast<std::size_t>(width));
+    return;
+  }
+  const auto label = static_cast<std::uint8_t>(index);
+  int x = 0;
+  for (; x + 4 <= width; x += 4) {
+    const simd::F4 ours = simd::load(scores + x);
+    const simd::F4 theirs = simd::load(best + x);
+    const unsigned won = simd::greater(ours, theirs);
+    if (won == 0) continue;  // most of the time: neighbouring pixels are of one class
+    simd::store(best + x, simd::max(ours, theirs));
+    for (int lane = 0; lane < 4; ++lane) {
+      if ((won >> lane & 1U) != 0) labels[x + lane] = label;
+    }
+  }
+  for (; x < width; ++x) {
+    if (scores[x] > best[x]) {
+      best[x] = scores[x];
+      labels[x] = label;
+    }
+  }
+}
+
+void SemanticPostprocessor::nearest(const std::uint8_t* labels, Size stored, Size content, Size size,
+                                    std::uint8_t* target) {
+  rows_.set(content.height, size.height);
+  columns_.set(content.width, size.width);
+  const auto width = static_cast<std::size_t>(size.width);
+  for (std::size_t y = 0; y < static_cast<std::size_t>(size.height); ++y) {
+    std::uint8_t* row = target + y * width;
+    if (y > 0 && rows_.index[y] == rows_.index[y - 1]) {
+      std::memcpy(row, row - width, width);
+      continue;
+    }
+    const std::uint8_t* source =
+        labels + static_cast<std::size_t>(rows_.index[y]) * static_cast<std::size_t>(stored.width);
+    if (content.width == size.width) {
+      std::memcpy(row, source, width);
+    } else {
+      for (std::size_t x = 0; x < width; ++x) row[x] = source[columns_.index[x]];
+    }
+  }
+}
+
+std::size_t pick_output(const std::vector<OutputSpec>& outputs) {
+  for (const OutputKind kind : {OutputKind::kLabels, OutputKind::kProbabilities, OutputKind::kLogits}) {
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      if (outputs[i].kind == kind) return i;
+    }
+  }
+  throw Error(ErrorKind::kRuntime, "the manifest names no output with labels, probabilities or logits",
+              "export the folder again");
+}
+
+}  // namespace mobileseg

@@ -1,0 +1,57 @@
+// From the raw output of a semantic network to a label for every pixel of the picture.
+#ifndef MOBILESEG_SRC_SEMANTIC_H_
+#define MOBILESEG_SRC_SEMANTIC_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "mobileseg/manifest.h"
+#include "mobileseg/tensor.h"
+#include "preprocess.h"
+#include "resize.h"
+
+namespace mobileseg {
+
+class SemanticPostprocessor {
+ public:
+  // `labels` receives the class index of every pixel of `place.image`.
+  // Throws Error(kRuntime) for a shape or type that is not of the kind the manifest names.
+  void run(const OutputSpec& spec, const TensorView& output, const Geometry& place,
+           std::vector<std::uint8_t>* labels);
+
+ private:
+  // The class of the highest score, of equal scores the lower one. Scores [K, h, w] of size `source` are
+  // resized to `size`, of which the top left part `content` is wanted.
+  void from_scores(const float* scores, int classes, Size source, Size size, Size content,
+                   std::uint8_t* labels);
+  void compare_row(int index, const float* scores, int width, std::uint8_t* labels);
+  // Row y of every class, resized along the row; kept while it is needed, as neighbouring target rows share
+  // it.
+  const float* wide_rows(const float* scores, int classes, int y, Size source);
+  // Labels of size `stored`, of which the top left part `content` is brought to `size`.
+  void nearest(const std::uint8_t* labels, Size stored, Size content, Size size, std::uint8_t* target);
+
+  struct WideRows {
+    std::vector<float> values;  // [K, width]
+    int y = -1;
+  };
+
+  AxisTaps vertical_;
+  AxisTaps horizontal_;
+  NearestTaps rows_;
+  NearestTaps columns_;
+  std::array<WideRows, 2> wide_;
+  std::vector<float> best_;
+  std::vector<float> blended_;
+  std::vector<std::uint8_t> small_;
+};
+
+// Index of the output that answers: labels when there are any, else probabilities or logits. Throws
+// Error(kRuntime).
+std::size_t pick_output(const std::vector<OutputSpec>& outputs);
+
+}  // namespace mobileseg
+
+#endif  // MOBILESEG_SRC_SEMANTIC_H_

@@ -1,0 +1,152 @@
+"""Whole artefact folders for the C++ tests, with golden.npz and .nb files for the stand-in runtime of ``standin/``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from fixture_parts import manifest, picture, raw_outputs, raw_specs, result_arrays, smooth
+
+from mobileseg.files import sha256_of
+from mobileseg.instance.anchors import make_anchors
+from mobileseg.instance.postprocess import DetectionOptions, instances_from_outputs
+from mobileseg.runtime.artefact import Manifest
+from mobileseg.runtime.preprocess import Preprocessor
+from mobileseg.runtime.specs import DetectionSpec, GraphFiles, InputSpec, OutputSpec, ResizeSpec
+from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits
+
+LITE_VERSION = "v2.13-stand-in"
+
+
+def nb_bytes(
+    items: list[tuple[np.ndarray, Mapping[str, np.ndarray]]], *, version: str = LITE_VERSION, misbehave: str = ""
+) -> bytes:
+    """A .nb for the stand-in runtime: the real head (layout, version), then inputs and answers."""
+    parts = [(2).to_bytes(2, "little"), version.encode().ljust(16, b"\0")[:16]]
+    if misbehave:
+        parts.append(f"misbehave {misbehave}\n".encode())
+    for fed, outputs in items:
+        arrays = {"x": fed, **outputs}
+        parts.append(f"item {len(outputs)}\n".encode())
+        for name, value in arrays.items():
+            shape = " ".join(map(str, value.shape))
+            parts.append(f"{name} {value.dtype} {value.ndim} {shape}\n".encode())
+            parts.append(np.ascontiguousarray(value).tobytes())
+    return b"".join(parts)
+
+
+def write_artefact(folder: Path, found: Manifest, items: list[dict[str, np.ndarray]], **nb: str) -> None:
+    """A folder with golden.npz and a .nb for both processors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    golden: dict[str, np.ndarray] = {"normalize": np.array([found.input.mean, found.input.std], np.float32)}
+    for index, item in enumerate(items):
+        for key, value in item.items():
+            head, _, rest = key.partition(".")
+            if head != "whole":
+                golden[f"{head}.{index}.{rest}" if rest else f"{head}.{index}"] = value
+    np.savez_compressed(folder / "golden.npz", **golden)
+    fed = Preprocessor(found.input)
+    names = [spec.name for spec in found.outputs]
+    answers = [(fed(item["image"]), {name: item[f"whole.{name}"] for name in names}) for item in items]
+    content = nb_bytes(answers, **nb)  # type: ignore[arg-type]
+    for name in ("model.x86.nb", "model.arm.nb"):
+        (folder / name).write_bytes(content)
+    files = {path.name: sha256_of(path) for path in folder.iterdir() if path.suffix in {".npz", ".nb", ".npy"}}
+    graphs = {"main": {"lite_x86": GraphFiles(model="model.x86.nb"), "lite_arm": GraphFiles(model="model.arm.nb")}}
+    replace(found, graphs=graphs, files=files, golden="golden.npz").write(folder)
+
+
+def semantic_items(spec: InputSpec, sizes: list[tuple[int, int]], seed: int) -> list[dict[str, np.ndarray]]:
+    """Items of a graph that ends in labels."""
+    rng = np.random.default_rng(seed)
+    items = []
+    for size in sizes:
+        image = picture(rng, *size)
+        fed = Preprocessor(spec)(image)
+        logits = smooth(rng, (5, *fed.shape[2:]))
+        labels = labels_from_logits(logits, fed.shape[2:]).astype(np.int32)
+        top = np.sort(logits, axis=0)
+        place = Preprocessor(spec).geometry(image)
+        final = labels_from_labels(labels[: place.content[0], : place.content[1]], size)
+        items.append(
+            {
+                "stride": np.array(2),
+                "image": image,
+                "input": fed[:, :, ::2, ::2],
+                "close": top[-1] - top[-2] < 1e-3,
+                "labels": final,
+                "output.labels": labels[None],
+                "whole.labels": labels[None],
+            }
+        )
+    return items
+
+
+def artefacts(root: Path) -> None:
+    """Whole folders, well-behaved and not."""
+    spec = InputSpec("x", 32, 48)
+    labels = OutputSpec("labels", "labels", "int32", (1, 32, 48), "labels-nearest")
+    found = manifest("labels", spec, (labels,), 5)
+    items = semantic_items(spec, [(40, 60), (32, 48), (90, 31)], 4)
+    write_artefact(root / "labels", found, items)
+    write_artefact(root / "other_version", found, items, version="v2.10")
+    for fault in (
+        "type",
+        "shape",
+        "no_output",
+        "other_output",
+        "other_input",
+        "values",
+        "null",
+        "throw_load",
+        "throw_run",
+        "crash",
+        "abort",
+        "no_version",
+    ):
+        write_artefact(root / f"fault_{fault}", found, items, misbehave=fault)
+
+    dynamic = InputSpec("x", 32, 32, dynamic=True, multiple=16, resize=ResizeSpec("none"))
+    open_labels = replace(labels, shape=(1, -1, -1))
+    sizes = [(32, 32), (40, 60), (16, 100), (32, 32), (64, 20), (90, 31)]
+    write_artefact(root / "dynamic", manifest("dynamic", dynamic, (open_labels,), 5), semantic_items(dynamic, sizes, 5))
+    instance_artefact(root / "instance")
+
+
+def instance_artefact(folder: Path) -> None:
+    """A folder whose graph detects; its golden.npz keeps some anchors, as export does."""
+    rng = np.random.default_rng(6)
+    spec = InputSpec("x", 138, 138)
+    anchors = make_anchors(((18, 18), (9, 9)), (138, 138), ((24,), (48,)), (1.0, 0.5, 2.0), square=True)
+    options = DetectionOptions()
+    folder.mkdir(parents=True)
+    np.save(folder / "anchors.npy", anchors)
+    items = []
+    for size in ((120, 160), (75, 50)):
+        image = picture(rng, *size)
+        outputs = raw_outputs(rng, len(anchors), 4, 8, (35, 35), 12)
+        result = instances_from_outputs(outputs, anchors, size, options)
+        best = outputs["conf"][0, :, 1:].max(axis=1)
+        rows = np.argsort(-best, kind="stable")[: int((best > options.score_threshold).sum()) + 20].astype(np.int32)
+        arrays = {f"result.{k}": v for k, v in result_arrays(result).items() if k != "rle"}
+        items.append(
+            {
+                "stride": np.array(3),
+                "proto_stride": np.array(1),
+                "complete": np.array(True),
+                "rows": rows,
+                "image": image,
+                "input": Preprocessor(spec)(image)[:, :, ::3, ::3],
+                **{f"output.{name}": value[:, rows] for name, value in outputs.items() if name != "proto"},
+                "output.proto": outputs["proto"],
+                **{f"scale.{name}": np.array(value.std()) for name, value in outputs.items()},
+                **{f"whole.{name}": value for name, value in outputs.items()},
+                **arrays,
+            }
+        )
+    detection = DetectionSpec(anchors=None, **vars(options))
+    found = manifest("instance", spec, raw_specs(outputs), 4, task="instance", detection=detection)
+    files = {"anchors.npy": sha256_of(folder / "anchors.npy")}
+    write_artefact(folder, replace(found, detection=replace(detection, anchors="anchors.npy"), files=files), items)

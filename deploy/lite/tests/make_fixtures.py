@@ -1,0 +1,199 @@
+"""Fixtures of the C++ tests, made by the Python implementation: ``python deploy/lite/tests/make_fixtures.py FOLDER``.
+
+Every case is an artefact folder of its own (deploy.json by the one writer that there is) with ``case.npz``: what goes
+in and what must come out. ``artefacts/`` holds whole folders with golden.npz and .nb files for the stand-in runtime of
+``standin/``. `cases.txt` lists the cases of a group.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fixture_artefacts import artefacts
+from fixture_parts import manifest, picture, raw_outputs, raw_specs, result_arrays, smooth
+
+from mobileseg.files import sha256_of
+from mobileseg.instance.anchors import make_anchors
+from mobileseg.instance.postprocess import DetectionOptions, finish, instances_from_outputs, suppressed_detections
+from mobileseg.runtime.artefact import Manifest
+from mobileseg.runtime.preprocess import Preprocessor
+from mobileseg.runtime.specs import DetectionSpec, InputSpec, OutputSpec, ResizeSpec
+from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits, resize_scores
+
+
+def write_case(folder: Path, found: Manifest, arrays: Mapping[str, np.ndarray]) -> None:
+    """One case; the arrays' names are the test's business."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found.write(folder)
+    np.savez_compressed(folder / "case.npz", **arrays)
+    with open(folder.parent / "cases.txt", "a", encoding="utf-8") as file:
+        file.write(f"{folder.name}\n")
+
+
+LABELS = OutputSpec("labels", "labels", "int32", (1, -1, -1), "labels-nearest")
+
+
+def preprocess_cases(root: Path) -> None:
+    """Every form of input, resized up, down and not at all."""
+    rng = np.random.default_rng(1)
+    plain = InputSpec("x", 256, 256, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    dynamic = InputSpec("x", 64, 64, dynamic=True, multiple=32, resize=ResizeSpec("none"))
+    cases = {
+        "down": (plain, (480, 640)),
+        "same": (plain, (256, 256)),
+        "up_odd": (replace(plain, height=67, width=93), (37, 53)),
+        "one_side": (replace(plain, height=64, width=101), (64, 202)),
+        "pixel": (plain, (1, 1)),
+        "column": (replace(plain, height=8, width=5), (30, 1)),
+        "bgr": (replace(plain, color="BGR", height=65), (90, 120)),
+        "nhwc": (replace(plain, layout="NHWC", height=48, width=63), (90, 120)),
+        "in_graph": (replace(plain, normalized_in_graph=True, height=48, width=63), (90, 120)),
+        "bytes": (replace(plain, normalized_in_graph=True, dtype="uint8", height=48, width=63), (90, 120)),
+        "bytes_nhwc": (
+            replace(plain, normalized_in_graph=True, dtype="uint8", layout="NHWC", color="BGR", height=48, width=63),
+            (48, 63),
+        ),
+        "padded": (dynamic, (50, 70)),
+        "padded_bytes": (
+            replace(dynamic, dtype="uint8", normalized_in_graph=True, layout="NHWC", mean=(0.2, 0.5, 0.9)),
+            (33, 64),
+        ),
+    }
+    for name, (spec, size) in cases.items():
+        image = picture(rng, *size)
+        arrays = {"image": image, "expected": Preprocessor(spec)(image)}
+        write_case(root / name, manifest(name, spec, (LABELS,), 2), arrays)
+
+
+def semantic_cases(root: Path) -> None:
+    """Labels and scores, nearest and bilinear, up and down, with padding."""
+    rng = np.random.default_rng(2)
+    spec = InputSpec("x", 64, 96)
+    dynamic = InputSpec("x", 64, 64, dynamic=True, multiple=32, resize=ResizeSpec("none"))
+
+    def labels(name: str, dtype: str, stored: tuple[int, int], size: tuple[int, int]) -> None:
+        values = rng.integers(0, 11, (1, *stored)).astype(dtype)
+        found = manifest(name, spec, (OutputSpec("labels", "labels", dtype, (1, -1, -1), "labels-nearest"),), 11)
+        answer = labels_from_labels(values[0], size)
+        write_case(root / name, found, {"output": values, "size": np.array(size), "expected": answer})
+
+    def scores(name: str, classes: int, stored: tuple[int, int], size: tuple[int, int], resize: Any) -> None:
+        values = smooth(rng, (classes, *stored))
+        output = OutputSpec("logits", "logits", "float32", (1, classes, -1, -1), resize)
+        answer = labels_from_logits(values, size)
+        if resize == "labels-nearest":
+            answer = labels_from_labels(labels_from_logits(values, stored), size)
+        found = manifest(name, spec, (output,), classes)
+        write_case(root / name, found, {"output": values[None], "size": np.array(size), "expected": answer})
+
+    labels("labels_up", "int32", (64, 96), (101, 203))
+    labels("labels_down", "int64", (64, 96), (31, 17))
+    labels("labels_same", "uint8", (64, 96), (64, 96))
+    scores("scores_up", 11, (16, 24), (101, 203), "scores-bilinear")
+    scores("scores_down", 19, (64, 96), (31, 17), "scores-bilinear")
+    scores("scores_same", 11, (64, 96), (64, 96), "in-graph")
+    scores("scores_rows", 3, (16, 96), (64, 96), "scores-bilinear")
+    scores("scores_nearest", 5, (32, 48), (64, 97), "labels-nearest")
+    scores("one_class", 1, (8, 8), (20, 20), "scores-bilinear")
+    scores("many_classes", 256, (8, 9), (20, 31), "scores-bilinear")
+
+    ties = rng.integers(0, 3, (1, 7, 20, 22)).astype(np.float32)
+    output = OutputSpec("logits", "logits", "float32", (1, 7, -1, -1), "in-graph")
+    arrays = {"output": ties, "size": np.array((20, 22)), "expected": ties[0].argmax(axis=0).astype(np.uint8)}
+    write_case(root / "ties", manifest("ties", spec, (output,), 7), arrays)
+
+    size, padded = (50, 70), (64, 96)
+    values = rng.integers(0, 11, (1, *padded)).astype(np.int32)
+    arrays = {"output": values, "size": np.array(size), "expected": values[0, :50, :70].astype(np.uint8)}
+    write_case(root / "padded_labels", manifest("padded", dynamic, (LABELS,), 11), arrays)
+    values = smooth(rng, (6, 16, 24))
+    output = OutputSpec("logits", "logits", "float32", (1, 6, -1, -1), "scores-bilinear")
+    answer = labels_from_logits(resize_scores(values, padded)[:, :50, :70], size)
+    arrays = {"output": values[None], "size": np.array(size), "expected": answer}
+    write_case(root / "padded_scores", manifest("padded", dynamic, (output,), 6), arrays)
+
+
+def instance_cases(root: Path) -> None:
+    """The three forms of suppression, their switches, empty results, odd sizes; and a graph that suppresses itself."""
+    rng = np.random.default_rng(3)
+    spec = InputSpec("x", 138, 138)
+    sizes = ((18, 18), (9, 9), (5, 5))
+    anchors = make_anchors(sizes, (138, 138), ((24,), (48,), (96,)), (1.0, 0.5, 2.0), square=True)
+    default = DetectionOptions(max_detections=100)
+    cases = {
+        "fast": (default, 80, 32, (35, 35), (480, 640), 40),
+        "published": (
+            replace(default, threshold_after_nms=False, truncate_boxes=True),
+            80,
+            32,
+            (35, 35),
+            (333, 500),
+            30,
+        ),
+        "short_list": (
+            replace(default, top_k=3, max_detections=10, threshold_after_nms=False),
+            5,
+            8,
+            (35, 34),
+            (97, 61),
+            60,
+        ),
+        "cross_class": (replace(default, nms="cross_class", top_k=60), 20, 16, (20, 30), (120, 90), 50),
+        "traditional": (replace(default, nms="traditional", iou_threshold=0.3), 20, 16, (35, 35), (200, 300), 60),
+        "inclusive": (replace(default, nms="traditional", inclusive_pixels=True), 20, 16, (35, 35), (200, 300), 60),
+        "high_threshold": (replace(default, score_threshold=0.5, mask_threshold=0.8), 10, 16, (35, 35), (64, 64), 40),
+        "nothing": (replace(default, score_threshold=0.999), 10, 16, (35, 35), (64, 64), 0),
+        "one_class": (default, 1, 4, (9, 9), (40, 30), 20),
+        "small_image": (default, 3, 4, (35, 35), (7, 5), 20),
+        "one_prototype": (default, 3, 1, (8, 13), (50, 50), 20),
+    }
+    for name, (options, classes, kinds, grid, size, objects) in cases.items():
+        outputs = raw_outputs(rng, len(anchors), classes, kinds, grid, objects)
+        if name == "fast":  # equal scores: the anchor of the lower number comes first
+            outputs["conf"][0, 100:104] = outputs["conf"][0, 100]
+        result = instances_from_outputs(outputs, anchors, size, options, input_size=(spec.height, spec.width))
+        assert (len(result) == 0) == (name == "nothing"), f"{name} has {len(result)} instances"
+        detection = DetectionSpec(anchors=None, **vars(options))
+        found = manifest(name, spec, raw_specs(outputs), classes, task="instance", detection=detection)
+        folder = root / name
+        folder.mkdir(parents=True)
+        np.save(folder / "anchors.npy", anchors)
+        detection = replace(detection, anchors="anchors.npy")
+        found = replace(found, detection=detection, files={"anchors.npy": sha256_of(folder / "anchors.npy")})
+        write_case(folder, found, {**outputs, "size": np.array(size), **result_arrays(result)})
+
+    corners = rng.uniform(-0.1, 1.1, (30, 4)).astype(np.float32)
+    rows = np.concatenate([rng.integers(-1, 4, (30, 1)), np.sort(rng.random((30, 1)))[::-1], corners], axis=1)
+    outputs = {
+        "rows": rows.astype(np.float32),
+        "mask": np.tanh(rng.normal(0, 1, (30, 8))).astype(np.float32),
+        "proto": np.maximum(smooth(rng, (8, 20, 20)), 0)[None],
+    }
+    specs = (
+        OutputSpec("rows", "detections", "float32", (-1, 6)),
+        OutputSpec("mask", "coefficients", "float32", (-1, 8)),
+        OutputSpec("proto", "prototypes", "float32", (1, 8, 20, 20)),
+    )
+    options = replace(default, max_detections=12)
+    result = finish(
+        suppressed_detections(outputs["rows"], outputs["mask"], options), outputs["proto"][0], (60, 80), options
+    )
+    found = manifest("suppressed", spec, specs, 4, task="instance", detection=DetectionSpec(**vars(options)))
+    write_case(root / "suppressed", found, {**outputs, "size": np.array((60, 80)), **result_arrays(result)})
+
+
+def main(root: Path) -> None:
+    """Write everything."""
+    preprocess_cases(root / "preprocess")
+    semantic_cases(root / "semantic")
+    instance_cases(root / "instance")
+    artefacts(root / "artefacts")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,70 @@
+#include <doctest/doctest.h>
+
+#include <utility>
+
+#include "allocation_counter.h"
+#include "fixtures.h"
+#include "instance.h"
+#include "mobileseg/output.h"
+#include "mobileseg/segmenter.h"
+#include "preprocess.h"
+#include "semantic.h"
+
+using namespace mobileseg;
+
+namespace {
+
+// Answers what it is given, from memory that is there already.
+class EchoEngine : public Engine {
+ public:
+  EchoEngine(const fixtures::Case& item, std::size_t input_bytes)
+      : outputs_(item.manifest.outputs), input_(input_bytes) {
+    for (const OutputSpec& spec : outputs_)
+      views_.push_back(item.at(spec.name == "logits" || spec.name == "labels" ? "output" : spec.name).view());
+  }
+  std::string name() const override { return "echo"; }
+  std::string version() const override { return "1"; }
+  const std::vector<OutputSpec>& outputs() const override { return outputs_; }
+  void* input(Size /*size*/) override { return input_.data(); }
+  const std::vector<TensorView>& run() override { return views_; }
+
+ private:
+  std::vector<OutputSpec> outputs_;
+  std::vector<std::uint8_t> input_;
+  std::vector<TensorView> views_;
+};
+
+}  // namespace
+
+TEST_CASE("the counter counts") {
+  const std::size_t before = allocations();
+  const std::vector<int> some(100);
+  CHECK(some.size() == 100);
+  CHECK(allocations() > before);
+}
+
+TEST_CASE("nothing is allocated from the second frame on") {
+  const std::pair<const char*, const char*> groups[] = {
+      {"semantic", "scores_up"}, {"semantic", "labels_up"}, {"semantic", "scores_nearest"},
+      {"instance", "fast"},      {"instance", "published"}, {"instance", "inclusive"}};
+  for (const auto& group : groups) {
+    const std::string name = group.second;
+    CAPTURE(name);
+    const fixtures::Case item(group.first, group.second);
+    const InputSpec& input = item.manifest.input;
+    const auto bytes = static_cast<std::size_t>(input.shape(input.size).count()) * size_of(input.dtype);
+    Segmenter segmenter(item.manifest, std::make_unique<EchoEngine>(item, bytes));
+    const Painter painter(item.manifest);
+    std::vector<std::uint8_t> pixels(item.size().pixels() * 3, 100);
+    const ImageView image{pixels.data(), item.size(), static_cast<std::size_t>(item.size().width) * 3,
+                          ColorOrder::kRgb};
+    Result result;
+    segmenter.run(image, &result);
+    const std::size_t before = allocations();
+    for (int frame = 0; frame < 5; ++frame) {
+      segmenter.run(image, &result);
+      painter.draw(result, pixels.data(), image.stride, image.order);
+    }
+    CHECK(allocations() == before);
+  }
+}

@@ -1,0 +1,70 @@
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "compare.h"
+#include "fixtures.h"
+#include "mobileseg/error.h"
+#include "preprocess.h"
+
+using namespace mobileseg;
+
+TEST_CASE("every form of input equals the Python implementation's") {
+  for (const std::string& name : fixtures::cases("preprocess")) {
+    CAPTURE(name);
+    const fixtures::Case item("preprocess", name);
+    const InputSpec& spec = item.manifest.input;
+    Preprocessor preprocessor(spec);
+    const ImageView image = fixtures::view(item.at("image"));
+    const Array& expected = item.at("expected");
+    std::vector<std::uint8_t> made(expected.bytes.size(), 0xAA);
+    REQUIRE(spec.shape(preprocessor.geometry(image.size).input) == expected.shape);
+    preprocessor.run(image, made.data());
+    const bool bytes = spec.dtype == DType::kUint8;
+    const double limit = bytes ? 0.0 : spec.normalized_in_graph ? 1e-5 * 255 : 1e-5;
+    const Difference difference = compare({made.data(), spec.dtype, expected.shape}, expected.view(), limit);
+    INFO(difference.where);
+    CHECK(difference.off <= (bytes ? difference.count / 1000 : 0));
+    CHECK(difference.largest <= (bytes ? 1.0 : limit));
+
+    // The same picture with its bytes the other way round and rows further apart than they are long.
+    const std::size_t stride = image.stride + 5;
+    std::vector<std::uint8_t> turned(stride * static_cast<std::size_t>(image.size.height), 0x55);
+    for (int y = 0; y < image.size.height; ++y) {
+      for (int x = 0; x < image.size.width; ++x) {
+        for (int c = 0; c < 3; ++c) {
+          turned[static_cast<std::size_t>(y) * stride + static_cast<std::size_t>(3 * x + c)] =
+              image.row(y)[3 * x + 2 - c];
+        }
+      }
+    }
+    std::vector<std::uint8_t> again(made.size());
+    preprocessor.run({turned.data(), image.size, stride, ColorOrder::kBgr}, again.data());
+    CHECK(again == made);
+  }
+}
+
+TEST_CASE("pictures that a graph does not take are refused") {
+  InputSpec spec;
+  spec.size = {32, 32};
+  CHECK_THROWS_WITH_AS(Preprocessor(spec).geometry({0, 5}), doctest::Contains("empty"), Error);
+  spec.stretch = false;
+  CHECK_THROWS_WITH_AS(Preprocessor(spec).geometry({32, 33}), doctest::Contains("forbids resizing"), Error);
+  CHECK(Preprocessor(spec).geometry({32, 32}).input == Size{32, 32});
+}
+
+TEST_CASE("one preprocessor serves pictures of changing sizes") {
+  InputSpec spec;
+  spec.size = {16, 20};
+  Preprocessor changing(spec);
+  for (const Size size : {Size{40, 30}, Size{16, 20}, Size{5, 90}, Size{40, 30}}) {
+    std::vector<std::uint8_t> pixels(size.pixels() * 3);
+    for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i * 37 % 251);
+    const ImageView image{pixels.data(), size, static_cast<std::size_t>(size.width) * 3, ColorOrder::kRgb};
+    std::vector<float> ours(16 * 20 * 3), fresh(16 * 20 * 3);
+    changing.run(image, ours.data());
+    Preprocessor(spec).run(image, fresh.data());
+    CHECK(ours == fresh);
+  }
+}

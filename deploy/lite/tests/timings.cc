@@ -1,0 +1,67 @@
+// Times of the stages around the engine: mobileseg_timings FIXTURES prints medians in milliseconds. Processor
+// time of the one thread that works, so other programs on the machine count little.
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <functional>
+
+#include "fixtures.h"
+#include "instance.h"
+#include "preprocess.h"
+#include "semantic.h"
+
+using namespace mobileseg;
+
+namespace {
+
+double processor_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
+}
+
+double median_ms(const std::function<void()>& work) {
+  std::vector<double> times;
+  for (int i = 0; i < 205; ++i) {
+    const double start = processor_ms();
+    work();
+    if (i >= 5) times.push_back(processor_ms() - start);
+  }
+  std::nth_element(times.begin(), times.begin() + 100, times.end());
+  return times[100];
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count == 2) setenv("MOBILESEG_FIXTURES", arguments[1], 1);
+  {
+    const fixtures::Case item("preprocess", "down");
+    Preprocessor preprocessor(item.manifest.input);
+    std::vector<float> input(256 * 256 * 3);
+    const ImageView image = fixtures::view(item.at("image"));
+    std::printf("preprocess 640x480 to 256x256: %.3f ms\n",
+                median_ms([&] { preprocessor.run(image, input.data()); }));
+  }
+  for (const char* name : {"labels_up", "scores_up"}) {
+    const fixtures::Case item("semantic", name);
+    SemanticPostprocessor postprocessor;
+    const Geometry place = Preprocessor(item.manifest.input).geometry({480, 640});
+    std::vector<std::uint8_t> labels;
+    const double time = median_ms(
+        [&] { postprocessor.run(item.manifest.outputs[0], item.at("output").view(), place, &labels); });
+    std::printf("semantic postprocess, %s, to 640x480: %.3f ms\n", name, time);
+  }
+  for (const std::string& name : fixtures::cases("instance")) {
+    const fixtures::Case item("instance", name);
+    InstancePostprocessor postprocessor(item.manifest.detection, read_anchors(item.manifest),
+                                        item.manifest.outputs, item.manifest.input.size);
+    std::vector<TensorView> values;
+    for (const OutputSpec& spec : item.manifest.outputs) values.push_back(item.at(spec.name).view());
+    Result result;
+    const double time = median_ms([&] { postprocessor.run(values, {480, 640}, &result); });
+    std::printf("instance postprocess, %s, %zu instances at 640x480: %.3f ms\n", name.c_str(),
+                result.instances.size(), time);
+  }
+  return 0;
+}

@@ -1,0 +1,199 @@
+"""The C++ core under AddressSanitizer and UndefinedBehaviorSanitizer, against fixtures of the Python implementation."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as mask_utils
+
+from mobileseg.runtime.benchmark_rows import load_rows
+from tests.deploy.lite_build import FUZZERS, PACKAGES, SOURCE, Lite, built, compiler, environment, missing
+
+pytestmark = pytest.mark.timeout(1800)  # the first build takes about a minute, more on a busy machine
+
+if absent := missing("doctest/doctest.h"):
+    pytest.skip(f"NOT TESTED, {absent} missing; Debian: apt-get install {PACKAGES}", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def lite() -> Lite:
+    if not compiler():
+        pytest.skip(f"NOT TESTED, the compiler has no sanitizers; Debian: apt-get install {PACKAGES}")
+    return built()
+
+
+@pytest.fixture
+def program(lite: Lite) -> Lite:
+    if not lite.program.is_file():
+        pytest.skip(
+            "mobileseg_lite was NOT tested: OpenCV's headers are missing; Debian: apt-get install libopencv-dev"
+        )
+    return lite
+
+
+def artefact(lite: Lite, name: str) -> Path:
+    return lite.fixtures / "artefacts" / name
+
+
+def test_core(lite: Lite) -> None:
+    done = lite.run("tests/mobileseg_tests")
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    skipped = int(done.stdout.split("|")[-2].split()[0]) if "skipped" in done.stdout else 0
+    assert skipped == 0, "tests of the adapter were left out"
+    values = np.arange(37 * 23) * 7 % 256
+    folder = lite.fixtures / "scratch" / "png"
+    read = cv2.imread(str(folder / "palette.png"), cv2.IMREAD_COLOR)
+    assert read.shape == (23, 37, 3)
+    assert (read[values.reshape(23, 37) == 1] == (200, 0, 0)).all()
+    pixels = (np.arange(19 * (41 * 3 + 2)) ** 2 % 256).astype(np.uint8).reshape(19, -1)[:, : 41 * 3].reshape(19, 41, 3)
+    assert (cv2.imread(str(folder / "bgr.png")) == pixels).all()
+    assert (cv2.imread(str(folder / "rgb.png"))[..., ::-1] == pixels).all()
+
+
+@pytest.mark.parametrize("name", FUZZERS)
+def test_fuzz(lite: Lite, name: str, tmp_path: Path) -> None:
+    if not lite.fuzzers:
+        pytest.skip("the readers were NOT fuzzed: no libFuzzer; Debian: apt-get install clang libclang-rt-dev")
+    seeds = SOURCE / "tests" / "fuzz" / "seeds" / name
+    assert any(seeds.iterdir())
+    # The same inputs on every machine, some five seconds of them; for new ones name a time.
+    seconds = os.environ.get("MOBILESEG_FUZZ_SECONDS")
+    bound = [f"-max_total_time={seconds}"] if seconds else ["-seed=1", f"-runs={FUZZERS[name]}", "-max_total_time=60"]
+    found = tmp_path / "found"
+    found.mkdir()
+    options = [*bound, "-timeout=60", "-rss_limit_mb=2048", "-max_len=8192"]
+    done = lite.run(f"tests/fuzz_{name}", found, seeds, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+def test_selftest_says_where_it_first_differs(program: Lite) -> None:
+    for name in ("labels", "dynamic", "instance"):
+        done = program.run("mobileseg_lite", "selftest", artefact(program, name))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.count(" ok ") == 4
+    done = program.run("mobileseg_lite", "selftest", artefact(program, "fault_values"))
+    assert done.returncode == 6
+    assert "inference    FAILED   image 0: output 'labels' differs in 1 of 1536 values" in done.stdout
+
+
+def test_pictures(program: Lite, tmp_path: Path) -> None:
+    folder = artefact(program, "labels")
+    with np.load(folder / "golden.npz") as golden:
+        images = [golden[f"image.{index}"] for index in range(3)]
+        labels = [golden[f"labels.{index}"] for index in range(3)]
+    paths = [tmp_path / f"picture{index}.png" for index in range(3)]
+    for path, image in zip(paths, images, strict=True):
+        cv2.imwrite(str(path), image[..., ::-1])
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    out = tmp_path / "out"
+    done = program.run("mobileseg_lite", "image", folder, *paths, "--output", out)
+    assert done.returncode == 0, done.stderr
+    for path, image, expected in zip(paths, images, labels, strict=True):
+        facts = json.loads((out / "json" / f"{path.stem}.json").read_text())
+        assert (facts["height"], facts["width"]) == image.shape[:2]
+        assert facts["classes"][0]["pixels"] == int((expected == facts["classes"][0]["index"]).sum())
+        from PIL import Image
+
+        with Image.open(out / "labels" / f"{path.stem}.png") as picture:
+            assert (np.asarray(picture) == expected).all()
+        assert cv2.imread(str(out / "overlay" / f"{path.stem}.png")).shape == image.shape
+    done = program.run("mobileseg_lite", "folder", folder, tmp_path, "--output", out)
+    assert done.returncode == 3
+    assert "broken.jpg cannot be read" in done.stderr
+    assert "3 of 4 pictures" in done.stdout
+
+
+def test_instances(program: Lite, tmp_path: Path) -> None:
+    folder = artefact(program, "instance")
+    with np.load(folder / "golden.npz") as golden:
+        cv2.imwrite(str(tmp_path / "a.png"), golden["image.0"][..., ::-1])
+        scores, masks = golden["result.0.scores"], golden["result.0.masks"]
+    command = ("mobileseg_lite", "image", folder, tmp_path / "a.png", "--output", tmp_path)
+    done = program.run(*command, "--min-score", "0")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "json" / "a.json").read_text())["results"]
+    assert [item["score"] for item in found] == pytest.approx(scores, abs=1e-6)
+    pixels = np.unpackbits(masks, axis=1).sum(axis=1)
+    assert [mask_utils.area(item["segmentation"]) for item in found] == pytest.approx(pixels, rel=1e-3, abs=2)
+    least = float(np.median(scores))
+    assert program.run(*command, "--min-score", str(least)).returncode == 0
+    left = json.loads((tmp_path / "json" / "a.json").read_text())["results"]
+    assert len(left) == np.count_nonzero(scores >= np.float32(least))
+
+
+def test_video(program: Lite, tmp_path: Path) -> None:
+    video = str(tmp_path / "clip.avi")
+    writer = cv2.VideoWriter(video, cv2.VideoWriter_fourcc(*"MJPG"), 10, (48, 32))
+    for value in range(5):
+        writer.write(np.full((32, 48, 3), value * 40, np.uint8))
+    writer.release()
+    done = program.run(
+        "mobileseg_lite", "video", artefact(program, "labels"), video, "--output", tmp_path, "--max-frames", "4"
+    )
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "json" / "clip.jsonl").read_text().splitlines()
+    assert [json.loads(line)["source"] for line in lines] == [f"clip:{index}" for index in range(4)]
+    reader = cv2.VideoCapture(str(tmp_path / "overlay" / "clip.mp4"))
+    assert sum(1 for _ in iter(lambda: reader.read()[0], False)) == 4
+
+
+def test_benchmark_rows_are_those_of_python(program: Lite, tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((32, 48, 3), np.uint8))
+    arguments = ["--threads", "1", "2", "--power", "high", "low", "--runs", "3", "--warmup", "1", "--output", path]
+    folder = artefact(program, "labels")
+    with np.load(folder / "golden.npz") as golden:
+        cv2.imwrite(str(tmp_path / "a.png"), golden["image.1"][..., ::-1])
+    done = program.run("mobileseg_lite", "benchmark", folder, "--image", tmp_path / "a.png", *arguments)
+    assert done.returncode == 0, done.stderr
+    rows = load_rows(path)
+    assert [(row["threads"], row["power"]) for row in rows] == [(1, "high"), (2, "high"), (1, "low"), (2, "low")]
+    assert set(rows[0]["stages"]) == {"decode", "preprocess", "inference", "postprocess", "draw"}
+    assert rows[0]["total"]["max_ms"] >= rows[0]["total"]["p95_ms"] >= rows[0]["total"]["median_ms"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "seen"),
+    [
+        ([], 2, "nothing was asked for"),
+        (["paint", "labels"], 2, "no verb 'paint'"),
+        (["image", "labels"], 2, "needs an input"),
+        (["image", "labels", "x.png", "--threads", "many"], 2, "--threads is 'many'"),
+        (["image", "labels", "x.png", "--threads", "1", "2"], 2, "only benchmark"),
+        (["image", "labels", "x.png", "--power", "max"], 2, "--power is 'max'"),
+        (["image", "labels", "x.png", "--alpha"], 2, "needs a value"),
+        (["video", "labels", "none.mp4"], 3, "there is no file none.mp4"),
+        (["camera", "labels", "front"], 2, "no number of a camera"),
+        (["selftest", "nowhere"], 7, "no artefact folder"),
+        (["selftest", "other_version"], 7, "--any-version"),
+        (["selftest", "fault_crash"], 7, "the inference engine ended the program"),
+        (["selftest", "fault_abort"], 7, "the inference engine ended the program"),
+    ],
+)
+def test_mistakes_end_with_a_message_and_a_code(
+    program: Lite, tmp_path: Path, arguments: list[str], code: int, seen: str
+) -> None:
+    words = [str(artefact(program, word)) if index == 1 else word for index, word in enumerate(arguments)]
+    # AddressSanitizer would answer the signal before the program can.
+    variables = environment(program) | {"ASAN_OPTIONS": "detect_leaks=0:handle_segv=0:handle_abort=0"}
+    command = [str(program.program), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables, cwd=tmp_path)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert seen in done.stderr
+
+
+def test_sources_are_formatted() -> None:
+    formatter = shutil.which("clang-format-14") or shutil.which("clang-format")
+    if formatter is None:
+        pytest.skip("the format of the C++ sources was NOT tested: clang-format is missing")
+    version = subprocess.run([formatter, "--version"], capture_output=True, text=True, check=False).stdout
+    if "version 14." not in version:  # every version has its own idea of a line
+        pytest.skip(f"the format of the C++ sources was NOT tested: that needs clang-format 14, not {version.strip()}")
+    sources = [str(path) for path in SOURCE.rglob("*") if path.suffix in {".cc", ".h"}]
+    done = subprocess.run([formatter, "--dry-run", "-Werror", *sources], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
