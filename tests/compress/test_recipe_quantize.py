@@ -107,7 +107,7 @@ def test_too_much_loss_writes_no_folder_and_names_layers(parts_run, tmp_path, mo
     def load():
         network = build_network(config, load_pretrained=False)
         load_checkpoint_weights(parts_run, network)
-        return network.eval()
+        return network
 
     recipe = QuantizeRecipe(config, load, parts_run, tmp_path / "out", lambda _line: None)
     (tmp_path / "out").mkdir()
@@ -135,7 +135,7 @@ def test_too_much_loss_writes_no_folder_and_names_layers(parts_run, tmp_path, mo
 def test_bad_settings(parts_run, tmp_path, override, message, monkeypatch):
     config = config_of(parts_run, override)
     recipe = QuantizeRecipe(
-        config, lambda: build_network(config, load_pretrained=False).eval(), parts_run, tmp_path, lambda _line: None
+        config, lambda: build_network(config, load_pretrained=False), parts_run, tmp_path, lambda _line: None
     )
     monkeypatch.setattr(recipe, "_export_float", lambda *_: None)
     monkeypatch.setattr("mobileseg.compress.precision.slim.calibrate", lambda model, *_: _Large())

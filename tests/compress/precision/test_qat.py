@@ -21,7 +21,7 @@ def test_names_come_back_and_skipped_layers_stay():
     simulate(network, {"backbone.stem.0", "heads.0.out"})
     kinds = {path: type(layer).__name__ for path, layer in network.named_sublayers()}
     assert list(kinds.values()).count("QuantizedConv2D") == 2
-    assert isinstance(dict(network.named_sublayers())["backbone.down.0"], nn.Conv2D)
+    assert type(dict(network.named_sublayers())["backbone.down.0._layer"]) is nn.Conv2D  # only observed
     found = plain_weights({name: tensor.numpy() for name, tensor in network.state_dict().items()})
     assert found.keys() == before.keys()
     for name, value in before.items():
@@ -34,7 +34,8 @@ def test_training_with_simulated_int8_gives_weights_for_the_plain_network(parts_
     def load():
         network = build_network(config, load_pretrained=False)
         load_checkpoint_weights(parts_run, network)
-        return network.eval()
+        network.eval()
+        return network
 
     said = []
     dataset = build_dataset(config.to_dict()["val_dataset"])
