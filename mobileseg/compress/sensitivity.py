@@ -107,6 +107,8 @@ def groups_to_judge(groups: Groups, scores: Scores) -> list[Group]:
         if len(judged) < 2:
             continue
         share = 1 - groups.macs(judged[1:]) / whole
+        if share <= 0:
+            continue  # only training computes with them
         found.append(Group(" + ".join(producers(groups, channels)), channels, share))
     order = {name: index for index, name in enumerate(groups.layers)}
     return sorted(found, key=lambda group: order.get(f"{group.name.split(' + ')[0]}.weight", len(order)))
