@@ -73,10 +73,10 @@ class Measure(Section):
 
 
 class Quantize(Section):
-    """Kernels in int8; see docs/compress.md."""
+    """Kernels in int8; see docs/quantize.md."""
 
     algorithm: Literal["avg", "KL", "hist", "mse"] = Field(
-        "hist", description="how PaddleSlim takes the range of an activation from the images"
+        "avg", description="how PaddleSlim takes the range of an activation from the images"
     )
     images: int = Field(64, ge=0, description="images to calibrate with, chosen so that every class is shown")
     dataset: Literal["train", "val"] = Field("train", description="part of the data that they are taken from")

@@ -38,7 +38,7 @@ def choose_images(dataset: ImageDataset, count: int) -> list[int]:
     if count < 1:
         raise CompressionError(
             "0 images: without images the ranges of the activations are not known, and int8 kernels need them",
-            remedy="compress.quantize.images: 32 (docs/compress.md has the accuracy by number of images)",
+            remedy="compress.quantize.images: 32 (`mobileseg compress search` shows the accuracy by number of images)",
         )
     count = min(count, len(dataset))
     size = min(len(dataset), _POOL * count)
