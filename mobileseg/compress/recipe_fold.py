@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ class FoldRecipe:
     """
 
     config: Config
-    networks: dict[str, tuple[str, Callable[[], Any], Path | None]]
+    networks: Mapping[str, tuple[str, Callable[[], Any], Path | None]]
     folder: Path
     say: Callable[[str], None] = print
 

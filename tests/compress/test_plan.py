@@ -21,7 +21,7 @@ from mobileseg.nn.width import apply_plan
 from mobileseg.weights.load import load_into
 from mobileseg.weights.pdparams import save_pdparams
 from tests.compress.networks import SECTIONS, build, image, outputs
-from tests.export import families
+from tests.export import detectors, families
 
 
 def pruned_by_norms(network, share=0.3):
@@ -115,6 +115,36 @@ def test_pruned_networks_export(family, tmp_path):
         families.subject(family, other),
         drawn_images((96, 160), 4),
         targets=["paddle", "onnx"],
+    )
+    assert [row.status for row in result.rows] == ["ok", "ok"]
+    assert all(row.max_diff < 1e-3 for row in result.rows)
+
+
+DETECTORS = [
+    ("MobileYolact", "MobileNetV2_x0_25"),
+    *(("MobileYolact", backbone) for backbone, *_ in families.FAMILIES.values()),
+    ("Yolact", "ResNet50"),
+    ("Yolact", "ResNet50_vd"),
+    ("Yolact", "MobileNetV2_x1_0"),
+]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("network", "backbone"), DETECTORS)
+def test_pruned_detectors_export(network, backbone, tmp_path):
+    """Networks that find objects, with pyramids wide enough to lose something."""
+    size, wide = (100, 140), {"fpn_channels": 64, "num_prototypes": 16}
+    made = detectors.detector(backbone, network, size, **wide)
+    plan = pruned_by_norms(made).plan
+    save_pdparams(tmp_path / "a.pdparams", {name: t.numpy() for name, t in made.state_dict().items()})
+    other = detectors.detector(backbone, network, size, **wide)
+    apply_plan(other, plan)
+    load_into(other, tmp_path / "a.pdparams")
+    detectors.settle(other, size)
+    options, images = ExportOptions(*size), drawn_images((90, 120), 5)
+    result = export_network(
+        other, tmp_path / "b", options, detectors.subject(), images, targets=["paddle", "onnx"], accept_weak=True
     )
     assert [row.status for row in result.rows] == ["ok", "ok"]
     assert all(row.max_diff < 1e-3 for row in result.rows)
