@@ -96,6 +96,8 @@ class DistillCriterion(nn.Layer):
         self.teacher = teacher
         self.section = section
         self.ignore_index = ignore_index
+        weights = section.logits.class_weight if section.logits else None
+        self.class_weight = None if weights is None else paddle.to_tensor(weights, dtype="float32")
 
     def forward(
         self, outputs: Mapping[str, paddle.Tensor], targets: Mapping[str, paddle.Tensor]
@@ -117,6 +119,7 @@ class DistillCriterion(nn.Layer):
                 targets["label"],
                 section.logits.temperature,
                 self.ignore_index,
+                self.class_weight,
                 shared=self.training,
             )
             losses[f"{PREFIX}_logits"] = section.logits.weight * loss

@@ -28,6 +28,11 @@ def section_problems(config: Config, section: Distill) -> list[Problem]:
         if "://" not in place and not Path(place).exists():
             fix = f"paths are relative to the working folder; or give another with -o distill.{key}=..."
             problems.append(origins.problem(("distill", key), f"{place} does not exist", fix))
+    weights = section.logits.class_weight if section.logits else None
+    classes = dict(config.model or {}).get("num_classes")
+    if weights is not None and len(weights) != classes:
+        seen, fix = f"{len(weights)} weights for {classes} classes", f"give {classes} numbers, one per class"
+        problems.append(origins.problem(("distill", "logits", "class_weight"), seen, fix))
     return problems
 
 

@@ -19,10 +19,13 @@ def logit_loss(
     label: paddle.Tensor,
     temperature: float,
     ignore_index: int = 255,
+    class_weight: paddle.Tensor | None = None,
     *,
     shared: bool = True,
 ) -> paddle.Tensor:
     """``T^2 * KL(softmax(teacher / T) || softmax(student / T))``, mean over the pixels that are not ignored.
+
+    With class weights the mean is weighted by those of the pixels' labels, as that of `CrossEntropyLoss` is.
 
     Hinton, Vinyals and Dean, Distilling the Knowledge in a Neural Network, 2015 (arXiv:1503.02531): the square keeps
     the size of the gradients independent of the temperature.
@@ -33,18 +36,24 @@ def logit_loss(
         label: int64 [N, H, W]; nearest-sampled to the student's size, only ``ignore_index`` matters.
         temperature: T.
         ignore_index: label of pixels that take no part.
-        shared: several processes divide by the pixels of all of them (`whole_batch_normaliser`).
+        class_weight: float32 [K], factors of the pixels of each class; None weighs all pixels 1.
+        shared: several processes divide by the pixels (weights) of all of them (`whole_batch_normaliser`).
 
     Returns:
         float32 scalar, 0 (with zero gradients) where every pixel is ignored.
     """
     height, width = student.shape[2:]
     teacher = resize(teacher, (height, width))
-    valid = sample_label(label, height, width) != ignore_index
+    label = sample_label(label, height, width)
+    valid = label != ignore_index
     divergence = pixel_divergence(student, teacher, temperature)
     kept = paddle.where(valid, divergence, paddle.zeros_like(divergence))
-    count = whole_batch_normaliser(valid.astype("float32").sum(), active=shared)
-    return kept.sum() * (temperature**2) / count
+    weight = valid.astype("float32")
+    if class_weight is not None:
+        inside = paddle.where(valid, label, paddle.zeros_like(label))
+        weight = weight * paddle.gather(class_weight, inside.flatten()).reshape(label.shape)
+    count = whole_batch_normaliser(weight.sum(), active=shared)
+    return (kept * weight).sum() * (temperature**2) / count
 
 
 def pixel_divergence(student: paddle.Tensor, teacher: paddle.Tensor, temperature: float) -> paddle.Tensor:

@@ -16,6 +16,9 @@ class DistillLogits(Section):
 
     weight: NotNegative = Field(1.0, description="factor of the loss")
     temperature: Positive = Field(4.0, description="what logits are divided by; the loss is multiplied by its square")
+    class_weight: list[NotNegative] | None = Field(
+        None, min_length=1, description="factors of the pixels of each class, by their label; null: all count alike"
+    )
 
 
 class DistillFeature(Section):

@@ -49,6 +49,11 @@ def test_nothing_to_imitate_and_files_that_are_not_there(start):
     assert "student.yml:" in caught.value.problems[1].origin
 
 
+def test_another_number_of_class_weights(start, teacher):
+    with pytest.raises(ConfigError, match=r"distill.logits.class_weight: 2 weights for 3 classes"):
+        start(teacher, logits={"class_weight": [1.0, 2.0]})
+
+
 def test_a_broken_configuration_of_the_teacher(start, teacher, tmp_path):
     (tmp_path / "teacher" / "config.yml").write_text("itres: 3")
     with pytest.raises(ConfigError, match=r"(?s)distill.teacher_config: the configuration of the teacher .* itres"):

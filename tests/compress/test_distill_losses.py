@@ -12,16 +12,16 @@ def softmax(values: np.ndarray) -> np.ndarray:
     return shifted / shifted.sum()
 
 
-def slow_logit_loss(student, teacher, label, temperature):
+def slow_logit_loss(student, teacher, label, temperature, weight=(1, 1, 1, 1)):
     """Pixel by pixel in float64."""
-    total, count = 0.0, 0
+    total, count = 0.0, 0.0
     for n, y, x in np.ndindex(*label.shape):
         if label[n, y, x] == 255:
             continue
         p = softmax(teacher[n, :, y, x].astype(np.float64) / temperature)
         q = softmax(student[n, :, y, x].astype(np.float64) / temperature)
-        total += float((p * np.log(p / q)).sum())
-        count += 1
+        total += weight[label[n, y, x]] * float((p * np.log(p / q)).sum())
+        count += weight[label[n, y, x]]
     return temperature**2 * total / max(count, 1)
 
 
@@ -36,9 +36,15 @@ def maps():
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
 def test_logits_against_a_slow_version(maps, temperature):
-    student, teacher, label = maps
     loss = logit_loss(*map(paddle.to_tensor, maps), temperature)
-    assert float(loss) == pytest.approx(slow_logit_loss(student, teacher, label, temperature), rel=1e-5)
+    assert float(loss) == pytest.approx(slow_logit_loss(*maps, temperature), rel=1e-5)
+
+
+def test_weighted_logits_against_a_slow_version(maps):
+    weight = [0.5, 3.0, 0.0, 1.25]
+    loss = logit_loss(*map(paddle.to_tensor, maps), 2.0, 255, paddle.to_tensor(weight))
+    assert float(loss) == pytest.approx(slow_logit_loss(*maps, 2.0, weight), rel=1e-5)
+    assert float(loss) != pytest.approx(slow_logit_loss(*maps, 2.0), rel=1e-3)
 
 
 def test_gradient_of_logits_against_differences(maps):

@@ -21,7 +21,7 @@ def test_defaults(write):
     assert config.to_dict()["distill"] == {
         "teacher_config": "t.yml",
         "teacher_weights": "t",
-        "logits": {"weight": 1.0, "temperature": 4.0},
+        "logits": {"weight": 1.0, "temperature": 4.0, "class_weight": None},
         "features": [],
         "head": None,
     }
