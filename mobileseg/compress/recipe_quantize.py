@@ -13,6 +13,7 @@ from mobileseg.compress.gate import Gate, write_gate
 from mobileseg.compress.measure import cost_of, measure_engines, named_scores
 from mobileseg.compress.precision.analyse import Analysis, analyse, render
 from mobileseg.compress.precision.artefact import TARGETS, Written, write_int8
+from mobileseg.compress.precision.images import require_images
 from mobileseg.compress.precision.prepare import Prepared, calibrate, calibration_images, prepare, wanted_layers
 from mobileseg.compress.precision.ranges import Ranges
 from mobileseg.compress.precision.scores import Evaluation
@@ -72,19 +73,15 @@ class QuantizeRecipe:
         self.config.require("val_dataset")
         self._dataset = build_dataset(self.config.to_dict()["val_dataset"])
         targets = self._targets()
-        network = self.load()
-        self._export_float(network, targets)
-        if settings.qat is not None:
-            from mobileseg.compress.precision.qat import train_quantised
-
-            network = train_quantised(self.config, self.load, self.folder, self._dataset, self.say)
+        require_images(settings.images)
         with tempfile.TemporaryDirectory(prefix="mobileseg-") as work:
-            prepared = prepare(network, self.config, self._dataset, Path(work), self._zoo)
+            prepared = prepare(self._trained(), self.config, self._dataset, Path(work), self._zoo)
+            layers = wanted_layers(prepared, settings.components, settings.skip)
             images = calibration_images(prepared, self.config, settings.images, self.say)
+            self._export_float(self.load(), targets)
             self.say(f"ranges of the activations by PaddleSlim ({settings.algorithm})")
             ranges = calibrate(prepared, images, settings.algorithm)
             write_whole(self.folder / RANGES, json.dumps(ranges.limits, indent=1) + "\n")
-            layers = wanted_layers(prepared, settings.components, settings.skip)
             analysis = self._analyse(prepared, ranges, layers)
             layers = [layer for layer in layers if layer not in set(analysis.keep)]
             written = self._write(prepared, ranges, layers, targets, analysis)
@@ -101,6 +98,14 @@ class QuantizeRecipe:
         )
         write_report(self.variants, f"{self.config.name}: int8")
         return self.variants.read()
+
+    def _trained(self) -> Any:
+        """The network to quantise: the input, or what training with simulated int8 makes of it."""
+        if self.settings.qat is None:
+            return self.load()
+        from mobileseg.compress.precision.qat import train_quantised
+
+        return train_quantised(self.config, self.load, self.folder, self._dataset, self.say)
 
     @property
     def _zoo(self) -> Path | None:

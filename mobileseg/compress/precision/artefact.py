@@ -12,7 +12,7 @@ from mobileseg.compress.precision import slim
 from mobileseg.compress.precision.graph import without_runtime_attributes
 from mobileseg.compress.precision.prepare import Prepared
 from mobileseg.compress.precision.qdq import write_qdq
-from mobileseg.compress.precision.ranges import Ranges, weights_of
+from mobileseg.compress.precision.ranges import Ranges, float_weights
 from mobileseg.compress.precision.simulate import Precision, simulated
 from mobileseg.errors import CompressionError, ExportError
 from mobileseg.export import converters, lite, onnx
@@ -132,9 +132,8 @@ def _write_graphs(
     image: np.ndarray,
     say: Callable[[str], None],
 ) -> int:
-    float_layers = [layer for layer in prepared.calls if layer not in set(layers)]
     say("write the graph with fake-quantise operators")
-    slim.write_graph(prepared.model, image[0], ranges.limits, weights_of(prepared.calls, float_layers), work / "int8")
+    slim.write_graph(prepared.model, image[0], ranges.limits, float_weights(prepared.program, layers), work / "int8")
     model, params = work / "int8" / "model.pdmodel", work / "int8" / "model.pdiparams"
     program = Program.read(model)
     program.name_outputs(prepared.task.output_names(prepared.options))

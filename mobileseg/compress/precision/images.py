@@ -35,11 +35,7 @@ def choose_images(dataset: ImageDataset, count: int) -> list[int]:
         CompressionError: ``count`` is 0.
         DataError: a label cannot be read.
     """
-    if count < 1:
-        raise CompressionError(
-            "0 images: without images the ranges of the activations are not known, and int8 kernels need them",
-            remedy="compress.quantize.images: 32 (`mobileseg compress search` shows the accuracy by number of images)",
-        )
+    require_images(count)
     count = min(count, len(dataset))
     size = min(len(dataset), _POOL * count)
     pool = [index * len(dataset) // size for index in range(size)]
@@ -54,6 +50,15 @@ def choose_images(dataset: ImageDataset, count: int) -> list[int]:
         seen += present[best]
         taken.append(pool[best])
     return taken
+
+
+def require_images(count: int) -> None:
+    """Raises CompressionError when there are none."""
+    if count < 1:
+        raise CompressionError(
+            "0 images: without images the ranges of the activations are not known, and int8 kernels need them",
+            remedy="compress.quantize.images: 32 (`mobileseg compress search` shows the accuracy by number of images)",
+        )
 
 
 def coverage(dataset: ImageDataset, indices: Sequence[int]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from paddle import nn
 
 from mobileseg.compress.fold import fold_norms
 from mobileseg.compress.precision import slim
@@ -77,7 +78,13 @@ def prepare(network: Any, config: Config, dataset: Any, work: Path, zoo: Path | 
     subject = subject_from(config, network, dataset, zoo)
     task = task_for(network, options, subject.detection)
     program = save_float_graph(network, options, work / "float", task)
-    return Prepared(network, options, subject, task, program, work / "float.pdmodel", find_calls(program))
+    layers = dict(network.named_sublayers())
+    calls = {
+        path: uses
+        for path, uses in find_calls(program).items()
+        if isinstance(layers.get(path), (nn.Conv2D, nn.Conv2DTranspose))
+    }
+    return Prepared(network, options, subject, task, program, work / "float.pdmodel", calls)
 
 
 def calibration_images(prepared: Prepared, config: Config, count: int, say: Callable[[str], None]) -> np.ndarray:

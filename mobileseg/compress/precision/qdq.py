@@ -192,9 +192,11 @@ class _Writer:
         others = tuple(index for index in range(weight.ndim) if index != axis)
         largest = np.abs(weight).max(axis=others)
         step = (np.where(largest > 0, largest, 1.0) / LEVELS).astype(np.float32)
+        bias = self._array(node.input[2]) if len(node.input) > 2 and node.input[2] else None
+        if bias is not None and len(bias) == len(step):  # weights that are tiny beside their bias: it must fit int32
+            step = np.maximum(step, np.abs(bias) / np.float32(scale.step * _LARGEST_BIAS)).astype(np.float32)
         shape = [-1 if index == axis else 1 for index in range(weight.ndim)]
         rounded = np.clip(np.rint(weight / step.reshape(shape)), -LEVELS, LEVELS).astype(np.int8)
-        bias = self._array(node.input[2]) if len(node.input) > 2 and node.input[2] else None
         own = node.output[0]
         made = []
         inputs = [

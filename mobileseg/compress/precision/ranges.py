@@ -5,7 +5,7 @@ One calibration serves everything: the simulation in memory, the Paddle graph, i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from mobileseg.errors import CompressionError
@@ -79,6 +79,8 @@ def find_calls(program: Program) -> dict[str, tuple[Call, ...]]:
     return {layer: tuple(calls) for layer, calls in found.items()}
 
 
-def weights_of(calls: Mapping[str, tuple[Call, ...]], layers: Collection[str]) -> list[str]:
-    """Variables with the kernels of some layers."""
-    return sorted({call.weight for layer in layers for call in calls[layer]})
+def float_weights(program: Program, layers: Collection[str]) -> list[str]:
+    """Variables with the kernels of all layers but these."""
+    kernels = [op for op in program.operators() if op.type in KERNELS]
+    rounded = {op.inputs["Filter"][0] for op in kernels if op.origin.layer in set(layers)}
+    return sorted({op.inputs["Filter"][0] for op in kernels} - rounded)

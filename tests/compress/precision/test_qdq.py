@@ -63,3 +63,21 @@ def test_kernels_of_another_graph_are_refused(prepared, ranges, float_graph, tmp
     onnx.save(graph, str(tmp_path / "foreign.onnx"))
     with pytest.raises(CompressionError, match="'foreign'"):
         write_qdq(tmp_path / "foreign.onnx", prepared.program, ranges, ranges.layers, tmp_path / "out.onnx")
+
+
+def test_a_bias_that_is_large_beside_its_weights_survives(prepared, ranges, float_graph, tmp_path):
+    model = onnx.load(str(float_graph))
+    name = prepared.calls["backbone.stem.0"][0].weight
+    node = next(node for node in model.graph.node if len(node.input) > 1 and node.input[1] == name)
+    arrays = {tensor.name: onnx.numpy_helper.to_array(tensor).copy() for tensor in model.graph.initializer}
+    arrays[name][3] = 1e-12
+    for tensor in model.graph.initializer:
+        if tensor.name == name:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(arrays[name], name))
+    onnx.save(model, str(tmp_path / "tiny.onnx"))
+    write_qdq(tmp_path / "tiny.onnx", prepared.program, ranges, ["backbone.stem.0"], tmp_path / "int8.onnx")
+    graph = onnx.load(str(tmp_path / "int8.onnx")).graph
+    found = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    own = node.output[0]
+    restored = found[f"{own}.bias.int32"][3] * np.float64(found[f"{own}.bias.step"][3])
+    assert restored == pytest.approx(float(arrays[node.input[2]][3]), rel=1e-4)

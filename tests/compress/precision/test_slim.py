@@ -1,7 +1,7 @@
 import pytest
 
 from mobileseg.compress.precision import slim
-from mobileseg.compress.precision.ranges import weights_of
+from mobileseg.compress.precision.ranges import float_weights
 from mobileseg.errors import CompressionError, DependencyError
 from mobileseg.export.program import Program
 from tests.compress.precision.small import images
@@ -24,7 +24,7 @@ def test_other_algorithms_give_tighter_ranges(prepared, ranges, algorithm):
 
 
 def test_a_graph_is_written_with_known_ranges(prepared, ranges, tmp_path):
-    skipped = weights_of(prepared.calls, ["backbone.stem.0"])
+    skipped = float_weights(prepared.program, ranges.layers[1:])
     slim.write_graph(prepared.model, images()[0], ranges.limits, skipped, tmp_path / "out")
     program = Program.read(tmp_path / "out" / "model.pdmodel")
     kinds = [op.type for op in program.operators()]
