@@ -10,7 +10,7 @@ import pytest
 
 from mobileseg.data.io import write_png
 from mobileseg.structures import InstanceMasks
-from test_tipc.compare_results import Unusable, compare, main
+from test_tipc.compare_results import INT8, Unusable, compare, main
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,6 +90,19 @@ def test_an_object_is_found_again_or_not(tmp_path: Path, changed: dict, found_ag
     found = compare(a, objects(tmp_path / "b", p=[changed, thing(3, 0.5, 40, 40)]), "json")
     assert (found.count, found.classes) == (4, 2)
     assert found.equal == (1.0 if found_again else 0.5)
+
+
+@pytest.mark.parametrize(
+    ("changed", "found_again"),
+    [
+        (thing(1, 0.81, 12, 10), True),  # IoU 18 / 22
+        (thing(1, 0.7, 10, 10), False),
+        (thing(1, 0.9, 18, 10), False),  # IoU 12 / 28
+    ],
+)
+def test_int8_may_differ_more(tmp_path: Path, changed: dict, found_again: bool) -> None:
+    a, b = objects(tmp_path / "a", p=[thing(1, 0.9, 10, 10)]), objects(tmp_path / "b", p=[changed])
+    assert compare(a, b, "json", INT8).equal == float(found_again)
 
 
 def test_objects_of_one_run_alone_count_and_none_is_used_twice(tmp_path: Path) -> None:
