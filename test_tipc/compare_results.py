@@ -39,6 +39,7 @@ class Sameness:
 
 
 FLOAT = Sameness(score=1e-3, box=0.99, mask=0.98)  # a mask of 50 pixels may differ in one
+SAME_PIXELS = 0.02  # twice what the numbers in the files are rounded to
 INT8 = Sameness(score=0.1, box=0.5, mask=0.5)
 
 DIFFERENT, UNUSABLE = 1, 2
@@ -149,13 +150,20 @@ def _pairs(one: list[dict[str, Any]], other: list[dict[str, Any]], sameness: Sam
     empty, other_empty = (_areas(entries) == 0 for entries in (one, other))
     same = np.equal.outer(np.array(other_kinds), np.array(kinds))
     same &= np.abs(np.subtract.outer(other_scores, scores)) <= sameness.score
-    same &= boxes >= sameness.box
+    same &= (boxes >= sameness.box) | (_distances(other, one) <= SAME_PIXELS)
     same &= (masks >= sameness.mask) | np.logical_and.outer(other_empty, empty)
     used = np.zeros(len(other), np.bool_)
     for column in same.T:
         free = np.flatnonzero(column & ~used)
         used[free[:1]] = True
     return int(used.sum())
+
+
+def _distances(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> np.ndarray:
+    """Largest difference of x, y, width and height of every pair; boxes at the border may have no area, and no IoU."""
+    boxes, others = (np.array([entry["bbox"] for entry in entries], np.float64) for entries in (one, other))
+    distances: np.ndarray = np.abs(boxes[:, None] - others[None]).max(axis=2)
+    return distances
 
 
 def _areas(entries: list[dict[str, Any]]) -> np.ndarray:

@@ -119,6 +119,14 @@ def test_empty_masks_are_equal(tmp_path: Path) -> None:
     assert found.equal == 1.0
 
 
+def test_boxes_without_area_are_equal(tmp_path: Path) -> None:
+    flat = {**thing(1, 0.9, 10, 10), "bbox": [64.0, 10.0, 0.0, 20.0]}
+    moved = {**flat, "bbox": [64.0, 10.1, 0.0, 20.0]}
+    a = objects(tmp_path / "a", p=[flat])
+    assert compare(a, objects(tmp_path / "b", p=[flat]), "json").equal == 1.0
+    assert compare(a, objects(tmp_path / "c", p=[moved]), "json").equal == 0.0
+
+
 @pytest.mark.parametrize("content", ['{"results": 3}', "{}", "no"])
 def test_json_without_objects(tmp_path: Path, content: str) -> None:
     a, b = objects(tmp_path / "a", p=[thing(1, 0.9, 0, 0)]), objects(tmp_path / "b", p=[])
