@@ -40,6 +40,11 @@ class FoldRecipe:
         """
         steps, variants = Steps(self.folder), Variants(self.folder)
         settings = self.config.compress.measure
+        if not settings.engines:
+            raise CompressionError(
+                "folding is measured on engines, and compress.measure.engines names none",
+                remedy="-o compress.measure.engines=[onnxruntime]",
+            )
         folders: dict[str, Path] = {}
         keys = {}
         for name, (what, build, weights) in self.networks.items():

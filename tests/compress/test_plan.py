@@ -95,6 +95,7 @@ def test_a_narrow_network_trains(pruned):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.timeout(1800)  # Lite-HRNet has two thousand operators
 @pytest.mark.parametrize(
     "family",
     [pytest.param(f, marks=[] if f == "mobilenetv2" else pytest.mark.long) for f in families.FAMILIES],

@@ -78,3 +78,10 @@ def test_nothing_to_fold_is_an_error(toy_config, tmp_path, measured, exported):
     with pytest.raises(CompressionError, match="there is nothing to fold"):
         FoldRecipe(config, {"network": ("x", build, tmp_path / "a")}, tmp_path / "out", print).run()
     assert not measured
+
+
+def test_no_engines_is_an_error(toy_config, tmp_path):
+    config = toy_config(*SIZE, "compress.measure.engines=[]")
+    with pytest.raises(CompressionError, match="names none"):
+        FoldRecipe(config, {}, tmp_path / "out", print).run()
+    assert not (tmp_path / "out").exists()

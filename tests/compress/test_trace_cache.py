@@ -21,8 +21,8 @@ def cache(tmp_path, monkeypatch):
 
 def test_the_second_trace_is_read_and_equal(cache):
     folder, calls = cache
-    first = cached_trace(build("Lite_HRNet_18"))
-    other = build("Lite_HRNet_18")
+    first = cached_trace(build("ShuffleNetV2_x0_5"))
+    other = build("ShuffleNetV2_x0_5")
     other.eval()
     second = cached_trace(other)
     assert len(calls) == len(list(folder.iterdir())) == 1
