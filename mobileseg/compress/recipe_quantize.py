@@ -81,7 +81,8 @@ class QuantizeRecipe:
             self._export_float(self.load(), targets)
             self.say(f"ranges of the activations by PaddleSlim ({settings.algorithm})")
             ranges = calibrate(prepared, images, settings.algorithm)
-            write_whole(self.folder / RANGES, json.dumps(ranges.limits, indent=1) + "\n")
+            found = {"limits": ranges.limits, "largest": ranges.largest}
+            write_whole(self.folder / RANGES, json.dumps(found, indent=1) + "\n")
             analysis = self._analyse(prepared, ranges, layers)
             layers = [layer for layer in layers if layer not in set(analysis.keep)]
             written = self._write(prepared, ranges, layers, targets, analysis)

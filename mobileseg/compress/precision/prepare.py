@@ -114,7 +114,7 @@ def calibrate(prepared: Prepared, images: np.ndarray, algorithm: str) -> Ranges:
     Raises:
         CompressionError: PaddleSlim failed, or left a kernel without a range.
     """
-    limits = slim.calibrate(prepared.model, images, algorithm)
+    limits, largest = slim.calibrate(prepared.model, images, algorithm)
     missing = [
         layer for layer, calls in prepared.calls.items() if any(not limits.get(call.input, 0) > 0 for call in calls)
     ]
@@ -123,7 +123,7 @@ def calibrate(prepared: Prepared, images: np.ndarray, algorithm: str) -> Ranges:
             f"the input of {', '.join(missing[:4])} was zero in all images to calibrate with",
             remedy="calibrate with more images, or name the layers in compress.quantize.skip",
         )
-    return Ranges(limits, prepared.calls, algorithm, len(images))
+    return Ranges(limits, largest, prepared.calls, algorithm, len(images))
 
 
 def wanted_layers(prepared: Prepared, components: Sequence[str] | None, skip: Sequence[str]) -> list[str]:

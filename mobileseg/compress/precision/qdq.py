@@ -2,9 +2,10 @@
 
 The ranges are those that PaddleSlim's calibration found for the Paddle graph. ONNX Runtime joins dequantise, kernel and
 quantise into one int8 kernel where everything that goes in and comes out is quantised, so the results of kernels are
-quantised too, which the fake-quantised Paddle graph does not do. Activations are uint8: -limit..limit around 128 in
-steps of limit/127, as in the Paddle graph; what cannot be negative is 0..limit in steps of limit/255, because a ReLU in
-front of such a tensor vanishes into the rounding.
+quantised too, which the fake-quantised Paddle graph does not do; but not for readers that stay float: what leaves the
+int8 part of a network, or answers, is not rounded. Activations are uint8: -limit..limit around 128 in steps of
+limit/127, as in the Paddle graph; what cannot be negative is 0..limit in steps of limit/255, because a ReLU in front of
+such a tensor vanishes into the rounding.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class _Writer:
 
     def __init__(self, model: Any, program: Program, ranges: Ranges, layers: Collection[str]) -> None:
         self.model, self.graph = model, model.graph
-        self.limits = ranges.limits
+        self.limits, self.largest = ranges.limits, ranges.largest
         self.wanted = set(layers)
         self.constants = {tensor.name: tensor for tensor in self.graph.initializer}
         self.readers: dict[str, list[Any]] = {}
@@ -78,23 +79,25 @@ class _Writer:
         self.operators = _by_weight(program)
         self.consumers = _consumers(program)
         self.scales: dict[str, _Scale] = {}
+        self.chosen: set[int] = set()
+        self.leads: dict[int, bool] = {}
 
     def rewrite(self) -> int:
         """Add all nodes; returns the number of kernels in int8."""
         kernels = self._kernels()
-        final = self._final({node.output[0] for node, _ in kernels})
+        self.chosen = {id(node) for node, _ in kernels}
         for node, op in kernels:
             self._want(node.input[0], op.inputs["Input"][0])
         for node, op in kernels:
-            if node.output[0] not in final:
-                tensor, variable = self._behind(node, op)
-                if tensor not in self.scales and variable in self.limits:
-                    self._want(tensor, variable)
+            tensor, variable = self._behind(node, op)
+            if tensor not in self.scales and variable in self.limits and self._integer_readers(tensor):
+                self._want(tensor, variable)
+        rounded = {name: self._integer_readers(name) for name in self.scales}
         added: list[Any] = []
         for node, _ in kernels:
             added += self._weights(node)
         for name, scale in self.scales.items():
-            added += self._round(name, scale)
+            added += self._round(name, scale, rounded[name])
         self._insert(added)
         self._drop_unused()
         return len(kernels)
@@ -116,21 +119,21 @@ class _Writer:
                 found.append((node, op))
         return found
 
-    def _final(self, outputs: set[str]) -> set[str]:
-        """Results of kernels from which no other kernel computes on: the answers, which stay float."""
-        final = set()
-        for name in outputs:
-            waiting, seen = [name], {name}
-            while waiting:
-                readers = self.readers.get(waiting.pop(), [])
-                if any(node.op_type in _ONNX_KERNELS for node in readers):
-                    break
-                new = {output for node in readers for output in node.output} - seen
-                seen |= new
-                waiting += sorted(new)
+    def _integer_readers(self, tensor: str) -> list[Any]:
+        """Readers of a tensor whose results go into kernels in int8; the others read what was not rounded."""
+        return [node for node in self.readers.get(tensor, []) if self._leads_to_int8(node)]
+
+    def _leads_to_int8(self, node: Any) -> bool:
+        known = self.leads.get(id(node))
+        if known is None:
+            if node.op_type in _ONNX_KERNELS:
+                known = id(node) in self.chosen
             else:
-                final.add(name)
-        return final
+                known = any(
+                    self._leads_to_int8(reader) for name in node.output for reader in self.readers.get(name, [])
+                )
+            self.leads[id(node)] = known
+        return known
 
     def _behind(self, node: Any, op: Operator) -> tuple[str, str]:
         """What a kernel gives after bias and activation: tensor of the ONNX graph, variable of the Paddle graph."""
@@ -151,7 +154,10 @@ class _Writer:
         return found[0] if len(found) == 1 else None
 
     def _want(self, tensor: str, variable: str) -> None:
-        limit = max(self.limits[variable], 1e-8)
+        # Calibration may clip what a kernel reads. What sums and others read too is the stream that all layers write
+        # to and read from; clipped there, a value would be lost for all of them.
+        clipped = all(node.op_type in _ONNX_KERNELS for node in self._integer_readers(tensor))
+        limit = max((self.limits if clipped else self.largest)[variable], 1e-8)
         if self._not_negative(tensor):
             self.scales[tensor] = _Scale(limit / 255, 0)
         else:
@@ -218,13 +224,13 @@ class _Writer:
             node.input[2] = f"{own}.bias"
         return made
 
-    def _round(self, name: str, scale: _Scale) -> list[Any]:
-        """Quantise and dequantise a tensor for all that read it."""
+    def _round(self, name: str, scale: _Scale, readers: Iterable[Any]) -> list[Any]:
+        """Quantise and dequantise a tensor for some that read it."""
         from onnx import helper
 
         step = self._add_constant(f"{name}.step", np.array(scale.step, np.float32))
         zero = self._add_constant(f"{name}.zero", np.array(scale.zero, np.uint8))
-        for reader in self.readers.get(name, []):
+        for reader in readers:
             for position, given in enumerate(reader.input):
                 if given == name:
                     reader.input[position] = f"{name}.float"

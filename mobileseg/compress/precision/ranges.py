@@ -39,12 +39,14 @@ class Ranges:
 
     Attributes:
         limits: variable -> largest absolute value that int8 represents.
+        largest: variable -> largest absolute value in all images.
         calls: layer path -> its uses, in the order in which they run.
         algorithm: 'avg', 'KL', 'hist' or 'mse'.
         images: how many images were seen.
     """
 
     limits: dict[str, float]
+    largest: dict[str, float]
     calls: dict[str, tuple[Call, ...]]
     algorithm: str
     images: int

@@ -35,7 +35,7 @@ def require_paddleslim() -> None:
             )
 
 
-def calibrate(model: Path, images: np.ndarray, algorithm: str) -> dict[str, float]:
+def calibrate(model: Path, images: np.ndarray, algorithm: str) -> tuple[dict[str, float], dict[str, float]]:
     """Find the ranges of all activations.
 
     Args:
@@ -44,13 +44,14 @@ def calibrate(model: Path, images: np.ndarray, algorithm: str) -> dict[str, floa
         algorithm: 'avg', 'KL', 'hist' or 'mse'.
 
     Returns:
-        Variable -> largest absolute value that int8 represents.
+        Variable -> largest absolute value that int8 represents; variable -> largest absolute value in all images.
 
     Raises:
         DependencyError: PaddleSlim is not installed.
         CompressionError: PaddleSlim failed.
     """
-    return _run(model, images, {"algorithm": algorithm})
+    found = _run(model, images, {"algorithm": algorithm})
+    return found["limits"], found["largest"]
 
 
 def write_graph(model: Path, image: np.ndarray, limits: Mapping[str, float], skip: Sequence[str], out: Path) -> None:
@@ -69,19 +70,19 @@ def write_graph(model: Path, image: np.ndarray, limits: Mapping[str, float], ski
     _run(model, image[None], {"algorithm": "avg", "known": dict(limits), "skip": list(skip), "out": str(out)})
 
 
-def _run(model: Path, images: np.ndarray, request: dict[str, Any]) -> dict[str, float]:
+def _run(model: Path, images: np.ndarray, request: dict[str, Any]) -> dict[str, dict[str, float]]:
     require_paddleslim()
     with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
-        fed, found = Path(folder, "images.npy"), Path(folder, "limits.json")
+        fed, answer = Path(folder, "images.npy"), Path(folder, "limits.json")
         np.save(fed, images)
-        files = {"model": str(model), "images": str(fed), "limits": str(found)}
+        files = {"model": str(model), "images": str(fed), "limits": str(answer)}
         try:
             run_task("quantise", {**request, **files}, timeout=_SECONDS + _SECONDS_PER_IMAGE * len(images))
         except Failure as failure:
             log = f"\n  last output: {failure.log.splitlines()[-1]}" if failure.log else ""
             raise CompressionError(f"PaddleSlim cannot quantise the graph: {failure.reason}{log}") from failure
-        limits: dict[str, float] = json.loads(found.read_text(encoding="utf-8"))
-    return limits
+        found: dict[str, dict[str, float]] = json.loads(answer.read_text(encoding="utf-8"))
+    return found
 
 
 def work(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,6 +92,8 @@ def work(request: Mapping[str, Any]) -> dict[str, Any]:
 
     images = np.load(request["images"], mmap_mode="r")
     known: Mapping[str, float] | None = request.get("known")
+
+    largest: dict[str, float] = {}
 
     class Images(paddle.io.Dataset):
         def __len__(self) -> int:
@@ -102,6 +105,9 @@ def work(request: Mapping[str, Any]) -> dict[str, Any]:
     class Quantisation(PostTrainingQuantization):
         def _sampling(self) -> None:
             super()._sampling()
+            for name in self._quantized_act_var_name:
+                tensor = self._scope.find_var(name).get_tensor()
+                largest[name] = max(largest.get(name, 0.0), float(np.abs(np.array(tensor)).max(initial=0.0)))
             if known is not None:  # the mean over one image is what it is made of
                 self._quantized_var_avg = {name: [limit] for name, limit in known.items()}
 
@@ -137,5 +143,5 @@ def work(request: Mapping[str, Any]) -> dict[str, Any]:
     # KL and hist keep what they found apart from the others (no public name leads to either).
     found = quantisation._quantized_var_threshold or quantisation._quantized_threshold
     limits = {name: float(value) for name, value in found.items() if np.ndim(value) == 0}
-    Path(request["limits"]).write_text(json.dumps(limits), encoding="utf-8")
+    Path(request["limits"]).write_text(json.dumps({"limits": limits, "largest": largest}), encoding="utf-8")
     return {}

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from mobileseg.compress.precision.artefact import write_int8
@@ -28,7 +30,7 @@ def test_a_folder_that_is_not_accepted_is_not_there(prepared, ranges, tmp_path):
 def test_an_engine_that_disagrees_is_an_error_and_the_folder_is_kept_aside(prepared, ranges, tmp_path, monkeypatch):
     def other_ranges(graph, program, known, layers, out):
         small = {name: limit / 50 for name, limit in known.limits.items()}
-        return original(graph, program, type(known)(small, known.calls, known.algorithm, known.images), layers, out)
+        return original(graph, program, replace(known, limits=small, largest=small), layers, out)
 
     from mobileseg.compress.precision import artefact
 
