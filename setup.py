@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 RUNTIME = ("numpy", "opencv-python", "PyYAML", "pydantic", "Pillow", "onnxruntime")  # what `Segmenter` needs
+COMPRESS = ("paddleslim", "setuptools")
 ENGINES = {"onnx": "onnxruntime", "lite": "paddlelite", "ncnn": "ncnn", "paddle": "paddlepaddle"}
 
 
@@ -38,6 +39,8 @@ setup(
         "coco": [line for line in requirements("requirements-dev.txt") if line.startswith("faster-coco-eval")],
         # For `mobileseg export --targets torchscript`; PyTorch is large, and nothing else needs it.
         "torchscript": ["torch>=1.11", "onnx2torch>=1.5.15"],
+        # For `mobileseg compress`.
+        "compress": [line for line in requirements("requirements.txt") if line.startswith(COMPRESS)],
         "runtime": [line for line in requirements("requirements.txt") if line.startswith(RUNTIME)],
         # One per engine, for environments that were put together by hand (`pip install --no-deps mobileseg`).
         **{

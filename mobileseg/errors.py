@@ -107,3 +107,9 @@ class DependencyError(MobileSegError):
     """A package that the requested function needs is not installed."""
 
     exit_code = 8
+
+
+class CompressionError(MobileSegError):
+    """A network cannot be made smaller as asked, or what came out does not do what it should."""
+
+    exit_code = 9

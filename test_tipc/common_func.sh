@@ -6,7 +6,7 @@
 # Python scripts named in SCRIPTS are run.
 
 SCRIPTS=(
-    tools/train.py tools/val.py tools/export.py tools/predict.py
+    tools/train.py tools/val.py tools/export.py tools/predict.py tools/compress.py
     test_tipc/draw_data.py test_tipc/compare_results.py
 )
 MODES=(lite_train_lite_infer whole_infer)
@@ -122,12 +122,26 @@ predict() { # predict STEP FOLDER WORDS...: the pictures of the mode, with what 
     run_step "$step" "${WORDS[@]}" "$@" --image_path "$images" --save_dir "$folder"
 }
 
-deploy() { # deploy: export, infer on every engine and thread count of the text file, compare with the checkpoint
-    local weights engines threads engine count name limit
-    local -a engine_list thread_list
+trained() { # trained: prints the folder of the trained network
+    local weights
     weights=$(value model --model_path)
     [[ -d $weights ]] || die "there is no trained network at $weights" \
         "bash test_tipc/test_train_inference_python.sh test_tipc/configs/$MODEL/train_infer_python.txt ${MODES[0]}"
+    printf '%s\n' "$weights"
+}
+
+deploy() { # deploy: export, infer, compare
+    local weights name=${LOGS##*/}
+    weights=$(trained)
+    command_words export export
+    run_step export "${WORDS[@]}" --config "$CONFIG" --model_path "$weights" --save_dir "$OUTPUT/model_$name" --overwrite
+    infer_and_compare "$OUTPUT/model_$name"
+}
+
+infer_and_compare() { # infer_and_compare FOLDER: run it on every engine and thread count, compare with the checkpoint
+    local folder=$1 weights engines threads engine count limit variant=${LOGS##*/}
+    local -a engine_list thread_list
+    weights=$(trained)
     engines=$(mode_value infer --engine)
     threads=$(mode_value infer --threads)
     limit=$(mode_value compare --min_equal)
@@ -139,17 +153,14 @@ deploy() { # deploy: export, infer on every engine and thread count of the text 
         predict infer_checkpoint "$OUTPUT/checkpoint.part" --config "$CONFIG" --model_path "$weights" --device cpu
         mv "$OUTPUT/checkpoint.part" "$OUTPUT/checkpoint"
     fi
-    name=${LOGS##*/}
-    command_words export export
-    run_step export "${WORDS[@]}" --config "$CONFIG" --model_path "$weights" --save_dir "$OUTPUT/model_$name" --overwrite
     for engine in "${engine_list[@]}"; do
         for count in "${thread_list[@]}"; do
-            predict "infer_${engine}_$count" "$OUTPUT/${engine}_$count" \
-                --model "$OUTPUT/model_$name" --engine "$engine" --threads "$count"
+            predict "infer_${engine}_$count" "$OUTPUT/$variant/${engine}_$count" \
+                --model "$folder" --engine "$engine" --threads "$count"
             command_words compare compare
             run_step "compare_${engine}_$count" "${WORDS[@]}" --min_equal "$limit" --name "$engine" \
-                --reference "$OUTPUT/checkpoint" --result "$OUTPUT/${engine}_$count" \
-                --json "$OUTPUT/compare_${engine}_$count.json"
+                --reference "$OUTPUT/checkpoint" --result "$OUTPUT/$variant/${engine}_$count" \
+                --json "$OUTPUT/$variant/compare_${engine}_$count.json"
         done
     done
 }

@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,25 @@ from mobileseg.data.io import read_label
 from mobileseg.errors import DataError
 from mobileseg.files import write_whole
 
-SCORE_TOLERANCE = 1e-3
-SAME_BOX, SAME_MASK = 0.99, 0.98
-"""IoU from which two boxes, two masks are taken for one. A mask of 50 pixels may differ in one."""
+
+@dataclass(frozen=True)
+class Sameness:
+    """When two objects of a class are taken for one.
+
+    Attributes:
+        score: largest difference of the scores.
+        box: least IoU of the boxes.
+        mask: least IoU of the masks.
+    """
+
+    score: float
+    box: float
+    mask: float
+
+
+FLOAT = Sameness(score=1e-3, box=0.99, mask=0.98)  # a mask of 50 pixels may differ in one
+SAME_PIXELS = 0.02  # twice what the numbers in the files are rounded to
+INT8 = Sameness(score=0.1, box=0.5, mask=0.5)
 
 DIFFERENT, UNUSABLE = 1, 2
 """Exit codes: the results differ; there is nothing to compare."""
@@ -60,19 +77,21 @@ Compared = tuple[int, int, set[int]]
 """Equal ones, all of them, classes of the reference."""
 
 
-def compare(reference: Path, result: Path, kind: str) -> Agreement:
+def compare(reference: Path, result: Path, kind: str, sameness: Sameness = FLOAT) -> Agreement:
     """Compare two folders of predictions.
 
     Args:
         reference: folder of the network's predictions.
         result: folder of an engine's.
         kind: 'labels' compares the PNG files of ``labels/``, 'json' the objects of ``json/``.
+        sameness: of objects.
 
     Raises:
         Unusable: no pictures, others than in the reference, another size, or a reference that shows nothing.
     """
     suffix = {"labels": ".png", "json": ".json"}[kind]
-    one: Callable[[Path, Path], Compared] = {"labels": _labels, "json": _objects}[kind]
+    objects = partial(_objects, sameness=sameness)
+    one: Callable[[Path, Path], Compared] = _labels if kind == "labels" else objects
     names = _names(reference / kind, suffix)
     if names != _names(result / kind, suffix):
         raise Unusable(f"{result} and {reference} do not hold the same pictures")
@@ -105,9 +124,9 @@ def _labels(reference: Path, result: Path) -> Compared:
     return int(np.count_nonzero(one == other)), one.size, set(np.unique(one).tolist())
 
 
-def _objects(reference: Path, result: Path) -> Compared:
+def _objects(reference: Path, result: Path, sameness: Sameness) -> Compared:
     one, other = (_entries(path) for path in (reference, result))
-    pairs = _pairs(one, other)
+    pairs = _pairs(one, other, sameness)
     return 2 * pairs, len(one) + len(other), {int(entry["category_id"]) for entry in one}
 
 
@@ -118,7 +137,7 @@ def _entries(path: Path) -> list[dict[str, Any]]:
         raise Unusable(f"{path} holds no objects: {error}") from error
 
 
-def _pairs(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> int:
+def _pairs(one: list[dict[str, Any]], other: list[dict[str, Any]], sameness: Sameness) -> int:
     """Number of objects of ``one`` found again in ``other``, each of which is used once; the best score first."""
     if not one or not other:
         return 0
@@ -130,14 +149,21 @@ def _pairs(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> int:
     scores, other_scores = (np.array([entry["score"] for entry in entries]) for entries in (one, other))
     empty, other_empty = (_areas(entries) == 0 for entries in (one, other))
     same = np.equal.outer(np.array(other_kinds), np.array(kinds))
-    same &= np.abs(np.subtract.outer(other_scores, scores)) <= SCORE_TOLERANCE
-    same &= boxes >= SAME_BOX
-    same &= (masks >= SAME_MASK) | np.logical_and.outer(other_empty, empty)
+    same &= np.abs(np.subtract.outer(other_scores, scores)) <= sameness.score
+    same &= (boxes >= sameness.box) | (_distances(other, one) <= SAME_PIXELS)
+    same &= (masks >= sameness.mask) | np.logical_and.outer(other_empty, empty)
     used = np.zeros(len(other), np.bool_)
     for column in same.T:
         free = np.flatnonzero(column & ~used)
         used[free[:1]] = True
     return int(used.sum())
+
+
+def _distances(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> np.ndarray:
+    """Largest difference of x, y, width and height of every pair; boxes at the border may have no area, and no IoU."""
+    boxes, others = (np.array([entry["bbox"] for entry in entries], np.float64) for entries in (one, other))
+    distances: np.ndarray = np.abs(boxes[:, None] - others[None]).max(axis=2)
+    return distances
 
 
 def _areas(entries: list[dict[str, Any]]) -> np.ndarray:
@@ -151,11 +177,12 @@ def main() -> int:
     parser.add_argument("--result", required=True, type=Path, help="what the exported graph gave")
     parser.add_argument("--kind", required=True, choices=("labels", "json"), help="labels of pixels, or objects")
     parser.add_argument("--min_equal", required=True, type=float, help="share that must be equal, 0 to 1")
+    parser.add_argument("--int8", action="store_true", help="objects of IoU 0.5, scores within 0.1, are the same")
     parser.add_argument("--name", default="", help="of the engine, for the table")
     parser.add_argument("--json", type=Path, help="write the numbers there")
     args = parser.parse_args()
     try:
-        agreement = compare(args.reference, args.result, args.kind)
+        agreement = compare(args.reference, args.result, args.kind, INT8 if args.int8 else FLOAT)
     except Unusable as error:
         print(f"error: {error}", file=sys.stderr)
         return UNUSABLE

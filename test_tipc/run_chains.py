@@ -31,6 +31,7 @@ SCRIPTS = {
     "paddle2onnx": "test_inference_paddle2onnx.sh",
     "lite": "test_inference_lite.sh",
     "ncnn": "test_inference_ncnn.sh",
+    "ptq_infer_python": "test_ptq_inference_python.sh",
 }
 """Text file -> script that runs it, in the order in which they can run."""
 
@@ -93,7 +94,7 @@ def run_chain(model: str, mode: str, chain: str) -> Row:
         row.status, row.reason = SKIPPED, missing[0]
         return row
     output = HERE / "output" / model / mode
-    for old in output.glob("compare_*.json") if chain == FIRST else ():
+    for old in output.glob("*/compare_*.json") if chain == FIRST else ():
         old.unlink()
     began = time.perf_counter()
     for script in ("prepare.sh", SCRIPTS[chain]):
@@ -109,7 +110,7 @@ def run_chain(model: str, mode: str, chain: str) -> Row:
     if row.status == OK:
         scores = json.loads((output / "scores.json").read_text(encoding="utf-8"))
         row.metric = f"{scores['metric']} {scores['score']:.4f}"
-        row.agreement = ", ".join(_agreements(output, engines_of(text)))
+        row.agreement = ", ".join(_agreements(output / chain, engines_of(text)))
     return row
 
 

@@ -11,10 +11,12 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mobileseg"
 
 CONFIG_READERS = [
-    "tree", "source", "overrides", "schema", "structure", "paddleseg", "rules", "plugins", "signatures", "carried",
-    "load",
+    "tree", "source", "overrides", "schema_base", "schema_compress", "schema", "structure", "paddleseg", "rules",
+    "schema_distill", "plugins", "signatures", "carried", "load",
 ]  # fmt: skip
 
+CHANNELS = ["modes", "trace", "labels", "propagate", "norms", "groups", "sparsity"]  # what training needs to know
+DISTILLATION = ["distill", "distill_checks", "distill_head", "distill_losses"]  # a part of training
 INSTANCE_RESULT = ["instance.nms", "instance.masks", "instance.postprocess"]
 INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_table"]
 
@@ -30,8 +32,10 @@ LAYERS = [
     ["backbones"],
     ["semantic", "instance"],
     ["config"],  # config.build knows every component by name, through the registries
-    ["engine"],
+    [*(f"compress.{name}" for name in CHANNELS)],
+    ["engine", *(f"compress.{name}" for name in DISTILLATION)],
     ["export"],
+    ["compress"],
     ["commands"],
     ["cli", "__main__", ""],
 ]

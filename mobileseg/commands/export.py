@@ -88,8 +88,10 @@ def run(args: argparse.Namespace) -> int:
             remedy="--model_path RUN (or a .pdparams file); --audit checks operators; --accept_weak exports anyway",
         )
     if weights is not None:
+        from mobileseg.compress.gate import check_gate
         from mobileseg.engine.weights import load_checkpoint_weights
 
+        check_gate(weights)
         print(f"weights: {load_checkpoint_weights(weights, network)}")
     return _export(args, config, options, network)
 

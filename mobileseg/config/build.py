@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mobileseg.config.components import check_components, check_files, loss_problems
 from mobileseg.config.load import Config
-from mobileseg.config.signatures import PADDLESEG, check_component, signature
+from mobileseg.config.signatures import PADDLESEG, PLAN, check_component, signature
 from mobileseg.config.structure import Origins
 from mobileseg.errors import ConfigError, Problem
 from mobileseg.registry import BACKBONES, DATASETS, LOSSES, NETWORKS
@@ -25,12 +25,18 @@ logger = logging.getLogger(__name__)
 
 
 def build_network(
-    config: Config | Mapping[str, Any], *, num_classes: int | None = None, load_pretrained: bool = True
+    config: Config | Mapping[str, Any],
+    plan: Mapping[str, Sequence[int]] | None = None,
+    *,
+    num_classes: int | None = None,
+    load_pretrained: bool = True,
 ) -> paddle.nn.Layer:
     """Build a network with its backbone and load ``pretrained`` weights.
 
     Args:
         config: a configuration, or its ``model`` section: ``{"type": "MobileSeg", "backbone": {"type": ...}, ...}``.
+        plan: channel plan of a pruned network (:mod:`mobileseg.nn.width`); None takes ``plan`` of the section. With a
+            plan ``pretrained`` weights are those of the pruned network, and a backbone's own are not read.
         num_classes: classes, where the section does not say.
         load_pretrained: False leaves random weights, for a checkpoint that is loaded afterwards; nothing is downloaded.
 
@@ -40,7 +46,7 @@ def build_network(
     Raises:
         ConfigError: an unknown component, arguments that it does not take, no class count.
         WeightsError: pretrained weights that cannot be read, a backbone's that do not fit, or a network's of which
-            nothing fits.
+            nothing fits; a plan of another network.
     """
     section, origins = _model_section(config)
     if num_classes is not None:
@@ -49,21 +55,27 @@ def build_network(
             seen = f"is {stated}, but {num_classes} classes were asked for"
             raise ConfigError([origins.problem(("model", "num_classes"), seen)])
     _check_section(("model",), "network", section, origins)
+    stored_plan = section.pop(PLAN, None)
+    plan = stored_plan if plan is None else plan
     backbone = section.pop("backbone", None)
     if isinstance(backbone, Mapping):
         backbone = dict(backbone)
         _check_section(("model", "backbone"), "backbone", backbone, origins)
         backbone_weights = backbone.pop("pretrained", None)
         section["backbone"] = _construct("backbone", backbone, origins, ("model", "backbone"))
-        if load_pretrained and backbone_weights:
+        if load_pretrained and backbone_weights and not plan:
             _load(section["backbone"], backbone_weights, "backbone", strict=True)
     elif backbone is not None:
         section["backbone"] = backbone  # a layer, from a caller
     weights = section.pop("pretrained", None)
     network = _construct("network", section, origins, ("model",))
+    if plan:
+        from mobileseg.nn.width import apply_plan
+
+        apply_plan(network, plan)
     if load_pretrained and weights:
         # Not strict: fine-tuning for other classes keeps all but the last layer. The table says what did not fit.
-        _load(network, weights, "network", strict=False)
+        _load(network, weights, "network", strict=bool(plan))
     return network
 
 

@@ -17,10 +17,15 @@ from pydantic import PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError
 
 from mobileseg.config.schema import Schema
-from mobileseg.config.signatures import BUILDER_KEYS, PADDLESEG, REGISTRIES, argument_names, hints, signature
+from mobileseg.config.signatures import BUILDER_KEYS, PADDLESEG, PLAN, REGISTRIES, argument_names, hints, signature
 from mobileseg.registry import Registry
 
 _PATH_OR_URL = {"anyOf": [{"type": "string"}, {"type": "null"}], "description": "weights: a path or an address"}
+_PLAN = {
+    "type": ["object", "null"],
+    "description": "channel plan of a pruned network: parameter -> shape",
+    "additionalProperties": {"type": "array", "items": {"type": "integer", "minimum": 1}},
+}
 # Keys whose values are components themselves.
 _NESTED: dict[str, dict[str, Any]] = {
     "backbone": {"$ref": "#/$defs/backbone"},
@@ -89,7 +94,7 @@ def _component(kind: str, name: str, component: Callable[..., Any]) -> dict[str,
         if known is None or key in known:
             properties[key] = _NESTED.get(key) or _argument(hints(component).get(key), parameter)
     for key in BUILDER_KEYS.get(kind, ()):
-        properties[key] = _PATH_OR_URL
+        properties[key] = _PLAN if key == PLAN else _PATH_OR_URL
     closed = {} if known is None else {"additionalProperties": False}
     return {
         "title": name,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import PrivateAttr
+from pydantic import PrivateAttr, ValidationError
 
 from mobileseg.config import overrides as override_module
 from mobileseg.config.carried import drop_carried
@@ -80,6 +81,19 @@ class Config(Schema):
     def to_yaml(self) -> str:
         """The resolved configuration as a file without bases; loading it gives an equal configuration."""
         return dump(self.to_dict())
+
+    def changed(self, sections: Mapping[str, Any]) -> Config:
+        """The configuration with other values under some top-level keys; paths and lines stay those of this one.
+
+        Raises:
+            ConfigError: a value is not possible there.
+        """
+        try:
+            found = Config.model_validate(self.to_dict() | dict(sections))
+        except ValidationError as error:
+            raise ConfigError(f"{self._path}: {error}") from error
+        found._path, found._origins = self._path, self._origins
+        return found
 
     def require(self, *sections: str) -> None:
         """Make sure that optional sections are there.

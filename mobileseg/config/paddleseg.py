@@ -15,7 +15,7 @@ from mobileseg.errors import Problem
 _OPTIMIZERS = {"sgd": "SGD", "momentum": "SGD", "adamw": "AdamW"}
 _NO_COUNTERPART = {
     "to_static_training": "remove it: training runs in dynamic graphs",
-    "distill_loss": "remove it: there is no distillation",
+    "distill_loss": "remove it: distillation is the section distill, see docs/distill.md",
     "learning_rate": "write it under lr_scheduler",
 }
 

@@ -7,27 +7,17 @@ else is closed. Nothing in this module needs Paddle.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mobileseg.config.schema_base import Component, Count, NotNegative, Positive, Section, Size
+from mobileseg.config.schema_compress import Compress, Sparsity
+from mobileseg.config.schema_distill import Distill
 from mobileseg.instance.options import DetectionOptions
-
-Component: TypeAlias = dict[Any, Any]
-"""``type`` names a registered component, the other keys are arguments of its constructor."""
 
 TARGETS = ("paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript")
 Target: TypeAlias = Literal["paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript"]
-Count: TypeAlias = Annotated[int, Field(gt=0)]
-Positive: TypeAlias = Annotated[float, Field(gt=0)]
-NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
-Size: TypeAlias = Annotated[list[Count], Field(min_length=2, max_length=2)]
-
-
-class Section(BaseModel):
-    """A mapping with known keys; another key is an error, and so is text where a number belongs."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Loss(Section):
@@ -212,4 +202,9 @@ class Schema(Section):
     )
     export: Export = Field(
         default_factory=lambda: Export.model_validate({}), description="defaults of the export command"
+    )
+    distill: Distill | None = Field(None, description="a trained network that is imitated besides the labels")
+    sparsity: Sparsity | None = Field(None, description="scales of norms are pressed to zero while training")
+    compress: Compress = Field(
+        default_factory=lambda: Compress.model_validate({}), description="settings of the compress command"
     )

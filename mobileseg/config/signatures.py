@@ -26,7 +26,8 @@ REGISTRIES: dict[str, Registry] = {
 }
 PADDLESEG = "paddleseg."
 """``type: paddleseg.Name`` is a component of the ``paddleseg`` package."""
-BUILDER_KEYS = {"network": ("pretrained",), "backbone": ("pretrained",)}
+PRETRAINED, PLAN = "pretrained", "plan"
+BUILDER_KEYS = {"network": (PRETRAINED, PLAN), "backbone": (PRETRAINED,)}
 """Keys of a section that the builder handles itself, no arguments of the constructor."""
 _NESTED = {"network": ("backbone",), "dataset": ("transforms",), "loss": ("losses",)}
 
@@ -69,8 +70,9 @@ def check_component(path: KeyPath, kind: str, section: Mapping[str, Any], origin
         if key == "type":
             continue
         if key in BUILDER_KEYS.get(kind, ()):
-            if value is not None and not isinstance(value, str):
-                problems.append(origins.problem((*path, key), f"should be a path or an address, got {value!r}"))
+            expected = _builder_error(key, value)
+            if expected:
+                problems.append(origins.problem((*path, key), f"{expected}, got {str(value)[:60]!r}"))
         elif known is not None and key not in known:
             problems.append(origins.problem((*path, key), f"{name} has no argument '{key}'", nearest(key, known)))
         elif key in annotations and key not in _NESTED.get(kind, ()):
@@ -97,6 +99,16 @@ def hints(component: Callable[..., Any]) -> dict[str, Any]:
         return typing.get_type_hints(target)
     except (NameError, TypeError, AttributeError):
         return {}  # an annotation that only a type checker can resolve
+
+
+def _builder_error(key: str, value: Any) -> str:
+    """What a value of the builder's own keys should be, or ''."""
+    if key == PRETRAINED:
+        return "" if value is None or isinstance(value, str) else "should be a path or an address"
+    lists = value.values() if isinstance(value, Mapping) else [] if value is None else [None]
+    lengths = [length for shape in lists for length in (shape if isinstance(shape, list) else [None])]
+    right = all(isinstance(length, int) and length > 0 for length in lengths)
+    return "" if right else "should be a mapping of parameter names to shapes"
 
 
 def _type_error(hint: Any, value: Any) -> str:

@@ -11,7 +11,8 @@ from pydantic.dataclasses import is_pydantic_dataclass
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from mobileseg.config.schema import OPTIMIZERS, SCHEDULES, Schema, Section
+from mobileseg.config.schema import OPTIMIZERS, SCHEDULES, Schema
+from mobileseg.config.schema_base import Section
 from mobileseg.config.tree import Key, KeyPath, Origin, dotted
 from mobileseg.errors import Problem
 

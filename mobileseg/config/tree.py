@@ -19,6 +19,10 @@ KeyPath: TypeAlias = tuple[Key, ...]
 INHERIT_KEY = "_inherited_"
 
 
+OF_THE_TYPE = frozenset({"pretrained", "plan"})
+"""Keys that belong to one type of component and never carry over to another."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where a value was written.
@@ -53,7 +57,7 @@ def merge(base: Node, upper: Node) -> Node:
     """``upper`` on top of ``base``: mappings merge key by key, everything else is replaced.
 
     ``_inherited_: false`` in a mapping of ``upper`` drops what ``base`` has there. Where ``type`` changes,
-    ``pretrained`` of the old type is dropped and its other arguments are marked as carried.
+    ``pretrained`` and ``plan`` of the old type are dropped and its other arguments are marked as carried.
     """
     if not isinstance(upper.value, dict) or not isinstance(base.value, dict) or not inherits(upper):
         return strip(upper)
@@ -64,7 +68,7 @@ def merge(base: Node, upper: Node) -> Node:
             merged[key] = merge(child, upper.value[key])
         elif not changed:
             merged[key] = child
-        elif key != "pretrained":
+        elif key not in OF_THE_TYPE:
             merged[key] = replace(child, carried=True)
     for key, child in upper.value.items():
         if key not in base.value and key != INHERIT_KEY:
@@ -116,7 +120,7 @@ def mark_carried(before: Node, after: Node) -> Node:
         if key in before.value:
             child = mark_carried(before.value[key], child)
         if changed and not any(node.origin.override for node in walk(child)):
-            if key == "pretrained":
+            if key in OF_THE_TYPE:
                 continue
             child = replace(child, carried=True)
         children[key] = child

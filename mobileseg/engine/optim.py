@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -70,13 +70,16 @@ def freeze(network: paddle.nn.Layer, patterns: Sequence[str]) -> list[paddle.nn.
 
 
 def parameter_groups(
-    network: paddle.nn.Layer, weight_decay: float, rules: Sequence[Mapping[str, Any]] = ()
+    network: paddle.nn.Layer,
+    weight_decay: float,
+    rules: Sequence[Mapping[str, Any]] = (),
+    undecayed: Collection[str] = (),
 ) -> list[ParameterGroup]:
     """Sort the trainable parameters into groups.
 
     A parameter starts from the attributes its layer gave it (a ``regularizer`` such as ``L2Decay(0.0)``, a
     ``learning_rate``), else from 1 and ``weight_decay``. Then the first rule whose ``match`` fits its name applies:
-    ``lr_mult`` multiplies, ``weight_decay`` replaces.
+    ``lr_mult`` multiplies, ``weight_decay`` replaces. Names in ``undecayed`` have no decay, whatever the rules say.
 
     Raises:
         ConfigError: nothing is trainable, a rule matches nothing, or a layer asks for a decay that is not L2.
@@ -97,6 +100,8 @@ def parameter_groups(
             rate *= float(rule.get("lr_mult", 1.0))
             if rule.get("weight_decay") is not None:
                 decay = float(rule["weight_decay"])
+        if name in undecayed:
+            decay = 0.0
         group = groups.setdefault((rate, decay), ParameterGroup(rate, decay))
         group.names.append(name)
         group.parameters.append(parameter)

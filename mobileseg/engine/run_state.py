@@ -18,6 +18,7 @@ from mobileseg.engine.eval_log import best_of_state
 from mobileseg.engine.optim import load_optimizer_arrays, optimizer_arrays
 from mobileseg.errors import ConfigError, TrainingError
 from mobileseg.files import write_whole
+from mobileseg.weights.quantised import refuse_quantised
 
 if TYPE_CHECKING:
     from mobileseg.engine.trainer import Trainer
@@ -27,6 +28,7 @@ _HARMLESS = {"num_workers", "log_iters", "save_interval", "keep_checkpoint_max",
     "detection",
     "export",
     "early_stop",
+    "compress",
 }
 """Settings that may differ between the two halves of a run without changing the weights it ends with."""
 
@@ -79,6 +81,8 @@ def pack(trainer: Trainer) -> Checkpoint:
     arrays = {"optimizer": optimizer_arrays(trainer.optimizer, trainer.groups)}
     if trainer.average is not None:
         arrays["ema"] = trainer.average.arrays()
+    if trainer.distillation is not None:
+        arrays["distill"] = trainer.distillation.arrays()
     state = {
         "iteration": trainer.iteration,
         "iters": trainer.iters,
@@ -122,12 +126,17 @@ def unpack(trainer: Trainer, checkpoint: Checkpoint, folder: Path) -> None:
             "resuming with another configuration, so not bit by bit what the saved run would have done:\n  "
             + "\n  ".join(differing)
         )
+    refuse_quantised(checkpoint.weights, trainer.network.state_dict(), str(folder))
     fits(trainer.network, checkpoint.weights, folder)
     try:
+        if trainer.distillation is not None:
+            trainer.distillation.check(checkpoint.arrays.get("distill", {}))
         load_optimizer_arrays(trainer.optimizer, trainer.groups, checkpoint.arrays.get("optimizer", {}))
     except ConfigError as error:
         raise TrainingError(f"{folder}: {error.message}", remedy=error.remedy) from error
     load_arrays(trainer.network, checkpoint.weights)
+    if trainer.distillation is not None:
+        trainer.distillation.load(checkpoint.arrays.get("distill", {}))
     if trainer.average is not None:
         if state["ema"]:
             trainer.average.load(checkpoint.arrays["ema"], state["ema"]["updates"])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mobileseg.engine.checkpoint import STATE, Checkpoint, link_checkpoint, read_state, recover, write_checkpoint
 from mobileseg.errors import TrainingError
+from mobileseg.weights.quantised import refuse_exported
 
 CHECKPOINTS, LAST, BEST = "checkpoints", "last", "best"
 
@@ -90,6 +91,7 @@ def find_checkpoint(path: Path, say: Callable[[str], None]) -> Path:
     """
     if not path.exists():
         raise TrainingError(f"there is nothing to resume at {path}", remedy="name a run folder or a checkpoint folder")
+    refuse_exported(path)
     if path.is_file():
         path = path.parent
     if (path / CHECKPOINTS).is_dir() or (path / LAST).is_dir():

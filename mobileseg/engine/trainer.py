@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 import paddle
 
+from mobileseg.compress.distill import Distillation, build_distillation
+from mobileseg.compress.groups import find_groups
+from mobileseg.compress.sparsity import ScaleSparsity, removable_scales
 from mobileseg.config.build import build_dataset, build_losses, build_network
 from mobileseg.config.components import task_problems
 from mobileseg.config.load import Config
@@ -121,14 +124,22 @@ class Trainer:
         seed_everything(self.seed, 0)  # the initial weights are the same in every process
         self.network = network or build_network(config, load_pretrained=load_pretrained)
         self.criterion = criterion or build_losses(config)
+        scales = removable_scales(find_groups(self.network)) if settings["sparsity"] else {}
         self.network = self.processes.synchronise_norms(self.network)
         self.frozen_norms = freeze(self.network, settings["freeze"])
-        self.groups = parameter_groups(self.network, settings["optimizer"]["weight_decay"], settings["param_groups"])
+        self.sparsity = ScaleSparsity(self.network, scales, **settings["sparsity"]) if settings["sparsity"] else None
+        undecayed = self.sparsity.scales if self.sparsity else ()
+        decay, rules = settings["optimizer"]["weight_decay"], settings["param_groups"]
+        self.groups = parameter_groups(self.network, decay, rules, undecayed)
+        self.distillation = self._distillation() if config.distill else None
+        if self.distillation is not None:
+            self.criterion = self.distillation.criterion
+            self.groups += self.distillation.groups(decay)
         self.trainable = [parameter for group in self.groups for parameter in group.parameters]
         self.schedule = build_schedule(settings["lr_scheduler"], self.iters)
         self.optimizer = build_optimizer(settings["optimizer"], self.groups, self.schedule)
         self.network, self.optimizer = self.precision.decorate(self.network, self.optimizer)
-        self.parallel = self.processes.wrap(self.network)
+        self.parallel = self.processes.wrap(self.distillation.student if self.distillation else self.network)
         self.average = WeightAverage(self.network, settings["ema"]["decay"]) if settings["ema"] else None
         self.predictor = make_predictor(self.network, settings)
 
@@ -236,6 +247,8 @@ class Trainer:
         if self.precision.scaler.update(self.precision.unscale(self.trainable)):
             if self.settings["clip"]:
                 paddle.nn.utils.clip_grad_norm_(self.trainable, self.settings["clip"]["norm"])
+            if self.sparsity is not None:
+                self.sparsity.add_gradients()
             self.optimizer.step()
             if self.average is not None:
                 self.average.update()
@@ -249,6 +262,11 @@ class Trainer:
         outputs = {name: value.astype("float32") for name, value in outputs.items()}
         losses: dict[str, paddle.Tensor] = self.criterion(outputs, batch)
         return losses
+
+    def _distillation(self) -> Distillation:
+        image = self.train_dataset[(0, 0)]["image"]
+        ignore_index = getattr(self.train_dataset, "ignore_index", 255)
+        return build_distillation(self.config, self.network, self.criterion, image.shape[1:], ignore_index)
 
     def train_mode(self) -> None:
         """Training mode, except for frozen batch normalisations."""
@@ -335,6 +353,8 @@ class Trainer:
 
     def _announce(self) -> None:
         self.log.say(run_state.environment_line(self.processes, self.config))
+        if self.distillation is not None:
+            self.log.say(self.distillation.description)
         self.log.say(group_table(self.groups, self.network))
         self.log.event("start", iter=self.iteration, config=self.config.hash, processes=self.processes.count)
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +24,7 @@ from mobileseg.export.program import Operator
 from mobileseg.export.reference import Reference, build_reference
 from mobileseg.export.server import ServerFiles, write_server_files
 from mobileseg.export.settings import dataset_from, images_from, options_from, subject_from, targets_from, warnings_of
+from mobileseg.export.staging import put_in_place, refuse_existing, staging
 from mobileseg.export.task import Task
 from mobileseg.export.tasks import task_for
 from mobileseg.export.verify import FAILED, SKIPPED, Row, check_engines
@@ -146,13 +144,13 @@ def export_network(
     folder = Path(folder)
     task = task_for(network, options, subject.detection)
     chosen, rows = _choose(targets, options, task)
-    _refuse_existing(folder, overwrite)
+    refuse_existing(folder, overwrite)
     if options.dynamic:
         _check_multiple(options, subject.multiple)
     sizes = _sizes(options, subject.multiple)
     reference = build_reference(task, network, options, images, sizes, source)
     warnings = _weakness(task.weakness(reference, len(subject.classes)), accept_weak)
-    with _staging(folder) as (stage, work):
+    with staging(folder) as (stage, work):
         graphs = _trace(network, task, options, chosen, sizes, work, report)
         for target in chosen:
             report(f"convert to {target}")
@@ -180,7 +178,7 @@ def export_network(
         notes = _notes(task, reference, sizes, warnings)
         manifest = described(kept, notes)
         manifest.write(stage)
-        _put_in_place(stage, folder)
+        put_in_place(stage, folder)
     order = {target: index for index, target in enumerate(ALL_TARGETS)}
     rows.sort(key=lambda row: order.get(row.target, len(order)))
     return ExportResult(folder, tuple(rows), manifest, tuple(warnings))
@@ -226,13 +224,6 @@ def _unfit(target: str, options: ExportOptions) -> str:
     return ""
 
 
-def _refuse_existing(folder: Path, overwrite: bool) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise ExportError(f"{folder} exists and is no folder", remedy="name another --save_dir")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise ExportError(f"{folder} exists and is not empty", remedy="name another --save_dir, or add --overwrite")
-
-
 def _check_multiple(options: ExportOptions, multiple: int) -> None:
     if options.height % multiple or options.width % multiple:
         raise ExportError(
@@ -260,19 +251,6 @@ def _weakness(message: str, accept: bool) -> list[str]:
             message, remedy="export trained weights (--model_path), name other --images, or add --accept_weak"
         )
     return [message] if message else []
-
-
-@contextmanager
-def _staging(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """A folder beside the target (so that renaming works) and a work folder; both go away at the end."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="mobileseg-") as work:
-        stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        stage.chmod(0o755)
-        try:
-            yield stage, Path(work)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
 
 
 def _trace(
@@ -341,7 +319,7 @@ def _disagreement(
         if culprit:
             lines.append(f"  {row.target}: traced, the network computes something else; first seen after {culprit}")
     kept = folder.with_name(folder.name + ".failed")
-    _put_in_place(stage, kept)
+    put_in_place(stage, kept)
     return ExportError(
         "\n".join(["exported graphs do not agree with the network:", *lines]),
         remedy=f"the folder was not put into place; it is kept as {kept} for inspection",
@@ -354,22 +332,6 @@ def _searched(search: Callable[[], Operator | None]) -> Operator | None:
         return search()
     except (Failure, MobileSegError, OSError, ValueError, KeyError):
         return None
-
-
-def _put_in_place(stage: Path, folder: Path) -> None:
-    """Rename; an older folder steps aside first and is deleted only afterwards."""
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent)) if folder.exists() else None
-    if aside is not None:
-        os.replace(folder, aside / folder.name)
-    try:
-        os.replace(stage, folder)
-    except OSError:
-        if aside is not None:
-            os.replace(aside / folder.name, folder)
-        raise
-    finally:
-        if aside is not None:
-            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _notes(

@@ -22,6 +22,7 @@ from mobileseg.export.compare import LIMIT, Agreement, difference
 from mobileseg.export.instance_item import SHAKES, InstanceItem, disagreements, steadied
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.reference import Item, Reference
+from mobileseg.export.share import shared_score
 from mobileseg.export.task import NEEDED_CLASSES, Task
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.instance.postprocess import Detections, detect, instances_from_outputs, pixel_boxes
@@ -177,6 +178,16 @@ class InstanceTask(Task):
             again, total = again + same, total + all_of_them
             problems.extend(f"image {number}: {text}" for text in wrong)
         return Agreement(worst, again / total if total else 1.0, tuple(problems))
+
+    def shared(
+        self, answers: Sequence[Mapping[str, np.ndarray]], items: Sequence[InstanceItem], agreement: Agreement
+    ) -> float:
+        """By score, see :func:`mobileseg.export.share.shared_score`."""
+        sums = np.zeros(2)
+        for answer, item in zip(answers, items, strict=True):
+            found = self.result(answer, (item.image.shape[0], item.image.shape[1]))
+            sums += shared_score(item.result, found)
+        return float(sums[0] / sums[1]) if sums[1] else 1.0
 
     def result_problems(self, manifest: Manifest, reference: Reference) -> list[str]:
         if any(item.rows is not None and item.rows.max() >= len(self.anchors) for item in reference.items):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -127,7 +128,8 @@ def _run_prefix(target: str, prefix: Program, folder: Path, image: np.ndarray) -
         inputs = {INPUT_NAME: blobs_in[0]}
         outputs = {spec.name: blob for spec, blob in zip(specs, blobs_out, strict=True)}
     keys = ("param", "bin") if target == "ncnn" else ("model", "params")
-    files = GraphFiles(**dict(zip(keys, names, strict=False)), inputs=inputs, outputs=outputs, output_specs=specs)
+    named: dict[str, Any] = dict(zip(keys, names, strict=False))
+    files = GraphFiles(**named, inputs=inputs, outputs=outputs, output_specs=specs)
     Manifest(
         name="prefix",
         input=_input_spec(image),

@@ -97,6 +97,10 @@ class Task(abc.ABC):
     ) -> Agreement:
         """Compare an engine's answers (output name -> array) with the reference, item by item."""
 
+    def shared(self, answers: Sequence[Mapping[str, np.ndarray]], items: Sequence[Any], agreement: Agreement) -> float:
+        """Share of results, 0..1, that a graph of lower precision has in common with its reference."""
+        return agreement.equal
+
     @abc.abstractmethod
     def result_problems(self, manifest: Manifest, reference: Reference) -> list[str]:
         """From the reference's stored outputs to results, by the functions that every runtime uses."""

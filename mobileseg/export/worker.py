@@ -111,6 +111,20 @@ def divide(request: dict[str, Any]) -> Answer:
     return {}
 
 
+def quantise(request: dict[str, Any]) -> Answer:
+    """Calibrate a Paddle program, or write it with fake-quantise operators."""
+    from mobileseg.compress.precision.slim import work
+
+    return work(request)
+
+
+def time_onnx(request: dict[str, Any]) -> Answer:
+    """Median latency of several ONNX graphs, run in turn."""
+    from mobileseg.compress.precision.timing import time_graphs
+
+    return time_graphs(request)
+
+
 TASKS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "lite": convert_lite,
     "onnx": convert_onnx,
@@ -119,6 +133,8 @@ TASKS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "native": run_native,
     "shapes": collect_shapes,
     "divide": divide,
+    "quantise": quantise,
+    "time_onnx": time_onnx,
 }
 
 

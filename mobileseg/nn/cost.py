@@ -31,7 +31,7 @@ def measure(network: nn.Layer, height: int, width: int) -> dict[str, Cost]:
     """Cost of each component of a network for one image, run once in evaluation mode.
 
     Args:
-        network: a layer with ``components()``.
+        network: a layer; without ``components()`` it is one component.
         height: of the image.
         width: of the image.
 
@@ -39,7 +39,7 @@ def measure(network: nn.Layer, height: int, width: int) -> dict[str, Cost]:
         A cost for each component in the order of ``components()``, and for ``REST``, the parameters that no
         component holds.
     """
-    parts: dict[str, nn.Layer] = network.components()
+    parts: dict[str, nn.Layer] = network.components() if hasattr(network, "components") else {"network": network}
     macs = dict.fromkeys((*parts, REST), 0)
     hooks = []
     for name, layer in [*parts.items(), (REST, network)]:

@@ -20,9 +20,20 @@ def whole_batch_normaliser(total: paddle.Tensor, active: bool) -> paddle.Tensor:
     Returns:
         float32 of the same shape without gradient, 1 where nothing counts anywhere (the sum above it is then zero).
     """
-    total = total.detach()
-    if active and dist.is_initialized() and dist.get_world_size() > 1:
-        total = total.clone()
-        dist.all_reduce(total)
-        total = total / dist.get_world_size()
+    total = process_mean(total, active)
     return paddle.where(total > 0, total, paddle.ones_like(total))
+
+
+def process_mean(value: paddle.Tensor, active: bool) -> paddle.Tensor:
+    """Mean over the processes of a tensor that has one shape in all of them, without gradient.
+
+    Args:
+        value: float32 of any shape.
+        active: as in :func:`whole_batch_normaliser`.
+    """
+    value = value.detach()
+    if active and dist.is_initialized() and dist.get_world_size() > 1:
+        value = value.clone()
+        dist.all_reduce(value)
+        value = value / dist.get_world_size()
+    return value

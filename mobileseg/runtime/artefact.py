@@ -80,6 +80,8 @@ class Manifest:
         ignore_index: label value that is no class.
         golden: file with reference inputs and outputs, None when there is none.
         verification: result of the comparison made at export.
+        least_equal: share of labels or detections, 0..1, that a graph must have in common with the reference; None
+            for the exact rule. Graphs of lower precision have it: engines round differently.
         notes: free text by topic, for people.
         deploy: PaddleSeg's ``Deploy:`` block as written beside the manifest.
         format: version of this block.
@@ -101,6 +103,7 @@ class Manifest:
     ignore_index: int = 255
     golden: str | None = None
     verification: tuple[VerificationRow, ...] = ()
+    least_equal: float | None = None
     notes: dict[str, str] | None = None
     deploy: dict[str, Any] | None = None
     format: int = FORMAT

@@ -137,6 +137,7 @@ class GraphFiles:
         outputs: name in the manifest -> name in this file, where they differ.
         output_specs: what this file returns, where that is not `Manifest.outputs` (NCNN has no argmax over
             channels, so its graph may end at the logits and the caller takes the argmax).
+        precision: 'int8' when kernels run in int8, or are rounded as if they did; None for float32.
     """
 
     model: str | None = None
@@ -147,6 +148,7 @@ class GraphFiles:
     inputs: dict[str, str] | None = None
     outputs: dict[str, str] | None = None
     output_specs: tuple[OutputSpec, ...] | None = None
+    precision: Literal["int8"] | None = None
 
     def names(self) -> list[str]:
         """The file names, in a fixed order."""

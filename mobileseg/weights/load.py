@@ -15,6 +15,7 @@ import numpy as np
 
 from mobileseg.errors import WeightsError
 from mobileseg.weights.convert import convert, is_torch, strip_wrappers
+from mobileseg.weights.quantised import refuse_quantised
 from mobileseg.weights.read import read_weights
 
 _CLASSIFIER = re.compile(
@@ -102,6 +103,7 @@ def load_into(
     what = "the given arrays" if isinstance(source, Mapping) else str(source)
     state = dict(source) if isinstance(source, Mapping) else read_weights(source)
     tensors = {name: tensor for name, tensor in network.state_dict().items() if name.startswith(prefix)}
+    refuse_quantised(state, network.state_dict(), what)
     if not tensors:
         raise WeightsError(f"the network has no parameters under '{prefix}'", remedy="check the prefix")
     shapes = {name: tuple(int(size) for size in tensor.shape) for name, tensor in tensors.items()}

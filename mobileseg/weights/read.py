@@ -15,6 +15,7 @@ import numpy as np
 from mobileseg.errors import WeightsError
 from mobileseg.weights.download import fetch, is_url
 from mobileseg.weights.pdparams import read_pdparams
+from mobileseg.weights.quantised import refuse_exported
 from mobileseg.weights.torch_file import LEGACY_HEAD, read_torch_legacy, read_torch_zip
 
 MAX_TOTAL_BYTES = 4 << 30
@@ -38,6 +39,7 @@ def read_weights(path_or_url: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     if is_url(path_or_url):
         return read_weights(fetch(str(path_or_url)))
     path = Path(path_or_url)
+    refuse_exported(path)
     if path.is_dir():
         raise WeightsError(f"{path} is a folder, a weights file is expected", remedy=f"name a file: {_FORMATS}")
     try:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from mobileseg.config import schema
+from mobileseg.config import schema, schema_compress, schema_distill
 from mobileseg.config.load import load_config
 from mobileseg.config.schema import OPTIMIZERS, SCHEDULES, TARGETS, Schedule, Schema, Section
 from mobileseg.errors import ConfigError
@@ -16,10 +16,12 @@ from mobileseg.export.options import ALL_TARGETS as EXPORT_TARGETS
 from mobileseg.instance.options import DetectionOptions
 
 PAGE = Path(__file__).parents[2] / "docs" / "config.md"
-SECTIONS = sorted(
-    name for name, value in vars(schema).items() if isinstance(value, type) and issubclass(value, Section)
-    and value is not Section
-)  # fmt: skip
+SECTIONS = {
+    name: value
+    for module in (schema, schema_compress, schema_distill)
+    for name, value in sorted(vars(module).items())
+    if isinstance(value, type) and issubclass(value, Section) and value is not Section
+} | {"DetectionOptions": DetectionOptions}
 
 
 def shown_default(field: FieldInfo) -> str:
@@ -38,9 +40,9 @@ def documented(name: str) -> list[tuple[str, ...]]:
     return [tuple(cell.strip() for cell in row.strip("|").split("|")) for row in table[2:]]
 
 
-@pytest.mark.parametrize("name", [*SECTIONS, "DetectionOptions"])
+@pytest.mark.parametrize("name", SECTIONS)
 def test_every_key_is_documented_with_its_default(name):
-    section = getattr(schema, name)
+    section = SECTIONS[name]
     shared = Schedule.model_fields if issubclass(section, Schedule) and section is not Schedule else {}
     expected = [
         (f"`{key}`", shown_default(field), field.description)

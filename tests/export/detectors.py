@@ -26,12 +26,17 @@ def detector(
 ) -> paddle.nn.Layer:
     """A filled network in evaluation mode, whose predictions spread as a trained one's do."""
     made = fill(NETWORKS.get(network)(num_classes, BACKBONES.get(backbone)(), **{**SMALL, **arguments}))
-    images = np.stack(drawn_images(size, 4)).transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
-    _calibrate(made, images)
-    for layer, spread in (("conf_layer", 3.0), ("bbox_layer", 1.0), ("mask_layer", 1.0)):
-        _spread(made, layer, images, spread)
-    _prefer_background(made, images)
+    settle(made, size)
     return made
+
+
+def settle(network: paddle.nn.Layer, size: tuple[int, int]) -> None:
+    """Statistics and last layers such that it detects something in drawn images of the size."""
+    images = np.stack(drawn_images(size, 4)).transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
+    _calibrate(network, images)
+    for layer, spread in (("conf_layer", 3.0), ("bbox_layer", 1.0), ("mask_layer", 1.0)):
+        _spread(network, layer, images, spread)
+    _prefer_background(network, images)
 
 
 def _calibrate(network: paddle.nn.Layer, images: np.ndarray) -> None:

@@ -78,3 +78,9 @@ def test_estimates_made_before_the_networks_existed(network, arguments, size, pa
     assert sum(cost.macs for cost in behind) == pytest.approx(macs, rel=0.01)
     norms = 0.03 if network is MobileYolact else 0
     assert sum(cost.parameters for cost in behind) == pytest.approx(parameters, rel=0.002 + norms)
+
+
+def test_a_network_without_components_is_one() -> None:
+    costs = measure(paddle.nn.Conv2D(3, 4, 3), 8, 8)
+    assert costs["network"] == Cost(3 * 4 * 9 + 4, 3 * 4 * 9 * 6 * 6)
+    assert total(costs) == costs["network"]

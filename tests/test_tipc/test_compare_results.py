@@ -10,7 +10,7 @@ import pytest
 
 from mobileseg.data.io import write_png
 from mobileseg.structures import InstanceMasks
-from test_tipc.compare_results import Unusable, compare, main
+from test_tipc.compare_results import INT8, Unusable, compare, main
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,6 +92,19 @@ def test_an_object_is_found_again_or_not(tmp_path: Path, changed: dict, found_ag
     assert found.equal == (1.0 if found_again else 0.5)
 
 
+@pytest.mark.parametrize(
+    ("changed", "found_again"),
+    [
+        (thing(1, 0.81, 12, 10), True),  # IoU 18 / 22
+        (thing(1, 0.7, 10, 10), False),
+        (thing(1, 0.9, 18, 10), False),  # IoU 12 / 28
+    ],
+)
+def test_int8_may_differ_more(tmp_path: Path, changed: dict, found_again: bool) -> None:
+    a, b = objects(tmp_path / "a", p=[thing(1, 0.9, 10, 10)]), objects(tmp_path / "b", p=[changed])
+    assert compare(a, b, "json", INT8).equal == float(found_again)
+
+
 def test_objects_of_one_run_alone_count_and_none_is_used_twice(tmp_path: Path) -> None:
     twice = [thing(1, 0.9, 10, 10), thing(1, 0.9, 10, 10)]
     a = objects(tmp_path / "a", p=twice, q=[])
@@ -104,6 +117,14 @@ def test_empty_masks_are_equal(tmp_path: Path) -> None:
     empty = {**thing(1, 0.9, 10, 10), "segmentation": InstanceMasks.from_array(np.zeros((1, 64, 64))).to_rle()[0]}
     found = compare(objects(tmp_path / "a", p=[empty]), objects(tmp_path / "b", p=[empty]), "json")
     assert found.equal == 1.0
+
+
+def test_boxes_without_area_are_equal(tmp_path: Path) -> None:
+    flat = {**thing(1, 0.9, 10, 10), "bbox": [64.0, 10.0, 0.0, 20.0]}
+    moved = {**flat, "bbox": [64.0, 10.1, 0.0, 20.0]}
+    a = objects(tmp_path / "a", p=[flat])
+    assert compare(a, objects(tmp_path / "b", p=[flat]), "json").equal == 1.0
+    assert compare(a, objects(tmp_path / "c", p=[moved]), "json").equal == 0.0
 
 
 @pytest.mark.parametrize("content", ['{"results": 3}', "{}", "no"])

@@ -1,0 +1,121 @@
+"""What is measured of every network of a compression: cost, scores, sizes, and on engines latency and memory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mobileseg.compress.variants import Variants
+from mobileseg.config.load import Config
+from mobileseg.engine.evaluator import evaluate
+from mobileseg.engine.predictors import make_predictor
+from mobileseg.errors import CompressionError
+from mobileseg.export.exporter import export
+from mobileseg.export.options import ENGINES
+from mobileseg.export.settings import dataset_from, options_from
+from mobileseg.nn import cost
+from mobileseg.runtime.benchmark import Case, generated_picture, machine
+from mobileseg.runtime.benchmark import measure as measure_latency
+from mobileseg.runtime.memory import measure_memory
+
+Say = Callable[[str], None]
+
+
+def cost_of(network: Any, config: Config) -> cost.Cost:
+    """Parameters and multiply-adds of what is deployed, for an image of the export size."""
+    options = options_from(config, {})
+    return cost.total(cost.measure(network, options.height, options.width))
+
+
+def scores_of(network: Any, config: Config, dataset: Any, progress: Callable[[int, int], None] | None = None) -> Any:
+    """Scores of a network on a dataset, see :func:`named_scores`."""
+    network.eval()
+    predict = make_predictor(network, config.to_dict())
+    return named_scores(evaluate(predict, dataset, num_workers=1, progress=progress))
+
+
+def named_scores(scores: Mapping[str, Any]) -> dict[str, float]:
+    """The scores of an evaluation that a row shows; the first one decides."""
+    found = {str(scores["metric"]): float(scores["score"])}
+    if "mask" in scores:
+        more = {"mask AP50": scores["mask"]["ap50"], "box AP": scores["box"]["ap"]}
+    else:
+        more = {"accuracy": scores["accuracy"]}
+    return found | {name: float(value or 0.0) for name, value in more.items()}
+
+
+def targets_for(engines: Sequence[str]) -> list[str]:
+    """Export targets that these engines run.
+
+    Raises:
+        CompressionError: an engine is not known, or runs nothing that is exported here.
+    """
+    target_of = {engine: target for target, engine in ENGINES.items()}
+    unknown = [engine for engine in engines if engine not in target_of]
+    if unknown:
+        raise CompressionError(
+            f"compress.measure.engines: there is no engine {', '.join(unknown)}",
+            remedy=f"choose from {', '.join(target_of)}",
+        )
+    return [target_of[engine] for engine in engines]
+
+
+def export_variant(network: Any, config: Config, folder: Path, engines: Sequence[str], say: Say) -> dict[str, int]:
+    """Export a network for the engines; verified as by `mobileseg export`, but weak references are accepted.
+
+    Returns:
+        Target -> bytes.
+    """
+    network.eval()
+    result = export(network, config, folder, targets=targets_for(engines), overwrite=True, accept_weak=True, report=say)
+    return {row.target: row.size_bytes for row in result.rows if row.size_bytes is not None}
+
+
+def measure_engines(
+    variants: Variants, folders: Mapping[str, Path], config: Config, say: Say, *, like: Mapping[str, str] | None = None
+) -> None:
+    """Latency and memory of artefact folders, all of them in one interleaved run, into the rows.
+
+    Args:
+        variants: has a row for every name.
+        folders: name -> artefact folder.
+        config: ``compress.measure`` and the images.
+        say: told what is going on.
+        like: name -> the name in ``folders`` whose graph has the same shapes; gets the same latency and memory.
+    """
+    settings = config.compress.measure
+    names = {str(folder): name for name, folder in folders.items()}
+    cases = [Case(folder, engine, settings.threads) for folder in names for engine in settings.engines]
+    with tempfile.TemporaryDirectory(prefix="mobileseg-") as scratch:
+        image = _picture(config, Path(scratch))
+        facts = machine()
+        say(f"latency of {len(cases)} cases, {settings.runs} runs each, interleaved; load {facts['load']}")
+        if facts["load"] > 0.5:
+            say("warning: other programs are running, the latencies will be too high and will scatter")
+        rows = measure_latency(cases, image, runs=settings.runs, say=say)
+        say("memory of fresh processes")
+        memory = measure_memory(cases, image)
+    for folder, name in names.items():
+        latency = {row["engine"]: row["stages"]["inference"]["median_ms"] for row in rows if row["folder"] == folder}
+        peaks = {case.engine: round(peak / 1e6, 1) for case, peak in memory.items() if case.folder == folder}
+        for row in (name, *(twin for twin, other in (like or {}).items() if other == name)):
+            variants.update(row, latency_ms=latency, memory_mb=peaks)
+    variants.set_facts(
+        machine=facts,
+        threads=settings.threads,
+        runs=settings.runs,
+        benchmark=[{**row, "folder": Path(row["folder"]).name} for row in rows],
+        like=dict(like or {}),
+    )
+
+
+def _picture(config: Config, scratch: Path) -> str:
+    """A validation image, else a drawn one of the export size."""
+    dataset = dataset_from(config)
+    if dataset is not None and len(dataset):
+        return str(dataset.items[0].image)
+    options = options_from(config, {})
+    generated_picture(scratch / "drawn.jpg", (options.height, options.width))
+    return str(scratch / "drawn.jpg")

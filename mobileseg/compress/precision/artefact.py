@@ -1,0 +1,165 @@
+"""The artefact folder of a quantised network: Paddle with fake-quantise operators, QDQ ONNX, Paddle Lite for ARM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mobileseg.compress.precision import slim
+from mobileseg.compress.precision.graph import without_runtime_attributes
+from mobileseg.compress.precision.prepare import Prepared
+from mobileseg.compress.precision.qdq import write_qdq
+from mobileseg.compress.precision.ranges import Ranges, float_weights
+from mobileseg.compress.precision.simulate import Precision, simulated
+from mobileseg.errors import CompressionError, ExportError
+from mobileseg.export import converters, lite, onnx
+from mobileseg.export.manifest import GOLDEN_FILE, build_manifest, file_names
+from mobileseg.export.process import Failure
+from mobileseg.export.program import Program
+from mobileseg.export.reference import build_reference
+from mobileseg.export.staging import put_in_place, staging
+from mobileseg.export.verify import FAILED, SKIPPED, Row, check_engines
+from mobileseg.runtime.artefact import Manifest
+
+TARGETS = ("paddle", "onnx", "lite_arm")
+"""What can be written in int8: x86 kernels of Paddle Lite and NCNN's tools take other forms."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A folder that was written and verified.
+
+    Attributes:
+        rows: one per target.
+        warnings: what the reader should know.
+        kernels: number of kernels in int8 in the ONNX graph; 0 without that target.
+    """
+
+    rows: tuple[Row, ...]
+    warnings: tuple[str, ...]
+    kernels: int
+
+
+def write_int8(
+    prepared: Prepared,
+    ranges: Ranges,
+    layers: Collection[str],
+    folder: Path,
+    images: Sequence[np.ndarray],
+    source: str,
+    *,
+    agreement: float,
+    targets: Sequence[str] = TARGETS,
+    accept: Callable[[Path], None] = lambda _stage: None,
+    say: Callable[[str], None] = lambda _line: None,
+) -> Written:
+    """Write the folder; it appears only when every graph that can be run here agrees, and the caller accepts it.
+
+    The reference that graphs are compared with is the network in memory with simulated int8.
+
+    Args:
+        prepared: the float network.
+        ranges: of its activations.
+        layers: paths of the layers to run in int8.
+        folder: to make, or to replace.
+        images: uint8 [h,w,3] RGB to verify with, at least four.
+        source: where they are from.
+        agreement: share of labels, or detections, that every engine must have in common with the reference.
+        targets: from `TARGETS`.
+        accept: called with the complete folder before it is put into place; raises what forbids it.
+        say: told what is going on.
+
+    Raises:
+        CompressionError: PaddleSlim failed, or an engine disagrees (the folder is kept as ``<folder>.failed``).
+        DependencyError: a converter is not installed.
+        ExportError: a conversion failed.
+    """
+    for target in targets:
+        converters.require(target)
+    task, options = prepared.task, prepared.options
+    size = options.height, options.width
+    limits = {layer: ranges.inputs_of(layer) for layer in layers}
+    precision: dict[str, Precision] = dict.fromkeys(layers, "int8")
+    with simulated(prepared.network, limits, precision):
+        reference = build_reference(task, prepared.network, options, images, [size], source)
+    weakness = task.weakness(reference, len(prepared.subject.classes))
+    with staging(folder) as (stage, work):
+        kernels = _write_graphs(prepared, ranges, layers, targets, stage, work, reference.items[0].input, say)
+        reference.save(stage / GOLDEN_FILE)
+        task.write_files(stage)
+        notes = {
+            "precision": f"int8: {len(layers)} of {len(prepared.calls)} layers with a kernel, weights per channel, "
+            f"activations per tensor; ranges by PaddleSlim ({ranges.algorithm}, {ranges.images} images)",
+            "verification": f"{len(reference.items)} images from {source}; the reference is the network with simulated "
+            "int8; Paddle rounds what kernels read, ONNX Runtime also what they give",
+            "golden": task.golden_note,
+        }
+        left = [layer for layer in prepared.calls if layer not in set(layers)]
+        if left:
+            notes["float_layers"] = " ".join(left)
+        manifest = build_manifest(stage, task, prepared.subject, options, targets, reference, (), notes)
+        graphs = {name: replace(files, precision="int8") for name, files in manifest.graphs["main"].items()}
+        manifest = replace(manifest, graphs={"main": graphs}, least_equal=agreement)
+        manifest.write(stage)
+        say("run every graph and compare it with simulated int8")
+        rows = check_engines(stage, Manifest.read(stage), task, reference, [item.input for item in reference.items])
+        failed = [row for row in rows if row.status == FAILED]
+        if failed:
+            kept = folder.with_name(folder.name + ".failed")
+            put_in_place(stage, kept)
+            listed = "\n".join(f"  {row.target} ({row.engine}): {row.problems[0]}" for row in failed)
+            raise CompressionError(
+                f"int8 graphs do not agree with simulated int8:\n{listed}",
+                remedy=f"leave more layers in float (compress.quantize.skip); the folder is kept as {kept}",
+            )
+        kept_rows = tuple(row.to_manifest() for row in rows if row.status != SKIPPED)
+        replace(manifest, verification=kept_rows).write(stage)
+        accept(stage)
+        put_in_place(stage, folder)
+    return Written(tuple(rows), (weakness,) if weakness else (), kernels)
+
+
+def _write_graphs(
+    prepared: Prepared,
+    ranges: Ranges,
+    layers: Collection[str],
+    targets: Sequence[str],
+    stage: Path,
+    work: Path,
+    image: np.ndarray,
+    say: Callable[[str], None],
+) -> int:
+    say("write the graph with fake-quantise operators")
+    slim.write_graph(prepared.model, image[0], ranges.limits, float_weights(prepared.program, layers), work / "int8")
+    model, params = work / "int8" / "model.pdmodel", work / "int8" / "model.pdiparams"
+    program = Program.read(model)
+    program.name_outputs(prepared.task.output_names(prepared.options))
+    program.write(model)
+    kernels = 0
+    for target in targets:
+        say(f"convert to {target}")
+        names = [stage / name for name in file_names(target)]
+        try:
+            if target == "paddle":
+                names[0].write_bytes(model.read_bytes())
+                names[1].write_bytes(params.read_bytes())
+            elif target == "onnx":
+                onnx.convert(
+                    prepared.model,
+                    prepared.model.with_suffix(".pdiparams"),
+                    work / "float.onnx",
+                    prepared.options.opset,
+                )
+                kernels = write_qdq(work / "float.onnx", prepared.program, ranges, layers, names[0])
+            elif target == "lite_arm":
+                without_runtime_attributes(program).write(work / "lite.pdmodel")
+                lite.convert(work / "lite.pdmodel", params, names[0], target)
+            else:
+                raise CompressionError(f"{target} cannot be written in int8", remedy=f"choose from {' '.join(TARGETS)}")
+        except Failure as failure:
+            log = f"\n  last output: {failure.log.splitlines()[-1]}" if failure.log else ""
+            raise ExportError(f"conversion to {target} in int8 failed: {failure}{log}") from failure
+    return kernels

@@ -1,0 +1,147 @@
+"""PaddleSlim's post-training quantisation, in a process of its own: it needs Paddle's static mode.
+
+PaddleSlim 2.6.0 calibrates (algorithms avg, KL, hist and mse) and writes the graph. The form with fake-quantise
+operators is taken (``onnx_format=False``): Paddle Lite's optimiser turns exactly that into int8 kernels with int8
+weights, and only the kernels' inputs and weights are rounded, so that it computes what
+:mod:`mobileseg.compress.precision.simulate` computes.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mobileseg.compress.precision.ranges import KERNELS
+from mobileseg.errors import CompressionError, DependencyError
+from mobileseg.export.process import Failure, run_task
+
+_SECONDS = 600.0
+_SECONDS_PER_IMAGE = 60.0  # mse tries 36 scales of every tensor; what takes longer hangs
+
+
+def require_paddleslim() -> None:
+    """Raises DependencyError when PaddleSlim, or what it imports, is not installed."""
+    for package in ("paddleslim", "pkg_resources"):
+        if find_spec(package) is None:
+            raise DependencyError(
+                f"quantisation needs PaddleSlim, and '{package}' is not installed",
+                remedy="pip install 'mobileseg[compress]' (paddleslim==2.6.0 and setuptools<81)",
+            )
+
+
+def calibrate(model: Path, images: np.ndarray, algorithm: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Find the ranges of all activations.
+
+    Args:
+        model: ``.pdmodel`` in float32 with one input; its ``.pdiparams`` lies beside it.
+        images: what the graph is fed, [N, ...] with one image each.
+        algorithm: 'avg', 'KL', 'hist' or 'mse'.
+
+    Returns:
+        Variable -> largest absolute value that int8 represents; variable -> largest absolute value in all images.
+
+    Raises:
+        DependencyError: PaddleSlim is not installed.
+        CompressionError: PaddleSlim failed.
+    """
+    found = _run(model, images, {"algorithm": algorithm})
+    return found["limits"], found["largest"]
+
+
+def write_graph(model: Path, image: np.ndarray, limits: Mapping[str, float], skip: Sequence[str], out: Path) -> None:
+    """Write a graph with fake-quantise operators.
+
+    Args:
+        model: as for :func:`calibrate`.
+        image: any input of the graph, without the batch axis.
+        limits: what the calibration found.
+        skip: variables with kernels that stay in float.
+        out: folder for ``model.pdmodel`` and ``model.pdiparams``.
+
+    Raises:
+        DependencyError, CompressionError: see :func:`calibrate`.
+    """
+    _run(model, image[None], {"algorithm": "avg", "known": dict(limits), "skip": list(skip), "out": str(out)})
+
+
+def _run(model: Path, images: np.ndarray, request: dict[str, Any]) -> dict[str, dict[str, float]]:
+    require_paddleslim()
+    with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
+        fed, answer = Path(folder, "images.npy"), Path(folder, "limits.json")
+        np.save(fed, images)
+        files = {"model": str(model), "images": str(fed), "limits": str(answer)}
+        try:
+            run_task("quantise", {**request, **files}, timeout=_SECONDS + _SECONDS_PER_IMAGE * len(images))
+        except Failure as failure:
+            log = f"\n  last output: {failure.log.splitlines()[-1]}" if failure.log else ""
+            raise CompressionError(f"PaddleSlim cannot quantise the graph: {failure.reason}{log}") from failure
+        found: dict[str, dict[str, float]] = json.loads(answer.read_text(encoding="utf-8"))
+    return found
+
+
+def work(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Calibrate or write, in this process (task 'quantise' of the worker)."""
+    import paddle
+    from paddleslim.quant.quanter import PostTrainingQuantization
+
+    images = np.load(request["images"], mmap_mode="r")
+    known: Mapping[str, float] | None = request.get("known")
+
+    largest: dict[str, float] = {}
+
+    class Images(paddle.io.Dataset):
+        def __len__(self) -> int:
+            return len(images)
+
+        def __getitem__(self, index: int) -> tuple[np.ndarray]:
+            return (np.array(images[index]),)
+
+    class Quantisation(PostTrainingQuantization):
+        def _sampling(self) -> None:
+            super()._sampling()
+            for name in self._quantized_act_var_name:
+                tensor = self._scope.find_var(name).get_tensor()
+                largest[name] = max(largest.get(name, 0.0), float(np.abs(np.array(tensor)).max(initial=0.0)))
+            if known is not None:  # the mean over one image is what it is made of
+                self._quantized_var_avg = {name: [limit] for name, limit in known.items()}
+
+    paddle.enable_static()
+    executor = paddle.static.Executor(paddle.CPUPlace())
+    model = Path(request["model"])
+    files = {"model_filename": model.name, "params_filename": model.with_suffix(".pdiparams").name}
+    program, feeds, _ = paddle.static.load_inference_model(str(model.parent), executor, **files)
+    loader = paddle.io.DataLoader(
+        Images(),
+        feed_list=[program.global_block().var(feeds[0])],
+        places=paddle.CPUPlace(),
+        batch_size=1,
+        return_list=False,
+    )
+    quantisation = Quantisation(
+        executor=executor,
+        data_loader=loader,
+        model_dir=str(model.parent),
+        **files,
+        batch_size=1,
+        batch_nums=len(images),
+        algo=request["algorithm"],
+        quantizable_op_type=list(KERNELS),
+        weight_quantize_type="channel_wise_abs_max",
+        activation_quantize_type="range_abs_max",
+        onnx_format=False,
+        skip_tensor_list=list(request.get("skip", [])),
+    )
+    quantisation.quantize()
+    if "out" in request:
+        quantisation.save_quantized_model(request["out"])
+    # KL and hist keep what they found apart from the others (no public name leads to either).
+    found = quantisation._quantized_var_threshold or quantisation._quantized_threshold
+    limits = {name: float(value) for name, value in found.items() if np.ndim(value) == 0}
+    Path(request["limits"]).write_text(json.dumps({"limits": limits, "largest": largest}), encoding="utf-8")
+    return {}

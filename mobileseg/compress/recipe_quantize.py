@@ -1,0 +1,240 @@
+"""The recipe `mobileseg compress quantize`: from a trained network to an int8 artefact folder and what it cost."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mobileseg.compress.gate import Gate, write_gate
+from mobileseg.compress.measure import cost_of, measure_engines, named_scores
+from mobileseg.compress.precision.analyse import Analysis, analyse, render
+from mobileseg.compress.precision.artefact import TARGETS, Written, write_int8
+from mobileseg.compress.precision.images import require_images
+from mobileseg.compress.precision.prepare import Prepared, calibrate, calibration_images, prepare, wanted_layers
+from mobileseg.compress.precision.ranges import Ranges
+from mobileseg.compress.precision.scores import Evaluation
+from mobileseg.compress.precision.simulate import Simulation
+from mobileseg.compress.report import write_report
+from mobileseg.compress.subset import ImageSubset
+from mobileseg.compress.variants import Variant, Variants
+from mobileseg.config.build import build_dataset
+from mobileseg.config.load import Config
+from mobileseg.engine.evaluator import SegmenterPredictor, evaluate
+from mobileseg.errors import CompressionError
+from mobileseg.export import converters
+from mobileseg.export.exporter import export
+from mobileseg.export.options import ENGINES
+from mobileseg.export.settings import images_from
+from mobileseg.export.verify import Row
+from mobileseg.files import write_whole
+from mobileseg.runtime.engines.registry import unavailable
+from mobileseg.runtime.segmenter import Segmenter
+
+FLOAT, INT8 = "fp32", "int8"
+ANALYSIS, RANGES = "analysis.json", "ranges.json"
+
+
+@dataclass
+class QuantizeRecipe:
+    """One call of the recipe.
+
+    Attributes:
+        config: with ``compress``.
+        load: builds the network to start from.
+        source: its weights.
+        folder: for the results.
+        say: told what is going on.
+    """
+
+    config: Config
+    load: Callable[[], Any]
+    source: Path | None
+    folder: Path
+    say: Callable[[str], None] = print
+    _dataset: Any = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.settings = self.config.compress.quantize
+        self.variants = Variants(self.folder)
+
+    def run(self) -> list[Variant]:
+        """Do all steps and write the report.
+
+        Raises:
+            CompressionError: the network cannot be quantised, or lost more than ``compress.max_drop``.
+            DataError: an image cannot be read.
+            ExportError: a conversion failed.
+        """
+        settings = self.settings
+        self.config.require("val_dataset")
+        self._dataset = build_dataset(self.config.to_dict()["val_dataset"])
+        targets = self._targets()
+        require_images(settings.images)
+        with tempfile.TemporaryDirectory(prefix="mobileseg-") as work:
+            prepared = prepare(self._trained(), self.config, self._dataset, Path(work), self._zoo)
+            layers = wanted_layers(prepared, settings.components, settings.skip)
+            images = calibration_images(prepared, self.config, settings.images, self.say)
+            self._export_float(self.load(), targets)
+            self.say(f"ranges of the activations by PaddleSlim ({settings.algorithm})")
+            ranges = calibrate(prepared, images, settings.algorithm)
+            found = {"limits": ranges.limits, "largest": ranges.largest}
+            write_whole(self.folder / RANGES, json.dumps(found, indent=1) + "\n")
+            analysis = self._analyse(prepared, ranges, layers)
+            layers = [layer for layer in layers if layer not in set(analysis.keep)]
+            written = self._write(prepared, ranges, layers, targets, analysis)
+        folders = {name: self.folder / name for name in (FLOAT, INT8)}
+        measure_engines(self.variants, folders, self.config, self.say)
+        self.variants.set_facts(
+            quantize={
+                "layers": len(layers),
+                "float_layers": [layer for layer in prepared.calls if layer not in set(layers)],
+                "algorithm": settings.algorithm,
+                "images": ranges.images,
+                "onnx_kernels": written.kernels,
+            }
+        )
+        write_report(self.variants, f"{self.config.name}: int8")
+        return self.variants.read()
+
+    def _trained(self) -> Any:
+        """The network to quantise: the input, or what training with simulated int8 makes of it."""
+        if self.settings.qat is None:
+            return self.load()
+        from mobileseg.compress.precision.qat import train_quantised
+
+        return train_quantised(self.config, self.load, self.folder, self._dataset, self.say)
+
+    @property
+    def _zoo(self) -> Path | None:
+        return self.source if self.source is not None and self.source.is_dir() else None
+
+    def _targets(self) -> tuple[str, ...]:
+        """What is installed of what the configuration wants, or of all that can be int8."""
+        named = self.config.export.targets
+        wanted = [target for target in TARGETS if named is None or target in named]
+        found = tuple(target for target in wanted if not converters.missing(target))
+        if not found:
+            raise CompressionError(
+                f"none of the targets {', '.join(named or TARGETS)} can be written in int8 here",
+                remedy=f"export.targets: [{', '.join(TARGETS)}], and install their converters",
+            )
+        return found
+
+    def _score_images(self) -> ImageSubset:
+        return ImageSubset(self._dataset, self.settings.score_images)
+
+    def _export_float(self, network: Any, targets: Sequence[str]) -> None:
+        """The folder and the row that int8 is compared with."""
+        place = self.folder / FLOAT
+        self.say("export in float32, to compare with")
+        result = export(
+            network,
+            self.config,
+            place,
+            targets=targets,
+            zoo=self._zoo,
+            overwrite=True,
+            accept_weak=True,
+            report=lambda line: self.say(f"  {line}"),
+        )
+        cost = cost_of(network, self.config)
+        self.variants.add(Variant(FLOAT, "the input", cost.parameters, cost.macs, _sizes(result.rows)))
+        scores = {engine: self._engine_scores(FLOAT, place, engine) for engine in _engines(targets)[:1]}
+        for engine, found in scores.items():
+            self.variants.update(FLOAT, scores=found, note=f"scored on {engine}")
+
+    def _analyse(self, prepared: Prepared, ranges: Ranges, layers: Sequence[str]) -> Analysis:
+        """Layer-wise errors; printed, and written to analysis.json."""
+        settings = self.settings
+        allowed = settings.tolerance
+        if self.config.compress.max_drop is not None:
+            allowed = min(allowed, self.config.compress.max_drop)
+        images = ImageSubset(self._dataset, settings.analysis_images)
+        simulation = Simulation(prepared.network, {layer: ranges.inputs_of(layer) for layer in ranges.layers})
+        try:
+            found = analyse(
+                Evaluation(simulation, self.config.to_dict(), images),
+                layers,
+                allowed=allowed,
+                candidates=settings.analysis_layers,
+                automatic=settings.auto_skip,
+                say=self.say,
+            )
+        finally:
+            simulation.close()
+        self.say(render(found))
+        write_whole(self.folder / ANALYSIS, json.dumps(found.to_dict(), indent=1) + "\n")
+        return found
+
+    def _write(
+        self, prepared: Prepared, ranges: Ranges, layers: Sequence[str], targets: Sequence[str], analysis: Analysis
+    ) -> Written:
+        options = prepared.options
+        chosen = images_from([], self._dataset, self._zoo, (options.height, options.width))
+        baseline = self.variants.get(FLOAT)
+        assert baseline is not None
+        metric, before = next(iter(baseline.scores.items()))
+        harmful = [row.layer for row in sorted(analysis.layers, key=lambda row: -(row.gain or 0.0))]
+        harmful = [layer for layer in harmful if layer in set(layers)]
+
+        def accept(stage: Path) -> None:
+            found = {engine: self._engine_scores(INT8, stage, engine) for engine in _engines(targets)}
+            for engine, scores in found.items():
+                self.say(f"int8 on {engine}: {metric} {scores[metric]:.4f} (float32 {before:.4f})")
+            worst = min(found, key=lambda engine: found[engine][metric], default="")
+            after = found[worst][metric] if found else analysis.score
+            gate = Gate(metric, before, after, self.config.compress.max_drop, harmful[:8])
+            note = ", ".join(f"{engine} {scores[metric]:.4f}" for engine, scores in found.items())
+            self.variants.add(
+                Variant(
+                    INT8,
+                    f"{len(layers)} of {len(prepared.calls)} kernels in int8",
+                    baseline.parameters,
+                    baseline.macs,
+                    scores=found.get(worst, {}),
+                    note=note,
+                )
+            )
+            self.variants.set_facts(int8_scores=found, gate=asdict(gate))
+            gate.check("the int8 network")
+            write_gate(self.folder, gate)
+
+        written = write_int8(
+            prepared,
+            ranges,
+            layers,
+            self.folder / INT8,
+            chosen.pixels,
+            chosen.source,
+            agreement=self.settings.agreement,
+            targets=targets,
+            accept=accept,
+            say=self.say,
+        )
+        self.variants.update(INT8, sizes=_sizes(written.rows))
+        for row in written.rows:
+            share = "" if row.equal is None else f", {row.equal:.2%} equal to simulated int8"
+            self.say(f"{row.target}: {row.status}, {(row.size_bytes or 0) / 1e6:.2f} MB{share}")
+        for warning in written.warnings:
+            self.say(f"warning: {warning}")
+        return written
+
+    def _engine_scores(self, name: str, folder: Path, engine: str) -> dict[str, float]:
+        images = self._score_images()
+        self.say(f"score {name} on {engine}, {len(images)} images")
+        predict = SegmenterPredictor(Segmenter(folder, engine=engine))
+        return named_scores(evaluate(predict, images, num_workers=1))
+
+
+def _engines(targets: Sequence[str]) -> list[str]:
+    """Engines that can run the targets here, the fastest first."""
+    found = [ENGINES[target] for target in targets if target in ENGINES and not unavailable(ENGINES[target])]
+    return sorted(found, key=lambda engine: engine != "onnxruntime")
+
+
+def _sizes(rows: Sequence[Row]) -> dict[str, int]:
+    return {row.target: row.size_bytes for row in rows if row.size_bytes is not None}

@@ -1,0 +1,235 @@
+"""The recipe `mobileseg compress search`: accuracy and latency of every precision per component."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mobileseg.compress.measure import named_scores
+from mobileseg.compress.precision.combine import (
+    DEVICE_ONLY,
+    Combination,
+    Combinations,
+    Row,
+    best_row,
+    render,
+    render_markdown,
+    with_latency,
+)
+from mobileseg.compress.precision.prepare import Prepared, calibrate, calibration_images, prepare
+from mobileseg.compress.precision.qdq import write_qdq
+from mobileseg.compress.precision.ranges import Ranges
+from mobileseg.compress.precision.scores import Evaluation, component_paths
+from mobileseg.compress.precision.simulate import Precision, Simulation
+from mobileseg.compress.precision.timing import time_onnx
+from mobileseg.compress.report import write_report
+from mobileseg.compress.subset import ImageSubset
+from mobileseg.compress.variants import Variant, Variants
+from mobileseg.config.build import build_dataset
+from mobileseg.config.load import Config
+from mobileseg.errors import CompressionError
+from mobileseg.export import onnx
+from mobileseg.export.process import Failure
+from mobileseg.files import write_whole
+from mobileseg.runtime.benchmark import machine
+
+TABLE = "search.md"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """One row of the table of calibrations.
+
+    Attributes:
+        images: 0 for ranges taken anew from every input.
+        scores: combination -> metric -> value.
+    """
+
+    images: int
+    scores: dict[str, dict[str, float]]
+
+
+@dataclass
+class SearchRecipe:
+    """One call of the recipe.
+
+    Attributes:
+        config: with ``compress``.
+        load: builds the network to start from.
+        source: its weights.
+        folder: for the results.
+        say: told what is going on.
+    """
+
+    config: Config
+    load: Callable[[], Any]
+    source: Path | None
+    folder: Path
+    say: Callable[[str], None] = print
+    _dataset: Any = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.settings = self.config.compress.search
+        limit = self.config.compress.max_drop
+        self.max_drop = self.settings.max_drop if limit is None else limit
+
+    def run(self) -> str:
+        """Search, write ``search.md`` and the report; returns the tables.
+
+        Raises:
+            CompressionError: the network names no components, or cannot be quantised.
+            DataError: an image cannot be read.
+        """
+        self.config.require("val_dataset")
+        self._dataset = ImageSubset(build_dataset(self.config.to_dict()["val_dataset"]), self.settings.images)
+        algorithm, count = self.config.compress.quantize.algorithm, self.config.compress.quantize.images
+        with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
+            work = Path(folder)
+            zoo = self.source if self.source is not None and self.source.is_dir() else None
+            prepared = prepare(self.load(), self.config, self._dataset.dataset, work, zoo)
+            paths = component_paths(prepared.network)
+            if not paths:
+                raise CompressionError(
+                    f"{type(prepared.network).__name__} names no components (method components())",
+                    remedy="use `mobileseg compress quantize` on the whole network",
+                )
+            images = calibration_images(prepared, self.config, max(count, *self.settings.calibrations), self.say)
+            ranges = calibrate(prepared, images[:count], algorithm)
+            rows, complete = self._score(prepared, ranges, paths)
+            rows = with_latency(rows, self._latencies(prepared, ranges, paths, [row.combination for row in rows], work))
+            chosen = best_row(rows, max_drop=self.max_drop, latency_ms=self.settings.latency_ms)
+            calibrations = self._calibrations(prepared, images, paths, algorithm, chosen)
+        return self._report(list(paths), rows, chosen, complete, calibrations, ranges)
+
+    def _evaluation(self, simulation: Simulation) -> Evaluation:
+        return Evaluation(simulation, self.config.to_dict(), self._dataset)
+
+    def _score(self, prepared: Prepared, ranges: Ranges, paths: dict[str, str]) -> tuple[list[Row], bool]:
+        simulation = Simulation(prepared.network, {layer: ranges.inputs_of(layer) for layer in ranges.layers})
+        try:
+            combinations = Combinations(self._evaluation(simulation), paths, self.settings.precisions, self.say)
+            return combinations.search(self.settings.time_limit, self.max_drop)
+        finally:
+            simulation.close()
+
+    def _latencies(
+        self,
+        prepared: Prepared,
+        ranges: Ranges,
+        paths: dict[str, str],
+        combinations: Sequence[Combination],
+        work: Path,
+    ) -> dict[Combination, float]:
+        """Of every combination without float16, by ONNX Runtime, all in one interleaved run."""
+        timed = [one for one in combinations if "fp16" not in one]
+        graph = work / "float.onnx"
+        try:
+            onnx.convert(prepared.model, prepared.model.with_suffix(".pdiparams"), graph, prepared.options.opset)
+        except Failure as failure:
+            raise CompressionError(f"the graph cannot be timed: its conversion to ONNX failed ({failure})") from failure
+        files = []
+        for index, combination in enumerate(timed):
+            parts = [path for path, precision in zip(paths.values(), combination, strict=True) if precision == "int8"]
+            layers = [layer for layer in prepared.calls if f"{layer}.".startswith(tuple(f"{path}." for path in parts))]
+            files.append(work / f"timed{index}.onnx" if layers else graph)
+            if layers:
+                write_qdq(graph, prepared.program, ranges, layers, files[-1])
+        facts = machine()
+        self.say(f"latency of {len(files)} combinations, {self.settings.runs} runs each; load {facts['load']}")
+        if facts["load"] > 0.5:
+            self.say("warning: other programs are running, the latencies will be too high and will scatter")
+        options = prepared.options
+        found = time_onnx(
+            files,
+            options.input_shape(),
+            options.input_dtype,
+            runs=self.settings.runs,
+            threads=self.settings.threads,
+        )
+        return dict(zip(timed, found, strict=True))
+
+    def _calibrations(
+        self, prepared: Prepared, images: Any, paths: dict[str, str], algorithm: str, chosen: Row | None
+    ) -> list[Calibration]:
+        """Scores by number of images to calibrate with: everything in int8, and the chosen combination."""
+        int8: Precision = "int8"
+        whole: Combination = (int8,) * len(paths)
+        wanted = [whole]
+        if chosen is not None and "int8" in chosen.combination and chosen.combination not in wanted:
+            wanted.append(chosen.combination)
+        found = []
+        for count in self.settings.calibrations:
+            self.say(f"calibration with {count} images")
+            limits: dict[str, Sequence[float] | None] = dict.fromkeys(prepared.calls)
+            if count:
+                ranges = calibrate(prepared, images[:count], algorithm)
+                limits = {layer: ranges.inputs_of(layer) for layer in ranges.layers}
+            simulation = Simulation(prepared.network, limits)
+            try:
+                assignments = [dict(zip(paths.values(), one, strict=True)) for one in wanted]
+                scores = self._evaluation(simulation).scores(assignments)
+            finally:
+                simulation.close()
+            named = {"-".join(one): named_scores(each) for one, each in zip(wanted, scores, strict=True)}
+            found.append(Calibration(min(count, len(images)), named))
+        return found
+
+    def _report(
+        self,
+        components: list[str],
+        rows: list[Row],
+        chosen: Row | None,
+        complete: bool,
+        calibrations: list[Calibration],
+        ranges: Ranges,
+    ) -> str:
+        variants = Variants(self.folder)
+        for row in rows:
+            described = ", ".join(
+                f"{name} {precision}" for name, precision in zip(components, row.combination, strict=True)
+            )
+            latency = {} if row.latency_ms is None else {"onnxruntime": row.latency_ms}
+            note = DEVICE_ONLY if row.latency_ms is None else ""
+            variants.add(Variant(row.name, described, latency_ms=latency, scores=row.scores, note=note))
+        budget = (
+            f"latency at most {self.settings.latency_ms:g} ms"
+            if self.settings.latency_ms is not None
+            else f"at most {self.max_drop:g} lost"
+        )
+        variants.set_facts(
+            machine=machine(),
+            runs=self.settings.runs,
+            threads=self.settings.threads,
+            complete=complete,
+            budget=budget,
+            best=None if chosen is None else chosen.name,
+            calibrations=[asdict(one) for one in calibrations],
+            images=len(self._dataset),
+        )
+        write_report(variants, f"{self.config.name}: precision per component")
+        parts = [
+            f"Scores on {len(self._dataset)} images with simulated precision; int8 calibrated with {ranges.images} "
+            f"images ({ranges.algorithm}). "
+            + ("All combinations." if complete else "Greedy search: not all combinations were tried."),
+            render(components, rows, chosen),
+            f"Budget: {budget}. " + (f"Best: {chosen.name}." if chosen else "No combination that runs here meets it."),
+        ]
+        if calibrations:
+            names = list(calibrations[0].scores)
+            metric = next(iter(calibrations[0].scores[names[0]]))
+            body = [
+                [one.images or "0 (range of each input)", *(f"{one.scores[name][metric]:.4f}" for name in names)]
+                for one in calibrations
+            ]
+            parts.append(render_markdown(["images to calibrate with", *(f"{metric}, {name}" for name in names)], body))
+        if chosen is not None:
+            chosen_parts = [name for name, one in zip(components, chosen.combination, strict=True) if one == "int8"]
+            if chosen_parts:
+                parts.append(f"`compress.quantize.components: {json.dumps(chosen_parts)}` exports it.")
+        text = "\n\n".join(parts)
+        write_whole(self.folder / TABLE, text + "\n")
+        return text

@@ -1,0 +1,206 @@
+"""The report of a compression: ``report.md``, ``report.html`` and the trade-off as ``report.png``."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from mobileseg.compress.variants import Variant, Variants
+from mobileseg.files import write_whole
+from mobileseg.viz.report_parts import fact_list, table
+
+_COLOURS = (
+    "#2563eb",
+    "#d97706",
+    "#0d9488",
+    "#9333ea",
+    "#be185d",
+    "#4d7c0f",
+    "#b91c1c",
+    "#0369a1",
+    "#475569",
+    "#a16207",
+)
+
+
+def write_report(variants: Variants, title: str) -> None:
+    """Write the three files beside ``report.json``; the plot only when scores and latencies are there.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    rows = variants.read()
+    plotted = plot_trade_off(variants.folder / "report.png", rows, title)
+    notes = _notes(variants)
+    parts = [f"# {title}", render_table(rows), *notes]
+    if plotted:
+        parts.insert(2, "![accuracy over latency](report.png)")
+    write_whole(variants.folder / "report.md", "\n\n".join(parts) + "\n")
+    write_whole(variants.folder / "report.html", _page(variants, title, notes, plotted))
+
+
+def render_table(rows: Sequence[Variant]) -> str:
+    """The rows as a Markdown table that is aligned for the terminal; a dash where nothing was measured."""
+    head, cells = _cells(rows)
+    lines = [head, *cells]
+    spans = [max(len(line[column]) for line in lines) for column in range(len(head))]
+
+    def text(line: Sequence[str]) -> str:
+        shown = [
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, spans, strict=True))
+        ]
+        return f"| {' | '.join(shown)} |"
+
+    rule = "|".join("-" * (width + 1) + (":" if column > 1 else "-") for column, width in enumerate(spans))
+    return "\n".join([text(head), f"|{rule}|", *(text(line) for line in cells)])
+
+
+def _cells(rows: Sequence[Variant]) -> tuple[list[str], list[list[str]]]:
+    """Head and body; the change against the first row stands in brackets."""
+    first = rows[0] if rows else Variant("", "")
+    metrics, files_, engines, peaks = (
+        _keys([getattr(row, name) for row in rows]) for name in ("scores", "sizes", "latency_ms", "memory_mb")
+    )
+    head = ["variant", "step", *metrics, "parameters", "MACs"]
+    head += [f"{name} file" for name in files_] + [f"{name} ms" for name in engines] + [f"{name} MB" for name in peaks]
+    body = []
+    for row in rows:
+        line = [row.name, row.step, *(_number(row.scores.get(name), "{:.4f}") for name in metrics)]
+        line += [_change(row.parameters, first.parameters, 1e6, "M"), _change(row.macs, first.macs, 1e9, "G")]
+        line += [_change(row.sizes.get(name), first.sizes.get(name), 1e6, " MB") for name in files_]
+        line += [_change(row.latency_ms.get(name), first.latency_ms.get(name), 1, "") for name in engines]
+        line += [_change(row.memory_mb.get(name), first.memory_mb.get(name), 1, "") for name in peaks]
+        body.append(line)
+    return head, body
+
+
+def _keys(mappings: Sequence[Any]) -> list[str]:
+    return list(dict.fromkeys(key for mapping in mappings for key in mapping))
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)
+
+
+def _change(value: float | None, first: float | None, unit: float, name: str) -> str:
+    if value is None:
+        return "–"
+    scaled = value / unit
+    shown = f"{scaled:.3f}{name}" if scaled < 10 else f"{scaled:.1f}{name}"
+    return shown if not first or value == first else f"{shown} ({value / first - 1:+.1%})"
+
+
+def _notes(variants: Variants) -> list[str]:
+    rows, facts = variants.read(), variants.facts
+    notes = [_summary(rows[0], row) for row in rows[1:] if row.latency_ms and row.name not in facts.get("like", {})]
+    notes += [f"{row.name}: {row.note}." for row in rows if row.note]
+    like: dict[str, list[str]] = {}
+    for name, twin in facts.get("like", {}).items():
+        like.setdefault(twin, []).append(name)
+    for twin, names in like.items():
+        notes.append(f"Latency and memory of {', '.join(names)} are those of {twin}: the layers have the same shapes.")
+    if "machine" in facts:
+        machine = facts["machine"]
+        notes.append(
+            f"Latency: median of {facts['runs']} runs of the network alone, {facts['threads']} thread(s), all variants "
+            f"interleaved; memory: peak resident memory of a fresh process that segments one image; {machine['cpu']}, "
+            f"{machine['cores']} cores, load {machine['load']} before."
+        )
+    return notes
+
+
+def _summary(first: Variant, row: Variant) -> str:
+    """Speed as a factor, what became smaller in percent."""
+    parts = [
+        f"{name} {1000 / value:.2f} images/s, {first.latency_ms[name] / value:.3f} times"
+        for name, value in row.latency_ms.items()
+        if name in first.latency_ms
+    ]
+    parts += [
+        f"{name} file {value / first.sizes[name] - 1:+.1%}" for name, value in row.sizes.items() if name in first.sizes
+    ]
+    parts += [
+        f"peak memory on {name} {value / first.memory_mb[name] - 1:+.1%}"
+        for name, value in row.memory_mb.items()
+        if name in first.memory_mb
+    ]
+    return f"{row.name} against {first.name}: {'; '.join(parts)}."
+
+
+def plot_trade_off(path: Path, rows: Sequence[Variant], title: str) -> bool:
+    """Write the plot: the score that decides over latency, a panel per engine, a point per variant.
+
+    Returns:
+        Whether there was something to plot.
+    """
+    shown = [row for row in rows if row.scores and row.latency_ms]
+    engines = _keys([row.latency_ms for row in shown])
+    if not shown or not engines:
+        return False
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2 * len(engines) + 2.2, 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    metric = next(iter(shown[0].scores))
+    panels = figure.subplots(1, len(engines), sharey=True, squeeze=False)[0]
+    for axes, engine in zip(panels, engines, strict=True):
+        for index, row in enumerate(shown):
+            if engine in row.latency_ms and metric in row.scores:
+                axes.plot(
+                    row.latency_ms[engine],
+                    row.scores[metric],
+                    linestyle="none",
+                    marker="osD^vP*X<>"[index % 10],
+                    markersize=9,
+                    color=_COLOURS[index % len(_COLOURS)],
+                    markeredgecolor="white",
+                    label=row.name,
+                )
+        axes.set_xlabel(f"{engine}, milliseconds", fontsize=9)
+        axes.margins(0.12)
+        axes.grid(color="#e3e7ed")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel(metric, fontsize=9)
+    figure.suptitle(title, fontsize=11, x=0.01, ha="left", fontweight="bold")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", fontsize=9, frameon=False)
+    figure.savefig(path, dpi=130)
+    return True
+
+
+def _page(variants: Variants, title: str, notes: Sequence[str], plotted: bool) -> str:
+    head, body = _cells(variants.read())
+    cells = [
+        "<tr>" + "".join(f"<td{' class=n' if c > 1 else ''}>{escape(v)}</td>" for c, v in enumerate(line)) + "</tr>"
+        for line in body
+    ]
+    names = "".join(f"<th{' class=n' if column > 1 else ''}>{escape(name)}</th>" for column, name in enumerate(head))
+    parts = [
+        f"<section><h2>Variants</h2>{table(names, cells)}{''.join(f'<p>{escape(n)}</p>' for n in notes)}</section>"
+    ]
+    if plotted:
+        picture = base64.b64encode((variants.folder / "report.png").read_bytes()).decode("ascii")
+        image = f'<img alt="accuracy over latency" style="max-width:100%" src="data:image/png;base64,{picture}">'
+        parts.append(f"<section><h2>Accuracy over latency</h2>{image}</section>")
+    narrowed = variants.facts.get("widths") or {}
+    if narrowed:
+        lines = [
+            f'<tr><td>{escape(name)}</td><td class="n">{before}</td><td class="n">{after}</td></tr>'
+            for name, (before, after) in narrowed.items()
+        ]
+        rows = table('<th>layer</th><th class="n">channels</th><th class="n">after</th>', lines)
+        parts.append(f"<section><details><summary>Layers that became narrower</summary>{rows}</details></section>")
+    if "machine" in variants.facts:
+        parts.append(f"<section><h2>Machine</h2>{fact_list(variants.facts['machine'])}</section>")
+    template = Template(files("mobileseg.viz").joinpath("report.html").read_text(encoding="utf-8"))
+    lead = f"mobileseg compress, {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"
+    return template.substitute(title=escape(title), lead=lead, body="\n".join(parts))

@@ -1,0 +1,97 @@
+"""A small network with what quantisation has to cope with: a residual, a depthwise kernel, a head used twice."""
+
+from __future__ import annotations
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+from paddle import nn
+
+from mobileseg.export.manifest import Subject
+from mobileseg.export.options import ExportOptions
+
+SIZE = (32, 48)
+SUBJECT = Subject("small", ("a", "b", "c"), ((0, 0, 0), (255, 0, 0), (0, 255, 0)), multiple=4)
+
+
+class Body(nn.Layer):
+    """Two features, strides 2 and 4."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2D(3, 8, 3, 2, 1, bias_attr=False), nn.BatchNorm2D(8), nn.ReLU6())
+        self.depthwise = nn.Sequential(
+            nn.Conv2D(8, 8, 3, 1, 1, groups=8, bias_attr=False), nn.BatchNorm2D(8), nn.ReLU6()
+        )
+        self.linear = nn.Sequential(nn.Conv2D(8, 8, 1, bias_attr=False), nn.BatchNorm2D(8))
+        self.down = nn.Sequential(nn.Conv2D(8, 8, 3, 2, 1, bias_attr=False), nn.BatchNorm2D(8), nn.ReLU())
+
+    def forward(self, x: paddle.Tensor) -> list[paddle.Tensor]:
+        x = self.stem(x)
+        fine = x + self.linear(self.depthwise(x))
+        return [fine, self.down(fine)]
+
+
+class Head(nn.Layer):
+    """One pair of kernels for both levels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Conv2D(8, 8, 3, 1, 1)
+        self.out = nn.Conv2D(8, 3, 1)
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return self.out(F.hardswish(self.inner(x)))
+
+
+class Small(nn.Layer):
+    """Three classes."""
+
+    num_classes = 3
+    size_multiple = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = Body()
+        self.heads = nn.LayerList([Head()])
+
+    def components(self) -> dict[str, nn.Layer]:
+        return {"backbone": self.backbone, "head": self.heads}
+
+    def forward(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
+        fine, coarse = self.backbone(x)
+        head = self.heads[0]
+        size = [side * 2 for side in fine.shape[2:]]
+        levels = [F.interpolate(head(level), size=size, mode="bilinear") for level in (fine, coarse)]
+        return {"logits": levels[0] + levels[1]}
+
+
+def small() -> Small:
+    """The network in evaluation mode, with weights and statistics drawn from a seed."""
+    network = Small()
+    rng = np.random.default_rng(0)
+    for name, tensor in network.state_dict().items():
+        shape = tuple(tensor.shape)
+        values = rng.uniform(-1, 1, shape)
+        if name.endswith("_variance"):
+            values = np.abs(values) + 0.5
+        elif len(shape) > 1:
+            values *= np.sqrt(6.0 / np.prod(shape[1:]))
+        tensor.set_value(values.astype(np.float32))
+    network.eval()
+    return network
+
+
+def images(count: int = 3) -> np.ndarray:
+    """Normalised pictures, float32 [N,3,H,W]."""
+    return np.random.default_rng(1).normal(size=(count, 3, *SIZE)).astype(np.float32)
+
+
+def options() -> ExportOptions:
+    return ExportOptions(height=SIZE[0], width=SIZE[1])
+
+
+def run(network: nn.Layer, image: np.ndarray) -> np.ndarray:
+    """Logits [3,H,W]."""
+    with paddle.no_grad():
+        return np.asarray(network(paddle.to_tensor(image[None]))["logits"].numpy()[0])

@@ -1,0 +1,67 @@
+"""The report: a table, a page, a plot."""
+
+import cv2
+import pytest
+
+from mobileseg.compress.report import plot_trade_off, render_table, write_report
+from mobileseg.compress.variants import Variant, Variants
+
+ROWS = [
+    Variant("dense", "the input", 2_000_000, 1_900_000_000, {"weights": 8_000_000, "onnx": 8_100_000},
+            {"onnxruntime": 50.0, "paddle": 60.0}, {"onnxruntime": 200.0}, {"mIoU": 0.64, "accuracy": 0.9}),
+    Variant("pruned", "channels removed", 1_000_000, 1_140_000_000, {"weights": 4_000_000}, {}, {}, {"mIoU": 0.5}),
+    Variant("finetuned", "trained", 1_000_000, 1_140_000_000, {"weights": 4_000_000, "onnx": 4_000_000},
+            {"onnxruntime": 40.0, "paddle": 30.0}, {"onnxruntime": 150.0}, {"mIoU": 0.63, "accuracy": 0.89},
+            "a <note>"),
+]  # fmt: skip
+MACHINE = {"cpu": "a CPU", "cores": 2, "system": "Linux", "load": 0.1}
+
+
+@pytest.fixture
+def variants(tmp_path):
+    found = Variants(tmp_path)
+    for row in ROWS:
+        found.add(row)
+    found.set_facts(machine=MACHINE, threads=1, runs=30, like={"pruned": "finetuned"}, widths={"stem": [32, 24]})
+    return found
+
+
+def test_the_table_shows_values_and_changes():
+    lines = render_table(ROWS).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    head, dense, pruned, finetuned = ([cell.strip() for cell in lines[i].strip("|").split("|")] for i in (0, 2, 3, 4))
+    assert head[:6] == ["variant", "step", "mIoU", "accuracy", "parameters", "MACs"]
+    assert head[6:] == ["weights file", "onnx file", "onnxruntime ms", "paddle ms", "onnxruntime MB"]
+    assert dense[2:8] == ["0.6400", "0.9000", "2.000M", "1.900G", "8.000 MB", "8.100 MB"]
+    assert pruned[3:] == ["–", "1.000M (-50.0%)", "1.140G (-40.0%)", "4.000 MB (-50.0%)", "–", "–", "–", "–"]
+    assert finetuned[8:] == ["40.0 (-20.0%)", "30.0 (-50.0%)", "150.0 (-25.0%)"]
+
+
+def test_the_three_files(variants, tmp_path):
+    write_report(variants, "a network & more")
+    text = (tmp_path / "report.md").read_text()
+    assert "![accuracy over latency](report.png)" in text
+    assert (
+        "finetuned against dense: onnxruntime 25.00 images/s, 1.250 times; paddle 33.33 images/s, 2.000 times" in text
+    )
+    assert "onnx file -50.6%; peak memory on onnxruntime -25.0%." in text
+    assert "Latency and memory of pruned are those of finetuned" in text
+    assert "median of 30 runs" in text
+    page = (tmp_path / "report.html").read_text()
+    assert "data:image/png;base64," in page
+    assert "a network &amp; more" in page
+    assert "a &lt;note&gt;" in page
+    assert 'src="http' not in page
+    assert ">stem<" in page
+    picture = cv2.imread(str(tmp_path / "report.png"))
+    assert min(picture.shape[:2]) > 300
+    assert len({tuple(pixel) for pixel in picture.reshape(-1, 3)[::7]}) > 20
+
+
+def test_without_scores_or_latencies_there_is_no_plot(tmp_path):
+    variants = Variants(tmp_path)
+    variants.add(ROWS[1])
+    write_report(variants, "x")
+    assert not (tmp_path / "report.png").exists()
+    assert "report.png" not in (tmp_path / "report.md").read_text()
+    assert not plot_trade_off(tmp_path / "a.png", [Variant("a", "b", latency_ms={"paddle": 1.0})], "x")

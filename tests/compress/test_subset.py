@@ -1,0 +1,52 @@
+from mobileseg.compress.subset import ImageSubset
+from mobileseg.data.base import Item
+
+
+class Numbers:
+    """Image i is the number i."""
+
+    task, classes, category_ids = "instance", ("a",), (1,)
+    items = tuple(Item(index, None) for index in range(10))
+
+    def __len__(self):
+        return 10
+
+    def load(self, index):
+        return index
+
+    def prepare(self, index):
+        return -index
+
+    def image_id(self, index):
+        return 100 + index
+
+    def file_name(self, index):
+        return f"{index}.jpg"
+
+    def coco_ground_truth(self):
+        return {
+            "images": [{"id": 100 + index} for index in range(10)],
+            "annotations": [{"image_id": 100 + index // 2} for index in range(20)],
+            "categories": [{"id": 1}],
+        }
+
+
+def test_images_are_evenly_spaced_and_keep_their_names():
+    part = ImageSubset(Numbers(), 3)
+    assert len(part) == 3
+    assert [part.load(index) for index in range(3)] == [0, 3, 6]
+    assert part.prepare(1) == -3
+    assert (part.image_id(2), part.file_name(2)) == (106, "6.jpg")
+    assert [item.image for item in part.items] == [0, 3, 6]
+    assert part.classes == ("a",)
+
+
+def test_truth_of_other_images_does_not_count():
+    truth = ImageSubset(Numbers(), 2).coco_ground_truth()
+    assert [image["id"] for image in truth["images"]] == [100, 105]
+    assert [entry["image_id"] for entry in truth["annotations"]] == [100, 100, 105, 105]
+    assert truth["categories"] == [{"id": 1}]
+
+
+def test_all_images_are_the_whole():
+    assert len(ImageSubset(Numbers(), None)) == len(ImageSubset(Numbers(), 99)) == 10
