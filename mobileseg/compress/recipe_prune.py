@@ -31,6 +31,7 @@ from mobileseg.engine.checkpoint import WEIGHTS
 from mobileseg.engine.loader import batches
 from mobileseg.engine.store import LAST
 from mobileseg.engine.weights import load_checkpoint_weights
+from mobileseg.export.settings import options_from
 from mobileseg.errors import CompressionError
 from mobileseg.weights.load import load_into
 
@@ -188,7 +189,9 @@ class PruneRecipe:
             return taylor_scores(network, groups, build_losses(config), stream)
 
     def _groups(self, network: Any) -> Groups:
-        return find_groups(network, tracer=cached_trace)
+        # At the size that is deployed: multiply-adds do not grow with the size alone where maps are pooled.
+        options = options_from(self.config, {})
+        return find_groups(network, (options.height, options.width), cached_trace)
 
     def _network(self, place: Path) -> Any:
         """The network of a folder, in evaluation mode."""

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from mobileseg.compress.groups import find_groups
+from mobileseg.compress.prune import prune
 from mobileseg.compress.score import norm_scores, random_scores
 from mobileseg.compress.select import Limits, random_like, select_by_macs, select_by_share
 from mobileseg.errors import CompressionError
+from mobileseg.nn import cost
 from tests.compress.networks import build
 
 
@@ -93,3 +95,17 @@ def test_impossible_requests(groups, scores):
         select_by_share(groups, scores, 1.5)
     with pytest.raises(CompressionError, match="none is scaled by a batch norm"):
         select_by_macs(groups, {}, 0.3)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (96, 160)])
+def test_multiply_adds_are_those_of_the_size(size):
+    """Pooled maps do not grow with the image, so the share of a layer depends on the size."""
+    network = build("MobileNetV2_x0_5")
+    groups = find_groups(network, size)
+    network.eval()
+    assert groups.macs() == pytest.approx(cost.total(cost.measure(network, *size)).macs, rel=1e-3)
+    removed = select_by_macs(groups, norm_scores(network, groups), 0.4)
+    prune(network, groups, removed, fold=False)
+    left = cost.total(cost.measure(network, *size)).macs
+    assert left == pytest.approx(groups.macs(removed), rel=1e-3)
+    assert left <= 0.6 * groups.macs()
