@@ -31,8 +31,8 @@ from mobileseg.engine.checkpoint import WEIGHTS
 from mobileseg.engine.loader import batches
 from mobileseg.engine.store import LAST
 from mobileseg.engine.weights import load_checkpoint_weights
-from mobileseg.export.settings import options_from
 from mobileseg.errors import CompressionError
+from mobileseg.export.settings import options_from
 from mobileseg.weights.load import load_into
 
 EXPORTED = "exported"
