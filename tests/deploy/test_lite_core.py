@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -79,6 +80,18 @@ def test_selftest_says_where_it_first_differs(program: Lite) -> None:
     done = program.run("mobileseg_lite", "selftest", artefact(program, "fault_values"))
     assert done.returncode == 6
     assert "inference    FAILED   image 0: output 'labels' differs in 1 of 1536 values" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "what"), [("int8", "int8_bad", "labels"), ("instance_coarse", "instance_coarse_bad", "detections")]
+)
+def test_graphs_of_lower_precision_agree_in_a_share(program: Lite, good: str, bad: str, what: str) -> None:
+    done = program.run("mobileseg_lite", "selftest", artefact(program, good))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(rf"inference    ok       \d+\.\d % of the {what}", done.stdout), done.stdout
+    done = program.run("mobileseg_lite", "selftest", artefact(program, bad))
+    assert done.returncode == 6
+    assert f"% of the {what}" in done.stdout
 
 
 def test_pictures(program: Lite, tmp_path: Path) -> None:

@@ -223,6 +223,7 @@ Manifest Manifest::parse(const std::string& text, const std::string& source, std
   if (block.has("files")) manifest.files = block["files"].texts();
   if (block.has("versions")) manifest.versions = block["versions"].texts();
   if (block.has("golden")) manifest.golden = block["golden"].text();
+  if (block.has("least_equal")) manifest.least_equal = block["least_equal"].number();
   if (manifest.task == Task::kInstance) {
     manifest.detection = detection_spec(block["detection"]);
     manifest.category_ids = category_ids_of(block, manifest.classes.size());
@@ -236,6 +237,7 @@ void Manifest::check(const std::string& source) const {
     throw Error(ErrorKind::kRuntime, source + " cannot be used: " + reason, kExportAgain);
   };
   if (classes.empty()) refuse("classes is empty");
+  if (!(least_equal >= 0 && least_equal <= 1)) refuse("least_equal is not between 0 and 1");
   if (classes.size() > 256) refuse("it has more than 256 classes");
   if (palette.size() != classes.size()) {
     refuse("palette has " + std::to_string(palette.size()) + " colours for " +

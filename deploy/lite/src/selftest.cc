@@ -13,6 +13,7 @@
 #include "mobileseg/error.h"
 #include "preprocess.h"
 #include "semantic.h"
+#include "share_selftest.h"
 
 namespace mobileseg {
 namespace {
@@ -169,7 +170,10 @@ std::vector<Check> selftest(const Manifest& manifest, Engine* engine) {
   if (engine == nullptr) {
     checks.push_back({"inference", Check::Status::kSkipped, "this build has no engine"});
   } else {
-    checks.push_back(guarded("inference", [&] { return check_inference(manifest, golden, engine); }));
+    checks.push_back(guarded("inference", [&] {
+      return manifest.least_equal > 0 ? check_share(manifest, golden, engine)
+                                      : check_inference(manifest, golden, engine);
+    }));
   }
   const std::vector<OutputSpec>& outputs = engine == nullptr ? manifest.outputs : engine->outputs();
   checks.push_back(guarded("postprocess", [&] {

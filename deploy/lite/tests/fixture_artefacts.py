@@ -108,6 +108,9 @@ def artefacts(root: Path) -> None:
     ):
         write_artefact(root / f"fault_{fault}", found, items, misbehave=fault)
 
+    for name, least in (("int8", 0.99), ("int8_bad", 0.9999)):  # one of 1536 labels is another
+        write_artefact(root / name, replace(found, least_equal=least), items, misbehave="values")
+
     dynamic = InputSpec("x", 32, 32, dynamic=True, multiple=16, resize=ResizeSpec("none"))
     open_labels = replace(labels, shape=(1, -1, -1))
     sizes = [(32, 32), (40, 60), (16, 100), (32, 32), (64, 20), (90, 31)]
@@ -149,4 +152,11 @@ def instance_artefact(folder: Path) -> None:
     detection = DetectionSpec(anchors=None, **vars(options))
     found = manifest("instance", spec, raw_specs(outputs), 4, task="instance", detection=detection)
     files = {"anchors.npy": sha256_of(folder / "anchors.npy")}
-    write_artefact(folder, replace(found, detection=replace(detection, anchors="anchors.npy"), files=files), items)
+    found = replace(found, detection=replace(detection, anchors="anchors.npy"), files=files)
+    write_artefact(folder, found, items)
+    for name, shift in (("coarse", 0.1), ("coarse_bad", 8.0)):  # parts of a tenth of the anchor
+        answers = [{**item, "whole.loc": item["whole.loc"] + np.float32(shift)} for item in items]
+        other = folder.with_name(f"{folder.name}_{name}")
+        other.mkdir()
+        np.save(other / "anchors.npy", anchors)
+        write_artefact(other, replace(found, least_equal=0.9), answers)

@@ -110,6 +110,9 @@ class Manifest {
   std::map<std::string, std::string> files;  // name -> sha256
   std::map<std::string, std::string> versions;
   std::string golden;  // empty when the folder has none
+  // Share of labels or detections that a graph must have in common with the reference; 0: the exact rule.
+  // Graphs of lower precision have it.
+  double least_equal = 0;
   DetectionSpec detection;
 
  private:
