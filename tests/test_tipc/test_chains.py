@@ -97,7 +97,7 @@ def test_a_chain_that_fails_is_named_and_gives_an_exit_code(checkout: Path) -> N
     assert {row["status"] for row in rows} == {"failed"}
     assert "unrecognized arguments: --seeds" in rows[0]["reason"]
     assert {row["reason"] for row in rows[1:]} == {"not run, because train_infer_python (lite_train_lite_infer) failed"}
-    assert "8 chains, 8 failed" in answer.stdout
+    assert "10 chains, 10 failed" in answer.stdout
 
 
 def test_unknown_words_are_refused(checkout: Path) -> None:
