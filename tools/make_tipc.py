@@ -39,8 +39,8 @@ PICTURES = {LITE: (32, 4), WHOLE: (1, 4)}
 
 ITERS = 16
 MORE_ITERS = {"yolact_resnet101": 48}
-"""By chain. The statistics of a hundred norms in a row are far off after sixteen steps, and what the network computes with
-them grows until rounding alone differs by 1e-3 standard deviations at 550x550."""
+"""By chain. The statistics of a hundred norms in a row are far off after sixteen steps, and what the network computes
+with them grows until rounding alone differs by 1e-3 standard deviations at 550x550."""
 BATCH = {"semantic": 4, "instance": 2}
 
 RATES = {"MobileSeg": 0.003, "MobileYolact": 0.003, "Yolact": 0.0005}
