@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from mobileseg.compress.gate import Gate, write_gate
 from mobileseg.compress.groups import Groups, find_groups
 from mobileseg.compress.measure import cost_of, export_variant, measure_engines, named_scores, scores_of
 from mobileseg.compress.prune import prune
+from mobileseg.compress.recipe import Recipe
 from mobileseg.compress.report import write_report
 from mobileseg.compress.score import Scores
 from mobileseg.compress.select import random_like
@@ -57,23 +57,8 @@ class Interrupted(Exception):
 
 
 @dataclass
-class PruneRecipe:
-    """One call of the recipe.
-
-    Attributes:
-        config: with ``compress`` and, for training, ``sparsity``.
-        load: builds the network to start from, see :meth:`mobileseg.commands.recipes.common.Job.network`.
-        source: its weights, None for random ones.
-        folder: for the results.
-        say: told what is going on.
-    """
-
-    config: Config
-    load: Callable[[], Any]
-    source: Path | None
-    folder: Path
-    say: Callable[[str], None] = print
-    _dataset: Any = field(default=None, init=False)
+class PruneRecipe(Recipe):
+    """One call of the recipe."""
 
     def __post_init__(self) -> None:
         self.settings = self.config.compress.prune

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,11 @@ from mobileseg.compress.precision.prepare import Prepared, calibrate, calibratio
 from mobileseg.compress.precision.ranges import Ranges
 from mobileseg.compress.precision.scores import Evaluation
 from mobileseg.compress.precision.simulate import Simulation
+from mobileseg.compress.recipe import Recipe
 from mobileseg.compress.report import write_report
 from mobileseg.compress.subset import ImageSubset
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.config.build import build_dataset
-from mobileseg.config.load import Config
 from mobileseg.engine.evaluator import SegmenterPredictor, evaluate
 from mobileseg.errors import CompressionError
 from mobileseg.export import converters
@@ -39,23 +39,8 @@ ANALYSIS, RANGES = "analysis.json", "ranges.json"
 
 
 @dataclass
-class QuantizeRecipe:
-    """One call of the recipe.
-
-    Attributes:
-        config: with ``compress``.
-        load: builds the network to start from.
-        source: its weights.
-        folder: for the results.
-        say: told what is going on.
-    """
-
-    config: Config
-    load: Callable[[], Any]
-    source: Path | None
-    folder: Path
-    say: Callable[[str], None] = print
-    _dataset: Any = field(default=None, init=False)
+class QuantizeRecipe(Recipe):
+    """One call of the recipe."""
 
     def __post_init__(self) -> None:
         self.settings = self.config.compress.quantize
@@ -107,10 +92,6 @@ class QuantizeRecipe:
         from mobileseg.compress.precision.qat import train_quantised
 
         return train_quantised(self.config, self.load, self.folder, self._dataset, self.say)
-
-    @property
-    def _zoo(self) -> Path | None:
-        return self.source if self.source is not None and self.source.is_dir() else None
 
     def _targets(self) -> tuple[str, ...]:
         """What is installed of what the configuration wants, or of all that can be int8."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,11 @@ from mobileseg.compress.precision.ranges import Ranges
 from mobileseg.compress.precision.scores import Evaluation, component_paths
 from mobileseg.compress.precision.simulate import Precision, Simulation
 from mobileseg.compress.precision.timing import time_onnx
+from mobileseg.compress.recipe import Recipe
 from mobileseg.compress.report import write_report
 from mobileseg.compress.subset import ImageSubset
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.config.build import build_dataset
-from mobileseg.config.load import Config
 from mobileseg.errors import CompressionError
 from mobileseg.export import onnx
 from mobileseg.export.process import Failure
@@ -54,23 +54,8 @@ class Calibration:
 
 
 @dataclass
-class SearchRecipe:
-    """One call of the recipe.
-
-    Attributes:
-        config: with ``compress``.
-        load: builds the network to start from.
-        source: its weights.
-        folder: for the results.
-        say: told what is going on.
-    """
-
-    config: Config
-    load: Callable[[], Any]
-    source: Path | None
-    folder: Path
-    say: Callable[[str], None] = print
-    _dataset: Any = field(default=None, init=False)
+class SearchRecipe(Recipe):
+    """One call of the recipe."""
 
     def __post_init__(self) -> None:
         self.settings = self.config.compress.search
@@ -89,8 +74,7 @@ class SearchRecipe:
         algorithm, count = self.config.compress.quantize.algorithm, self.config.compress.quantize.images
         with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
             work = Path(folder)
-            zoo = self.source if self.source is not None and self.source.is_dir() else None
-            prepared = prepare(self.load(), self.config, self._dataset.dataset, work, zoo)
+            prepared = prepare(self.load(), self.config, self._dataset.dataset, work, self._zoo)
             paths = component_paths(prepared.network)
             if not paths:
                 raise CompressionError(

@@ -13,6 +13,7 @@ from paddle.jit.dy2static.program_translator import ConcreteProgram
 from paddle.static import InputSpec
 
 from mobileseg.errors import CompressionError
+from mobileseg.nn.trace_failure import REMEDY, trace_failure
 
 #: Input size of a trace: sides that differ and are multiples of 32, small because labels are kept for every pixel.
 TRACE_SIZE = (64, 96)
@@ -122,12 +123,7 @@ def trace(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE, *, training: bo
     except MemoryError:
         raise
     except Exception as error:  # Paddle raises many types here; all mean that the forward cannot be traced
-        reason = str(error).strip().splitlines()
-        raise CompressionError(
-            f"Paddle cannot trace the network at {size[0]}x{size[1]}: {type(error).__name__}: "
-            f"{reason[-1] if reason else ''}",
-            remedy="run again with --debug for the traceback; shapes and branches must not depend on data",
-        ) from error
+        raise CompressionError(trace_failure(error, size), remedy=REMEDY) from error
     finally:
         for layer, mode, forward in modes:
             layer.training = mode

@@ -16,6 +16,7 @@ from mobileseg.export.options import INPUT_NAME, ExportOptions
 from mobileseg.export.program import Origin, Program, refuse_open_shapes
 from mobileseg.export.task import Task
 from mobileseg.export.tasks import task_for
+from mobileseg.nn.trace_failure import REMEDY, trace_failure
 
 _PADDLE_FOLDER = str(Path(paddle.__file__).parent)
 
@@ -80,12 +81,7 @@ def _trace_and_save(wrapper: nn.Layer, options: ExportOptions, stem: Path) -> di
     except MemoryError:
         raise
     except Exception as error:  # Paddle raises many types here; all mean that the forward cannot be traced
-        reason = str(error).strip().splitlines()
-        raise ExportError(
-            f"Paddle cannot trace the network at {options.height}x{options.width}: "
-            f"{type(error).__name__}: {reason[-1] if reason else ''}",
-            remedy="run again with --debug for the traceback; shapes and branches must not depend on data",
-        ) from error
+        raise ExportError(trace_failure(error, (options.height, options.width)), remedy=REMEDY) from error
     finally:
         stem.with_name(stem.name + ".pdiparams.info").unlink(missing_ok=True)
     return origins

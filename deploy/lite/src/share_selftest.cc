@@ -8,6 +8,7 @@
 #include "compare.h"
 #include "instance.h"
 #include "mobileseg/error.h"
+#include "nms.h"
 #include "preprocess.h"
 #include "semantic.h"
 
@@ -25,14 +26,6 @@ Share& operator+=(Share& sum, const Share& more) {
   sum.equal += more.equal;
   sum.all += more.all;
   return sum;
-}
-
-float overlap(const Box& one, const float* other) {
-  const float width = std::min(one.x2, other[2]) - std::max(one.x1, other[0]);
-  const float height = std::min(one.y2, other[3]) - std::max(one.y1, other[1]);
-  if (width <= 0 || height <= 0) return 0;
-  const float areas = (one.x2 - one.x1) * (one.y2 - one.y1) + (other[2] - other[0]) * (other[3] - other[1]);
-  return width * height / std::max(areas - width * height, 1e-9F);
 }
 
 Share of_labels(const std::vector<std::uint8_t>& labels, const Array& expected) {
@@ -59,11 +52,13 @@ Share of_instances(const Result& result, const Golden& golden, int item) {
     const double score = value_at(scores.view(), i);
     const int label = static_cast<int>(value_at(classes.view(), i));
     share.all += score;
+    const float* corners = boxes.as<float>() + 4 * i;
+    const Box expected{corners[0], corners[1], corners[2], corners[3]};
     std::size_t best = used.size();
     float most = kOverlap;
     for (std::size_t j = 0; j < used.size(); ++j) {
       if (used[j] || result.instances[j].label != label) continue;
-      const float both = overlap(result.instances[j].box, boxes.as<float>() + 4 * i);
+      const float both = intersection_over_union(result.instances[j].box, expected, 0.0F);
       if (both > most || (both == most && best == used.size())) {
         most = both;
         best = j;

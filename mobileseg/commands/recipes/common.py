@@ -122,3 +122,8 @@ def _config_path(args: argparse.Namespace, source: Path | None) -> str:
         if (place / RUN_CONFIG).is_file():
             return str(place / RUN_CONFIG)
     raise ConfigError("name the configuration", remedy="--config configs/....yml")
+
+
+def say(text: str) -> None:
+    """What recipes are told to report with: every line at once, also into a pipe."""
+    print(text, flush=True)

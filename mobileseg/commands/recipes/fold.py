@@ -12,7 +12,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from mobileseg.commands.recipes.common import add_common_arguments, open_job, refuse_overwriting, with_plan
+from mobileseg.commands.recipes.common import add_common_arguments, open_job, refuse_overwriting, say, with_plan
 
 HELP = "fold batch norms into the layers before them, checked to 1e-5, measured on engines"
 
@@ -41,11 +41,7 @@ def run(args: argparse.Namespace) -> int:
         whole = with_plan(job.config.changed({"model": bare}), other)
         dense = replace(job, config=whole, source=other)
         networks = {"dense": ("--against", dense.network, other), "pruned": ("the input", job.network, job.source)}
-    rows = FoldRecipe(job.config, networks, job.folder, _say).run()
+    rows = FoldRecipe(job.config, networks, job.folder, say).run()
     print(render_table(rows))
     print(f"report: {job.folder / 'report.md'}, report.html, report.json")
     return 0
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)

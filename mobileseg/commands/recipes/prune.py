@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 
-from mobileseg.commands.recipes.common import add_common_arguments, open_job
+from mobileseg.commands.recipes.common import add_common_arguments, open_job, say
 
 HELP = "remove channels by the scales of batch norms or by PaddleSlim's filter criteria, fine-tune, compare"
 
@@ -40,14 +40,10 @@ def run(args: argparse.Namespace) -> int:
         args.opts = [*args.opts, f"compress.prune.channels={args.channels}", "compress.prune.macs=null"]
     job = open_job(args)
     try:
-        rows = PruneRecipe(job.config, job.network, job.source, job.folder, _say).run()
+        rows = PruneRecipe(job.config, job.network, job.source, job.folder, say).run()
     except Interrupted as stop:
         print(f"\nstopped; the same command goes on where it stopped (results so far: {job.folder})")
         return 128 + stop.signal
     print(render_table(rows))
     print(f"report: {job.folder / 'report.md'}, report.html, report.json")
     return 0
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)

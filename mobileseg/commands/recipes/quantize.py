@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 
-from mobileseg.commands.recipes.common import add_common_arguments, open_job
+from mobileseg.commands.recipes.common import add_common_arguments, open_job, say
 
 HELP = "int8 by PaddleSlim's calibration or training: Paddle, ONNX and Paddle Lite graphs, scored on engines"
 
@@ -49,11 +49,7 @@ def run(args: argparse.Namespace) -> int:
             args.opts = [*args.opts, f"compress.quantize.{key}={text}"]
     job = open_job(args)
     job.folder.mkdir(parents=True, exist_ok=True)
-    rows = QuantizeRecipe(job.config, job.network, job.source, job.folder, _say).run()
+    rows = QuantizeRecipe(job.config, job.network, job.source, job.folder, say).run()
     print(render_table(rows))
     print(f"int8 folder: {job.folder / 'int8'}; report: {job.folder / 'report.md'}, report.html, report.json")
     return 0
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 
-from mobileseg.commands.recipes.common import add_common_arguments, open_job
+from mobileseg.commands.recipes.common import add_common_arguments, open_job, say
 
 HELP = "accuracy and latency of float32, float16 and int8 per component, best combination under a budget"
 
@@ -41,10 +41,6 @@ def run(args: argparse.Namespace) -> int:
             args.opts = [*args.opts, f"compress.search.{key}={getattr(args, key)}"]
     job = open_job(args)
     job.folder.mkdir(parents=True, exist_ok=True)
-    print(SearchRecipe(job.config, job.network, job.source, job.folder, _say).run())
+    print(SearchRecipe(job.config, job.network, job.source, job.folder, say).run())
     print(f"report: {job.folder / 'search.md'}, report.html, report.json")
     return 0
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from mobileseg.commands.recipes.common import add_common_arguments, open_job
+from mobileseg.commands.recipes.common import add_common_arguments, open_job, say
 from mobileseg.errors import CompressionError
 
 HELP = "the drop of the score per group of layers and share of its channels; goes on where it stopped"
@@ -64,13 +64,9 @@ def run(args: argparse.Namespace) -> int:
         found: dict[str, float] = scores_of(layer, job.config, dataset)
         return found
 
-    judged = analyse(network, groups, scores, settings.sensitivity.ratios, evaluate, table, _say)
+    judged = analyse(network, groups, scores, settings.sensitivity.ratios, evaluate, table, say)
     text = render(table, judged, settings.sensitivity.ratios)
     write_whole(job.folder / "sensitivity.md", f"# {job.config.name}: sensitivity\n\n{text}\n")
     print(text)
     print(f"table: {job.folder / FILE}, sensitivity.md")
     return 0
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
