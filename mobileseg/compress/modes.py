@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import paddle
 from paddle import nn
 
+DROPOUTS = (nn.Dropout, nn.Dropout2D, nn.Dropout3D, nn.AlphaDropout)
+
 
 @contextmanager
 def evaluating(network: nn.Layer) -> Iterator[None]:

@@ -15,6 +15,7 @@ from mobileseg.compress.gate import Gate, write_gate
 from mobileseg.compress.groups import Groups, find_groups
 from mobileseg.compress.measure import cost_of, export_variant, measure_engines, named_scores, scores_of
 from mobileseg.compress.prune import prune
+from mobileseg.compress.recalibrate import recalibrate
 from mobileseg.compress.recipe import Recipe
 from mobileseg.compress.report import write_report
 from mobileseg.compress.score import Scores
@@ -41,9 +42,10 @@ _STEPS = {
     "sparse": "trained with sparsity",
     "unfolded": "channels removed",
     "pruned": "channels removed, their constants folded",
-    "finetuned": "removed, folded, trained",
-    "random": "as many channels of every layer removed at random, folded",
-    "random_finetuned": "removed at random, folded, trained",
+    "recalibrated": "removed, folded, statistics of norms measured again",
+    "finetuned": "that one trained",
+    "random": "as many channels of every layer removed at random, then the same",
+    "random_finetuned": "that one trained",
     "folded": "batch norms folded into the layers before them",
 }
 
@@ -129,25 +131,30 @@ class PruneRecipe(Recipe):
     def _prune(self, base: Path, key: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
         """Remove channels in all ways that are compared; returns the folder to go on from."""
         settings = self.settings
+        measured = bool(settings.recalibrate and self._has_images)
         key = {**key, "prune": settings.model_dump(exclude={"sparse", "finetune", "random_finetune", "random"})}
-        names = ["unfolded", "pruned", *(["random"] if settings.random else [])]
+        last = "recalibrated" if measured else "pruned"
+        names = ["unfolded", "pruned", *([last] if measured else []), *(["random"] if settings.random else [])]
         todo = [name for name in names if self.steps.begin(name, key) is None]
         if todo:
-            network, groups, removed = self._selection(base)
+            _, groups, removed = self._selection(base)
             images = self._mean_images()
             for name in todo:
-                network, _, chosen = self._network(base), groups, removed
+                network, chosen = self._network(base), removed
                 if name == "random":
                     chosen = random_like(groups, removed, self.config.seed)
                 pruned = prune(network, groups, chosen, images=images, fold=name != "unfolded")
                 if not pruned.plan:
                     raise CompressionError("the network is the same as before", remedy="ask for more")
+                if measured and name in (last, "random"):
+                    with self._batches(settings.recalibrate) as stream:
+                        recalibrate(network, stream)
                 plan = {**((self.config.model or {}).get("plan") or {}), **pruned.plan}
                 save_network(self.folder / name, network, self.config, plan)
                 self.steps.finish(name, key, {"not_folded": len(pruned.not_folded)})
         for name in names:
             self._row(name, self.folder / name)
-        return self.folder / "pruned", key
+        return self.folder / last, key
 
     def _selection(self, base: Path) -> tuple[Any, Groups, set[int]]:
         network = self._network(base)
@@ -163,15 +170,15 @@ class PruneRecipe(Recipe):
         return network, groups, removed
 
     def _taylor(self, network: Any, groups: Groups) -> Scores:
-        config = self.config
-        config.require("train_dataset", "loss")
-        dataset, count = (
-            build_dataset(config.to_dict()["train_dataset"], seed=config.seed),
-            self.settings.taylor_batches,
-        )
-        order = SampleOrder(len(dataset), config.batch_size, config.seed)
-        with closing(batches(dataset, order, 0, count)) as stream:
-            return taylor_scores(network, groups, build_losses(config), stream)
+        self.config.require("train_dataset", "loss")
+        with self._batches(self.settings.taylor_batches) as stream:
+            return taylor_scores(network, groups, build_losses(self.config), stream)
+
+    def _batches(self, count: int) -> Any:
+        """The first batches of a training, to be closed."""
+        dataset = build_dataset(self.config.to_dict()["train_dataset"], seed=self.config.seed)
+        order = SampleOrder(len(dataset), self.config.batch_size, self.config.seed)
+        return closing(batches(dataset, order, 0, count))
 
     def _groups(self, network: Any) -> Groups:
         # At the size that is deployed: multiply-adds do not grow with the size alone where maps are pooled.
@@ -189,12 +196,17 @@ class PruneRecipe(Recipe):
         network.eval()
         return network
 
+    @property
+    def _has_images(self) -> bool:
+        """Whether there are images to measure on; random weights say nothing about them."""
+        return self.source is not None and self.config.to_dict()["train_dataset"] is not None
+
     def _mean_images(self) -> list[np.ndarray] | None:
         """Training images, float32 [1, 3, H, W] each, evenly spaced; None without them or when none are wanted."""
-        section, count = self.config.to_dict()["train_dataset"], self.settings.mean_images
-        if not count or section is None or self.source is None:
+        count = self.settings.mean_images
+        if not count or not self._has_images:
             return None
-        dataset = build_dataset(section, seed=self.config.seed)
+        dataset = build_dataset(self.config.to_dict()["train_dataset"], seed=self.config.seed)
         step = max(1, len(dataset) // count)
         return [dataset[(0, index)]["image"][None] for index in range(0, min(len(dataset), step * count), step)]
 
@@ -268,4 +280,4 @@ def _training_of(config: Config) -> dict[str, Any]:
     """What of a configuration decides the weights that a training ends with."""
     names = ("batch_size", "seed", "train_dataset", "loss", "optimizer", "lr_scheduler", "accumulate", "clip", "ema")
     data = config.to_dict()
-    return {name: data[name] for name in (*names, "freeze", "param_groups")}
+    return {name: data[name] for name in (*names, "freeze", "param_groups", "distill")}

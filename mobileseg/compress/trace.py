@@ -12,12 +12,12 @@ from paddle import nn
 from paddle.jit.dy2static.program_translator import ConcreteProgram
 from paddle.static import InputSpec
 
+from mobileseg.compress.modes import DROPOUTS
 from mobileseg.errors import CompressionError
 from mobileseg.nn.trace_failure import REMEDY, trace_failure
 
 #: Input size of a trace: sides that differ and are multiples of 32, small because labels are kept for every pixel.
 TRACE_SIZE = (64, 96)
-_DROPOUTS = (nn.Dropout, nn.Dropout2D, nn.Dropout3D, nn.AlphaDropout)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def trace(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE, *, training: bo
     modes = [(layer, layer.training, layer.__dict__.get("forward")) for layer in layers]
     network.train() if training else network.eval()
     for layer in layers:
-        if isinstance(layer, _DROPOUTS):
+        if isinstance(layer, DROPOUTS):
             layer.eval()  # what it draws at random is no part of the structure
     try:
         wrapper = _Untranslated(network)

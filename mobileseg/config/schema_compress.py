@@ -51,6 +51,9 @@ class Prune(Section):
     mean_images: int = Field(
         32, ge=0, description="training images for what removed channels contributed; 0: their constants at scale 0"
     )
+    recalibrate: int = Field(
+        16, ge=0, description="training batches to measure the statistics of norms anew, after the removal; 0: none"
+    )
     taylor_batches: Count = Field(16, description="training batches that taylor takes its gradients from")
     random: bool = Field(True, description="also remove as many channels of every layer at random, to compare")
     random_finetune: bool = Field(False, description="train what remains of the random one too")

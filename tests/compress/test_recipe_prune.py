@@ -28,6 +28,7 @@ SETTINGS = (
     "compress.prune.limits.least=2",
     "compress.prune.limits.multiple=1",
     "compress.prune.mean_images=4",
+    "compress.prune.recalibrate=2",
     "compress.prune.sparse.iters=3",
     "compress.prune.finetune.iters=4",
     "compress.prune.finetune.learning_rate=0.01",
@@ -63,7 +64,7 @@ def recipe(toy_config, source, tmp_path):
 def test_all_steps_and_what_they_leave(recipe, source, tmp_path):
     before = {path.name: path.read_bytes() for path in source.iterdir()}
     rows = {row.name: row for row in recipe("compress.prune.random_finetune=true").run()}
-    names = ["dense", "sparse", "unfolded", "pruned", "random", "finetuned", "random_finetuned"]
+    names = ["dense", "sparse", "unfolded", "pruned", "recalibrated", "random", "finetuned", "random_finetuned"]
     assert list(rows) == names
     assert all(row.scores["mIoU"] >= 0 and row.sizes["weights"] > 0 for row in rows.values())
     assert rows["sparse"].macs == rows["dense"].macs
@@ -75,7 +76,7 @@ def test_all_steps_and_what_they_leave(recipe, source, tmp_path):
     assert all(name in (out / "report.md").read_text() for name in names)
     plans = {name: plan_of(out / name) for name in names}
     assert plans["dense"] is plans["sparse"] is None
-    assert plans["pruned"] == plans["finetuned"] == plans["unfolded"] == plans["random"] != {}
+    assert plans["pruned"] == plans["recalibrated"] == plans["finetuned"] == plans["unfolded"] == plans["random"] != {}
     state = json.loads((out / "finetuned" / "last" / "state.json").read_text())
     assert state["config"]["model"]["plan"] == plans["pruned"]
     gate = read_gate(out / "finetuned")
@@ -86,13 +87,33 @@ def test_all_steps_and_what_they_leave(recipe, source, tmp_path):
 def test_the_constants_are_folded_or_not_and_random_is_another_choice(recipe, tmp_path):
     recipe("compress.prune.sparse=null", "compress.prune.finetune=null").run()
     out = tmp_path / "out"
-    states = {name: paddle.load(str(out / name / "model.pdparams")) for name in ("unfolded", "pruned", "random")}
+    states = {name: paddle.load(str(out / name / "model.pdparams"))
+              for name in ("unfolded", "pruned", "recalibrated", "random")}  # fmt: skip
     same = {name: np.array_equal(np.asarray(value), np.asarray(states["unfolded"][name]))
             for name, value in states["pruned"].items()}  # fmt: skip
     assert same["stem.weight"]
     assert same["head.weight"]
     assert not same["head.bias"]  # which took the constants
     assert not np.array_equal(np.asarray(states["random"]["stem.weight"]), np.asarray(states["pruned"]["stem.weight"]))
+    moved = {name for name, value in states["pruned"].items()
+             if not np.array_equal(np.asarray(value), np.asarray(states["recalibrated"][name]))}  # fmt: skip
+    assert moved == {"norm._mean", "norm._variance"}
+
+
+def test_without_recalibration(recipe):
+    rows = recipe("compress.prune.recalibrate=0", "compress.prune.sparse=null", "compress.prune.random=false").run()
+    assert [row.name for row in rows] == ["dense", "unfolded", "pruned", "finetuned"]
+
+
+def test_another_teacher_is_another_training(recipe, tmp_path):
+    recipe("compress.prune.sparse=null").run()
+    step = tmp_path / "out" / "finetuned" / "step.json"
+    document = json.loads(step.read_text())
+    assert document["settings"]["training"]["distill"] is None
+    document["settings"]["training"]["distill"] = {"teacher_config": "other.yml"}
+    step.write_text(json.dumps(document))
+    with pytest.raises(CompressionError, match="finetuned was made with other settings: training"):
+        recipe("compress.prune.sparse=null").run()
 
 
 def test_finished_steps_are_not_repeated(recipe, tmp_path, monkeypatch):
@@ -154,7 +175,7 @@ def test_a_pruned_run_goes_on_and_is_pruned_again(recipe, source, tmp_path):
 
 
 def test_too_large_a_loss_fails_after_the_report(recipe, tmp_path, monkeypatch):
-    scores = iter([0.9, 0.8, 0.7, 0.6])
+    scores = iter([0.9, 0.8, 0.75, 0.7, 0.6])
     monkeypatch.setattr(recipe_prune, "scores_of", lambda *_args: {"mIoU": next(scores)})
     with pytest.raises(CompressionError, match=r"lost 0\.2000 mIoU .*compress\.max_drop allows 0\.05"):
         recipe("compress.prune.sparse=null", "compress.prune.finetune=null", "compress.max_drop=0.05").run()
@@ -165,7 +186,7 @@ def test_too_large_a_loss_fails_after_the_report(recipe, tmp_path, monkeypatch):
 def test_other_criteria(recipe, method):
     rows = recipe(f"compress.prune.method={method}", "compress.prune.taylor_batches=2", "compress.prune.sparse=null",
                   "compress.prune.finetune=null", "compress.prune.random=false").run()  # fmt: skip
-    assert [row.name for row in rows] == ["dense", "unfolded", "pruned"]
+    assert [row.name for row in rows] == ["dense", "unfolded", "pruned", "recalibrated"]
 
 
 def test_random_weights_show_structure_alone(toy_config, tmp_path):

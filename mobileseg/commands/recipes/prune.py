@@ -1,12 +1,13 @@
 """Remove the channels that matter least, and train what remains.
 
-1. sparse      training with a pressure on the scales of batch norms (sections `sparsity`, `compress.prune.sparse`)
-2. unfolded    channels of the whole network under one threshold are removed, until `compress.prune.macs` of the
-               multiply-adds (or `compress.prune.channels` of the channels) are gone
-3. pruned      the same, and what a removed channel contributed on average is folded into the layers that read it
-4. random      as many channels of every layer removed at random: what any criterion must beat
-5. finetuned   training of what remains (`compress.prune.finetune`)
-6. folded      batch norms folded into the layers before them, for deployment
+1. sparse        training with a pressure on the scales of batch norms (sections `sparsity`, `compress.prune.sparse`)
+2. unfolded      channels of the whole network under one threshold are removed, until `compress.prune.macs` of the
+                 multiply-adds (or `compress.prune.channels` of the channels) are gone
+3. pruned        the same, and what a removed channel contributed on average is folded into the layers that read it
+4. recalibrated  the same, and the statistics of all norms are measured again (`compress.prune.recalibrate`)
+5. random        as many channels of every layer removed at random: what any criterion must beat
+6. finetuned     training of what remains (`compress.prune.finetune`)
+7. folded        batch norms folded into the layers before them, for deployment
 
 Which channels can only go together (sums, depthwise pairs, concatenations, shuffles, pyramids) is read from the
 network's own graph. `compress.prune.method` chooses the criterion: scales of norms, or PaddleSlim's l1 or fpgm.
