@@ -15,8 +15,6 @@ CONFIG_READERS = [
     "schema_distill", "plugins", "signatures", "carried", "load",
 ]  # fmt: skip
 
-CHANNELS = ["modes", "trace", "labels", "propagate", "norms", "groups", "sparsity"]  # what training needs to know
-DISTILLATION = ["distill", "distill_checks", "distill_head", "distill_losses"]  # a part of training
 INSTANCE_RESULT = ["instance.nms", "instance.masks", "instance.postprocess"]
 INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_table"]
 
@@ -32,8 +30,8 @@ LAYERS = [
     ["backbones"],
     ["semantic", "instance"],
     ["config"],  # config.build knows every component by name, through the registries
-    [*(f"compress.{name}" for name in CHANNELS)],
-    ["engine", *(f"compress.{name}" for name in DISTILLATION)],
+    ["compress.channels"],
+    ["engine", "compress.distillation", "compress.pruning.sparsity"],  # these two are parts of training
     ["export"],
     ["compress"],
     ["commands"],

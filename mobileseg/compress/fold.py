@@ -8,9 +8,9 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from mobileseg.compress.modes import evaluating
-from mobileseg.compress.norms import Norm, find_norms
-from mobileseg.compress.trace import TRACE_SIZE, Graph, trace
+from mobileseg.compress.channels.modes import evaluating
+from mobileseg.compress.channels.norms import Norm, find_norms
+from mobileseg.compress.channels.trace import TRACE_SIZE, Graph, trace
 from mobileseg.errors import CompressionError
 from mobileseg.nn.width import set_arrays
 

@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from mobileseg.compress.choose import choose, draw_scales, widths
+from mobileseg.compress.channels.groups import Groups, find_groups
+from mobileseg.compress.channels.trace_cache import cached_trace
 from mobileseg.compress.fold import fold_norms
 from mobileseg.compress.gate import Gate, write_gate
-from mobileseg.compress.groups import Groups, find_groups
 from mobileseg.compress.measure import cost_of, export_variant, measure_engines, named_scores, scores_of
-from mobileseg.compress.prune import prune
-from mobileseg.compress.recalibrate import recalibrate
+from mobileseg.compress.pruning.choose import choose, draw_scales, widths
+from mobileseg.compress.pruning.recalibrate import recalibrate
+from mobileseg.compress.pruning.score import Scores
+from mobileseg.compress.pruning.select import random_like
+from mobileseg.compress.pruning.surgery import prune
+from mobileseg.compress.pruning.taylor import taylor_scores
 from mobileseg.compress.recipe import Recipe
 from mobileseg.compress.report import write_report
-from mobileseg.compress.score import Scores
-from mobileseg.compress.select import random_like
 from mobileseg.compress.steps import Steps, identity_of, phase_config, save_network, train
-from mobileseg.compress.taylor import taylor_scores
-from mobileseg.compress.trace_cache import cached_trace
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.config.build import build_dataset, build_losses, build_network
 from mobileseg.config.load import RUN_CONFIG, Config, load_config

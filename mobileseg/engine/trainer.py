@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import paddle
 
-from mobileseg.compress.distill import Distillation, build_distillation
-from mobileseg.compress.groups import find_groups
-from mobileseg.compress.sparsity import ScaleSparsity, removable_scales
+from mobileseg.compress.channels.groups import find_groups
+from mobileseg.compress.distillation.distillation import Distillation, build_distillation
+from mobileseg.compress.pruning.sparsity import ScaleSparsity, removable_scales
 from mobileseg.config.build import build_dataset, build_losses, build_network
 from mobileseg.config.components import task_problems
 from mobileseg.config.load import Config

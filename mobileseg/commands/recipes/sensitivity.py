@@ -24,13 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the analysis, print and write the table."""
-    from mobileseg.compress.choose import scores_without_data
-    from mobileseg.compress.groups import find_groups
+    from mobileseg.compress.channels.groups import find_groups
+    from mobileseg.compress.channels.trace_cache import cached_trace
     from mobileseg.compress.measure import scores_of
-    from mobileseg.compress.sensitivity import FILE, SensitivityTable, analyse, render
+    from mobileseg.compress.pruning.choose import scores_without_data
+    from mobileseg.compress.pruning.sensitivity import FILE, SensitivityTable, analyse, render
     from mobileseg.compress.steps import identity_of
     from mobileseg.compress.subset import ImageSubset
-    from mobileseg.compress.trace_cache import cached_trace
     from mobileseg.config.build import build_dataset
     from mobileseg.files import write_whole
 

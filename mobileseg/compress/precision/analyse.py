@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import paddle
 
-from mobileseg.compress.modes import evaluating
+from mobileseg.compress.channels.modes import evaluating
 from mobileseg.compress.precision.scores import Assignment, Evaluation
 from mobileseg.compress.precision.simulate import Simulation
 
