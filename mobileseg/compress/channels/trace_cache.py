@@ -21,7 +21,7 @@ from mobileseg.files import write_whole
 from mobileseg.weights.download import cache_folder
 
 FORMAT = 1
-_SOURCES = ("nn", "backbones", "semantic", "instance", "compress/trace.py")
+_SOURCES = ("nn", "backbones", "semantic", "instance", "compress/channels/trace.py")
 _PASSING = {"training", "_built", "_full_name"}
 """Attributes of layers that say nothing about what they compute."""
 
