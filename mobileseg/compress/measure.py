@@ -74,20 +74,30 @@ def export_variant(network: Any, config: Config, folder: Path, engines: Sequence
 
 
 def measure_engines(
-    variants: Variants, folders: Mapping[str, Path], config: Config, say: Say, *, like: Mapping[str, str] | None = None
+    variants: Variants,
+    folders: Mapping[str, Path],
+    config: Config,
+    say: Say,
+    *,
+    engines: Sequence[str] | None = None,
+    like: Mapping[str, str] | None = None,
 ) -> None:
-    """Latency and memory of artefact folders, all of them in one interleaved run, into the rows.
+    """Latency and memory of artefact folders, all in one interleaved run, into the rows; nothing without engines.
 
     Args:
         variants: has a row for every name.
         folders: name -> artefact folder.
         config: ``compress.measure`` and the images.
         say: told what is going on.
+        engines: those of ``compress.measure.engines`` that the folders have graphs for; None: all of them.
         like: name -> the name in ``folders`` whose graph has the same shapes; gets the same latency and memory.
     """
     settings = config.compress.measure
+    engines = settings.engines if engines is None else engines
+    if not engines:
+        return
     names = {str(folder): name for name, folder in folders.items()}
-    cases = [Case(folder, engine, settings.threads) for folder in names for engine in settings.engines]
+    cases = [Case(folder, engine, settings.threads) for folder in names for engine in engines]
     with tempfile.TemporaryDirectory(prefix="mobileseg-") as scratch:
         image = _picture(config, Path(scratch))
         facts = machine()

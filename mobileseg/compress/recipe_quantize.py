@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from mobileseg.compress.gate import Gate, write_gate
-from mobileseg.compress.measure import cost_of, measure_engines, named_scores
+from mobileseg.compress.measure import cost_of, measure_engines, named_scores, scores_of
 from mobileseg.compress.precision.analyse import Analysis, analyse, render
 from mobileseg.compress.precision.artefact import TARGETS, Written, write_int8
 from mobileseg.compress.precision.images import require_images
 from mobileseg.compress.precision.prepare import Prepared, calibrate, calibration_images, prepare, wanted_layers
 from mobileseg.compress.precision.ranges import Ranges
 from mobileseg.compress.precision.scores import Evaluation
-from mobileseg.compress.precision.simulate import Simulation
+from mobileseg.compress.precision.simulate import Precision, simulated
 from mobileseg.compress.recipe import Recipe
 from mobileseg.compress.report import write_report
 from mobileseg.compress.subset import ImageSubset
@@ -72,7 +72,8 @@ class QuantizeRecipe(Recipe):
             layers = [layer for layer in layers if layer not in set(analysis.keep)]
             written = self._write(prepared, ranges, layers, targets, analysis)
         folders = {name: self.folder / name for name in (FLOAT, INT8)}
-        measure_engines(self.variants, folders, self.config, self.say)
+        timed = [engine for engine in self.config.compress.measure.engines if engine in _engines(targets)]
+        measure_engines(self.variants, folders, self.config, self.say, engines=timed)
         self.variants.set_facts(
             quantize={
                 "layers": len(layers),
@@ -124,9 +125,12 @@ class QuantizeRecipe(Recipe):
         )
         cost = cost_of(network, self.config)
         self.variants.add(Variant(FLOAT, "the input", cost.parameters, cost.macs, _sizes(result.rows)))
-        scores = {engine: self._engine_scores(FLOAT, place, engine) for engine in _engines(targets)[:1]}
-        for engine, found in scores.items():
-            self.variants.update(FLOAT, scores=found, note=f"scored on {engine}")
+        engines = _engines(targets)
+        if engines:
+            scores, note = self._engine_scores(FLOAT, place, engines[0]), f"scored on {engines[0]}"
+        else:
+            scores, note = scores_of(network, self.config, self._score_images()), "scored in memory"
+        self.variants.update(FLOAT, scores=scores, note=note)
 
     def _analyse(self, prepared: Prepared, ranges: Ranges, layers: Sequence[str]) -> Analysis:
         """Layer-wise errors; printed, and written to analysis.json."""
@@ -135,8 +139,7 @@ class QuantizeRecipe(Recipe):
         if self.config.compress.max_drop is not None:
             allowed = min(allowed, self.config.compress.max_drop)
         images = ImageSubset(self._dataset, settings.analysis_images)
-        simulation = Simulation(prepared.network, {layer: ranges.inputs_of(layer) for layer in ranges.layers})
-        try:
+        with simulated(prepared.network, {layer: ranges.inputs_of(layer) for layer in ranges.layers}, {}) as simulation:
             found = analyse(
                 Evaluation(simulation, self.config.to_dict(), images),
                 layers,
@@ -145,8 +148,6 @@ class QuantizeRecipe(Recipe):
                 automatic=settings.auto_skip,
                 say=self.say,
             )
-        finally:
-            simulation.close()
         self.say(render(found))
         write_whole(self.folder / ANALYSIS, json.dumps(found.to_dict(), indent=1) + "\n")
         return found
@@ -164,11 +165,11 @@ class QuantizeRecipe(Recipe):
 
         def accept(stage: Path) -> None:
             found = {engine: self._engine_scores(INT8, stage, engine) for engine in _engines(targets)}
+            found = found or {"simulation": self._simulated_scores(prepared, ranges, layers)}
             for engine, scores in found.items():
                 self.say(f"int8 on {engine}: {metric} {scores[metric]:.4f} (float32 {before:.4f})")
-            worst = min(found, key=lambda engine: found[engine][metric], default="")
-            after = found[worst][metric] if found else analysis.score
-            gate = Gate(metric, before, after, self.config.compress.max_drop, harmful[:8])
+            worst = min(found, key=lambda engine: found[engine][metric])
+            gate = Gate(metric, before, found[worst][metric], self.config.compress.max_drop, harmful[:8])
             note = ", ".join(f"{engine} {scores[metric]:.4f}" for engine, scores in found.items())
             self.variants.add(
                 Variant(
@@ -176,7 +177,7 @@ class QuantizeRecipe(Recipe):
                     f"{len(layers)} of {len(prepared.calls)} kernels in int8",
                     baseline.parameters,
                     baseline.macs,
-                    scores=found.get(worst, {}),
+                    scores=found[worst],
                     note=note,
                 )
             )
@@ -209,6 +210,14 @@ class QuantizeRecipe(Recipe):
         self.say(f"score {name} on {engine}, {len(images)} images")
         predict = SegmenterPredictor(Segmenter(folder, engine=engine))
         return named_scores(evaluate(predict, images, num_workers=1))
+
+    def _simulated_scores(self, prepared: Prepared, ranges: Ranges, layers: Sequence[str]) -> dict[str, float]:
+        """What stands in where no engine here runs a target."""
+        images = self._score_images()
+        self.say(f"score simulated int8, {len(images)} images")
+        with simulated(prepared.network, {layer: ranges.inputs_of(layer) for layer in layers}, {}) as simulation:
+            precision: dict[str, Precision] = dict.fromkeys(layers, "int8")
+            return named_scores(Evaluation(simulation, self.config.to_dict(), images).scores([precision])[0])
 
 
 def _engines(targets: Sequence[str]) -> list[str]:

@@ -58,3 +58,12 @@ def test_engines_fill_the_rows_and_their_twins(toy_config, tmp_path, monkeypatch
     assert [row.memory_mb for row in rows.values()] == [{"onnxruntime": mb} for mb in (50.0, 51.0, 51.0)]
     assert variants.facts["runs"] == 6
     assert [row["folder"] for row in variants.facts["benchmark"]] == ["dense", "pruned"]
+
+
+def test_nothing_is_measured_without_engines(toy_config, tmp_path):
+    variants = Variants(tmp_path / "out")
+    variants.add(Variant("dense", ""))
+    measure_engines(variants, {"dense": tmp_path}, toy_config(*SIZE, "compress.measure.engines=[]"), print)
+    assert variants.facts == {}
+    measure_engines(variants, {"dense": tmp_path}, toy_config(*SIZE), print, engines=())
+    assert variants.facts == {}

@@ -151,3 +151,16 @@ class _Large(dict):
 
     def get(self, name, default=None):
         return 1.0
+
+
+@pytest.mark.parametrize("target", ["lite_arm", "onnx"])
+def test_one_target_alone_is_measured_on_what_runs_it(pruned, tmp_path, target):
+    out = tmp_path / "out"
+    words = ["compress", "quantize", "--model", str(pruned), "--save_dir", str(out)]
+    assert main([*words, "-o", f"export.targets=[{target}]", "compress.max_drop=0.9", "compress.measure.runs=5"]) == 0
+    rows = {row["name"]: row for row in json.loads((out / "report.json").read_text())["variants"]}
+    assert list(rows["int8"]["latency_ms"]) == ([] if target == "lite_arm" else ["onnxruntime"])
+    assert 0 <= rows["int8"]["scores"]["mIoU"] <= 1
+    gate = read_gate(out)
+    assert (gate.metric, gate.score) == ("mIoU", rows["int8"]["scores"]["mIoU"])
+    assert gate.baseline_score == rows["fp32"]["scores"]["mIoU"]
