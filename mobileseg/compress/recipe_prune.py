@@ -43,9 +43,9 @@ _STEPS = {
     "unfolded": "channels removed",
     "pruned": "channels removed, their constants folded",
     "recalibrated": "removed, folded, statistics of norms measured again",
-    "finetuned": "that one trained",
-    "random": "as many channels of every layer removed at random, then the same",
-    "random_finetuned": "that one trained",
+    "finetuned": "then trained",
+    "random": "as many channels of every layer removed at random, and treated as those above",
+    "random_finetuned": "removed at random, then trained",
     "folded": "batch norms folded into the layers before them",
 }
 

@@ -177,13 +177,22 @@ def plot_trade_off(path: Path, rows: Sequence[Variant], title: str) -> bool:
     return True
 
 
+def _stacked(text: str, below: str, tag: str = "<td>") -> str:
+    """A cell with something smaller below, so that a dozen columns fit beside each other."""
+    return f"{tag}{escape(text)}{f'<small>{escape(below)}</small>' if below else ''}</td>"
+
+
+def _number_cell(text: str) -> str:
+    value, _, change = text.partition(" (")
+    return _stacked(value, change.removesuffix(")"), "<td class=n>")
+
+
 def _page(variants: Variants, title: str, notes: Sequence[str], plotted: bool) -> str:
     head, body = _cells(variants.read())
-    cells = [
-        "<tr>" + "".join(f"<td{' class=n' if c > 1 else ''}>{escape(v)}</td>" for c, v in enumerate(line)) + "</tr>"
-        for line in body
-    ]
-    names = "".join(f"<th{' class=n' if column > 1 else ''}>{escape(name)}</th>" for column, name in enumerate(head))
+    cells = [f"<tr>{_stacked(name, step)}{''.join(map(_number_cell, numbers))}</tr>" for name, step, *numbers in body]
+    names = "".join(
+        f"<th{' class=n' if name != 'variant' else ''}>{escape(name)}</th>" for name in head if name != "step"
+    )
     parts = [
         f"<section><h2>Variants</h2>{table(names, cells)}{''.join(f'<p>{escape(n)}</p>' for n in notes)}</section>"
     ]

@@ -53,6 +53,9 @@ def test_the_three_files(variants, tmp_path):
     assert "a &lt;note&gt;" in page
     assert 'src="http' not in page
     assert ">stem<" in page
+    assert "<td>finetuned<small>trained</small></td>" in page
+    assert "<td class=n>1.000M<small>-50.0%</small></td>" in page
+    assert "step</th>" not in page
     picture = cv2.imread(str(tmp_path / "report.png"))
     assert min(picture.shape[:2]) > 300
     assert len({tuple(pixel) for pixel in picture.reshape(-1, 3)[::7]}) > 20
