@@ -61,8 +61,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _measured(args: argparse.Namespace) -> list[dict[str, Any]]:
     from mobileseg.runtime.artefact import Manifest
-    from mobileseg.runtime.benchmark import Case, generated_picture, machine, measure
+    from mobileseg.runtime.benchmark import Case, generated_picture, measure
     from mobileseg.runtime.engines.registry import choose, fitting
+    from mobileseg.runtime.machine import machine
     from mobileseg.runtime.presets import PRESETS, noted
 
     preset = PRESETS[args.preset] if args.preset else None
@@ -76,9 +77,7 @@ def _measured(args: argparse.Namespace) -> list[dict[str, Any]]:
         engines = wanted or fitting(manifest) or [choose(manifest)]
         cases += [Case(folder, engine, count) for engine in dict.fromkeys(engines) for count in threads]
     facts = machine()
-    print(f"{facts['cpu']}, {facts['cores']} cores, load {facts['load']}; {args.runs} runs, engines interleaved")
-    if facts["load"] > 0.5:
-        print("warning: other programs are running, the numbers will be too high and will scatter")
+    print(f"{facts['cpu']}, {facts['cores']} cores; {args.runs} runs, engines interleaved")
     with tempfile.TemporaryDirectory(prefix="mobileseg-") as scratch:
         image = args.image
         if image is None:

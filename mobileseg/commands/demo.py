@@ -255,7 +255,7 @@ def _part(
 
 
 def _report(output: Path, parts: Sequence[NetworkReport]) -> Path:
-    from mobileseg.runtime.benchmark import machine
+    from mobileseg.runtime.machine import machine
     from mobileseg.viz.report import write_report
 
     environment = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in machine().items()}

@@ -16,8 +16,9 @@ from mobileseg.export.exporter import export
 from mobileseg.export.options import ENGINES
 from mobileseg.export.settings import dataset_from, options_from
 from mobileseg.nn import cost
-from mobileseg.runtime.benchmark import Case, generated_picture, machine
+from mobileseg.runtime.benchmark import Case, generated_picture
 from mobileseg.runtime.benchmark import measure as measure_latency
+from mobileseg.runtime.machine import machine
 from mobileseg.runtime.memory import measure_memory
 
 Say = Callable[[str], None]
@@ -100,10 +101,7 @@ def measure_engines(
     cases = [Case(folder, engine, settings.threads) for folder in names for engine in engines]
     with tempfile.TemporaryDirectory(prefix="mobileseg-") as scratch:
         image = _picture(config, Path(scratch))
-        facts = machine()
-        say(f"latency of {len(cases)} cases, {settings.runs} runs each, interleaved; load {facts['load']}")
-        if facts["load"] > 0.5:
-            say("warning: other programs are running, the latencies will be too high and will scatter")
+        say(f"latency of {len(cases)} cases, {settings.runs} runs each, interleaved")
         rows = measure_latency(cases, image, runs=settings.runs, say=say)
         say("memory of fresh processes")
         memory = measure_memory(cases, image)
@@ -113,7 +111,7 @@ def measure_engines(
         for row in (name, *(twin for twin, other in (like or {}).items() if other == name)):
             variants.update(row, latency_ms=latency, memory_mb=peaks)
     variants.set_facts(
-        machine=facts,
+        machine={**machine(), "load": rows[0]["load"]},
         threads=settings.threads,
         runs=settings.runs,
         benchmark=[{**row, "folder": Path(row["folder"]).name} for row in rows],

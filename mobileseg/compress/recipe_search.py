@@ -35,7 +35,7 @@ from mobileseg.errors import CompressionError
 from mobileseg.export import onnx
 from mobileseg.export.process import Failure
 from mobileseg.files import write_whole
-from mobileseg.runtime.benchmark import machine
+from mobileseg.runtime.machine import load_of_others, machine
 
 TABLE = "search.md"
 
@@ -84,10 +84,11 @@ class SearchRecipe(Recipe):
             images = calibration_images(prepared, self.config, max(count, *self.settings.calibrations), self.say)
             ranges = calibrate(prepared, images[:count], algorithm)
             rows, complete = self._score(prepared, ranges, paths)
-            rows = with_latency(rows, self._latencies(prepared, ranges, paths, [row.combination for row in rows], work))
+            latencies, load = self._latencies(prepared, ranges, paths, [row.combination for row in rows], work)
+            rows = with_latency(rows, latencies)
             chosen = best_row(rows, max_drop=self.max_drop, latency_ms=self.settings.latency_ms)
             calibrations = self._calibrations(prepared, images, paths, algorithm, chosen)
-        return self._report(list(paths), rows, chosen, complete, calibrations, ranges)
+        return self._report(list(paths), rows, chosen, complete, calibrations, ranges, load)
 
     def _evaluation(self, simulation: Simulation) -> Evaluation:
         return Evaluation(simulation, self.config.to_dict(), self._dataset)
@@ -107,8 +108,8 @@ class SearchRecipe(Recipe):
         paths: dict[str, str],
         combinations: Sequence[Combination],
         work: Path,
-    ) -> dict[Combination, float]:
-        """Of every combination without float16, by ONNX Runtime, all in one interleaved run."""
+    ) -> tuple[dict[Combination, float], float]:
+        """Of every combination without float16, by ONNX Runtime, all in one interleaved run; cores busy before."""
         timed = [one for one in combinations if "fp16" not in one]
         graph = work / "float.onnx"
         try:
@@ -122,10 +123,8 @@ class SearchRecipe(Recipe):
             files.append(work / f"timed{index}.onnx" if layers else graph)
             if layers:
                 write_qdq(graph, prepared.program, ranges, layers, files[-1])
-        facts = machine()
-        self.say(f"latency of {len(files)} combinations, {self.settings.runs} runs each; load {facts['load']}")
-        if facts["load"] > 0.5:
-            self.say("warning: other programs are running, the latencies will be too high and will scatter")
+        self.say(f"latency of {len(files)} combinations, {self.settings.runs} runs each")
+        load = load_of_others(self.say)
         options = prepared.options
         found = time_onnx(
             files,
@@ -134,7 +133,7 @@ class SearchRecipe(Recipe):
             runs=self.settings.runs,
             threads=self.settings.threads,
         )
-        return dict(zip(timed, found, strict=True))
+        return dict(zip(timed, found, strict=True)), load
 
     def _calibrations(
         self, prepared: Prepared, images: Any, paths: dict[str, str], algorithm: str, chosen: Row | None
@@ -170,6 +169,7 @@ class SearchRecipe(Recipe):
         complete: bool,
         calibrations: list[Calibration],
         ranges: Ranges,
+        load: float,
     ) -> str:
         variants = Variants(self.folder)
         for row in rows:
@@ -185,7 +185,7 @@ class SearchRecipe(Recipe):
             else f"at most {self.max_drop:g} lost"
         )
         variants.set_facts(
-            machine=machine(),
+            machine={**machine(), "load": load},
             runs=self.settings.runs,
             threads=self.settings.threads,
             complete=complete,

@@ -111,7 +111,7 @@ def _notes(variants: Variants) -> list[str]:
         notes.append(
             f"Latency: median of {facts['runs']} runs of the network alone, {facts['threads']} thread(s), all variants "
             f"interleaved; memory: peak resident memory of a fresh process that segments one image; {machine['cpu']}, "
-            f"{machine['cores']} cores, load {machine['load']} before."
+            f"{machine['cores']} cores, {machine['load']} of them busy before."
         )
     return notes
 

@@ -27,6 +27,7 @@ import numpy as np
 from mobileseg import __version__, errors
 from mobileseg.data.io import read_image
 from mobileseg.errors import MobileSegError, RuntimeEngineError
+from mobileseg.runtime.machine import load_of_others, machine
 
 PER_TURN = 5
 """Timed runs of a case before the next one has its turn; one untimed run comes before them, because the others have
@@ -71,7 +72,7 @@ def measure(
         image: picture that every run decodes and segments.
         runs: timed runs per case.
         warmup: untimed runs per case before the first round.
-        say: told a case that cannot run; the others go on.
+        say: told a case that cannot run, the others go on; warned when other programs are running.
 
     Returns:
         A row per case that ran, see `FIELDS`: ``stages`` and ``total`` hold ``median_ms``, ``p95_ms`` and ``max_ms``.
@@ -81,6 +82,7 @@ def measure(
         DataError: the picture cannot be read.
     """
     pixels = read_image(os.fspath(image))
+    load = load_of_others(say)
     workers: list[Worker] = []
     try:
         for case in cases:
@@ -101,6 +103,7 @@ def measure(
                 samples[worker.case].extend(worker.run(min(PER_TURN, left)))
         facts = {
             **machine(),
+            "load": load,
             "image": f"{pixels.shape[1]}x{pixels.shape[0]}",
             "date": started.isoformat(timespec="seconds"),
         }
@@ -202,20 +205,6 @@ class Worker:
         self.close()
 
 
-def machine() -> dict[str, Any]:
-    """What a reader needs to judge or repeat a latency on this machine."""
-    facts: dict[str, Any] = {
-        "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "load": round(os.getloadavg()[0], 2),
-    }
-    governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-    if governor.is_file():
-        facts["governor"] = governor.read_text(encoding="ascii").strip()
-    return facts
-
-
 def generated_picture(path: str | os.PathLike[str], size: tuple[int, int], seed: int = 0) -> None:
     """Write a JPEG with shapes and noise, for want of a photograph: decoding costs about as much.
 
@@ -249,13 +238,3 @@ def _row(worker: Worker, samples: Sequence[dict[str, float]], facts: dict[str, A
 def _statistics(values: Sequence[float]) -> dict[str, float]:
     median, high = np.percentile(values, [50, 95])
     return {"median_ms": round(float(median), 4), "p95_ms": round(float(high), 4), "max_ms": round(max(values), 4)}
-
-
-def _cpu_model() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -147,7 +147,7 @@ def render(components: Sequence[str], rows: Sequence[Row], chosen: Row | None) -
         [
             *row.combination,
             *(f"{row.scores[metric]:.4f}" for metric in metrics),
-            f"{rows[0].score - row.score:+.4f}",
+            f"{round(rows[0].score - row.score, 4) + 0.0:+.4f}",  # + 0.0: no "-0.0000"
             DEVICE_ONLY if row.latency_ms is None else f"{row.latency_ms:.1f}",
             "<- best under the budget" if row == chosen else "",
         ]
