@@ -16,8 +16,6 @@ from mobileseg.compress.precision.combine import (
     Combinations,
     Row,
     best_row,
-    render,
-    render_markdown,
     with_latency,
 )
 from mobileseg.compress.precision.prepare import Prepared, calibrate, calibration_images, prepare
@@ -25,6 +23,13 @@ from mobileseg.compress.precision.qdq import write_qdq
 from mobileseg.compress.precision.ranges import Ranges
 from mobileseg.compress.precision.scores import Evaluation, component_paths
 from mobileseg.compress.precision.simulate import Precision, Simulation
+from mobileseg.compress.precision.tables import (
+    Calibration,
+    effects,
+    render_calibrations,
+    render_combinations,
+    render_effects,
+)
 from mobileseg.compress.precision.timing import time_onnx
 from mobileseg.compress.recipe import Recipe
 from mobileseg.compress.report import write_report
@@ -38,19 +43,6 @@ from mobileseg.files import write_whole
 from mobileseg.runtime.machine import load_of_others, machine
 
 TABLE = "search.md"
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """One row of the table of calibrations.
-
-    Attributes:
-        images: 0 for ranges taken anew from every input.
-        scores: combination -> metric -> value.
-    """
-
-    images: int
-    scores: dict[str, dict[str, float]]
 
 
 @dataclass
@@ -184,6 +176,7 @@ class SearchRecipe(Recipe):
             if self.settings.latency_ms is not None
             else f"at most {self.max_drop:g} lost"
         )
+        changes = effects(components, rows)
         variants.set_facts(
             machine={**machine(), "load": load},
             runs=self.settings.runs,
@@ -191,6 +184,7 @@ class SearchRecipe(Recipe):
             complete=complete,
             budget=budget,
             best=None if chosen is None else chosen.name,
+            effects=[asdict(one) for one in changes],
             calibrations=[asdict(one) for one in calibrations],
             images=len(self._dataset),
         )
@@ -199,17 +193,17 @@ class SearchRecipe(Recipe):
             f"Scores on {len(self._dataset)} images with simulated precision; int8 calibrated with {ranges.images} "
             f"images ({ranges.algorithm}). "
             + ("All combinations." if complete else "Greedy search: not all combinations were tried."),
-            render(components, rows, chosen),
+            render_combinations(components, rows, chosen),
             f"Budget: {budget}. " + (f"Best: {chosen.name}." if chosen else "No combination that runs here meets it."),
         ]
-        if calibrations:
-            names = list(calibrations[0].scores)
-            metric = next(iter(calibrations[0].scores[names[0]]))
-            body = [
-                [one.images or "0 (range of each input)", *(f"{one.scores[name][metric]:.4f}" for name in names)]
-                for one in calibrations
+        if changes:
+            parts += [
+                f"Mean change by one component in a coarser precision instead of {rows[0].combination[0]}, over the "
+                "combinations of all others:",
+                render_effects(changes),
             ]
-            parts.append(render_markdown(["images to calibrate with", *(f"{metric}, {name}" for name in names)], body))
+        if calibrations:
+            parts += ["Calibration with more and fewer images:", render_calibrations(calibrations)]
         if chosen is not None:
             chosen_parts = [name for name, one in zip(components, chosen.combination, strict=True) if one == "int8"]
             if chosen_parts:

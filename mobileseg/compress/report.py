@@ -11,6 +11,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from mobileseg.compress.markdown import render_markdown
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.files import write_whole
 from mobileseg.viz.report_parts import fact_list, table
@@ -48,18 +49,7 @@ def write_report(variants: Variants, title: str) -> None:
 def render_table(rows: Sequence[Variant]) -> str:
     """The rows as a Markdown table that is aligned for the terminal; a dash where nothing was measured."""
     head, cells = _cells(rows)
-    lines = [head, *cells]
-    spans = [max(len(line[column]) for line in lines) for column in range(len(head))]
-
-    def text(line: Sequence[str]) -> str:
-        shown = [
-            cell.ljust(width) if column < 2 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, spans, strict=True))
-        ]
-        return f"| {' | '.join(shown)} |"
-
-    rule = "|".join("-" * (width + 1) + (":" if column > 1 else "-") for column, width in enumerate(spans))
-    return "\n".join([text(head), f"|{rule}|", *(text(line) for line in cells)])
+    return render_markdown(head, cells, words=2)
 
 
 def _cells(rows: Sequence[Variant]) -> tuple[list[str], list[list[str]]]:

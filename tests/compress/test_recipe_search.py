@@ -34,6 +34,10 @@ def test_calibrations_have_a_table_of_their_own(searched):
     assert "0 (range of each input)" in text
     facts = json.loads((searched / "report.json").read_text())["facts"]
     assert [row["images"] for row in facts["calibrations"]] == [0, 2]
+    assert {(row["component"], row["precision"]) for row in facts["effects"]} == {
+        (component, precision) for component in ("stem", "head") for precision in ("fp16", "int8")
+    }
+    assert "Mean change by one component" in text
     assert facts["complete"]
     assert facts["images"] == 3
 

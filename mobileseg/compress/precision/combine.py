@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from mobileseg.compress.measure import named_scores
 from mobileseg.compress.precision.scores import Evaluation, OutOfTime
@@ -137,28 +137,3 @@ def best_row(rows: Sequence[Row], *, max_drop: float, latency_ms: float | None) 
 def with_latency(rows: Sequence[Row], latencies: Mapping[Combination, float]) -> list[Row]:
     """The rows with what was measured."""
     return [replace(row, latency_ms=latencies.get(row.combination)) for row in rows]
-
-
-def render(components: Sequence[str], rows: Sequence[Row], chosen: Row | None) -> str:
-    """A Markdown table that is aligned for the terminal; the chosen row is marked."""
-    metrics = list(rows[0].scores)
-    head = [*components, *metrics, "lost", "ms on ONNX Runtime", ""]
-    body = [
-        [
-            *row.combination,
-            *(f"{row.scores[metric]:.4f}" for metric in metrics),
-            f"{round(rows[0].score - row.score, 4) + 0.0:+.4f}",  # + 0.0: no "-0.0000"
-            DEVICE_ONLY if row.latency_ms is None else f"{row.latency_ms:.1f}",
-            "<- best under the budget" if row == chosen else "",
-        ]
-        for row in rows
-    ]
-    return render_markdown(head, body)
-
-
-def render_markdown(head: Sequence[str], body: Sequence[Sequence[Any]]) -> str:
-    """A table whose columns are aligned."""
-    lines = [[str(cell) for cell in line] for line in (head, *body)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    text = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |" for line in lines]
-    return "\n".join([text[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *text[1:]])

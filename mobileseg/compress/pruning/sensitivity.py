@@ -13,6 +13,7 @@ import numpy as np
 from paddle import nn
 
 from mobileseg.compress.channels.groups import ChannelSet, Groups
+from mobileseg.compress.markdown import render_markdown
 from mobileseg.compress.pruning.choose import producers
 from mobileseg.compress.pruning.score import Scores
 from mobileseg.errors import CompressionError
@@ -193,9 +194,9 @@ def render(table: SensitivityTable, judged: Sequence[Group], ratios: Sequence[fl
         drops = [baseline[metric] - (table.get(group.name, ratio) or 0.0) for ratio in ratios]
         rows.append((drops, group))
     rows.sort(key=lambda row: -max(row[0]))
-    lines = [f"| group of layers | channels | multiply-adds | {' | '.join(f'without {r:.0%}' for r in ratios)} |"]
-    lines.append(f"|---|---:|---:|{'---:|' * len(ratios)}")
-    for drops, group in rows:
-        shown = " | ".join(f"{-drop:+.4f}" for drop in drops)
-        lines.append(f"| {group.name} | {len(group.channels.units)} | {group.share:.1%} | {shown} |")
-    return "\n".join([f"{metric} of the whole network: {baseline[metric]:.4f}", "", *lines])
+    head = ["group of layers", "channels", "multiply-adds", *(f"without {ratio:.0%}" for ratio in ratios)]
+    body = [
+        [group.name, len(group.channels.units), f"{group.share:.1%}", *(f"{-drop:+.4f}" for drop in drops)]
+        for drops, group in rows
+    ]
+    return f"{metric} of the whole network: {baseline[metric]:.4f}\n\n{render_markdown(head, body, words=1)}"
