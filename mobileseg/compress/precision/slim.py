@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from mobileseg.compress.precision.kl import kl_threshold
 from mobileseg.compress.precision.ranges import KERNELS
 from mobileseg.errors import CompressionError, DependencyError
 from mobileseg.export.process import Failure, run_task
@@ -88,6 +89,7 @@ def _run(model: Path, images: np.ndarray, request: dict[str, Any]) -> dict[str, 
 def work(request: Mapping[str, Any]) -> dict[str, Any]:
     """Calibrate or write, in this process (task 'quantise' of the worker)."""
     import paddle
+    from paddle.static.quantization import post_training_quantization
     from paddleslim.quant.quanter import PostTrainingQuantization
 
     images = np.load(request["images"], mmap_mode="r")
@@ -111,6 +113,8 @@ def work(request: Mapping[str, Any]) -> dict[str, Any]:
             if known is not None:  # the mean over one image is what it is made of
                 self._quantized_var_avg = {name: [limit] for name, limit in known.items()}
 
+    # Forty times as fast; this process does nothing else.
+    post_training_quantization.cal_kl_threshold = kl_threshold
     paddle.enable_static()
     executor = paddle.static.Executor(paddle.CPUPlace())
     model = Path(request["model"])
