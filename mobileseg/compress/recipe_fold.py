@@ -38,7 +38,7 @@ class FoldRecipe:
         Raises:
             CompressionError: folding moved the outputs by more than 1e-5, or there is nothing to fold.
         """
-        steps, variants = Steps(self.folder), Variants(self.folder)
+        steps, variants = Steps(self.folder), Variants(self.folder, "fold")
         settings = self.config.compress.measure
         if not settings.engines:
             raise CompressionError(

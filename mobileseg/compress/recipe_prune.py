@@ -65,7 +65,7 @@ class PruneRecipe(Recipe):
     def __post_init__(self) -> None:
         self.settings = self.config.compress.prune
         self.steps = Steps(self.folder)
-        self.variants = Variants(self.folder)
+        self.variants = Variants(self.folder, "prune")
 
     def run(self) -> list[Variant]:
         """Do all steps that are not done yet, then measure and write the report.

@@ -44,7 +44,7 @@ class QuantizeRecipe(Recipe):
 
     def __post_init__(self) -> None:
         self.settings = self.config.compress.quantize
-        self.variants = Variants(self.folder)
+        self.variants = Variants(self.folder, "quantize")
 
     def run(self) -> list[Variant]:
         """Do all steps and write the report.

@@ -25,24 +25,21 @@ from mobileseg.compress.precision.scores import Evaluation, component_paths
 from mobileseg.compress.precision.simulate import Precision, Simulation
 from mobileseg.compress.precision.tables import (
     Calibration,
+    calibrations_table,
+    combinations_table,
     effects,
-    render_calibrations,
-    render_combinations,
-    render_effects,
+    effects_table,
 )
 from mobileseg.compress.precision.timing import time_onnx
 from mobileseg.compress.recipe import Recipe
-from mobileseg.compress.report import write_report
+from mobileseg.compress.report import Wording, write_report
 from mobileseg.compress.subset import ImageSubset
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.config.build import build_dataset
 from mobileseg.errors import CompressionError
 from mobileseg.export import onnx
 from mobileseg.export.process import Failure
-from mobileseg.files import write_whole
 from mobileseg.runtime.machine import load_of_others, machine
-
-TABLE = "search.md"
 
 
 @dataclass
@@ -53,9 +50,10 @@ class SearchRecipe(Recipe):
         self.settings = self.config.compress.search
         limit = self.config.compress.max_drop
         self.max_drop = self.settings.max_drop if limit is None else limit
+        self.variants = Variants(self.folder, "search", anew=True)
 
     def run(self) -> str:
-        """Search, write ``search.md`` and the report; returns the tables.
+        """Search and write the report; returns its tables.
 
         Raises:
             CompressionError: the network names no components, or cannot be quantised.
@@ -163,7 +161,7 @@ class SearchRecipe(Recipe):
         ranges: Ranges,
         load: float,
     ) -> str:
-        variants = Variants(self.folder)
+        variants = self.variants
         for row in rows:
             described = ", ".join(
                 f"{name} {precision}" for name, precision in zip(components, row.combination, strict=True)
@@ -188,26 +186,34 @@ class SearchRecipe(Recipe):
             calibrations=[asdict(one) for one in calibrations],
             images=len(self._dataset),
         )
-        write_report(variants, f"{self.config.name}: precision per component")
-        parts = [
-            f"Scores on {len(self._dataset)} images with simulated precision; int8 calibrated with {ranges.images} "
-            f"images ({ranges.algorithm}). "
-            + ("All combinations." if complete else "Greedy search: not all combinations were tried."),
-            render_combinations(components, rows, chosen),
-            f"Budget: {budget}. " + (f"Best: {chosen.name}." if chosen else "No combination that runs here meets it."),
-        ]
+        tables = {}
         if changes:
-            parts += [
-                f"Mean change by one component in a coarser precision instead of {rows[0].combination[0]}, over the "
-                "combinations of all others:",
-                render_effects(changes),
-            ]
+            tables[f"Mean change by a precision in one component, against {rows[0].combination[0]}"] = effects_table(
+                changes
+            )
         if calibrations:
-            parts += ["Calibration with more and fewer images:", render_calibrations(calibrations)]
-        if chosen is not None:
-            chosen_parts = [name for name, one in zip(components, chosen.combination, strict=True) if one == "int8"]
-            if chosen_parts:
-                parts.append(f"`compress.quantize.components: {json.dumps(chosen_parts)}` exports it.")
-        text = "\n\n".join(parts)
-        write_whole(self.folder / TABLE, text + "\n")
-        return text
+            tables["Calibration with more and fewer images"] = calibrations_table(calibrations)
+        return write_report(
+            variants,
+            f"{self.config.name}: precision per component",
+            Wording(
+                lead=[
+                    f"Scores on {len(self._dataset)} images with simulated precision; int8 calibrated with "
+                    f"{ranges.images} images ({ranges.algorithm}). "
+                    + ("All combinations." if complete else "Greedy search: not all combinations were tried."),
+                    f"Budget: {budget}. {_advice(components, chosen)}",
+                ],
+                variants=combinations_table(components, rows, chosen),
+                tables=tables,
+                about=[] if chosen is None else [chosen.name],
+            ),
+        )
+
+
+def _advice(components: Sequence[str], chosen: Row | None) -> str:
+    """The best combination and how it is exported."""
+    if chosen is None:
+        return "No combination that runs here meets it."
+    parts = [name for name, precision in zip(components, chosen.combination, strict=True) if precision == "int8"]
+    setting = f" `compress.quantize.components: {json.dumps(parts)}` exports it." if parts else ""
+    return f"Best: {chosen.name}.{setting}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from html import escape
 from importlib.resources import files
@@ -11,7 +12,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from mobileseg.compress.markdown import render_markdown
+from mobileseg.compress.table import Table
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.files import write_whole
 from mobileseg.viz.report_parts import fact_list, table
@@ -28,28 +29,51 @@ _COLOURS = (
     "#475569",
     "#a16207",
 )
+_MARKERS = "osD^vP*X<"  # one fewer than there are colours: 90 variants until the same pair comes again
 
 
-def write_report(variants: Variants, title: str) -> None:
+@dataclass(frozen=True)
+class Wording:
+    """What a recipe says in its report beside what was measured.
+
+    Attributes:
+        lead: sentences at the beginning.
+        variants: the table of the variants; None: one of all that was measured.
+        tables: caption -> table that follows.
+        about: names of the variants that the sentences below the tables are about; None: all.
+    """
+
+    lead: Sequence[str] = ()
+    variants: Table | None = None
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    about: Collection[str] | None = None
+
+
+def write_report(variants: Variants, title: str, wording: Wording | None = None) -> str:
     """Write the three files beside ``report.json``; the plot only when scores and latencies are there.
+
+    Returns:
+        The tables and the lead, for the terminal, where the end is what one sees.
 
     Raises:
         OSError: a file cannot be written.
     """
-    rows = variants.read()
-    plotted = plot_trade_off(variants.folder / "report.png", rows, title)
-    notes = _notes(variants)
-    parts = [f"# {title}", render_table(rows), *notes]
-    if plotted:
-        parts.insert(2, "![accuracy over latency](report.png)")
+    wording = wording or Wording()
+    plotted = plot_trade_off(variants.folder / "report.png", variants.read(), title)
+    notes = _notes(variants, wording.about)
+    rows = wording.variants.markdown() if wording.variants else render_table(variants.read())
+    tables = [part for caption, one in wording.tables.items() for part in (f"{caption}:", one.markdown())]
+    image = ["![accuracy over latency](report.png)"] if plotted else []
+    parts = [f"# {title}", *wording.lead, rows, *tables, *image, *notes]
     write_whole(variants.folder / "report.md", "\n\n".join(parts) + "\n")
-    write_whole(variants.folder / "report.html", _page(variants, title, notes, plotted))
+    write_whole(variants.folder / "report.html", _page(variants, title, wording, notes, plotted))
+    return "\n\n".join([rows, *tables, *wording.lead])
 
 
 def render_table(rows: Sequence[Variant]) -> str:
     """The rows as a Markdown table that is aligned for the terminal; a dash where nothing was measured."""
     head, cells = _cells(rows)
-    return render_markdown(head, cells, words=2)
+    return Table(head, cells, words=2).markdown()
 
 
 def _cells(rows: Sequence[Variant]) -> tuple[list[str], list[list[str]]]:
@@ -87,10 +111,15 @@ def _change(value: float | None, first: float | None, unit: float, name: str) ->
     return shown if not first or value == first else f"{shown} ({value / first - 1:+.1%})"
 
 
-def _notes(variants: Variants) -> list[str]:
+def _notes(variants: Variants, about: Collection[str] | None) -> list[str]:
     rows, facts = variants.read(), variants.facts
-    notes = [_summary(rows[0], row) for row in rows[1:] if row.latency_ms and row.name not in facts.get("like", {})]
-    notes += [f"{row.name}: {row.note}." for row in rows if row.note]
+    chosen = [row for row in rows if about is None or row.name in about]
+    notes = [
+        _summary(rows[0], row)
+        for row in chosen
+        if row is not rows[0] and row.latency_ms and row.name not in facts.get("like", {})
+    ]
+    notes += [f"{row.name}: {row.note}." for row in chosen if row.note]
     like: dict[str, list[str]] = {}
     for name, twin in facts.get("like", {}).items():
         like.setdefault(twin, []).append(name)
@@ -98,9 +127,10 @@ def _notes(variants: Variants) -> list[str]:
         notes.append(f"Latency and memory of {', '.join(names)} are those of {twin}: the layers have the same shapes.")
     if "machine" in facts:
         machine = facts["machine"]
+        memory = " memory: peak resident memory of a fresh process that segments one image;"
         notes.append(
             f"Latency: median of {facts['runs']} runs of the network alone, {facts['threads']} thread(s), all variants "
-            f"interleaved; memory: peak resident memory of a fresh process that segments one image; {machine['cpu']}, "
+            f"interleaved;{memory if any(row.memory_mb for row in rows) else ''} {machine['cpu']}, "
             f"{machine['cores']} cores, {machine['load']} of them busy before."
         )
     return notes
@@ -137,7 +167,7 @@ def plot_trade_off(path: Path, rows: Sequence[Variant], title: str) -> bool:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.2 * len(engines) + 2.2, 4.4), layout="constrained")
+    figure = Figure(figsize=(5.2 * len(engines) + 2.2, max(4.4, 0.2 * len(shown) + 1.2)), layout="constrained")
     FigureCanvasAgg(figure)
     metric = next(iter(shown[0].scores))
     panels = figure.subplots(1, len(engines), sharey=True, squeeze=False)[0]
@@ -148,7 +178,7 @@ def plot_trade_off(path: Path, rows: Sequence[Variant], title: str) -> bool:
                     row.latency_ms[engine],
                     row.scores[metric],
                     linestyle="none",
-                    marker="osD^vP*X<>"[index % 10],
+                    marker=_MARKERS[index % len(_MARKERS)],
                     markersize=9,
                     color=_COLOURS[index % len(_COLOURS)],
                     markeredgecolor="white",
@@ -162,7 +192,7 @@ def plot_trade_off(path: Path, rows: Sequence[Variant], title: str) -> bool:
     panels[0].set_ylabel(metric, fontsize=9)
     figure.suptitle(title, fontsize=11, x=0.01, ha="left", fontweight="bold")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", fontsize=9, frameon=False)
+    figure.legend(handles, labels, loc="outside right center", fontsize=9, frameon=False)
     figure.savefig(path, dpi=130)
     return True
 
@@ -177,29 +207,42 @@ def _number_cell(text: str) -> str:
     return _stacked(value, change.removesuffix(")"), "<td class=n>")
 
 
-def _page(variants: Variants, title: str, notes: Sequence[str], plotted: bool) -> str:
-    head, body = _cells(variants.read())
+def _variants_table(rows: Sequence[Variant]) -> str:
+    """As :func:`render_table`, the step below the name and the change below the number."""
+    head, body = _cells(rows)
     cells = [f"<tr>{_stacked(name, step)}{''.join(map(_number_cell, numbers))}</tr>" for name, step, *numbers in body]
     names = "".join(
         f"<th{' class=n' if name != 'variant' else ''}>{escape(name)}</th>" for name in head if name != "step"
     )
-    parts = [
-        f"<section><h2>Variants</h2>{table(names, cells)}{''.join(f'<p>{escape(n)}</p>' for n in notes)}</section>"
-    ]
+    return table(names, cells)
+
+
+def _section(caption: str, content: str) -> str:
+    return f"<section><h2>{escape(caption)}</h2>{content}</section>"
+
+
+def _paragraphs(texts: Sequence[str]) -> str:
+    return "".join(f"<p>{escape(text)}</p>" for text in texts)
+
+
+def _page(variants: Variants, title: str, wording: Wording, notes: Sequence[str], plotted: bool) -> str:
+    parts = [_section("Result", _paragraphs(wording.lead))] if wording.lead else []
+    if wording.variants is None:
+        parts.append(_section("Variants", _variants_table(variants.read()) + _paragraphs(notes)))
     if plotted:
         picture = base64.b64encode((variants.folder / "report.png").read_bytes()).decode("ascii")
         image = f'<img alt="accuracy over latency" style="max-width:100%" src="data:image/png;base64,{picture}">'
-        parts.append(f"<section><h2>Accuracy over latency</h2>{image}</section>")
+        parts.append(_section("Accuracy over latency", image))
+    parts += [_section(caption, one.html()) for caption, one in wording.tables.items()]
+    if wording.variants is not None:  # many rows, below what is made of them
+        parts.append(_section("Variants", wording.variants.html() + _paragraphs(notes)))
     narrowed = variants.facts.get("widths") or {}
     if narrowed:
-        lines = [
-            f'<tr><td>{escape(name)}</td><td class="n">{before}</td><td class="n">{after}</td></tr>'
-            for name, (before, after) in narrowed.items()
-        ]
-        rows = table('<th>layer</th><th class="n">channels</th><th class="n">after</th>', lines)
-        parts.append(f"<section><details><summary>Layers that became narrower</summary>{rows}</details></section>")
+        layers = Table(["layer", "channels", "after"], [[name, *pair] for name, pair in narrowed.items()], words=1)
+        summary = "<summary>Layers that became narrower</summary>"
+        parts.append(f"<section><details>{summary}{layers.html()}</details></section>")
     if "machine" in variants.facts:
-        parts.append(f"<section><h2>Machine</h2>{fact_list(variants.facts['machine'])}</section>")
+        parts.append(_section("Machine", fact_list(variants.facts["machine"])))
     template = Template(files("mobileseg.viz").joinpath("report.html").read_text(encoding="utf-8"))
     lead = f"mobileseg compress, {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"
     return template.substitute(title=escape(title), lead=lead, body="\n".join(parts))

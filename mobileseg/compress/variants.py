@@ -48,13 +48,16 @@ class Variants:
 
     Args:
         folder: folder of the results; ``report.json`` in it is read if it is there.
+        recipe: that the rows are of.
+        anew: start without the rows of an earlier call.
 
     Raises:
-        CompressionError: the file is of something else.
+        CompressionError: the file is of another recipe, or of something else.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], recipe: str, *, anew: bool = False) -> None:
         self.folder = Path(folder)
+        self.recipe = recipe
         self._rows: dict[str, Variant] = {}
         #: What all rows share: machine, configuration, settings; plain JSON values.
         self.facts: dict[str, Any] = {}
@@ -64,8 +67,14 @@ class Variants:
                 document = json.loads(path.read_text(encoding="utf-8"))
                 if document["format"] != FORMAT:
                     raise ValueError(f"format {document['format']}")
-                self.facts = dict(document["facts"])
-                self._rows = {row["name"]: Variant(**row) for row in document["variants"]}
+                if document["recipe"] != recipe:
+                    raise CompressionError(
+                        f"{self.folder} holds the results of `mobileseg compress {document['recipe']}`",
+                        remedy=f"name another --save_dir for `{recipe}`",
+                    )
+                if not anew:
+                    self.facts = dict(document["facts"])
+                    self._rows = {row["name"]: Variant(**row) for row in document["variants"]}
             except (ValueError, KeyError, TypeError) as error:
                 raise CompressionError(
                     f"{path} is no report of `mobileseg compress`: {error}", remedy="name another --save_dir"
@@ -96,5 +105,5 @@ class Variants:
     def _write(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         rows = [asdict(row) for row in self._rows.values()]
-        document = {"format": FORMAT, "facts": self.facts, "variants": rows}
+        document = {"format": FORMAT, "recipe": self.recipe, "facts": self.facts, "variants": rows}
         write_whole(self.folder / FILE, json.dumps(document, indent=1) + "\n")

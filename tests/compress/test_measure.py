@@ -37,7 +37,7 @@ def test_targets_of_engines():
 
 def test_engines_fill_the_rows_and_their_twins(toy_config, tmp_path, monkeypatch):
     config = toy_config(*SIZE, "compress.measure.engines=[onnxruntime]", "compress.measure.runs=6")
-    variants, folders = Variants(tmp_path / "out"), {}
+    variants, folders = Variants(tmp_path / "out", "prune"), {}
     for name in ("dense", "pruned", "random"):
         variants.add(Variant(name, ""))
         if name != "random":
@@ -61,7 +61,7 @@ def test_engines_fill_the_rows_and_their_twins(toy_config, tmp_path, monkeypatch
 
 
 def test_nothing_is_measured_without_engines(toy_config, tmp_path):
-    variants = Variants(tmp_path / "out")
+    variants = Variants(tmp_path / "out", "prune")
     variants.add(Variant("dense", ""))
     measure_engines(variants, {"dense": tmp_path}, toy_config(*SIZE, "compress.measure.engines=[]"), print)
     assert variants.facts == {}

@@ -140,8 +140,8 @@ def test_an_interrupted_training_goes_on(recipe, tmp_path, monkeypatch):
     with pytest.raises(Interrupted) as stop:
         recipe().run()
     assert stop.value.signal == signal.SIGTERM
-    assert Variants(tmp_path / "out").get("pruned") is not None
-    assert Variants(tmp_path / "out").get("finetuned") is None
+    assert Variants(tmp_path / "out", "prune").get("pruned") is not None
+    assert Variants(tmp_path / "out", "prune").get("finetuned") is None
     rows = {row.name: row for row in recipe().run()}
     events = (tmp_path / "out" / "finetuned" / "log.jsonl").read_text()
     assert '"resume"' in events

@@ -3,7 +3,8 @@
 import cv2
 import pytest
 
-from mobileseg.compress.report import plot_trade_off, render_table, write_report
+from mobileseg.compress.report import Wording, plot_trade_off, render_table, write_report
+from mobileseg.compress.table import Table
 from mobileseg.compress.variants import Variant, Variants
 
 ROWS = [
@@ -19,7 +20,7 @@ MACHINE = {"cpu": "a CPU", "cores": 2, "system": "Linux", "load": 0.1}
 
 @pytest.fixture
 def variants(tmp_path):
-    found = Variants(tmp_path)
+    found = Variants(tmp_path, "prune")
     for row in ROWS:
         found.add(row)
     found.set_facts(machine=MACHINE, threads=1, runs=30, like={"pruned": "finetuned"}, widths={"stem": [32, 24]})
@@ -62,9 +63,39 @@ def test_the_three_files(variants, tmp_path):
 
 
 def test_without_scores_or_latencies_there_is_no_plot(tmp_path):
-    variants = Variants(tmp_path)
+    variants = Variants(tmp_path, "prune")
     variants.add(ROWS[1])
     write_report(variants, "x")
     assert not (tmp_path / "report.png").exists()
     assert "report.png" not in (tmp_path / "report.md").read_text()
     assert not plot_trade_off(tmp_path / "a.png", [Variant("a", "b", latency_ms={"paddle": 1.0})], "x")
+
+
+def test_a_recipe_has_tables_of_its_own(variants, tmp_path):
+    wording = Wording(
+        lead=["Best: finetuned."],
+        variants=Table(["which", "n"], [["dense", 1]], words=1),
+        tables={"By part": Table(["part", "n"], [["head", 2]], words=1)},
+        about=["finetuned"],
+    )
+    shown = write_report(variants, "x", wording)
+    text, page = (tmp_path / "report.md").read_text(), (tmp_path / "report.html").read_text()
+    assert shown.endswith("Best: finetuned.")
+    assert text.index("Best: finetuned.") < text.index("| dense | 1 |") < text.index("By part:\n\n| part | n |")
+    assert "finetuned against dense" in text
+    assert "<td>head</td><td class=n>2</td>" in page
+    assert page.index("Best: finetuned.") < page.index("<h2>By part</h2>") < page.index("<h2>Variants</h2>")
+    assert "<td>pruned" not in page
+
+
+def test_rows_outside_the_sentences_are_left_out(variants, tmp_path):
+    write_report(variants, "x", Wording(about=[]))
+    assert "finetuned against dense" not in (tmp_path / "report.md").read_text()
+
+
+def test_memory_is_explained_where_it_was_measured(tmp_path):
+    found = Variants(tmp_path, "search")
+    found.add(Variant("fp32", "all", latency_ms={"onnxruntime": 2.0}, scores={"mIoU": 0.5}))
+    found.set_facts(machine=MACHINE, threads=1, runs=30)
+    write_report(found, "x")
+    assert "interleaved; a CPU, 2 cores, 0.1 of them busy before." in (tmp_path / "report.md").read_text()

@@ -5,7 +5,8 @@ simulated precision on validation images, where the result of a component is com
 share it; latency is ONNX Runtime's on this machine, and 'device only' for float16, which host CPUs do not have. All
 combinations are tried if `compress.search.time_limit` allows it, else a greedy descent (which is said). The best one
 under the budget is named: the fastest that loses at most `max_drop`, or the most accurate within
-`compress.search.latency_ms`. A second table shows the accuracy by number of images to calibrate with.
+`compress.search.latency_ms`. Further tables show what each precision changes in each component, as the mean over all
+that surrounds it, and the accuracy by number of images to calibrate with.
 
 `mobileseg compress quantize --components ...` exports what was found.
 """
@@ -42,5 +43,5 @@ def run(args: argparse.Namespace) -> int:
     job = open_job(args)
     job.folder.mkdir(parents=True, exist_ok=True)
     print(SearchRecipe(job.config, job.network, job.source, job.folder, say).run())
-    print(f"report: {job.folder / 'search.md'}, report.html, report.json")
+    print(f"report: {job.folder / 'report.md'}, report.html, report.json")
     return 0

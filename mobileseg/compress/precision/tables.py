@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mobileseg.compress.markdown import render_markdown
 from mobileseg.compress.precision.combine import DEVICE_ONLY, Row
+from mobileseg.compress.table import Table
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def effects(components: Sequence[str], rows: Sequence[Row]) -> list[Effect]:
     return found
 
 
-def render_combinations(components: Sequence[str], rows: Sequence[Row], chosen: Row | None) -> str:
+def combinations_table(components: Sequence[str], rows: Sequence[Row], chosen: Row | None) -> Table:
     """A row per combination; the chosen one is marked."""
     metrics = list(rows[0].scores)
     head = [*components, "", *metrics, "lost", "ms on ONNX Runtime"]
@@ -89,10 +89,10 @@ def render_combinations(components: Sequence[str], rows: Sequence[Row], chosen: 
         ]
         for row in rows
     ]
-    return render_markdown(head, body, words=len(components) + 1)
+    return Table(head, body, words=len(components) + 1)
 
 
-def render_effects(found: Sequence[Effect]) -> str:
+def effects_table(found: Sequence[Effect]) -> Table:
     """A row per component and coarser precision."""
     metrics = list(found[0].scores)
     head = ["component", "precision", "pairs", *metrics, "ms on ONNX Runtime"]
@@ -106,10 +106,10 @@ def render_effects(found: Sequence[Effect]) -> str:
         ]
         for one in found
     ]
-    return render_markdown(head, body, words=2)
+    return Table(head, body, words=2)
 
 
-def render_calibrations(calibrations: Sequence[Calibration]) -> str:
+def calibrations_table(calibrations: Sequence[Calibration]) -> Table:
     """A row per number of images, all metrics of every combination."""
     columns = [(name, metric) for name, scores in calibrations[0].scores.items() for metric in scores]
     head = ["images to calibrate with", *(f"{name}: {metric}" for name, metric in columns)]
@@ -117,7 +117,7 @@ def render_calibrations(calibrations: Sequence[Calibration]) -> str:
         [one.images or "0 (range of each input)", *(f"{one.scores[name][metric]:.4f}" for name, metric in columns)]
         for one in calibrations
     ]
-    return render_markdown(head, body, words=1)
+    return Table(head, body, words=1)
 
 
 def _signed(value: float) -> str:

@@ -13,9 +13,9 @@ import numpy as np
 from paddle import nn
 
 from mobileseg.compress.channels.groups import ChannelSet, Groups
-from mobileseg.compress.markdown import render_markdown
 from mobileseg.compress.pruning.choose import producers
 from mobileseg.compress.pruning.score import Scores
+from mobileseg.compress.table import Table
 from mobileseg.errors import CompressionError
 from mobileseg.files import write_whole
 from mobileseg.nn.width import set_arrays
@@ -199,4 +199,4 @@ def render(table: SensitivityTable, judged: Sequence[Group], ratios: Sequence[fl
         [group.name, len(group.channels.units), f"{group.share:.1%}", *(f"{-drop:+.4f}" for drop in drops)]
         for drops, group in rows
     ]
-    return f"{metric} of the whole network: {baseline[metric]:.4f}\n\n{render_markdown(head, body, words=1)}"
+    return f"{metric} of the whole network: {baseline[metric]:.4f}\n\n{Table(head, body, words=1).markdown()}"

@@ -5,10 +5,10 @@ import pytest
 from mobileseg.compress.precision.combine import Row
 from mobileseg.compress.precision.tables import (
     Calibration,
+    calibrations_table,
+    combinations_table,
     effects,
-    render_calibrations,
-    render_combinations,
-    render_effects,
+    effects_table,
 )
 
 LOST = {"fp32": 0.0, "fp16": 0.001, "int8": 0.01}
@@ -28,7 +28,7 @@ def rows(precisions):
 
 def test_combinations_are_marked_and_signed():
     table = rows(["fp32", "fp16", "int8"])
-    lines = render_combinations(["stem", "head"], table, table[-1]).splitlines()
+    lines = combinations_table(["stem", "head"], table, table[-1]).markdown().splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert cells[0] == ["stem", "head", "", "mIoU", "accuracy", "lost", "ms on ONNX Runtime"]
     assert len({len(line) for line in lines}) == 1
@@ -39,7 +39,7 @@ def test_combinations_are_marked_and_signed():
 
 def test_a_loss_of_nearly_nothing_has_no_minus():
     table = [Row(("fp32",), {"mIoU": 0.7}, 1.0), Row(("int8",), {"mIoU": 0.70001}, 1.0)]
-    assert "-0.0000" not in render_combinations(["network"], table, None)
+    assert "-0.0000" not in combinations_table(["network"], table, None).markdown()
 
 
 def test_an_effect_is_the_mean_over_what_surrounds_the_component():
@@ -54,7 +54,7 @@ def test_an_effect_is_the_mean_over_what_surrounds_the_component():
             assert one.latency_ms == pytest.approx(-factor * SAVED["int8"])
         else:
             assert one.latency_ms is None
-    text = render_effects(list(found.values()))
+    text = effects_table(list(found.values())).markdown()
     assert "-0.0200" in text
     assert "-6.0" in text
     assert "device only" in text
@@ -72,7 +72,7 @@ def test_greedy_rows_pair_what_there_is():
 
 def test_calibrations_show_every_metric():
     table = [Calibration(0, {"int8": {"AP": 0.1, "AP50": 0.2}}), Calibration(5, {"int8": {"AP": 0.3, "AP50": 0.4}})]
-    lines = render_calibrations(table).splitlines()
+    lines = calibrations_table(table).markdown().splitlines()
     assert [cell.strip() for cell in lines[0].strip("|").split("|")][1:] == ["int8: AP", "int8: AP50"]
     assert "0 (range of each input)" in lines[2]
     assert [cell.strip() for cell in lines[3].strip("|").split("|")] == ["5", "0.3000", "0.4000"]
