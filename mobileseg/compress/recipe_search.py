@@ -71,7 +71,7 @@ class SearchRecipe(Recipe):
                     f"{type(prepared.network).__name__} names no components (method components())",
                     remedy="use `mobileseg compress quantize` on the whole network",
                 )
-            images = calibration_images(prepared, self.config, max(count, *self.settings.calibrations), self.say)
+            images = calibration_images(prepared, self.config, max([count, *self.settings.calibrations]), self.say)
             ranges = calibrate(prepared, images[:count], algorithm)
             rows, complete = self._score(prepared, ranges, paths)
             latencies, load = self._latencies(prepared, ranges, paths, [row.combination for row in rows], work)

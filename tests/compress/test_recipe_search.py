@@ -55,3 +55,12 @@ def test_a_network_without_parts_is_refused(toy_config, tmp_path):
     recipe = SearchRecipe(config, lambda: build_network(config), None, tmp_path, lambda _line: None)
     with pytest.raises(CompressionError, match="ToyNetwork names no components"):
         recipe.run()
+
+
+def test_without_a_table_of_calibrations(parts_run, tmp_path):
+    options = ["compress.search.calibrations=[]", "compress.search.precisions=[fp32, int8]", "compress.search.runs=2"]
+    call = ["compress", "search", "--model", str(parts_run), "--save_dir", str(tmp_path / "out"), "--images", "2"]
+    assert main([*call, "-o", *options]) == 0
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "images to calibrate with" not in text
+    assert text.count("best under the budget") == 1
