@@ -10,6 +10,7 @@ from typing import Any
 from mobileseg.config.load import RUN_CONFIG, Config
 from mobileseg.engine.checkpoint import WEIGHTS
 from mobileseg.engine.trainer import FitResult, Trainer
+from mobileseg.engine.weights import weights_file
 from mobileseg.errors import CompressionError
 from mobileseg.files import sha256_of, write_whole
 from mobileseg.weights.pdparams import save_pdparams
@@ -128,8 +129,8 @@ def train(config: Config, folder: Path, *, do_eval: bool) -> FitResult:
 
 
 def identity_of(weights: Path) -> str:
-    """What tells weights apart: the hash of the file in a folder, or of the file."""
-    return sha256_of(weights / WEIGHTS if weights.is_dir() else weights)
+    """What tells weights apart: the hash of the file that a folder stands for, or of the file."""
+    return sha256_of(weights_file(weights))
 
 
 def _shortened(text: str) -> str:

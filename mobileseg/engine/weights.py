@@ -61,16 +61,31 @@ def load_checkpoint_weights(path: str | Path, network: paddle.nn.Layer) -> str:
         load_into(network, checkpoint.arrays["ema"] if averaged else checkpoint.weights)
         what = ", average of the weights" if averaged else ""
         return f"{place} (iteration {checkpoint.state['iteration']}{what})"
+    file = weights_file(place)
+    if (place / RUN_CONFIG).is_file():
+        _narrow(network, yaml.safe_load((place / RUN_CONFIG).read_text(encoding="utf-8")))
+    load_into(network, file)
+    return str(file)
+
+
+def weights_file(path: str | Path) -> Path:
+    """The file of weights that a run, checkpoint or zoo folder stands for; a file stands for itself.
+
+    Raises:
+        WeightsError: the folder is an exported one, or has no weights.
+        TrainingError: a run folder has no whole checkpoint.
+    """
+    place = Path(path)
+    if not place.is_dir():
+        return place
+    place = _checkpoint_in(place)
     refuse_exported(place)
     if not (place / WEIGHTS).is_file():
         raise WeightsError(
             f"there are no weights in the folder {place}",
             remedy="name a run folder, a checkpoint folder, a zoo folder or a .pdparams file",
         )
-    if (place / RUN_CONFIG).is_file():
-        _narrow(network, yaml.safe_load((place / RUN_CONFIG).read_text(encoding="utf-8")))
-    load_into(network, place / WEIGHTS)
-    return str(place / WEIGHTS)
+    return place / WEIGHTS
 
 
 def _checkpoint_in(place: Path) -> Path:

@@ -46,6 +46,9 @@ def test_saved_networks_start_a_training(toy_config, tmp_path):
         np.testing.assert_array_equal(tensor.numpy(), again.state_dict()[name].numpy())
     assert len(identity_of(tmp_path / "weights")) == 64
     assert identity_of(tmp_path / "weights") == identity_of(tmp_path / "weights" / "model.pdparams")
+    (tmp_path / "run" / "last").mkdir(parents=True)
+    (tmp_path / "weights").rename(tmp_path / "run" / "best")
+    assert identity_of(tmp_path / "run") == identity_of(tmp_path / "run" / "best")
 
 
 def test_a_phase_changes_what_it_names(toy_config):

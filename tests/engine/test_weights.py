@@ -6,7 +6,7 @@ import pytest
 
 from mobileseg.engine.checkpoint import Checkpoint, write_checkpoint
 from mobileseg.engine.store import CheckpointStore
-from mobileseg.engine.weights import load_checkpoint_weights
+from mobileseg.engine.weights import load_checkpoint_weights, weights_file
 from mobileseg.errors import TrainingError, WeightsError
 
 
@@ -38,8 +38,11 @@ def test_run_folder_means_its_best_and_else_its_newest(tmp_path):
     store.save(3, checkpoint(3), best=True)
     store.save(4, checkpoint(4))
     assert loaded(tmp_path)[0] == 3
+    assert weights_file(tmp_path) == tmp_path / "best" / "model.pdparams"
     assert loaded(tmp_path / "last") == (4, f"{tmp_path / 'last'} (iteration 4)")
     assert loaded(tmp_path / "checkpoints" / "iter_000002")[0] == 2
+    assert weights_file(tmp_path / "last") == tmp_path / "last" / "model.pdparams"
+    assert weights_file(tmp_path / "last" / "model.pdparams") == tmp_path / "last" / "model.pdparams"
     assert loaded(tmp_path / "last" / "model.pdparams")[0] == 4
 
 

@@ -62,9 +62,11 @@ def open_job(args: argparse.Namespace) -> Job:
     Raises:
         ConfigError: an argument is missing, or the configuration cannot be used.
         CompressionError: the results would be written over the input.
+        WeightsError: the folder to start from has no weights.
     """
     from mobileseg.config.components import check_components
     from mobileseg.config.load import load_config
+    from mobileseg.engine.weights import weights_file
 
     random_weights = getattr(args, "random_weights", False)
     if bool(args.model) == bool(random_weights):
@@ -78,6 +80,7 @@ def open_job(args: argparse.Namespace) -> Job:
     folder = Path(args.save_dir)
     if source is not None:
         refuse_overwriting(source, folder)
+        weights_file(source)
     choose_device(args.device)
     config = load_config(_config_path(args, source), args.opts)
     check_components(config)

@@ -58,6 +58,16 @@ def test_a_wrong_configuration(source, toy_config, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_folders_without_weights(tmp_path):
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported" / "deploy.yaml").write_text("precision: int8\n")
+    with pytest.raises(WeightsError, match="exported and quantised"):
+        open_job(parsed("--model", tmp_path / "exported", "--save_dir", tmp_path / "out"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(WeightsError, match="there are no weights in the folder"):
+        open_job(parsed("--model", tmp_path / "empty", "--save_dir", tmp_path / "out"))
+
+
 @pytest.mark.parametrize("place", ["input", "input/../input", "."])
 def test_results_never_go_over_the_input(source, tmp_path, place):
     before = {path: path.read_bytes() for path in source.iterdir()}

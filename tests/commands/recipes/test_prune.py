@@ -9,6 +9,7 @@ from mobileseg.compress import recipe_prune
 from mobileseg.compress.gate import Gate, write_gate
 from mobileseg.compress.steps import save_network
 from mobileseg.config.build import build_network
+from mobileseg.engine.trainer import Trainer
 
 SETTINGS = ["export.size.height=32", "export.size.width=32", "compress.measure.engines=[]",
             "compress.prune.limits.least=2", "compress.prune.limits.multiple=1", "model.dropout=0.0"]  # fmt: skip
@@ -67,3 +68,10 @@ def test_an_interruption_ends_as_shells_expect(source, tmp_path, monkeypatch, ca
     monkeypatch.setattr(recipe_prune.PruneRecipe, "run", stopped)
     assert call(source, tmp_path / "out", "--macs", "0.4") == 130
     assert "the same command goes on where it stopped" in capsys.readouterr().out
+
+
+def test_a_run_folder_is_an_input(toy_config, tmp_path):
+    Trainer(toy_config("model.width=16", "model.dropout=0.0", "iters=3"), tmp_path / "run", do_eval=False).fit()
+    assert not (tmp_path / "run" / "model.pdparams").exists()
+    assert call(tmp_path / "run", tmp_path / "out", "--macs", "0.4") == 0
+    assert call(tmp_path / "out" / "pruned", tmp_path / "again", "--macs", "0.2") == 0
