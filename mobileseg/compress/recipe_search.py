@@ -25,6 +25,7 @@ from mobileseg.compress.precision.scores import Evaluation, component_paths
 from mobileseg.compress.precision.simulate import Precision, Simulation
 from mobileseg.compress.precision.tables import (
     Calibration,
+    Effect,
     calibrations_table,
     combinations_table,
     effects,
@@ -40,6 +41,29 @@ from mobileseg.errors import CompressionError
 from mobileseg.export import onnx
 from mobileseg.export.process import Failure
 from mobileseg.runtime.machine import load_of_others, machine
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found.
+
+    Attributes:
+        components: names, in the order of the combinations.
+        rows: one for every combination that was scored, the finest precision first.
+        complete: whether these are all there are.
+        chosen: the best one under the budget, if one meets it.
+        calibrations: scores by number of images to calibrate with.
+        ranges: of the activations, for int8.
+        load: cores that other programs kept busy before the latencies were taken.
+    """
+
+    components: list[str]
+    rows: list[Row]
+    complete: bool
+    chosen: Row | None
+    calibrations: list[Calibration]
+    ranges: Ranges
+    load: float
 
 
 @dataclass
@@ -78,7 +102,12 @@ class SearchRecipe(Recipe):
             rows = with_latency(rows, latencies)
             chosen = best_row(rows, max_drop=self.max_drop, latency_ms=self.settings.latency_ms)
             calibrations = self._calibrations(prepared, images, paths, algorithm, chosen)
-        return self._report(list(paths), rows, chosen, complete, calibrations, ranges, load)
+        found = Found(list(paths), rows, complete, chosen, calibrations, ranges, load)
+        changes = effects(found.components, rows)
+        self._keep(found, changes)
+        return write_report(
+            self.variants, f"{self.config.name}: precision per component", self._wording(found, changes)
+        )
 
     def _evaluation(self, simulation: Simulation) -> Evaluation:
         return Evaluation(simulation, self.config.to_dict(), self._dataset)
@@ -151,69 +180,57 @@ class SearchRecipe(Recipe):
             found.append(Calibration(min(count, len(images)), named))
         return found
 
-    def _report(
-        self,
-        components: list[str],
-        rows: list[Row],
-        chosen: Row | None,
-        complete: bool,
-        calibrations: list[Calibration],
-        ranges: Ranges,
-        load: float,
-    ) -> str:
-        variants = self.variants
-        for row in rows:
-            described = ", ".join(
-                f"{name} {precision}" for name, precision in zip(components, row.combination, strict=True)
-            )
+    @property
+    def _budget(self) -> str:
+        if self.settings.latency_ms is not None:
+            return f"latency at most {self.settings.latency_ms:g} ms"
+        return f"at most {self.max_drop:g} lost"
+
+    def _keep(self, found: Found, changes: Sequence[Effect]) -> None:
+        """Everything that was found into ``report.json``."""
+        for row in found.rows:
+            pairs = zip(found.components, row.combination, strict=True)
+            described = ", ".join(f"{name} {precision}" for name, precision in pairs)
             latency = {} if row.latency_ms is None else {"onnxruntime": row.latency_ms}
             note = DEVICE_ONLY if row.latency_ms is None else ""
-            variants.add(Variant(row.name, described, latency_ms=latency, scores=row.scores, note=note))
-        budget = (
-            f"latency at most {self.settings.latency_ms:g} ms"
-            if self.settings.latency_ms is not None
-            else f"at most {self.max_drop:g} lost"
-        )
-        changes = effects(components, rows)
-        variants.set_facts(
-            machine={**machine(), "load": load},
+            self.variants.add(Variant(row.name, described, latency_ms=latency, scores=row.scores, note=note))
+        self.variants.set_facts(
+            machine={**machine(), "load": found.load},
             runs=self.settings.runs,
             threads=self.settings.threads,
-            complete=complete,
-            budget=budget,
-            best=None if chosen is None else chosen.name,
+            complete=found.complete,
+            budget=self._budget,
+            best=None if found.chosen is None else found.chosen.name,
             effects=[asdict(one) for one in changes],
-            calibrations=[asdict(one) for one in calibrations],
+            calibrations=[asdict(one) for one in found.calibrations],
             images=len(self._dataset),
         )
+
+    def _wording(self, found: Found, changes: Sequence[Effect]) -> Wording:
         tables = {}
         if changes:
-            tables[f"Mean change by a precision in one component, against {rows[0].combination[0]}"] = effects_table(
-                changes
-            )
-        if calibrations:
-            tables["Calibration with more and fewer images"] = calibrations_table(calibrations)
-        return write_report(
-            variants,
-            f"{self.config.name}: precision per component",
-            Wording(
-                lead=[
-                    f"Scores on {len(self._dataset)} images with simulated precision; int8 calibrated with "
-                    f"{ranges.images} images ({ranges.algorithm}). "
-                    + ("All combinations." if complete else "Greedy search: not all combinations were tried."),
-                    f"Budget: {budget}. {_advice(components, chosen)}",
-                ],
-                variants=combinations_table(components, rows, chosen),
-                tables=tables,
-                about=[] if chosen is None else [chosen.name],
-            ),
+            caption = f"Mean change by a precision in one component, against {found.rows[0].combination[0]}"
+            tables[caption] = effects_table(changes)
+        if found.calibrations:
+            tables["Calibration with more and fewer images"] = calibrations_table(found.calibrations)
+        tried = "All combinations." if found.complete else "Greedy search: not all combinations were tried."
+        return Wording(
+            lead=[
+                f"Scores on {len(self._dataset)} images with simulated precision; int8 calibrated with "
+                f"{found.ranges.images} images ({found.ranges.algorithm}). {tried}",
+                f"Budget: {self._budget}. {_advice(found)}",
+            ],
+            variants=combinations_table(found.components, found.rows, found.chosen),
+            tables=tables,
+            about=[] if found.chosen is None else [found.chosen.name],
         )
 
 
-def _advice(components: Sequence[str], chosen: Row | None) -> str:
+def _advice(found: Found) -> str:
     """The best combination and how it is exported."""
-    if chosen is None:
+    if found.chosen is None:
         return "No combination that runs here meets it."
-    parts = [name for name, precision in zip(components, chosen.combination, strict=True) if precision == "int8"]
+    pairs = zip(found.components, found.chosen.combination, strict=True)
+    parts = [name for name, precision in pairs if precision == "int8"]
     setting = f" `compress.quantize.components: {json.dumps(parts)}` exports it." if parts else ""
-    return f"Best: {chosen.name}.{setting}"
+    return f"Best: {found.chosen.name}.{setting}"
