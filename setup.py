@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-RUNTIME = ("numpy", "opencv-python", "PyYAML", "pydantic", "Pillow", "psutil", "onnxruntime")  # what `Segmenter` needs
+RUNTIME = ("numpy", "opencv-python", "PyYAML", "pydantic", "Pillow", "psutil", "onnxruntime")  # Segmenter, benchmark
 COMPRESS = ("paddleslim", "setuptools")
 ENGINES = {"onnx": "onnxruntime", "lite": "paddlelite", "ncnn": "ncnn", "paddle": "paddlepaddle"}
 

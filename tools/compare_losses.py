@@ -1,7 +1,9 @@
 """Time of the losses of this suite and of PaddleSeg: forward and backward on the same logits, in turns, on one core.
 
-pip install --no-deps -r requirements-paddleseg.txt
-python tools/compare_losses.py
+    pip install --no-deps -r requirements-paddleseg.txt
+    python tools/compare_losses.py
+
+The values of both are compared as well: a difference of more than 1e-3 ends in exit code 1.
 """
 
 from __future__ import annotations
