@@ -120,4 +120,4 @@ BACKBONES = Registry(
 NETWORKS = Registry("network", ("mobileseg.semantic.model", "mobileseg.instance.model"))
 LOSSES = Registry("loss", ("mobileseg.semantic.losses", "mobileseg.instance.losses"))
 DATASETS = Registry("dataset", ("mobileseg.data.datasets",))
-TRANSFORMS = Registry("transform", ("mobileseg.data.transforms",))
+TRANSFORMS = Registry("transform", ("mobileseg.data.transforms.build",))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mobileseg.instance.rle import encode_region
+from mobileseg.rle import encode_region
 
 
 @dataclass(frozen=True)

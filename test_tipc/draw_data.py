@@ -1,4 +1,4 @@
-"""Draw the dataset of a chain: `mobileseg.data.synthetic` with the sizes of a text file."""
+"""Draw the dataset of a chain: `mobileseg.data.synthetic.datasets` with the sizes of a text file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mobileseg.data.synthetic import generate
+from mobileseg.data.synthetic.datasets import generate
 from mobileseg.errors import MobileSegError
 
 

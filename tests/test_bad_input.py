@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mobileseg.cli import main
-from mobileseg.data.synthetic import generate
+from mobileseg.data.synthetic.datasets import generate
 from mobileseg.weights.pdparams import save_pdparams
 
 CONFIG = """\

@@ -8,7 +8,7 @@ import pytest
 from mobileseg import Segmenter, build_network, load_config
 from mobileseg.export.verify import verify
 from mobileseg.files import sha256_of
-from mobileseg.runtime.artefact import Manifest
+from mobileseg.runtime.manifest import Manifest
 from mobileseg.structures import InstanceResult
 from mobileseg.weights.load import load_into
 

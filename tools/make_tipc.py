@@ -19,7 +19,7 @@ from typing import Any
 
 from mobileseg.config.load import Config, load_config
 from mobileseg.config.source import dump
-from mobileseg.data.synthetic_scene import CLASSES
+from mobileseg.data.synthetic.scene import CLASSES
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path("test_tipc/configs")

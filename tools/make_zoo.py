@@ -19,15 +19,15 @@ from mobileseg import __version__
 from mobileseg.commands.demo import network_scores
 from mobileseg.config.build import build_network
 from mobileseg.config.load import RUN_CONFIG, Config, load_config
-from mobileseg.data.synthetic import generate
-from mobileseg.engine.evaluator import table as score_table
-from mobileseg.engine.evaluator import task_of
-from mobileseg.engine.weights import load_checkpoint_weights
+from mobileseg.data.synthetic.datasets import generate
 from mobileseg.export.exporter import export
+from mobileseg.export.from_config import options_from
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.settings import options_from
 from mobileseg.export.table import format_rows
 from mobileseg.files import sha256_of
+from mobileseg.training.evaluator import table as score_table
+from mobileseg.training.evaluator import task_of
+from mobileseg.training.weights import load_checkpoint_weights
 from mobileseg.weights.pdparams import save_pdparams
 
 CARD = """\

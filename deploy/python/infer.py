@@ -23,10 +23,10 @@ if str(ROOT) not in sys.path:
 from mobileseg.data.io import read_image  # noqa: E402
 from mobileseg.errors import ConfigError, DataError, MobileSegError  # noqa: E402
 from mobileseg.files import write_whole  # noqa: E402
-from mobileseg.runtime.artefact import DEPLOY_FILE  # noqa: E402
-from mobileseg.runtime.presenters import presenter  # noqa: E402
+from mobileseg.prediction.sources import Source, distinct_names, find_sources  # noqa: E402
+from mobileseg.prediction.visualizers import presenter  # noqa: E402
+from mobileseg.runtime.manifest import DEPLOY_FILE  # noqa: E402
 from mobileseg.runtime.segmenter import Segmenter  # noqa: E402
-from mobileseg.runtime.sources import Source, distinct_names, find_sources  # noqa: E402
 
 TUNED_ON = 10
 """Pictures from which shapes are collected."""
@@ -132,7 +132,7 @@ def precisions(args: argparse.Namespace) -> str | dict[str, str]:
     """One precision, or those of components; the others then have the common one."""
     if not args.component_precision:
         return str(args.precision)
-    from mobileseg.runtime.artefact import Manifest
+    from mobileseg.runtime.manifest import Manifest
 
     table = {part.name: args.precision for part in Manifest.read(folder_of(args)).components}
     for item in args.component_precision:

@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print the table, write benchmark.json, benchmark.png and benchmark.svg."""
-    from mobileseg.runtime.benchmark_rows import load_rows, ratios, render_table, save_rows
-    from mobileseg.runtime.presets import PRESETS
+    from mobileseg.benchmarking.presets import PRESETS
+    from mobileseg.benchmarking.rows import load_rows, ratios, render_table, save_rows
     from mobileseg.viz.latency import plot_latency
 
     if not args.folders and not args.merge:
@@ -60,11 +60,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measured(args: argparse.Namespace) -> list[dict[str, Any]]:
-    from mobileseg.runtime.artefact import Manifest
-    from mobileseg.runtime.benchmark import Case, generated_picture, measure
+    from mobileseg.benchmarking.benchmark import Case, generated_picture, measure
+    from mobileseg.benchmarking.host_info import machine
+    from mobileseg.benchmarking.presets import PRESETS, noted
     from mobileseg.runtime.engines.registry import choose, fitting
-    from mobileseg.runtime.machine import machine
-    from mobileseg.runtime.presets import PRESETS, noted
+    from mobileseg.runtime.manifest import Manifest
 
     preset = PRESETS[args.preset] if args.preset else None
     threads = preset.threads if preset else args.threads or (1,)

@@ -121,7 +121,7 @@ def _stage(name: str, title: str, minutes: dict[str, float]) -> Iterator[None]:
 
 
 def _generate(args: argparse.Namespace) -> None:
-    from mobileseg.data.synthetic import generate
+    from mobileseg.data.synthetic.datasets import generate
 
     root = args.output / "data"
     fresh = generate(root, train=16, val=8) if args.quick else generate(root)
@@ -154,7 +154,7 @@ def _config(family: Family, args: argparse.Namespace) -> Config:
 
 def _train(config: Config, folder: Path) -> None:
     """Train, or use the run that an earlier demo finished or left."""
-    from mobileseg.engine.trainer import Trainer
+    from mobileseg.training.trainer import Trainer
 
     Trainer(config, folder).fit(resume="auto")
 
@@ -162,9 +162,9 @@ def _train(config: Config, folder: Path) -> None:
 def _export(config: Config, run_folder: Path, artefact: Path, *, weak: bool) -> tuple[Sequence[Any], dict[str, Any]]:
     """Export the best weights; returns the rows of the comparison and the scores of the network in Paddle."""
     from mobileseg.config.build import build_network
-    from mobileseg.engine.weights import load_checkpoint_weights
     from mobileseg.export.exporter import export
     from mobileseg.export.table import format_rows
+    from mobileseg.training.weights import load_checkpoint_weights
 
     network = build_network(config, load_pretrained=False)
     load_checkpoint_weights(run_folder / "best", network)
@@ -180,8 +180,8 @@ def _export(config: Config, run_folder: Path, artefact: Path, *, weak: bool) -> 
 def network_scores(config: Config, network: Any) -> dict[str, Any]:
     """Scores of a network in evaluation mode on the validation set of its configuration."""
     from mobileseg.config.build import build_dataset
-    from mobileseg.engine.evaluator import evaluate
-    from mobileseg.engine.predictors import make_predictor
+    from mobileseg.training.evaluator import evaluate
+    from mobileseg.training.predictors import make_predictor
 
     settings = config.to_dict()
     return evaluate(make_predictor(network, settings), build_dataset(settings["val_dataset"]))
@@ -189,10 +189,10 @@ def network_scores(config: Config, network: Any) -> dict[str, Any]:
 
 def _evaluate(config: Config, artefact: Path) -> dict[str, dict[str, Any]]:
     from mobileseg.config.build import build_dataset
-    from mobileseg.engine.evaluator import SegmenterPredictor, evaluate, table
-    from mobileseg.runtime.artefact import Manifest
     from mobileseg.runtime.engines.registry import fitting
+    from mobileseg.runtime.manifest import Manifest
     from mobileseg.runtime.segmenter import Segmenter
+    from mobileseg.training.evaluator import SegmenterPredictor, evaluate, table
 
     dataset = build_dataset(config.to_dict()["val_dataset"])
     scores = {}
@@ -203,10 +203,10 @@ def _evaluate(config: Config, artefact: Path) -> dict[str, dict[str, Any]]:
 
 
 def _benchmark(root: Path, data: Path, *, runs: int) -> list[dict[str, Any]]:
-    from mobileseg.runtime.artefact import Manifest
-    from mobileseg.runtime.benchmark import Case, measure
-    from mobileseg.runtime.benchmark_rows import render_table, save_rows
+    from mobileseg.benchmarking.benchmark import Case, measure
+    from mobileseg.benchmarking.rows import render_table, save_rows
     from mobileseg.runtime.engines.registry import fitting
+    from mobileseg.runtime.manifest import Manifest
 
     artefact = root / "artefact"
     image = sorted((data / "images" / "val").glob("*.png"))[0]
@@ -255,7 +255,7 @@ def _part(
 
 
 def _report(output: Path, parts: Sequence[NetworkReport]) -> Path:
-    from mobileseg.runtime.machine import machine
+    from mobileseg.benchmarking.host_info import machine
     from mobileseg.viz.report import write_report
 
     environment = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in machine().items()}

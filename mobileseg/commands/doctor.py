@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mobileseg.config.load import Config
     from mobileseg.data.base import ImageDataset
-    from mobileseg.data.doctor_checks import Finding
+    from mobileseg.data.doctor.checks import Finding
 
 HELP = "check a dataset, this machine, a configuration or an exported folder"
 
@@ -63,8 +63,8 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 def _data(args: argparse.Namespace) -> int:
     from mobileseg.config.load import load_config
-    from mobileseg.data.doctor import diagnose
-    from mobileseg.data.doctor_table import render
+    from mobileseg.data.doctor.diagnose import diagnose
+    from mobileseg.data.doctor.table import render
 
     if args.limit is not None and args.limit < 1:
         raise ConfigError(f"--limit is {args.limit}", remedy="give a positive number of images")
@@ -87,8 +87,8 @@ def _data(args: argparse.Namespace) -> int:
 def _open_datasets(config: Config) -> tuple[dict[str, ImageDataset], list[Finding]]:
     """The datasets that can be opened, and a finding for each that cannot."""
     from mobileseg.config.build import build_dataset
-    from mobileseg.data.doctor_checks import Finding
-    from mobileseg.data.doctor_objects_checks import refused_findings
+    from mobileseg.data.doctor.checks import Finding
+    from mobileseg.data.doctor.objects_checks import refused_findings
     from mobileseg.data.formats.coco_json import AnnotationError
     from mobileseg.registry import DATASETS
 
@@ -155,7 +155,7 @@ def _config(args: argparse.Namespace) -> int:
 
 
 def _env(args: argparse.Namespace) -> int:
-    from mobileseg.runtime.environment import check_environment, exit_code, render, to_dict
+    from mobileseg.environment.report import check_environment, exit_code, render, to_dict
 
     findings = check_environment(run=not args.quick)
     print(json.dumps(to_dict(findings), indent=2) if args.json else render(findings))

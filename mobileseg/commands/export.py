@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
     from mobileseg.config.build import build_network
     from mobileseg.config.load import load_config
-    from mobileseg.export.settings import options_from
+    from mobileseg.export.from_config import options_from
     from mobileseg.export.tasks import refuse_foreign_flags
 
     config = load_config(_config_path(args), args.opts)
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if weights is not None:
         from mobileseg.compress.gate import check_gate
-        from mobileseg.engine.weights import load_checkpoint_weights
+        from mobileseg.training.weights import load_checkpoint_weights
 
         check_gate(weights)
         print(f"weights: {load_checkpoint_weights(weights, network)}")
@@ -121,8 +121,8 @@ def _export(args: argparse.Namespace, config: Config, options: ExportOptions, ne
 
 
 def _audit(args: argparse.Namespace, config: Config, options: ExportOptions, network: Any) -> int:
-    from mobileseg.export.audit import audit, format_audit
-    from mobileseg.export.settings import targets_from
+    from mobileseg.export.diagnosis.audit import audit, format_audit
+    from mobileseg.export.from_config import targets_from
     from mobileseg.export.tasks import task_for
 
     outputs = ", ".join(task_for(network, options).output_names(options))

@@ -63,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Segment everything; 0 when all of it could be used, else the code of a data error."""
-    from mobileseg.runtime.predict import OUTPUTS, PredictionWriter
-    from mobileseg.runtime.sources import find_sources
+    from mobileseg.prediction.predict import OUTPUTS, PredictionWriter
+    from mobileseg.prediction.sources import find_sources
     from mobileseg.runtime.video import Window
 
     inputs = [*args.inputs, *([args.image_path] if args.image_path else [])]
@@ -109,7 +109,7 @@ def open_segmenter(args: argparse.Namespace) -> Any:
     if bool(args.model) == bool(args.model_path):
         raise ConfigError("name one model", remedy="give --model FOLDER, or --model_path with --config")
     place = args.model or args.model_path
-    from mobileseg.runtime.artefact import is_artefact
+    from mobileseg.runtime.manifest import is_artefact
 
     if (args.precision or args.calibration) and args.engine != "tensorrt":
         raise ConfigError("--precision and --calibration are for TensorRT", remedy="add --engine tensorrt")
@@ -139,7 +139,7 @@ def _engine_options(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ConfigError: a precision that is neither one for all nor a list of components.
     """
-    from mobileseg.runtime.sources import find_sources
+    from mobileseg.prediction.sources import find_sources
 
     options: dict[str, Any] = {}
     if args.precision:
@@ -160,7 +160,7 @@ def _network(args: argparse.Namespace, place: str) -> Any:
     from pathlib import Path
 
     from mobileseg.config.load import load_config
-    from mobileseg.engine.network_segmenter import NetworkSegmenter
+    from mobileseg.training.network_segmenter import NetworkSegmenter
 
     if not Path(place).exists():
         raise ConfigError(f"{place} does not exist", remedy="name an exported folder, a run folder or a weights file")

@@ -75,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
     resume = args.resume_model or args.resume
     choose_device(args.device)
 
-    from mobileseg.engine.store import CheckpointStore, run_folder_of
-    from mobileseg.engine.trainer import Trainer
+    from mobileseg.training.store import CheckpointStore, run_folder_of
+    from mobileseg.training.trainer import Trainer
 
     save_dir = Path(args.save_dir or Path("output") / Path(path).stem)
     if resume and resume != "auto" and not args.save_dir:

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write the JSON files."""
     from mobileseg.config.build import build_dataset
     from mobileseg.config.load import load_config
-    from mobileseg.engine.evaluator import evaluate, make_scorer, table, task_of
+    from mobileseg.training.evaluator import evaluate, make_scorer, table, task_of
 
     if bool(args.model_path) == bool(args.model):
         raise ConfigError("name what to evaluate", remedy="give --model_path RUN (or a file), or --model FOLDER")
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 def _check_flags(args: argparse.Namespace, task: str, section: dict[str, Any]) -> None:
     """Refuse before anything is loaded what the task cannot do."""
     if task == "instance":
-        from mobileseg.engine.inference_instance import refuse_views
+        from mobileseg.training.inference_instance import refuse_views
 
         refuse_views(section)
         if args.no_boundary:
@@ -103,9 +103,9 @@ def _check_flags(args: argparse.Namespace, task: str, section: dict[str, Any]) -
 
 def _network(args: argparse.Namespace, config: Config, section: dict[str, Any], dataset: Any) -> Evaluated:
     from mobileseg.config.build import build_network
-    from mobileseg.engine.evaluator import task_of
-    from mobileseg.engine.predictors import make_predictor
-    from mobileseg.engine.weights import load_checkpoint_weights
+    from mobileseg.training.evaluator import task_of
+    from mobileseg.training.predictors import make_predictor
+    from mobileseg.training.weights import load_checkpoint_weights
 
     choose_device(args.device)
     settings = config.to_dict()
@@ -119,8 +119,8 @@ def _network(args: argparse.Namespace, config: Config, section: dict[str, Any], 
 
 
 def _exported(args: argparse.Namespace, config: Config, section: dict[str, Any], dataset: Any) -> Evaluated:
-    from mobileseg.engine.evaluator import SegmenterPredictor
     from mobileseg.runtime.segmenter import Segmenter
+    from mobileseg.training.evaluator import SegmenterPredictor
 
     if section["aug_eval"] or section["is_slide"]:
         raise ConfigError(
@@ -151,7 +151,7 @@ def _changed_detection(overrides: Sequence[str], detection: dict[str, Any]) -> d
 
 
 def _same_task(task: str, dataset: Any, what: str) -> None:
-    from mobileseg.engine.evaluator import task_of
+    from mobileseg.training.evaluator import task_of
 
     if task != task_of(dataset):
         raise ConfigError(

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mobileseg.engine.checkpoint import STATE
-from mobileseg.engine.store import BEST, run_folder_of
 from mobileseg.errors import CompressionError
 from mobileseg.files import write_whole
+from mobileseg.training.checkpoint import STATE
+from mobileseg.training.store import BEST, run_folder_of
 
 FILE = "compression.json"
 

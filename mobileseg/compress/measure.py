@@ -7,19 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mobileseg.benchmarking.benchmark import Case, generated_picture
+from mobileseg.benchmarking.benchmark import measure as measure_latency
+from mobileseg.benchmarking.host_info import machine
+from mobileseg.benchmarking.memory import measure_memory
 from mobileseg.compress.variants import Variants
 from mobileseg.config.load import Config
-from mobileseg.engine.evaluator import evaluate
-from mobileseg.engine.predictors import make_predictor
 from mobileseg.errors import CompressionError
 from mobileseg.export.exporter import export
+from mobileseg.export.from_config import dataset_from, options_from
 from mobileseg.export.options import ENGINES
-from mobileseg.export.settings import dataset_from, options_from
 from mobileseg.nn import cost
-from mobileseg.runtime.benchmark import Case, generated_picture
-from mobileseg.runtime.benchmark import measure as measure_latency
-from mobileseg.runtime.machine import machine
-from mobileseg.runtime.memory import measure_memory
+from mobileseg.training.evaluator import evaluate
+from mobileseg.training.predictors import make_predictor
 
 Say = Callable[[str], None]
 

@@ -27,13 +27,13 @@ from mobileseg.compress.variants import Variant, Variants
 from mobileseg.config.build import build_dataset, build_losses, build_network
 from mobileseg.config.load import RUN_CONFIG, Config, load_config
 from mobileseg.config.schema_compress import Sparsity
-from mobileseg.data.batching import SampleOrder
-from mobileseg.engine.checkpoint import WEIGHTS
-from mobileseg.engine.loader import batches
-from mobileseg.engine.store import LAST
-from mobileseg.engine.weights import load_checkpoint_weights
+from mobileseg.data.loading.batching import SampleOrder
 from mobileseg.errors import CompressionError
-from mobileseg.export.settings import options_from
+from mobileseg.export.from_config import options_from
+from mobileseg.training.checkpoint import WEIGHTS
+from mobileseg.training.loader import batches
+from mobileseg.training.store import LAST
+from mobileseg.training.weights import load_checkpoint_weights
 from mobileseg.weights.load import load_into
 
 EXPORTED = "exported"

@@ -23,16 +23,16 @@ from mobileseg.compress.report import write_report
 from mobileseg.compress.subset import ImageSubset
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.config.build import build_dataset
-from mobileseg.engine.evaluator import SegmenterPredictor, evaluate
 from mobileseg.errors import CompressionError
-from mobileseg.export import converters
+from mobileseg.export.conversion import converters
 from mobileseg.export.exporter import export
+from mobileseg.export.from_config import images_from
 from mobileseg.export.options import ENGINES
-from mobileseg.export.settings import images_from
 from mobileseg.export.verify import Row
 from mobileseg.files import write_whole
 from mobileseg.runtime.engines.registry import unavailable
 from mobileseg.runtime.segmenter import Segmenter
+from mobileseg.training.evaluator import SegmenterPredictor, evaluate
 
 FLOAT, INT8 = "fp32", "int8"
 ANALYSIS, RANGES = "analysis.json", "ranges.json"

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mobileseg.benchmarking.host_info import load_of_others, machine
 from mobileseg.compress.measure import named_scores
 from mobileseg.compress.precision.combine import (
     DEVICE_ONLY,
@@ -38,9 +39,8 @@ from mobileseg.compress.subset import ImageSubset
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.config.build import build_dataset
 from mobileseg.errors import CompressionError
-from mobileseg.export import onnx
-from mobileseg.export.process import Failure
-from mobileseg.runtime.machine import load_of_others, machine
+from mobileseg.export.conversion import onnx
+from mobileseg.export.conversion.process import Failure
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mobileseg.config.load import RUN_CONFIG, Config
-from mobileseg.engine.checkpoint import WEIGHTS
-from mobileseg.engine.trainer import FitResult, Trainer
-from mobileseg.engine.weights import weights_file
 from mobileseg.errors import CompressionError
 from mobileseg.files import sha256_of, write_whole
+from mobileseg.training.checkpoint import WEIGHTS
+from mobileseg.training.trainer import FitResult, Trainer
+from mobileseg.training.weights import weights_file
 from mobileseg.weights.pdparams import save_pdparams
 
 FILE = "step.json"

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from mobileseg import rle as instance_rle
 from mobileseg.data.instances import Instances, Region, Size
-from mobileseg.instance import rle as instance_rle
 
 Rle = dict[str, Any]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mobileseg.data.io import read_image, read_label
 from mobileseg.data.sample import Sample, Transform
-from mobileseg.data.transforms import build_transforms
+from mobileseg.data.transforms.build import build_transforms
 from mobileseg.errors import ConfigError, DataError
 from mobileseg.viz.palette import palette as generated_palette
 

@@ -13,22 +13,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobileseg.errors import ExportError, MobileSegError
-from mobileseg.export import converters
-from mobileseg.export.locate import locate_difference, locate_failure
-from mobileseg.export.locate_trace import locate_trace_difference
+from mobileseg.export.atomic_folder import put_in_place, refuse_existing, staging
+from mobileseg.export.conversion import converters
+from mobileseg.export.conversion.pdmodel import Operator
+from mobileseg.export.conversion.process import Failure
+from mobileseg.export.conversion.tensorrt import ServerFiles, write_server_files
+from mobileseg.export.conversion.tracing import save_paddle_graph
+from mobileseg.export.diagnosis.bisect import locate_difference, locate_failure
+from mobileseg.export.diagnosis.bisect_trace import locate_trace_difference
+from mobileseg.export.from_config import (
+    dataset_from,
+    images_from,
+    options_from,
+    subject_from,
+    targets_from,
+    warnings_of,
+)
+from mobileseg.export.golden import Reference, build_reference
 from mobileseg.export.manifest import GOLDEN_FILE, Subject, build_manifest
 from mobileseg.export.options import ALL_TARGETS, TARGETS, ExportOptions, check_targets
-from mobileseg.export.paddle_graph import save_paddle_graph
-from mobileseg.export.process import Failure
-from mobileseg.export.program import Operator
-from mobileseg.export.reference import Reference, build_reference
-from mobileseg.export.server import ServerFiles, write_server_files
-from mobileseg.export.settings import dataset_from, images_from, options_from, subject_from, targets_from, warnings_of
-from mobileseg.export.staging import put_in_place, refuse_existing, staging
 from mobileseg.export.task import Task
 from mobileseg.export.tasks import task_for
 from mobileseg.export.verify import FAILED, SKIPPED, Row, check_engines
-from mobileseg.runtime.artefact import Manifest
+from mobileseg.runtime.manifest import Manifest
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config

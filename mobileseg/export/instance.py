@@ -2,7 +2,7 @@
 
 The graph ends before the suppression (:mod:`mobileseg.instance.postprocess` does it in every runtime), with the
 outputs ``loc`` [1,P,4], ``conf`` [1,P,K+1] after softmax, ``mask`` [1,P,k] after tanh and ``proto`` [1,k,h,w]; with
-`ExportOptions.nms_in_graph` it ends after a greedy one (:mod:`mobileseg.export.suppression`). Raw outputs must lie
+`ExportOptions.nms_in_graph` it ends after a greedy one (:mod:`mobileseg.export.nms_in_graph`). Raw outputs must lie
 within `LIMIT` standard deviations of the reference's; for detections the rule stands in
 :mod:`mobileseg.export.instance_item`.
 """
@@ -18,19 +18,19 @@ import numpy as np
 
 from mobileseg.errors import ExportError, MobileSegError
 from mobileseg.export import instance_item
-from mobileseg.export.compare import LIMIT, Agreement, difference
+from mobileseg.export.detection_overlap import shared_score
+from mobileseg.export.golden import Item, Reference
 from mobileseg.export.instance_item import SHAKES, InstanceItem, disagreements, steadied
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.reference import Item, Reference
-from mobileseg.export.share import shared_score
 from mobileseg.export.task import NEEDED_CLASSES, Task
+from mobileseg.export.tolerance import LIMIT, Agreement, difference
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.instance.postprocess import Detections, detect, instances_from_outputs, pixel_boxes
 from mobileseg.runtime.specs import DetectionSpec, OutputSpec
 from mobileseg.structures import InstanceMasks, InstanceResult
 
 if TYPE_CHECKING:
-    from mobileseg.runtime.artefact import Manifest
+    from mobileseg.runtime.manifest import Manifest
 
 ANCHORS_FILE = "anchors.npy"
 KINDS: dict[str, Any] = {"loc": "boxes", "conf": "scores", "mask": "coefficients", "proto": "prototypes"}
@@ -80,7 +80,7 @@ class InstanceTask(Task):
         return tuple(KINDS)
 
     def wrapper(self, network: Any, options: ExportOptions) -> Any:
-        from mobileseg.export.wrapper import DeployInstances
+        from mobileseg.export.conversion.wrapper import DeployInstances
 
         return DeployInstances(network, options)
 
@@ -182,7 +182,7 @@ class InstanceTask(Task):
     def shared(
         self, answers: Sequence[Mapping[str, np.ndarray]], items: Sequence[InstanceItem], agreement: Agreement
     ) -> float:
-        """By score, see :func:`mobileseg.export.share.shared_score`."""
+        """By score, see :func:`mobileseg.export.detection_overlap.shared_score`."""
         sums = np.zeros(2)
         for answer, item in zip(answers, items, strict=True):
             found = self.result(answer, (item.image.shape[0], item.image.shape[1]))

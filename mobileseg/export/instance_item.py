@@ -1,6 +1,6 @@
 """What is kept of an image on which a network detects, and when two sets of detections are the same.
 
-In golden.npz, for the item ``i``, beside what :mod:`mobileseg.export.reference` lists:
+In golden.npz, for the item ``i``, beside what :mod:`mobileseg.export.golden` lists:
 
 - ``rows.i`` int32 [R]: the anchors at which ``output.i.loc``, ``.conf`` and ``.mask`` are kept: those that can
   become a detection, best first, and every so many-th of the others; ``complete.i`` says whether none of the former
@@ -29,8 +29,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mobileseg.export.compare import LIMIT
-from mobileseg.export.reference import Item, named, stride_for, subsample
+from mobileseg.export.golden import Item, named, stride_for, subsample
+from mobileseg.export.tolerance import LIMIT
 from mobileseg.structures import InstanceMasks, InstanceResult
 
 SHAKES = 12

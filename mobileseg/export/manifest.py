@@ -1,4 +1,4 @@
-"""The manifest of an export: from options, network and files to :class:`mobileseg.runtime.artefact.Manifest`."""
+"""The manifest of an export: from options, network and files to :class:`mobileseg.runtime.manifest.Manifest`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobileseg import __version__
-from mobileseg.export.ncnn import blob_names
+from mobileseg.export.conversion.ncnn import blob_names
 from mobileseg.export.options import INPUT_NAME, ExportOptions
 from mobileseg.files import sha256_of
 from mobileseg.instance.options import DetectionOptions
-from mobileseg.runtime.artefact import DEPLOY_FILE, Manifest
+from mobileseg.runtime.manifest import DEPLOY_FILE, Manifest
 from mobileseg.runtime.manifest_json import JSON_FILE
 from mobileseg.runtime.specs import GraphFiles, InputSpec, OutputSpec, ResizeSpec, VerificationRow
 
 if TYPE_CHECKING:
-    from mobileseg.export.reference import Reference
+    from mobileseg.export.golden import Reference
     from mobileseg.export.task import Task
 
 GOLDEN_FILE = "golden.npz"

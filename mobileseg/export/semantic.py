@@ -1,6 +1,6 @@
 """Export of networks that label every pixel.
 
-In golden.npz, for the item ``i``, beside what :mod:`mobileseg.export.reference` lists:
+In golden.npz, for the item ``i``, beside what :mod:`mobileseg.export.golden` lists:
 
 - ``logits.i`` float32 [1,K,H,W] raw logits; ``argmax.i`` uint8 [H,W]; ``close.i`` bool [H,W], pixels whose two
   best logits differ by less than the limit; ``labels.i`` uint8 [h,w] the final result;
@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from mobileseg.errors import ExportError
-from mobileseg.export.compare import LIMIT, Agreement, difference
+from mobileseg.export.golden import Item, Reference, named, stride_for, subsample
 from mobileseg.export.manifest import file_names
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.reference import Item, Reference, named, stride_for, subsample
 from mobileseg.export.task import Task
+from mobileseg.export.tolerance import LIMIT, Agreement, difference
 from mobileseg.runtime.specs import OutputSpec
 from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits
 
 if TYPE_CHECKING:
-    from mobileseg.runtime.artefact import Manifest
+    from mobileseg.runtime.manifest import Manifest
 
 _FIRST_BYTES = 2_000_000  # of one stored array of the first item; the others are for labels and spot checks
 _OTHER_BYTES = 200_000
@@ -84,7 +84,7 @@ class SemanticTask(Task):
         return (options.output_name,)
 
     def wrapper(self, network: Any, options: ExportOptions) -> Any:
-        from mobileseg.export.wrapper import DeployNetwork
+        from mobileseg.export.conversion.wrapper import DeployNetwork
 
         return DeployNetwork(network, options)
 

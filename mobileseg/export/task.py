@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from mobileseg.export.compare import Agreement
+from mobileseg.export.golden import Item, Reference
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.reference import Item, Reference
+from mobileseg.export.tolerance import Agreement
 from mobileseg.runtime.specs import OutputSpec
 
 if TYPE_CHECKING:
-    from mobileseg.runtime.artefact import Manifest
+    from mobileseg.runtime.manifest import Manifest
 
 
 class Task(abc.ABC):

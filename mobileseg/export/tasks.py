@@ -10,12 +10,12 @@ import numpy as np
 
 from mobileseg.errors import ExportError
 from mobileseg.export.instance import InstanceTask, read_anchors
+from mobileseg.export.nms_in_graph import SuppressionTask, greedy
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.semantic import SemanticTask
-from mobileseg.export.suppression import SuppressionTask, greedy
 from mobileseg.export.task import Task
 from mobileseg.instance.options import DetectionOptions
-from mobileseg.runtime.artefact import Manifest
+from mobileseg.runtime.manifest import Manifest
 
 _TASKS: tuple[type[Task], ...] = (SemanticTask, InstanceTask)
 

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from mobileseg.errors import ExportError, MobileSegError
-from mobileseg.export.compare import Agreement
+from mobileseg.export.conversion.process import Failure, run_task
+from mobileseg.export.golden import Item, Reference, load_reference, subsample
 from mobileseg.export.options import ENGINES
-from mobileseg.export.process import Failure, run_task
-from mobileseg.export.reference import Item, Reference, load_reference, subsample
 from mobileseg.export.task import Task
 from mobileseg.export.tasks import task_of
-from mobileseg.runtime.artefact import Manifest, twin_problems, verified_path
+from mobileseg.export.tolerance import Agreement
 from mobileseg.runtime.engines.registry import unavailable
+from mobileseg.runtime.manifest import Manifest, twin_problems, verified_path
 from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import InputSpec, VerificationRow
 
@@ -41,7 +41,7 @@ class Row:
         target: key of the graph in the manifest; 'components' for its component graphs, one after the other.
         engine: engine that ran it, '' when none can.
         status: 'ok', 'failed', 'converted-not-run' or 'skipped'.
-        max_diff: see :class:`~mobileseg.export.compare.Agreement`.
+        max_diff: see :class:`~mobileseg.export.tolerance.Agreement`.
         labels_equal: share of equal labels, 0..1.
         size_bytes: graph and weights together.
         latency_ms: median of a few runs with one thread.

@@ -14,7 +14,7 @@ import numpy as np
 
 from mobileseg.data.io import resize_bilinear, to_uint8
 from mobileseg.errors import DataError, RuntimeEngineError
-from mobileseg.runtime.artefact import InputSpec
+from mobileseg.runtime.manifest import InputSpec
 
 _CHANNEL_ORDER = {"RGB": (0, 1, 2), "BGR": (2, 1, 0)}
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from mobileseg.data.io import read_image
 from mobileseg.errors import RuntimeEngineError
-from mobileseg.runtime.artefact import Manifest, OutputSpec
 from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.engines.registry import load
-from mobileseg.runtime.finishers import finisher
+from mobileseg.runtime.manifest import Manifest, OutputSpec
+from mobileseg.runtime.postprocess import finisher
 from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.structures import SemanticResult
 

@@ -31,7 +31,7 @@ class NetworkReport:
     Attributes:
         title: heading; '' for none, where the report has one network.
         log_path: ``log.jsonl`` of the run folder.
-        eval_metrics: scores as `mobileseg.engine.evaluator.evaluate` gives them, of labels or of objects.
+        eval_metrics: scores as `mobileseg.training.evaluator.evaluate` gives them, of labels or of objects.
         examples: pictures with prediction and, where known, truth.
         verification_rows: rows of the comparison made at export (dataclasses or mappings with engine or target,
             status, max_diff, labels_equal, size_bytes, latency_ms).

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from mobileseg.benchmarking.rows import load_rows, save_rows
 from mobileseg.cli import main
-from mobileseg.runtime.benchmark_rows import load_rows, save_rows
+from tests.benchmarking.test_rows import row
 from tests.runtime.artefacts import artefact
-from tests.runtime.test_benchmark_rows import row
 
 
 def test_two_folders_are_measured_and_compared_in_one_run(tmp_path: Path, capsys) -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from mobileseg.cli import main
-from mobileseg.runtime.artefact import Manifest
+from mobileseg.runtime.manifest import Manifest
 
 ROOT = Path(__file__).parent.parent.parent
 

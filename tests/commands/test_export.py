@@ -5,8 +5,8 @@ import yaml
 
 from mobileseg.cli import main
 from mobileseg.data.io import write_png
-from mobileseg.export.settings import drawn_images
-from mobileseg.runtime.artefact import Manifest
+from mobileseg.export.from_config import drawn_images
+from mobileseg.runtime.manifest import Manifest
 from tests.export.families import build
 
 SIZE = (64, 96)

@@ -118,7 +118,7 @@ def test_the_network_of_a_run_is_predicted_like_an_exported_folder(tmp_path: Pat
     from mobileseg.config.build import build_network
     from mobileseg.config.load import load_config
     from mobileseg.weights.pdparams import save_pdparams
-    from tests.engine.toy import draw, toy_section
+    from tests.training.toy import draw, toy_section
 
     line = draw(tmp_path, "a", np.random.default_rng(0), (32, 24))
     (tmp_path / "val.txt").write_text(line)

@@ -8,7 +8,7 @@ import pytest
 from mobileseg.cli import main
 from mobileseg.commands import train
 from mobileseg.config.load import load_config
-from mobileseg.engine.checkpoint import read_checkpoint
+from mobileseg.training.checkpoint import read_checkpoint
 
 
 def parsed(*words):

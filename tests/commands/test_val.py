@@ -7,7 +7,7 @@ import pytest
 from mobileseg.cli import main
 from mobileseg.runtime.engines.registry import available
 from mobileseg.viz.history import read_log
-from tests.engine.toy import run_mobileseg, toy_section
+from tests.training.toy import run_mobileseg, toy_section
 
 
 @pytest.fixture(scope="module")

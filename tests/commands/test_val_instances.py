@@ -11,7 +11,7 @@ from pycocotools.cocoeval import COCOeval
 from mobileseg.cli import main
 from mobileseg.runtime.engines.registry import available
 from tests.commands.blocks import CATEGORY_IDS, write_blocks
-from tests.engine.toy import run_mobileseg
+from tests.training.toy import run_mobileseg
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.compress.parts import trained
-from tests.engine.fixtures import instance_config, instance_data, instance_file, toy_config, toy_data, toy_file
+from tests.training.fixtures import instance_config, instance_data, instance_file, toy_config, toy_data, toy_file
 
 __all__ = ["instance_config", "instance_data", "instance_file", "toy_config", "toy_data", "toy_file"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from mobileseg.config.load import Config, load_config
-from mobileseg.engine.trainer import Trainer
-from tests.engine.toy import toy_section
+from mobileseg.training.trainer import Trainer
+from tests.training.toy import toy_section
 
 SIZE = 32
 

@@ -2,12 +2,12 @@
 
 import pytest
 
+from mobileseg.benchmarking.benchmark import Case
 from mobileseg.compress import measure as module
 from mobileseg.compress.measure import cost_of, measure_engines, named_scores, scores_of, targets_for
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.config.build import build_dataset, build_network
 from mobileseg.errors import CompressionError
-from mobileseg.runtime.benchmark import Case
 from tests.runtime.artefacts import artefact
 
 SIZE = ("export.size.height=32", "export.size.width=32")

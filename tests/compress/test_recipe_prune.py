@@ -13,9 +13,9 @@ from mobileseg.compress.recipe_prune import Interrupted, PruneRecipe
 from mobileseg.compress.variants import Variants
 from mobileseg.config.build import build_network
 from mobileseg.config.load import load_config
-from mobileseg.engine.trainer import Trainer
-from mobileseg.engine.weights import load_checkpoint_weights, plan_of
 from mobileseg.errors import CompressionError
+from mobileseg.training.trainer import Trainer
+from mobileseg.training.weights import load_checkpoint_weights, plan_of
 from mobileseg.weights.pdparams import save_pdparams
 
 SETTINGS = (

@@ -9,10 +9,10 @@ from mobileseg.compress.recipe_quantize import QuantizeRecipe
 from mobileseg.compress.steps import save_network
 from mobileseg.config.build import build_network
 from mobileseg.data.io import read_image
-from mobileseg.engine.weights import load_checkpoint_weights
 from mobileseg.errors import CompressionError
-from mobileseg.runtime.artefact import Manifest
+from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.segmenter import Segmenter
+from mobileseg.training.weights import load_checkpoint_weights
 from tests.compress.parts import config_of
 
 PLAN = {

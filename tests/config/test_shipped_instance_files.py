@@ -8,7 +8,7 @@ import pytest
 
 from mobileseg.config.build import build_losses, build_network
 from mobileseg.config.load import load_config
-from mobileseg.engine.schedule import build_schedule
+from mobileseg.training.schedule import build_schedule
 from mobileseg.weights.load import load_into
 from tests.instance_tester import original_state
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mobileseg.data.sample import Sample
-from mobileseg.data.transforms import build_transforms
+from mobileseg.data.transforms.build import build_transforms
 from mobileseg.registry import DATASETS, TRANSFORMS, Registry
 
 ROOT = Path(__file__).parents[2]

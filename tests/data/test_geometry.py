@@ -7,7 +7,7 @@ from pycocotools import mask as coco_mask
 from mobileseg.data.geometry import crop_sample, flip_sample, pad_sample, place_sample, resize_sample, warp_sample
 from mobileseg.data.instances import Instances
 from mobileseg.data.sample import Sample
-from mobileseg.data.transforms import build_transforms
+from mobileseg.data.transforms.build import build_transforms
 from mobileseg.registry import TRANSFORMS
 
 GEOMETRIC = {

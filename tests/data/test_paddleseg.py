@@ -7,7 +7,7 @@ import pytest
 
 from mobileseg.data.datasets import Dataset
 from mobileseg.data.sample import Sample
-from mobileseg.data.transforms import build_transforms
+from mobileseg.data.transforms.build import build_transforms
 
 pytest.importorskip("paddleseg", reason="needs paddleseg (requirements-paddleseg.txt)")
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mobileseg.data.sample import Sample, undo_geometry
-from mobileseg.data.transforms import build_transforms
+from mobileseg.data.transforms.build import build_transforms
 
 
 def test_undo_is_exact_where_nothing_is_interpolated() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as mask_utils
 
-from mobileseg.runtime.benchmark_rows import load_rows
+from mobileseg.benchmarking.rows import load_rows
 from tests.deploy.lite_build import FUZZERS, PACKAGES, SOURCE, Lite, built, compiler, environment, missing
 
 pytestmark = pytest.mark.timeout(1800)  # the first build takes about a minute, more on a busy machine

@@ -13,9 +13,9 @@ import pytest
 from paddle import nn
 
 from mobileseg.export.exporter import ExportResult, export_network
+from mobileseg.export.from_config import drawn_images
 from mobileseg.export.manifest import Subject
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.settings import drawn_images
 from mobileseg.nn.blocks import resize
 from mobileseg.nn.compat import spatial_size
 

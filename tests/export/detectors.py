@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import paddle
 
+from mobileseg.export.from_config import drawn_images
 from mobileseg.export.manifest import Subject
-from mobileseg.export.settings import drawn_images
 from mobileseg.instance.layers import last_convolution
 from mobileseg.registry import BACKBONES, NETWORKS
 from tests.model_tester import fill

@@ -6,8 +6,8 @@ from typing import Any
 
 import paddle
 
+from mobileseg.export.from_config import drawn_images
 from mobileseg.export.manifest import Subject
-from mobileseg.export.settings import drawn_images
 from mobileseg.registry import BACKBONES
 from mobileseg.semantic.model import MobileSeg
 from tests.model_tester import PUBLISHED, fill

@@ -7,11 +7,12 @@ import pytest
 from paddle import nn
 
 from mobileseg.errors import DependencyError, ExportError
-from mobileseg.export import converters, exporter
+from mobileseg.export import exporter
+from mobileseg.export.conversion import converters
 from mobileseg.export.exporter import export_network
 from mobileseg.export.options import TARGETS
 from mobileseg.export.semantic import SemanticTask
-from mobileseg.runtime.artefact import Manifest
+from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.segmenter import Segmenter
 from tests.export.conftest import SUBJECT, Toy, options, seeded
 

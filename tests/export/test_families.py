@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mobileseg.export.exporter import export_network
+from mobileseg.export.from_config import drawn_images
 from mobileseg.export.options import TARGETS, ExportOptions
-from mobileseg.export.settings import drawn_images
 from mobileseg.runtime.segmenter import Segmenter
 from tests.export.families import FAMILIES, assemble, build, subject
 

@@ -12,14 +12,14 @@ from onnx import helper
 
 from mobileseg.errors import ExportError
 from mobileseg.export.exporter import export_network
+from mobileseg.export.from_config import drawn_images
 from mobileseg.export.options import TARGETS, ExportOptions
-from mobileseg.export.settings import drawn_images
 from mobileseg.export.tasks import refuse_foreign_flags, task_for
 from mobileseg.export.verify import replay
 from mobileseg.files import sha256_of
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.instance.postprocess import instances_from_outputs
-from mobileseg.runtime.artefact import Manifest
+from mobileseg.runtime.manifest import Manifest
 from tests.export.detectors import detector, subject
 
 SIZE = (96, 128)

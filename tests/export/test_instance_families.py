@@ -4,8 +4,8 @@ import pytest
 
 import mobileseg.instance.model  # noqa: F401  # registers the networks and, through them, the backbones
 from mobileseg.export.exporter import export_network
+from mobileseg.export.from_config import drawn_images
 from mobileseg.export.options import TARGETS, ExportOptions
-from mobileseg.export.settings import drawn_images
 from mobileseg.registry import BACKBONES
 from tests.export.detectors import detector, subject
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from mobileseg.errors import ExportError
-from mobileseg.export.compare import LIMIT
 from mobileseg.export.semantic import SemanticItem, SemanticTask, deploy_block, output_spec
+from mobileseg.export.tolerance import LIMIT
 from mobileseg.runtime.specs import OutputSpec
 from tests.export.conftest import SIZE, options
 

@@ -7,7 +7,7 @@ import pytest
 from mobileseg.errors import ExportError, RuntimeEngineError
 from mobileseg.export.verify import Row, replay, run_engine, verify
 from mobileseg.files import sha256_of
-from mobileseg.runtime.artefact import Manifest
+from mobileseg.runtime.manifest import Manifest
 
 FAST = ["onnxruntime"]
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mobileseg.data.sample import Sample
-from mobileseg.engine.evaluator import evaluate, table
 from mobileseg.errors import DataError
 from mobileseg.instance.metric import CocoScorer, coco_entries
 from mobileseg.instance.metric_table import render
+from mobileseg.training.evaluator import evaluate, table
 from tests.instance.average_precision import mean_over, twelve
 from tests.instance.scenes import CATEGORY_IDS, Scenes, Things, scenes
 

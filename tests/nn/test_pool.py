@@ -10,7 +10,7 @@ import numpy as np
 import paddle
 import pytest
 
-from mobileseg.export.ncnn import convert
+from mobileseg.export.conversion.ncnn import convert
 from mobileseg.nn.pool import BinPool, bin_matrix, bin_windows
 
 # height, width, bins: dividing, not dividing, the map's own size, more bins than pixels, a single row

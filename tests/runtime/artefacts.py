@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from mobileseg.files import sha256_of
-from mobileseg.runtime.artefact import GraphFiles, InputSpec, Manifest, OutputSpec, ResizeSpec
+from mobileseg.runtime.manifest import GraphFiles, InputSpec, Manifest, OutputSpec, ResizeSpec
 
 CLASSES = ("red", "green", "blue")
 PALETTE = ((255, 0, 0), (0, 255, 0), (0, 0, 255))

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mobileseg.files import sha256_of
 from mobileseg.instance.anchors import make_anchors
-from mobileseg.runtime.artefact import DetectionSpec, GraphFiles, InputSpec, Manifest, OutputSpec
+from mobileseg.runtime.manifest import DetectionSpec, GraphFiles, InputSpec, Manifest, OutputSpec
 from tests.runtime.artefacts import CLASSES, PALETTE
 
 SIZE = (32, 48)

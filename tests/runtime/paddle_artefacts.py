@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mobileseg.files import sha256_of
-from mobileseg.runtime.artefact import GraphFiles
+from mobileseg.runtime.manifest import GraphFiles
 from tests.runtime.artefacts import artefact
 
 

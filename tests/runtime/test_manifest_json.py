@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mobileseg.runtime.artefact import DEPLOY_FILE, Manifest, twin_problems
+from mobileseg.runtime.manifest import DEPLOY_FILE, Manifest, twin_problems
 from mobileseg.runtime.manifest_json import JSON_FILE, YAML_HASH
 from tests.runtime.artefacts import artefact
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from mobileseg.data.sample import Sample
-from mobileseg.data.transforms import build_transforms
+from mobileseg.data.transforms.build import build_transforms
 from mobileseg.errors import DataError, RuntimeEngineError
-from mobileseg.runtime.artefact import InputSpec, ResizeSpec
+from mobileseg.runtime.manifest import InputSpec, ResizeSpec
 from mobileseg.runtime.preprocess import Geometry, Preprocessor
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

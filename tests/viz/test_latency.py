@@ -6,7 +6,7 @@ import pytest
 
 from mobileseg.data.io import read_image
 from mobileseg.viz.latency import plot_latency
-from tests.runtime.test_benchmark_rows import row
+from tests.benchmarking.test_rows import row
 
 
 @pytest.mark.parametrize("count", [1, 6])

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobileseg.runtime.artefact import VerificationRow
+from mobileseg.runtime.manifest import VerificationRow
 from mobileseg.viz.report import Example, NetworkReport, write_report
 from mobileseg.viz.report_parts import latency_table
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobileseg.engine.eval_log import eval_event
-from mobileseg.engine.evaluator import evaluate
+from mobileseg.training.eval_log import eval_event
+from mobileseg.training.evaluator import evaluate
 from mobileseg.viz.history import read_history
 from mobileseg.viz.report_scores import class_table, curves, tiles
 from tests.instance.scenes import Things, scenes

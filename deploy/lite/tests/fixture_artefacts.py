@@ -12,7 +12,7 @@ from fixture_parts import manifest, picture, raw_outputs, raw_specs, result_arra
 from mobileseg.files import sha256_of
 from mobileseg.instance.anchors import make_anchors
 from mobileseg.instance.postprocess import DetectionOptions, instances_from_outputs
-from mobileseg.runtime.artefact import Manifest
+from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import DetectionSpec, GraphFiles, InputSpec, OutputSpec, ResizeSpec
 from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg.data.io import resize_bilinear
-from mobileseg.runtime.artefact import Manifest
+from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.specs import InputSpec, OutputSpec
 from mobileseg.structures import InstanceResult
 

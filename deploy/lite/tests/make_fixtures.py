@@ -23,7 +23,7 @@ from fixture_parts import manifest, picture, raw_outputs, raw_specs, result_arra
 from mobileseg.files import sha256_of
 from mobileseg.instance.anchors import make_anchors
 from mobileseg.instance.postprocess import DetectionOptions, finish, instances_from_outputs, suppressed_detections
-from mobileseg.runtime.artefact import Manifest
+from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import DetectionSpec, InputSpec, OutputSpec, ResizeSpec
 from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits, resize_scores

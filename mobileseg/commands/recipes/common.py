@@ -35,7 +35,7 @@ class Job:
             WeightsError: the weights are of another network.
         """
         from mobileseg.config.build import build_network
-        from mobileseg.engine.weights import load_checkpoint_weights
+        from mobileseg.training.weights import load_checkpoint_weights
 
         network = build_network(self.config, load_pretrained=self.source is None)
         if self.source is not None:
@@ -66,7 +66,7 @@ def open_job(args: argparse.Namespace) -> Job:
     """
     from mobileseg.config.components import check_components
     from mobileseg.config.load import load_config
-    from mobileseg.engine.weights import weights_file
+    from mobileseg.training.weights import weights_file
 
     random_weights = getattr(args, "random_weights", False)
     if bool(args.model) == bool(random_weights):
@@ -89,7 +89,7 @@ def open_job(args: argparse.Namespace) -> Job:
 
 def with_plan(config: Config, source: Path | None) -> Config:
     """The configuration with the channel plan that weights were pruned by, where it does not say one itself."""
-    from mobileseg.engine.weights import plan_of
+    from mobileseg.training.weights import plan_of
 
     plan = plan_of(source) if source is not None else None
     if plan is None or (config.model or {}).get("plan"):

@@ -20,9 +20,9 @@ from mobileseg.compress.distillation.losses import feature_loss, logit_loss
 from mobileseg.config.build import build_network
 from mobileseg.config.load import Config, load_config
 from mobileseg.config.schema_distill import Distill
-from mobileseg.engine.optim import ParameterGroup
-from mobileseg.engine.weights import load_checkpoint_weights
 from mobileseg.errors import ConfigError, MobileSegError, Problem
+from mobileseg.training.optim import ParameterGroup
+from mobileseg.training.weights import load_checkpoint_weights
 
 PREFIX = "distill"
 """Of the names of losses and of trained tensors, and the name of their file in a checkpoint."""

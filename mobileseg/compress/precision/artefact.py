@@ -15,14 +15,14 @@ from mobileseg.compress.precision.qdq import write_qdq
 from mobileseg.compress.precision.ranges import Ranges, float_weights
 from mobileseg.compress.precision.simulate import Precision, simulated
 from mobileseg.errors import CompressionError, ExportError
-from mobileseg.export import converters, lite, onnx
+from mobileseg.export.atomic_folder import put_in_place, staging
+from mobileseg.export.conversion import converters, lite, onnx
+from mobileseg.export.conversion.pdmodel import Program
+from mobileseg.export.conversion.process import Failure
+from mobileseg.export.golden import build_reference
 from mobileseg.export.manifest import GOLDEN_FILE, build_manifest, file_names
-from mobileseg.export.process import Failure
-from mobileseg.export.program import Program
-from mobileseg.export.reference import build_reference
-from mobileseg.export.staging import put_in_place, staging
 from mobileseg.export.verify import FAILED, SKIPPED, Row, check_engines
-from mobileseg.runtime.artefact import Manifest
+from mobileseg.runtime.manifest import Manifest
 
 TARGETS = ("paddle", "onnx", "lite_arm")
 """What can be written in int8: x86 kernels of Paddle Lite and NCNN's tools take other forms."""

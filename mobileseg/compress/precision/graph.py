@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mobileseg.export.conversion.pdmodel import Program
+from mobileseg.export.conversion.tracing import save_paddle_graph
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.paddle_graph import save_paddle_graph
-from mobileseg.export.program import Program
 from mobileseg.export.task import Task
 
 _RUNTIME_ONLY = {

@@ -21,11 +21,11 @@ from mobileseg.config.build import build_dataset
 from mobileseg.config.load import Config
 from mobileseg.data.io import resize_bilinear
 from mobileseg.errors import CompressionError, ConfigError, DataError
+from mobileseg.export.conversion.pdmodel import Program
+from mobileseg.export.from_config import options_from, subject_from
+from mobileseg.export.golden import to_input
 from mobileseg.export.manifest import Subject
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.program import Program
-from mobileseg.export.reference import to_input
-from mobileseg.export.settings import options_from, subject_from
 from mobileseg.export.task import Task
 from mobileseg.export.tasks import task_for
 

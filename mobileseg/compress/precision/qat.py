@@ -21,10 +21,10 @@ from mobileseg.compress.precision.prepare import prepare, wanted_layers
 from mobileseg.compress.precision.slim import require_paddleslim
 from mobileseg.compress.steps import phase_config
 from mobileseg.config.load import Config
-from mobileseg.engine.checkpoint import read_checkpoint
-from mobileseg.engine.store import BEST, LAST
-from mobileseg.engine.trainer import Trainer
 from mobileseg.errors import CompressionError
+from mobileseg.training.checkpoint import read_checkpoint
+from mobileseg.training.store import BEST, LAST
+from mobileseg.training.trainer import Trainer
 from mobileseg.weights.load import load_into
 
 FOLDER = "qat"

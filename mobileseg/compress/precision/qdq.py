@@ -19,7 +19,7 @@ import numpy as np
 
 from mobileseg.compress.precision.ranges import KERNELS, LEVELS, Ranges
 from mobileseg.errors import CompressionError
-from mobileseg.export.program import Operator, Program
+from mobileseg.export.conversion.pdmodel import Operator, Program
 
 _ONNX_KERNELS = ("Conv", "ConvTranspose")
 _RELUS = {"Relu": np.inf, "Clip": None}

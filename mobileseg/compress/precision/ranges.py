@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from mobileseg.errors import CompressionError
-from mobileseg.export.program import Program
+from mobileseg.export.conversion.pdmodel import Program
 
 KERNELS = ("conv2d", "depthwise_conv2d", "conv2d_transpose")
 """Operators that run in int8: those for which Paddle Lite has int8 kernels on ARM and ONNX Runtime on x86."""

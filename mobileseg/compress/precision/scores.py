@@ -8,8 +8,8 @@ from typing import Any
 
 from mobileseg.compress.precision.reuse import Reuse
 from mobileseg.compress.precision.simulate import Precision, Simulation
-from mobileseg.engine.evaluator import make_scorer
-from mobileseg.engine.predictors import make_predictor
+from mobileseg.training.evaluator import make_scorer
+from mobileseg.training.predictors import make_predictor
 
 Assignment = Mapping[str, Precision]
 """Path of a layer or of a component -> precision; what is not named is float32."""

@@ -20,7 +20,7 @@ import numpy as np
 from mobileseg.compress.precision.kl import kl_threshold
 from mobileseg.compress.precision.ranges import KERNELS
 from mobileseg.errors import CompressionError, DependencyError
-from mobileseg.export.process import Failure, run_task
+from mobileseg.export.conversion.process import Failure, run_task
 
 _SECONDS = 600.0
 _SECONDS_PER_IMAGE = 60.0  # mse tries 36 scales of every tensor; what takes longer hangs

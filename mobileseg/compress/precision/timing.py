@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg.errors import CompressionError
-from mobileseg.export.process import Failure, run_task
+from mobileseg.export.conversion.process import Failure, run_task
 
 _WARMUP = 3
 _SECONDS_PER_RUN = 10.0

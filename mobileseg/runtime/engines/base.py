@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mobileseg.errors import RuntimeEngineError
-from mobileseg.runtime.artefact import Manifest, OutputSpec, verified_path
+from mobileseg.runtime.manifest import Manifest, OutputSpec, verified_path
 
 
 class Engine(abc.ABC):

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from mobileseg.errors import DependencyError, RuntimeEngineError
-from mobileseg.runtime.artefact import Manifest
 from mobileseg.runtime.engines.base import Engine
+from mobileseg.runtime.manifest import Manifest
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """The toy dataset, its configuration file, and the loaded configuration."""
 
-from tests.engine.fixtures import toy_config, toy_data, toy_file
+from tests.training.fixtures import toy_config, toy_data, toy_file
 
 __all__ = ["toy_config", "toy_data", "toy_file"]

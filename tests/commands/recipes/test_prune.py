@@ -9,7 +9,7 @@ from mobileseg.compress import recipe_prune
 from mobileseg.compress.gate import Gate, write_gate
 from mobileseg.compress.steps import save_network
 from mobileseg.config.build import build_network
-from mobileseg.engine.trainer import Trainer
+from mobileseg.training.trainer import Trainer
 
 SETTINGS = ["export.size.height=32", "export.size.width=32", "compress.measure.engines=[]",
             "compress.prune.limits.least=2", "compress.prune.limits.multiple=1", "model.dropout=0.0"]  # fmt: skip

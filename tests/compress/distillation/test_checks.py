@@ -8,11 +8,11 @@ import yaml
 from mobileseg.compress.distillation.distillation import build_distillation
 from mobileseg.config.build import build_losses, build_network
 from mobileseg.config.load import load_config
-from mobileseg.engine.trainer import Trainer
 from mobileseg.errors import ConfigError, WeightsError
+from mobileseg.training.trainer import Trainer
 from tests.compress.teachers import make_teacher
-from tests.engine.toy import toy_section
-from tests.engine.toy_instances import toy_instance_section
+from tests.training.toy import toy_section
+from tests.training.toy_instances import toy_instance_section
 
 ROOT = Path(__file__).parents[3]
 WIDE = {"type": "ToyNetwork", "num_classes": 3, "width": 10}

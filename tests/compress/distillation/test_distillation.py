@@ -10,18 +10,18 @@ import yaml
 from mobileseg.compress.distillation.distillation import recorded
 from mobileseg.config.build import build_network
 from mobileseg.config.load import load_config
-from mobileseg.engine.checkpoint import read_checkpoint
-from mobileseg.engine.trainer import Trainer
-from mobileseg.engine.weights import load_checkpoint_weights
 from mobileseg.errors import TrainingError
+from mobileseg.training.checkpoint import read_checkpoint
+from mobileseg.training.trainer import Trainer
+from mobileseg.training.weights import load_checkpoint_weights
 from mobileseg.viz.history import read_log
 from tests.compress.teachers import make_teacher
-from tests.engine.test_distributed import FROZEN, launch
-from tests.engine.test_trainer import EXACT, interrupted_and_resumed
-from tests.engine.toy import equal, losses_of, toy_section, weights_of
-from tests.engine.toy_instances import toy_instance_section
+from tests.training.test_distributed import FROZEN, launch
+from tests.training.test_trainer import EXACT, interrupted_and_resumed
+from tests.training.toy import equal, losses_of, toy_section, weights_of
+from tests.training.toy_instances import toy_instance_section
 
-TOY = Path(__file__).parents[2] / "engine"
+TOY = Path(__file__).parents[2] / "training"
 FEATURE = {"student": "stem", "teacher": "stem", "weight": 0.5}
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from mobileseg.compress.precision.artefact import write_int8
 from mobileseg.errors import CompressionError
-from mobileseg.export.settings import drawn_images
-from mobileseg.runtime.artefact import Manifest
+from mobileseg.export.from_config import drawn_images
+from mobileseg.runtime.manifest import Manifest
 
 
 def write(prepared, ranges, folder, **options):

@@ -1,8 +1,8 @@
 import numpy as np
 
 from mobileseg.compress.precision.graph import add_biases_directly, without_runtime_attributes
-from mobileseg.export.paddle_graph import save_paddle_graph
-from mobileseg.export.process import run_task
+from mobileseg.export.conversion.process import run_task
+from mobileseg.export.conversion.tracing import save_paddle_graph
 from tests.compress.precision.small import images, options, run
 
 

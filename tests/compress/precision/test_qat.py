@@ -5,10 +5,10 @@ from paddle import nn
 from mobileseg.compress.fold import fold_norms
 from mobileseg.compress.precision.qat import plain_weights, simulate, train_quantised
 from mobileseg.config.build import build_dataset, build_network
-from mobileseg.engine.checkpoint import read_checkpoint
-from mobileseg.engine.trainer import Trainer
-from mobileseg.engine.weights import load_checkpoint_weights
 from mobileseg.errors import WeightsError
+from mobileseg.training.checkpoint import read_checkpoint
+from mobileseg.training.trainer import Trainer
+from mobileseg.training.weights import load_checkpoint_weights
 from mobileseg.weights.load import load_into
 from tests.compress.parts import config_of
 from tests.compress.precision.small import small

@@ -6,7 +6,7 @@ import pytest
 from mobileseg.compress.precision.qdq import write_qdq
 from mobileseg.compress.precision.simulate import simulated
 from mobileseg.errors import CompressionError
-from mobileseg.export.onnx import convert
+from mobileseg.export.conversion.onnx import convert
 from tests.compress.precision.small import images, run
 
 

@@ -3,7 +3,7 @@ import pytest
 from mobileseg.compress.precision import slim
 from mobileseg.compress.precision.ranges import float_weights
 from mobileseg.errors import CompressionError, DependencyError
-from mobileseg.export.program import Program
+from mobileseg.export.conversion.pdmodel import Program
 from tests.compress.precision.small import images
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from mobileseg.compress.precision.timing import time_onnx
 from mobileseg.errors import CompressionError
-from mobileseg.export.onnx import convert
+from mobileseg.export.conversion.onnx import convert
 
 
 def test_graphs_are_timed_in_turn(prepared, tmp_path):

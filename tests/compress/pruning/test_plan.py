@@ -12,12 +12,12 @@ from mobileseg.compress.pruning.score import norm_scores
 from mobileseg.compress.pruning.select import select_by_macs
 from mobileseg.compress.pruning.surgery import prune
 from mobileseg.config.build import build_network
-from mobileseg.engine.weights import load_checkpoint_weights
 from mobileseg.errors import WeightsError
 from mobileseg.export.exporter import export_network
+from mobileseg.export.from_config import drawn_images
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.settings import drawn_images
 from mobileseg.nn.width import apply_plan
+from mobileseg.training.weights import load_checkpoint_weights
 from mobileseg.weights.load import load_into
 from mobileseg.weights.pdparams import save_pdparams
 from tests.compress.networks import SECTIONS, build, image, outputs

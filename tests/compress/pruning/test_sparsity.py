@@ -6,8 +6,8 @@ import pytest
 
 from mobileseg.compress.channels.groups import find_groups
 from mobileseg.compress.pruning.sparsity import ScaleSparsity, removable_scales
-from mobileseg.engine.trainer import Trainer
 from mobileseg.errors import CompressionError
+from mobileseg.training.trainer import Trainer
 from tests.compress.networks import build, image
 
 STRENGTH = 0.01

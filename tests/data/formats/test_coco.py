@@ -10,7 +10,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from mobileseg.data.datasets import CocoInstances
-from mobileseg.data.synthetic import generate
+from mobileseg.data.synthetic.datasets import generate
 from mobileseg.errors import ConfigError, DataError
 from tests.data.instance_folder import CocoFolder
 
@@ -159,7 +159,7 @@ def test_class_subset_of_the_shared_data(photos: Path) -> None:
 def test_drawn_dataset(tmp_path: Path) -> None:
     from PIL import Image
 
-    from mobileseg.data.synthetic_scene import CLASSES
+    from mobileseg.data.synthetic.scene import CLASSES
 
     generate(tmp_path / "drawn", train=4, val=2, size=(64, 80), clips=0, val_clips=0)
     for mode, count in (("train", 4), ("val", 2)):

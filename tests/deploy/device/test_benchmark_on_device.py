@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from mobileseg.benchmarking.benchmark import FIELDS
+from mobileseg.benchmarking.rows import load_rows, save_rows
 from mobileseg.cli import main
-from mobileseg.runtime.benchmark import FIELDS
-from mobileseg.runtime.benchmark_rows import load_rows, save_rows
 from mobileseg.viz.report_parts import STAGES
+from tests.benchmarking.test_rows import row
 from tests.deploy.device.phones import SCRIPTS, Phone, artefact, made_phone, standin
-from tests.runtime.test_benchmark_rows import row
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_the_scripts_and_the_suite_agree(monkeypatch: pytest.MonkeyPatch) -> Non
     assert rows.STAGES == STAGES
     from phone.arguments import POWERS
 
-    from mobileseg.runtime.presets import PRESETS
+    from mobileseg.benchmarking.presets import PRESETS
 
     source = (SCRIPTS.parent / "app/options.cc").read_text()
     assert all(f'{{"{power}", PowerMode::' in source for power in POWERS)

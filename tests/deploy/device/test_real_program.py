@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mobileseg.runtime.benchmark import Case, measure
-from mobileseg.runtime.benchmark_rows import load_rows
+from mobileseg.benchmarking.benchmark import Case, measure
+from mobileseg.benchmarking.rows import load_rows
 from mobileseg.viz.report_parts import STAGES
 from tests.deploy.device.phones import Phone, made_phone
 from tests.deploy.lite_build import PACKAGES, Lite, built, environment, missing

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg.files import sha256_of
-from mobileseg.runtime.artefact import ComponentSpec, GraphFiles, Manifest
+from mobileseg.runtime.manifest import ComponentSpec, GraphFiles, Manifest
 from tests.runtime.artefacts import artefact
 
 COMPONENTS = {"backbone": ("x", "features"), "head": ("features", "logits")}

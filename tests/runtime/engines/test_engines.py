@@ -90,7 +90,7 @@ def test_one_engine_takes_growing_and_shrinking_pictures(dynamic_folder: Path, e
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "ncnn"])
 def test_a_file_that_is_no_graph_is_named(tmp_path: Path, folder: Path, engine: str) -> None:
-    from mobileseg.runtime.artefact import Manifest
+    from mobileseg.runtime.manifest import Manifest
 
     manifest = Manifest.read(folder)
     for name in manifest.files:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mobileseg.errors import DependencyError, RuntimeEngineError
-from mobileseg.runtime.artefact import GraphFiles
 from mobileseg.runtime.engines.registry import ENGINES, available, choose, fitting, load
+from mobileseg.runtime.manifest import GraphFiles
 from tests.runtime.artefacts import artefact
 
 ROOT = Path(__file__).parents[3]

@@ -1,0 +1,281 @@
+"""What this machine can do, and what about it is known to break: ``mobileseg doctor env``.
+
+Versions are read from the packages' metadata; nothing is imported for that. What only running shows (converters,
+engines) is tried on a small network in processes of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from mobileseg.runtime.engines.registry import ENGINES, available, unavailable
+
+OK, WARNING, ERROR = "ok", "warning", "error"
+PYTHONS = ((3, 10), (3, 11), (3, 12))
+PADDLE = "2.6.2"
+TOLERANCE = 1e-3
+"""Accepted difference of an engine from Paddle, in standard deviations of the output."""
+
+_TIMEOUT = 180.0
+_ROOT = Path(__file__).resolve().parents[2]
+_SETUP = "run `make setup`, which installs the tested versions"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fact about the environment.
+
+    Attributes:
+        level: 'ok', 'warning' (something is not available) or 'error' (something will break).
+        subject: what it is about.
+        text: what was seen.
+        fix: what to do, '' when nothing need be done.
+    """
+
+    level: str
+    subject: str
+    text: str
+    fix: str = ""
+
+
+def check_environment(*, run: bool = True) -> list[Finding]:
+    """Check versions, packages and engines.
+
+    Args:
+        run: also convert and run a small network with every converter and engine (some ten seconds).
+    """
+    versions = installed_versions()
+    findings = [
+        check_python(sys.version_info[:2]),
+        _machine(),
+        check_paddle(versions),
+        check_numpy(versions),
+        check_opencv(metadata.packages_distributions().get("cv2", []), versions),
+        check_setuptools(versions),
+        check_lite(versions, sys.version_info[:2]),
+        *check_engines(available(), versions),
+        check_tensorrt(unavailable("tensorrt"), versions),
+        check_paddleseg(versions),
+    ]
+    return findings + (run_selfchecks(versions) if run else [])
+
+
+def installed_versions() -> dict[str, str]:
+    """Normalised distribution name -> version, of everything installed."""
+    found: dict[str, str] = {}
+    for distribution in metadata.distributions():
+        name = distribution.metadata["Name"]
+        if name:
+            found.setdefault(name.lower().replace("_", "-"), distribution.version)
+    return found
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """1 when something will break, else 0."""
+    return int(any(finding.level == ERROR for finding in findings))
+
+
+def to_dict(findings: Sequence[Finding]) -> dict[str, Any]:
+    """For JSON."""
+    return {"findings": [asdict(finding) for finding in findings], "exit_code": exit_code(findings)}
+
+
+def render(findings: Sequence[Finding]) -> str:
+    """A table for people: level, subject, text, and the fix in a line of its own."""
+    width = max(len(finding.subject) for finding in findings)
+    lines = []
+    for finding in findings:
+        lines.append(f"{finding.level:<7}  {finding.subject:<{width}}  {finding.text}")
+        if finding.fix:
+            lines.append(f"{'':<7}  {'':<{width}}  fix: {finding.fix}")
+    errors, warnings = (sum(finding.level == level for finding in findings) for level in (ERROR, WARNING))
+    lines.append(f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}")
+    return "\n".join(lines)
+
+
+def check_python(version: tuple[int, ...]) -> Finding:
+    """3.10 has everything, 3.11 and 3.12 all but Paddle Lite."""
+    text = f"{'.'.join(map(str, version))} ({sys.executable})"
+    if tuple(version) not in PYTHONS:
+        return Finding(ERROR, "python", f"{text}; tested are 3.10, 3.11 and 3.12", "use Python 3.10")
+    return Finding(OK, "python", text)
+
+
+def check_paddle(versions: Mapping[str, str]) -> Finding:
+    """The tested version, 2.6."""
+    name = "paddlepaddle-gpu" if "paddlepaddle-gpu" in versions else "paddlepaddle"
+    found = versions.get(name)
+    if found is None:
+        text = "not installed: exported folders can be run, but nothing trained or exported"
+        return Finding(WARNING, "paddle", text, f"pip install paddlepaddle=={PADDLE}")
+    if _number(found)[:2] != _number(PADDLE)[:2]:
+        text = f"{name} {found}; the suite is written for {PADDLE}, and Paddle Lite reads graphs up to 2.6"
+        return Finding(ERROR, "paddle", text, f"pip install {name}=={PADDLE}")
+    if found.split(".post")[0] != PADDLE:
+        return Finding(WARNING, "paddle", f"{name} {found}; tested is {PADDLE}", f"pip install {name}=={PADDLE}")
+    return Finding(OK, "paddle", f"{name} {found}")
+
+
+def check_numpy(versions: Mapping[str, str]) -> Finding:
+    """Paddle 2.6 is built against NumPy 1."""
+    found = versions.get("numpy")
+    if found is None:
+        return Finding(ERROR, "numpy", "not installed", _SETUP)
+    paddle = versions.get("paddlepaddle") or versions.get("paddlepaddle-gpu")
+    if _number(found)[0] >= 2 and paddle is not None and _number(paddle)[0] < 3:
+        return Finding(ERROR, "numpy", f"{found}; paddle {paddle} needs NumPy 1", 'pip install "numpy<2"')
+    return Finding(OK, "numpy", found)
+
+
+def check_opencv(owners: Sequence[str], versions: Mapping[str, str]) -> Finding:
+    """Two distributions that both install ``cv2`` overwrite each other's files."""
+    names = sorted(set(owners))
+    shown = ", ".join(f"{name} {versions.get(name.lower().replace('_', '-'), '')}".strip() for name in names)
+    if not names:
+        return Finding(ERROR, "opencv", "no distribution provides cv2", "pip install opencv-python==4.6.0.66")
+    if len(names) > 1:
+        fix = f"pip uninstall -y {' '.join(names)} && pip install opencv-python==4.6.0.66"
+        return Finding(ERROR, "opencv", f"cv2 belongs to {len(names)} distributions: {shown}", fix)
+    return Finding(OK, "opencv", shown)
+
+
+def check_setuptools(versions: Mapping[str, str]) -> Finding:
+    """paddleslim imports pkg_resources, which setuptools 81 no longer has."""
+    found, slim = versions.get("setuptools"), versions.get("paddleslim")
+    if slim is None:
+        return Finding(OK, "setuptools", f"{found or 'not installed'} (paddleslim is not installed)")
+    if found is None or _number(found)[0] >= 81:
+        text = f"{found or 'not installed'}; paddleslim {slim} needs one below 81"
+        return Finding(ERROR, "setuptools", text, 'pip install "setuptools<81"')
+    return Finding(OK, "setuptools", f"{found}, paddleslim {slim}")
+
+
+def check_lite(versions: Mapping[str, str], python: tuple[int, ...]) -> Finding:
+    """The wheel with optimiser and x86 runtime, or why there is none."""
+    found = versions.get("paddlelite")
+    if found is not None:
+        return Finding(OK, "paddle lite", found)
+    if tuple(python) > (3, 10):
+        text = f"no wheel for Python {'.'.join(map(str, python))}: .nb files can be neither written nor run here"
+        return Finding(WARNING, "paddle lite", text, "use Python 3.10 for exports to phones")
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        text = f"no wheel for {platform.system()} {platform.machine()}"
+        return Finding(WARNING, "paddle lite", text, "export on Linux x86-64")
+    return Finding(WARNING, "paddle lite", "not installed", "pip install paddlelite==2.13rc0")
+
+
+def check_engines(reasons: Mapping[str, str], versions: Mapping[str, str]) -> list[Finding]:
+    """Inference engines: version, or why one is not available."""
+    findings = []
+    for name, reason in reasons.items():
+        distribution = ENGINES[name].requirement.split("=")[0].split(">")[0]
+        version = versions.get(distribution) or versions.get(f"{distribution}-gpu", "")
+        findings.append(
+            Finding(WARNING if reason else OK, f"engine {name}", reason or f"{distribution} {version}".strip())
+        )
+    if all(reasons.values()):
+        findings.append(Finding(ERROR, "engines", "none is installed: nothing can be run", _SETUP))
+    return findings
+
+
+def check_tensorrt(reason: str, versions: Mapping[str, str]) -> Finding:
+    """The engine of NVIDIA GPUs, which nothing else needs; whether there is a GPU shows when it is loaded."""
+    if reason:
+        return Finding(OK, "engine tensorrt", f"not available: {reason}")
+    return Finding(OK, "engine tensorrt", f"paddlepaddle-gpu {versions.get('paddlepaddle-gpu', '')}".strip())
+
+
+def check_paddleseg(versions: Mapping[str, str]) -> Finding:
+    """Only for ``type: paddleseg...``."""
+    found = versions.get("paddleseg")
+    fix = "pip install --no-deps -r requirements-paddleseg.txt"
+    if found is None:
+        return Finding(OK, "paddleseg", f"not installed; needed only for 'type: paddleseg...' ({fix})")
+    if found != "2.8.0":
+        return Finding(WARNING, "paddleseg", f"{found}; 2.8.0 is needed for 'type: paddleseg...'", fix)
+    return Finding(OK, "paddleseg", found)
+
+
+def run_selfchecks(versions: Mapping[str, str]) -> list[Finding]:
+    """Try the converters and engines on a small network, each in a process of its own."""
+    if "paddlepaddle" not in versions and "paddlepaddle-gpu" not in versions:
+        return []
+    needs = {"onnx": ("paddle2onnx", "onnxruntime"), "lite": ("paddlelite",)}
+    with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
+        facts, failure = run_selfcheck("paddle", Path(folder))
+        if failure:
+            return [Finding(ERROR, "run paddle", failure, _SETUP)]
+        build = f"CUDA build, {facts['gpus']} GPUs" if facts["cuda_build"] else "CPU build"
+        findings = [Finding(OK, "run paddle", f"a small network was built, run and saved ({build})")]
+        for task, packages in needs.items():
+            missing = [package for package in packages if package not in versions]
+            if missing:
+                text = f"not tried: {', '.join(missing)} not installed"
+                findings.append(Finding(WARNING, f"run {task}", text))
+                continue
+            facts, failure = run_selfcheck(task, Path(folder))
+            findings.append(judge_difference(f"run {task}", facts.get("difference"), failure))
+    return findings
+
+
+def judge_difference(subject: str, difference: float | None, failure: str) -> Finding:
+    """Whether a converted network gives what Paddle gives."""
+    if failure or difference is None:
+        return Finding(ERROR, subject, failure or "gave no answer", _SETUP)
+    text = f"converted and run, differs from Paddle by {difference:.1e} standard deviations"
+    if not difference <= TOLERANCE:
+        return Finding(ERROR, subject, f"{text}; accepted is {TOLERANCE:.0e}", _SETUP)
+    return Finding(OK, subject, text)
+
+
+def run_selfcheck(
+    task: str, folder: Path, *, runner: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run
+) -> tuple[dict[str, Any], str]:
+    """One task of :mod:`mobileseg.environment.selfcheck`: its facts, and what went wrong or ''."""
+    command = [sys.executable, "-W", "ignore", "-m", "mobileseg.environment.selfcheck", task, str(folder)]
+    paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    try:
+        done = runner(command, capture_output=True, text=True, timeout=_TIMEOUT, env=environment, check=False)
+    except subprocess.TimeoutExpired:
+        return {}, f"did not end within {_TIMEOUT:.0f} seconds"
+    if done.returncode < 0:
+        return {}, f"died of {signal.Signals(-done.returncode).name}"
+    lines = [line for line in (done.stdout if done.returncode == 0 else done.stderr).splitlines() if line.strip()]
+    last = lines[-1] if lines else "no message"
+    if done.returncode != 0:
+        return {}, last
+    facts: dict[str, Any] = json.loads(last)
+    return facts, ""
+
+
+def _machine() -> Finding:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    text = f"{platform.system()} {platform.machine()}, {cores} core{'s' * (cores != 1)}"
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return Finding(OK, "machine", text)
+    return Finding(OK, "machine", f"{text}, {memory / 2**30:.1f} GiB of memory")
+
+
+def _number(version: str) -> tuple[int, ...]:
+    """Leading numbers of a version: '2.6.2.post117' -> (2, 6, 2)."""
+    numbers = []
+    for part in version.split("."):
+        digits = part[: len(part) - len(part.lstrip("0123456789"))]
+        if not digits:
+            break
+        numbers.append(int(digits))
+    return tuple(numbers) or (0,)

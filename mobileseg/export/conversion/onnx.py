@@ -1,0 +1,56 @@
+"""Paddle program to simplified ONNX."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mobileseg.errors import ExportError
+from mobileseg.export.conversion.process import run_task
+
+
+def convert(
+    model: str | os.PathLike[str], params: str | os.PathLike[str], out: str | os.PathLike[str], opset: int
+) -> dict[str, Any]:
+    """Convert and simplify in a process of its own; returns opset and number of nodes.
+
+    Raises:
+        Failure: a converter refused the program or died.
+    """
+    return run_task("onnx", {"model": str(model), "params": str(params), "out": str(out), "opset": opset})
+
+
+def translate(model: str, params: str, out: str, opset: int) -> dict[str, Any]:
+    """Convert in this process, which paddle2onnx may end.
+
+    Raises:
+        ExportError: the result is no valid ONNX model, or has a pool that ONNX Runtime dies on.
+    """
+    import onnx
+    import onnxslim
+    import paddle2onnx
+
+    with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
+        raw = str(Path(folder, "raw.onnx"))
+        paddle2onnx.export(model, params, raw, opset_version=opset, verbose=False)
+        graph = onnx.load(raw)
+    _refuse_zero_strides(graph)
+    slim = onnxslim.slim(graph)
+    onnx.checker.check_model(slim)
+    onnx.save(slim, out)
+    versions = [entry.version for entry in slim.opset_import if entry.domain in ("", "ai.onnx")]
+    return {"opset": versions[0], "nodes": len(slim.graph.node)}
+
+
+def _refuse_zero_strides(graph: Any) -> None:
+    """paddle2onnx writes an adaptive pool of an open size as a pool of stride 0: ONNX Runtime divides by it."""
+    for node in graph.graph.node:
+        for attribute in node.attribute:
+            if attribute.name in ("strides", "kernel_shape") and 0 in attribute.ints:
+                raise ExportError(
+                    f"paddle2onnx wrote {node.op_type} '{node.name}' with {attribute.name} {list(attribute.ints)}: "
+                    "adaptive pooling of an open size cannot be expressed in ONNX",
+                    remedy="export a fixed size, or give the network a pooling with exact bins",
+                )

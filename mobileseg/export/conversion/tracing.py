@@ -1,0 +1,140 @@
+"""From a layer in memory to a Paddle Inference graph on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import paddle
+from paddle import nn
+
+from mobileseg.errors import ExportError
+from mobileseg.export.conversion.pdmodel import Origin, Program, refuse_open_shapes
+from mobileseg.export.options import INPUT_NAME, ExportOptions
+from mobileseg.export.task import Task
+from mobileseg.export.tasks import task_for
+from mobileseg.nn.trace_failure import REMEDY, trace_failure
+
+_PADDLE_FOLDER = str(Path(paddle.__file__).parent)
+
+
+def save_paddle_graph(
+    network: nn.Layer, options: ExportOptions, stem: str | os.PathLike[str], task: Task | None = None
+) -> Program:
+    """Trace a network and write ``<stem>.pdmodel``, ``<stem>.pdiparams`` and ``<stem>.origins.json``.
+
+    The network is put into evaluation mode for the trace and back into its mode afterwards.
+
+    Args:
+        network: layer of any task.
+        options: form of the graph.
+        stem: path without suffix.
+        task: of the network; None asks the network.
+
+    Raises:
+        ExportError: the network cannot be traced, or a static graph has an open dimension.
+    """
+    stem = Path(stem)
+    was_training = network.training
+    forwards = {id(layer): layer.__dict__.get("forward") for layer in network.sublayers(include_self=True)}
+    task = task or task_for(network, options)
+    wrapper = task.wrapper(network, options)
+    wrapper.eval()
+    try:
+        origins = _trace_and_save(wrapper, options, stem)
+    finally:
+        for layer in network.sublayers(include_self=True):
+            # Tracing leaves its rewritten forward on every layer instance; the class's own one comes back.
+            layer.__dict__.pop("forward", None)
+            if forwards.get(id(layer)) is not None:
+                layer.__dict__["forward"] = forwards[id(layer)]
+        if was_training:
+            network.train()
+    model = stem.with_name(stem.name + ".pdmodel")
+    program = Program.read(model)
+    program.origins = origins
+    program.name_outputs(task.output_names(options))
+    if not options.dynamic:
+        refuse_open_shapes(program)
+    program.write(model, with_origins=True)
+    return program
+
+
+def _trace_and_save(wrapper: nn.Layer, options: ExportOptions, stem: Path) -> dict[str, Origin]:
+    shape = options.input_shape(open_size=options.dynamic)
+    spec = paddle.static.InputSpec(
+        [None if side == -1 else side for side in shape], dtype=options.input_dtype, name=INPUT_NAME
+    )
+    static = paddle.jit.to_static(wrapper, input_spec=[spec], full_graph=True)
+    try:
+        with _recorded_layers(wrapper.network) as layer_of:
+            program = static.forward.concrete_program.main_program
+        origins = {
+            name: Origin(layer_of.get(name, ""), _python_line(op))
+            for op in program.global_block().ops
+            for name in op.output_arg_names
+        }
+        paddle.jit.save(static, str(stem))
+    except MemoryError:
+        raise
+    except Exception as error:  # Paddle raises many types here; all mean that the forward cannot be traced
+        raise ExportError(trace_failure(error, (options.height, options.width)), remedy=REMEDY) from error
+    finally:
+        stem.with_name(stem.name + ".pdiparams.info").unlink(missing_ok=True)
+    return origins
+
+
+@contextmanager
+def _recorded_layers(network: nn.Layer) -> Iterator[dict[str, str]]:
+    """While active, notes which sublayer's forward appended the operator that writes a variable."""
+    layer_of: dict[str, str] = {}
+    starts: list[int] = []
+    handles = []
+
+    def operators() -> Any:
+        return paddle.static.default_main_program().current_block().ops
+
+    def enter(_layer: nn.Layer, _inputs: Any) -> None:
+        starts.append(len(operators()))
+
+    def leave_as(path: str) -> Callable[[nn.Layer, Any, Any], None]:
+        def leave(_layer: nn.Layer, _inputs: Any, _outputs: Any) -> None:
+            for op in operators()[starts.pop() :]:
+                for name in op.output_arg_names:
+                    layer_of.setdefault(name, path)  # innermost layers leave first
+
+        return leave
+
+    for path, layer in network.named_sublayers():
+        handles.append(layer.register_forward_pre_hook(enter))
+        handles.append(layer.register_forward_post_hook(leave_as(path)))
+    try:
+        yield layer_of
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _python_line(op: Any) -> str:
+    """The innermost Python line outside Paddle that made an operator."""
+    stack = op.attr("op_callstack") if op.has_attr("op_callstack") else []
+    for entry in reversed(stack):
+        text = entry.strip()
+        if not text.startswith('File "'):
+            continue
+        file, _, rest = text[len('File "') :].partition('", line ')
+        if file.startswith(_PADDLE_FOLDER) or f"{os.sep}decorator" in file or file == __file__:
+            continue
+        return f"{_short(file)}:{rest.partition(',')[0]}"
+    return ""
+
+
+def _short(file: str) -> str:
+    """Path from the package folder on, or the last three parts."""
+    parts = Path(file).parts
+    if "mobileseg" in parts:
+        return "/".join(parts[len(parts) - 1 - parts[::-1].index("mobileseg") :])
+    return "/".join(parts[-3:])

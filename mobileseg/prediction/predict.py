@@ -1,0 +1,239 @@
+"""Segment sources one after the other and write what was found: overlay, index mask, JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mobileseg.data.io import read_image
+from mobileseg.errors import DataError, MobileSegError, RuntimeEngineError
+from mobileseg.files import write_whole
+from mobileseg.prediction.coco_results import CocoResultsFile
+from mobileseg.prediction.sources import Source, distinct_names
+from mobileseg.prediction.visualizers import Segments, presenter
+from mobileseg.runtime.video import VideoReader, VideoWriter, Window
+from mobileseg.viz.hud import Meter, draw_lines
+
+OUTPUTS = ("overlay", "labels", "json")
+"""Kinds of results, and the names of the folders they are written to."""
+
+COCO_FILE = "coco_results.json"
+"""All objects of all pictures in one file, beside the folders."""
+
+_JPEG_QUALITY = 92
+
+
+@dataclass
+class Summary:
+    """What a prediction run did.
+
+    Attributes:
+        images: pictures segmented.
+        frames: frames of videos and cameras segmented.
+        errors: one message per source that could not be used.
+        milliseconds: time spent per stage, summed.
+    """
+
+    images: int = 0
+    frames: int = 0
+    errors: list[str] = field(default_factory=list)
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, times: dict[str, float]) -> None:
+        """Take in the stages of one picture."""
+        for stage, value in times.items():
+            self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + value
+
+
+class PredictionWriter:
+    """Segments sources and writes results below a folder; a source that fails does not stop the next.
+
+    Args:
+        segmenter: the network.
+        folder: results go to ``overlay/``, ``labels/`` and ``json/`` in it.
+        outputs: which of `OUTPUTS` to write.
+        suffix: '.jpg' or '.png', format of overlays of pictures.
+        alpha: share of the colour in overlays; None takes the task's own.
+        min_score: of networks that find objects: leave out those below it; None takes the usual one.
+        max_frames: stop a video or camera after so many frames.
+        times: draw frame rate and stage times on the frames of videos and cameras.
+        window: show the frames of videos and cameras in it, with these times; the user ends a video there.
+        say: told each source that is done.
+        warn: told each source that failed; standard error by default.
+
+    Raises:
+        ConfigError: ``min_score`` for a network that labels pixels.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segments,
+        folder: str | os.PathLike[str],
+        *,
+        outputs: Collection[str] = OUTPUTS,
+        suffix: str = ".jpg",
+        alpha: float | None = None,
+        min_score: float | None = None,
+        max_frames: int | None = None,
+        times: bool = False,
+        window: Window | None = None,
+        say: Callable[[str], None] = print,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
+        self.segmenter = segmenter
+        self.folder = Path(folder)
+        self.outputs = set(outputs)
+        self.suffix = suffix
+        self._show = presenter(segmenter, alpha=alpha, min_score=min_score)
+        self._objects: CocoResultsFile | None = None
+        self.max_frames = max_frames
+        self._draws_times = times or window is not None
+        self._window = window
+        self.say = say
+        self.warn = warn or _to_standard_error
+        self.summary = Summary()
+
+    def run(self, sources: Iterable[Source]) -> Summary:
+        """Segment all sources.
+
+        Raises:
+            OSError: results cannot be written (a full disk, a read-only folder).
+            DataError: an input that was named does not exist, or results cannot be written.
+        """
+        with ExitStack() as open_files:
+            if self.segmenter.task == "instance" and "json" in self.outputs:
+                self._objects = open_files.enter_context(CocoResultsFile(self.folder / COCO_FILE))
+            for source in distinct_names(sources):
+                if source.kind == "image":
+                    self._image(source)
+                else:
+                    self._video(source)
+        return self.summary
+
+    def _image(self, source: Source) -> None:
+        try:
+            start = time.perf_counter()
+            image = read_image(source.where)
+            decode = (time.perf_counter() - start) * 1000.0
+            result = self.segmenter(image)
+        except (DataError, RuntimeEngineError) as error:
+            self._failed(error)
+            return
+        times = {"decode": decode, **result.times}
+        if "overlay" in self.outputs:
+            _write_picture(self._path("overlay", source.name, self.suffix), self._show.picture(image, result))
+        if "labels" in self.outputs:
+            self._show.write_mask(self._path("labels", source.name, ".png"), result)
+        if "json" in self.outputs:
+            document = {"source": source.where, **self._facts(result, source.name), "times_ms": _rounded(times)}
+            write_whole(self._path("json", source.name, ".json"), json.dumps(document, indent=1) + "\n")
+            if self._objects is not None:
+                self._objects.add(document["results"])
+        self.summary.images += 1
+        self.summary.add(times)
+        self.say(f"{source.where}: {self._show.words(result)}")
+
+    def _video(self, source: Source) -> None:
+        where = int(source.where) if source.kind == "camera" else source.where
+        try:
+            reader = VideoReader(where)
+        except DataError as error:
+            self._failed(error)
+            return
+        before = self.summary.frames
+        with reader:
+            try:
+                self._frames(source, reader)
+            except RuntimeEngineError as error:
+                self._failed(error)
+                return
+            except KeyboardInterrupt:
+                if source.kind != "camera":
+                    raise
+                self.say("stopped by Ctrl-C")  # the only way to end a camera; what was recorded is complete
+        self.say(f"{source.where if source.kind == 'video' else source.name}: {self.summary.frames - before} frames")
+
+    def _frames(self, source: Source, reader: VideoReader) -> None:
+        video = self._path("overlay", source.name, ".mp4") if "overlay" in self.outputs else None
+        masks = self._path("labels", source.name, "") if "labels" in self.outputs else None
+        lines = self._path("json", source.name, ".jsonl") if "json" in self.outputs else None
+        if masks:
+            masks.mkdir(exist_ok=True)
+        meter, drawing = Meter(), 0.0
+        with (
+            VideoWriter(video or os.devnull, reader.fps) as writer,
+            open(lines or os.devnull, "w", encoding="utf-8") as log,
+        ):
+            for index, (decode, frame) in enumerate(_timed(reader)):
+                result = self.segmenter(frame)
+                times = {"decode": decode, **result.times}
+                watched = True
+                if video or self._window:
+                    meter.add({**times, "draw": drawing} if index else times)
+                    start = time.perf_counter()
+                    shown = self._show.frame(frame, result)
+                    if self._draws_times:
+                        shown = draw_lines(shown, meter.lines())
+                    drawing = (time.perf_counter() - start) * 1000.0  # known, and shown, with the next frame
+                    if video:
+                        writer.write(shown)
+                    watched = self._window is None or self._window.show(shown)
+                if masks:
+                    self._show.write_mask(masks / f"{index:06d}.png", result)
+                if lines:
+                    facts = self._facts(result, f"{index:06d}")
+                    facts = {"frame": index, "seconds": round(index / reader.fps, 3), **facts}
+                    log.write(json.dumps({**facts, "times_ms": _rounded(times)}) + "\n")
+                self.summary.frames += 1
+                self.summary.add(times)
+                if index + 1 == self.max_frames or not watched:
+                    break
+
+    def _facts(self, result: Any, name: str) -> dict[str, Any]:
+        """What the JSON says of a picture beside its source."""
+        found = self._show.facts(result, name)
+        about = {"model": self.segmenter.name, "engine": self.segmenter.engine_name}
+        return {"height": found.pop("height"), "width": found.pop("width"), **about, **found}
+
+    def _path(self, kind: str, name: str, suffix: str) -> Path:
+        # Not with_suffix: a name such as 'frame.0001' has dots of its own.
+        path = self.folder / kind / f"{name}{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _failed(self, error: MobileSegError) -> None:
+        self.summary.errors.append(str(error))
+        self.warn(f"error: {error}")
+
+
+def _timed(frames: Iterable[np.ndarray]) -> Iterator[tuple[float, np.ndarray]]:
+    """Frames, each with the milliseconds that it took to get it."""
+    start = time.perf_counter()
+    for frame in frames:
+        yield (time.perf_counter() - start) * 1000.0, frame
+        start = time.perf_counter()
+
+
+def _to_standard_error(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _write_picture(path: Path, picture: np.ndarray) -> None:
+    """JPEG or PNG by the suffix."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if path.suffix == ".jpg" else []
+    _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    write_whole(path, encoded.tobytes())
+
+
+def _rounded(times: dict[str, float]) -> dict[str, float]:
+    return {stage: round(value, 3) for stage, value in times.items()}

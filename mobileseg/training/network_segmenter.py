@@ -1,0 +1,126 @@
+"""The call of `mobileseg.Segmenter` for a network that has not been exported: weights and configuration."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mobileseg.config.build import build_dataset, build_network
+from mobileseg.config.load import RUN_CONFIG, Config, load_config
+from mobileseg.data.io import read_image
+from mobileseg.data.sample import Sample
+from mobileseg.data.transforms.build import build_transforms
+from mobileseg.errors import ConfigError, DataError
+from mobileseg.registry import DATASETS
+from mobileseg.runtime.manifest import Manifest, is_artefact
+from mobileseg.runtime.segmenter import milliseconds_since
+from mobileseg.structures import InstanceResult, SemanticResult
+from mobileseg.training.evaluator import task_of
+from mobileseg.training.predictors import make_predictor
+from mobileseg.training.store import run_folder_of
+from mobileseg.training.weights import load_checkpoint_weights
+from mobileseg.viz.palette import palette as generated_palette
+
+
+class NetworkSegmenter:
+    """Segments pictures with a network in Paddle, transformed as the validation set of its configuration.
+
+    Args:
+        config: resolved configuration.
+        weights: run folder, checkpoint folder, zoo folder or weights file.
+        test_config: flips, scales and window (``test_config:`` of the configuration when None).
+
+    Raises:
+        ConfigError: the configuration has no validation transforms to prepare a picture with.
+        WeightsError: the weights are of another network.
+    """
+
+    engine_name = "network"
+
+    def __init__(
+        self, config: Config, weights: str | os.PathLike[str], test_config: Mapping[str, Any] | None = None
+    ) -> None:
+        config.require("val_dataset")
+        data = config.to_dict()
+        self.name = config.name
+        self._transforms = build_transforms(data["val_dataset"].get("transforms"))
+        network = build_network(config, load_pretrained=False)
+        self.weights = load_checkpoint_weights(os.fspath(weights), network)
+        network.eval()
+        self.task = task_of(network)
+        self._predict: Any = make_predictor(network, data, test_config)
+        self.classes, self.palette, self.category_ids = _appearance(data, Path(weights))
+
+    @classmethod
+    def of_folder(
+        cls, folder: str | os.PathLike[str], test_config: Mapping[str, Any] | None = None
+    ) -> NetworkSegmenter:
+        """From a run, checkpoint or zoo folder, which carries its resolved configuration.
+
+        Raises:
+            ConfigError: there is no config.yml.
+        """
+        run = run_folder_of(Path(folder))
+        if not (run / RUN_CONFIG).is_file():
+            raise ConfigError(
+                f"{folder} is neither an exported folder (no deploy.yaml) nor a run (no {RUN_CONFIG})"
+                if not is_artefact(folder)
+                else f"{folder} has graphs but no {RUN_CONFIG}, so the network cannot be built from it",
+                remedy="name an exported folder, a run folder or a zoo folder, or give --config with --model_path",
+            )
+        return cls(load_config(run / RUN_CONFIG), folder, test_config)
+
+    def __call__(self, image: np.ndarray | str | os.PathLike[str]) -> SemanticResult | InstanceResult:
+        """Segment one picture.
+
+        Args:
+            image: uint8 [H, W, 3] in RGB, or the path of a file.
+
+        Returns:
+            Labels or objects in the pixels of the picture. The 'inference' includes the way back to its size.
+        """
+        times: dict[str, float] = {}
+        if not isinstance(image, np.ndarray):
+            start = time.perf_counter()
+            image = read_image(os.fspath(image))
+            times["decode"] = milliseconds_since(start)
+        start = time.perf_counter()
+        sample = Sample(image.astype(np.float32), None, {"geometry": []})
+        rng = np.random.default_rng(0)
+        for transform in self._transforms:
+            sample = transform(sample, rng)
+        times["preprocess"] = milliseconds_since(start)
+        start = time.perf_counter()
+        found = self._predict(sample)
+        times["inference"] = milliseconds_since(start)
+        if isinstance(found, InstanceResult):
+            return replace(found, times=times)
+        return SemanticResult(found, None, times)
+
+
+def _appearance(data: Mapping[str, Any], weights: Path) -> tuple[tuple[str, ...], np.ndarray, tuple[int, ...] | None]:
+    """Class names, colours and COCO numbers: from a manifest beside the weights, the dataset, its class, or made up."""
+    folder = weights if weights.is_dir() else weights.parent
+    if is_artefact(folder):
+        manifest = Manifest.read(folder)
+        return manifest.classes, np.asarray(manifest.palette, np.uint8), manifest.category_ids
+    count = int(data["model"]["num_classes"])
+    section = data["val_dataset"]
+    try:
+        dataset = build_dataset(section)
+        return dataset.classes, dataset.palette, getattr(dataset, "category_ids", None)
+    except (ConfigError, DataError):  # the pictures need not be on this machine to predict others
+        component = DATASETS.get(section["type"])
+    names = getattr(component, "CLASSES", None) or section.get("classes")
+    if isinstance(names, str) or names is None or len(names) != count:
+        names = [f"class {index}" for index in range(count)]
+    colours = getattr(component, "PALETTE", None)
+    if colours is None or len(colours) != count:
+        colours = generated_palette(count)
+    return tuple(names), np.asarray(colours, np.uint8), None

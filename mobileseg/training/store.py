@@ -1,0 +1,124 @@
+"""The checkpoints of one run folder: which are there, which is the newest whole one, which are dropped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from mobileseg.errors import TrainingError
+from mobileseg.training.checkpoint import STATE, Checkpoint, link_checkpoint, read_state, recover, write_checkpoint
+from mobileseg.weights.quantised import refuse_exported
+
+CHECKPOINTS, LAST, BEST = "checkpoints", "last", "best"
+
+
+class CheckpointStore:
+    """Keeps the checkpoints of a run.
+
+    Args:
+        run: the run folder.
+        keep: how many ``checkpoints/iter_<n>`` stay; 0 or less keeps all. ``last`` and ``best`` always stay.
+    """
+
+    def __init__(self, run: Path, keep: int = 3) -> None:
+        self.run = run
+        self.keep = keep
+
+    def prepare(self) -> None:
+        """Create the folders and tidy up after a killed process; call before writing, in one process only."""
+        (self.run / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        recover(self.run)
+        recover(self.run / CHECKPOINTS)
+
+    def save(self, iteration: int, checkpoint: Checkpoint, *, numbered: bool = True, best: bool = False) -> Path:
+        """Save a checkpoint as ``last``.
+
+        Args:
+            iteration: what the numbered folder is called after.
+            checkpoint: its content.
+            numbered: also keep it as ``checkpoints/iter_<iteration>`` and drop the oldest of these beyond ``keep``.
+            best: also keep it as ``best``.
+        """
+        last = self.run / LAST
+        if numbered:
+            folder = self.run / CHECKPOINTS / f"iter_{iteration:06d}"
+            write_checkpoint(folder, checkpoint)
+            link_checkpoint(folder, last)
+        else:
+            write_checkpoint(last, checkpoint)
+        if best:
+            link_checkpoint(last, self.run / BEST)
+        if self.keep > 0:
+            for old in self._numbered()[self.keep :]:
+                shutil.rmtree(old, ignore_errors=True)
+        return folder if numbered else last
+
+    def newest(self, say: Callable[[str], None]) -> Path | None:
+        """The whole checkpoint of the highest iteration, None when the run has none at all.
+
+        Damaged ones are passed over with a message through ``say``.
+
+        Raises:
+            TrainingError: there are checkpoints, but none is whole.
+        """
+        candidates = [*self._numbered(), self.run / LAST, self.run / f".old-{LAST}"]
+        found = sorted((path for path in candidates if path.is_dir()), key=_iteration, reverse=True)
+        for folder in found:
+            try:
+                read_state(folder)
+            except TrainingError as error:
+                say(f"{error.message}; trying the one before")
+            else:
+                return folder
+        if found:
+            raise TrainingError(
+                f"none of the {len(found)} checkpoints in {self.run} is whole",
+                remedy="start anew with another --save_dir, from the weights of a checkpoint if they can be read",
+            )
+        return None
+
+    def _numbered(self) -> list[Path]:
+        return sorted((self.run / CHECKPOINTS).glob("iter_*"), key=_iteration, reverse=True)
+
+
+def find_checkpoint(path: Path, say: Callable[[str], None]) -> Path:
+    """The checkpoint that a path means: a checkpoint folder itself, or the newest whole one of a run folder.
+
+    Raises:
+        TrainingError: there is nothing at the path, or nothing whole.
+    """
+    if not path.exists():
+        raise TrainingError(f"there is nothing to resume at {path}", remedy="name a run folder or a checkpoint folder")
+    refuse_exported(path)
+    if path.is_file():
+        path = path.parent
+    if (path / CHECKPOINTS).is_dir() or (path / LAST).is_dir():
+        newest = CheckpointStore(path).newest(say)
+        if newest is None:
+            raise TrainingError(f"the run folder {path} has no checkpoint yet", remedy="start it without --resume")
+        return newest
+    read_state(path)
+    return path
+
+
+def run_folder_of(path: Path) -> Path:
+    """The run folder that a run folder, a checkpoint folder or a file in one belongs to."""
+    folder = path.parent if path.is_file() else path
+    if folder.parent.name == CHECKPOINTS:
+        return folder.parent.parent
+    if folder.name in (LAST, BEST):
+        return folder.parent
+    return folder
+
+
+def _iteration(folder: Path) -> int:
+    """Iteration of a checkpoint folder, from its name or its state; -1 when neither can be read."""
+    number = folder.name.removeprefix("iter_")
+    if number.isdigit():
+        return int(number)
+    try:
+        return int(json.loads((folder / STATE).read_text(encoding="utf-8"))["iteration"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return -1

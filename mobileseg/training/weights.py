@@ -1,0 +1,109 @@
+"""Weights of whatever holds them: run folder, checkpoint folder, zoo folder, or a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import paddle
+import yaml
+
+from mobileseg.config.load import RUN_CONFIG
+from mobileseg.config.signatures import PLAN
+from mobileseg.errors import WeightsError
+from mobileseg.nn.width import apply_plan
+from mobileseg.training.checkpoint import STATE, WEIGHTS, read_checkpoint, read_state
+from mobileseg.training.store import BEST, CHECKPOINTS, LAST, find_checkpoint
+from mobileseg.weights.load import load_into
+from mobileseg.weights.quantised import refuse_exported
+
+
+def plan_of(path: str | Path) -> dict[str, list[int]] | None:
+    """Channel plan of a run, checkpoint or zoo folder, or of the folder of a weights file; None for a whole network.
+
+    Raises:
+        TrainingError: a run folder has no whole checkpoint.
+    """
+    place = Path(path)
+    place = _checkpoint_in(place) if place.is_dir() else place.parent
+    if (place / STATE).is_file():
+        return _plan_in(read_state(place).get("config"))
+    if (place / RUN_CONFIG).is_file():
+        return _plan_in(yaml.safe_load((place / RUN_CONFIG).read_text(encoding="utf-8")))
+    return None
+
+
+def load_checkpoint_weights(path: str | Path, network: paddle.nn.Layer) -> str:
+    """Load weights strictly.
+
+    Args:
+        path: a run folder (its ``best``, else its newest checkpoint), a checkpoint folder, a folder with a
+            ``model.pdparams`` (zoo, PaddleSeg), or a weights file or URL.
+        network: receives them. From a checkpoint with an average of the weights it receives the average,
+            which is what was evaluated. Weights of a pruned network make it as narrow as they are.
+
+    Returns:
+        What was loaded, for the reader.
+
+    Raises:
+        WeightsError: nothing is there, or the weights are of another network.
+        TrainingError: the checkpoint is damaged.
+    """
+    place = Path(path)
+    if not place.is_dir():
+        load_into(network, path)
+        return str(path)
+    place = _checkpoint_in(place)
+    if (place / STATE).is_file():
+        checkpoint = read_checkpoint(place)
+        _narrow(network, checkpoint.state.get("config"))
+        averaged = checkpoint.state["evaluated"] == "ema"
+        load_into(network, checkpoint.arrays["ema"] if averaged else checkpoint.weights)
+        what = ", average of the weights" if averaged else ""
+        return f"{place} (iteration {checkpoint.state['iteration']}{what})"
+    file = weights_file(place)
+    if (place / RUN_CONFIG).is_file():
+        _narrow(network, yaml.safe_load((place / RUN_CONFIG).read_text(encoding="utf-8")))
+    load_into(network, file)
+    return str(file)
+
+
+def weights_file(path: str | Path) -> Path:
+    """The file of weights that a run, checkpoint or zoo folder stands for; a file stands for itself.
+
+    Raises:
+        WeightsError: the folder is an exported one, or has no weights.
+        TrainingError: a run folder has no whole checkpoint.
+    """
+    place = Path(path)
+    if not place.is_dir():
+        return place
+    place = _checkpoint_in(place)
+    refuse_exported(place)
+    if not (place / WEIGHTS).is_file():
+        raise WeightsError(
+            f"there are no weights in the folder {place}",
+            remedy="name a run folder, a checkpoint folder, a zoo folder or a .pdparams file",
+        )
+    return place / WEIGHTS
+
+
+def _checkpoint_in(place: Path) -> Path:
+    """The checkpoint folder that a folder means: of a run its best, else its newest."""
+    if (place / BEST).is_dir():
+        return place / BEST
+    if (place / CHECKPOINTS).is_dir() or (place / LAST).is_dir():
+        return find_checkpoint(place, print)
+    return place
+
+
+def _narrow(network: paddle.nn.Layer, config: Any) -> None:
+    """Apply the channel plan of the configuration that the weights were trained with."""
+    plan = _plan_in(config)
+    if plan:
+        apply_plan(network, plan)
+
+
+def _plan_in(config: Any) -> dict[str, list[int]] | None:
+    model = config.get("model") if isinstance(config, dict) else None
+    return (model.get(PLAN) or None) if isinstance(model, dict) else None

@@ -1,0 +1,100 @@
+"""The quick look at annotated objects before a training, and what the network's input is like."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mobileseg.data.doctor.diagnose import diagnose, preflight
+from mobileseg.data.doctor.instances import InstanceSummary, dummy, input_size
+from mobileseg.data.doctor.table import render
+from mobileseg.data.formats.coco import CocoInstances
+from mobileseg.errors import DataError
+from tests.data.coco_folder import CocoFolder
+
+
+@pytest.fixture
+def coco(tmp_path: Path) -> CocoFolder:
+    folder = CocoFolder(tmp_path)
+    folder.document("train")
+    return folder
+
+
+def test_preflight_passes_what_is_right(coco) -> None:
+    preflight(coco.open())
+    coco.add("train", 11, (5, 5, 40, 40), segmentation=[[50, 30, 70, 30, 70, 50]])  # one slip is not a habit
+    preflight(coco.open())
+
+
+def test_preflight_stops_corners_in_place_of_sizes(coco) -> None:
+    for annotation in coco.document()["annotations"]:
+        x, y, width, height = annotation["bbox"]
+        annotation["bbox"] = [x, y, x + width, y + height]
+    with pytest.raises(DataError, match="boxes that were looked at do not fit their masks") as caught:
+        preflight(coco.open())
+    assert "annotation 100 (image 10, train_0.png)" in caught.value.message
+    assert "they fit as x1, y1, x2, y2" in caught.value.remedy
+
+
+def test_preflight_of_boxes_alone_that_are_elsewhere(coco) -> None:
+    for annotation in coco.document()["annotations"]:
+        annotation["bbox"] = [0, 0, 5, 5]
+    with pytest.raises(DataError) as caught:
+        preflight(coco.open())
+    assert "they fit" not in caught.value.remedy
+
+
+def test_input_size(coco) -> None:
+    assert input_size(coco.open(), (60, 80)) == (32, 32)
+    assert input_size(coco.open(transforms=[{"type": "Normalize"}]), (60, 80)) == (60, 80)
+    broken = coco.open()
+    broken.transforms = [lambda sample, rng: 1 / 0]
+    assert input_size(broken, (60, 80)) is None
+
+
+def test_dummy_has_an_object_to_train_on(coco) -> None:
+    sample = dummy(coco.open(), (60, 80))
+    assert sample.image.shape == (60, 80, 3)
+    assert sample.instances.masks.sum() == 30 * 40
+    coco.document("val")
+    assert dummy(coco.open("val"), (60, 80)).instances is None
+
+
+def test_transforms_that_fail_and_sizes_that_differ(coco) -> None:
+    dataset = coco.open(transforms=[{"type": "Normalize"}])
+    dataset.transforms = [lambda sample, rng: 1 / 0]
+    assert "transform-fails" in {finding.code for finding in diagnose({"train": dataset}).findings}
+    path = coco.root / "train" / "train_1.png"
+    Image.fromarray(np.zeros((30, 80, 3), np.uint8)).save(path)
+    coco.document()["images"][1]["height"] = 30
+    dataset = coco.open(transforms=[{"type": "Normalize"}])
+    codes = {finding.code for finding in diagnose({"train": dataset}, batch_size=2).findings}
+    assert "sizes-differ" in codes
+
+
+def test_annotation_file_is_not_read_as_a_picture(coco) -> None:
+    """It stands in the place of the label of every item."""
+    diagnosis = diagnose({"train": coco.open()}, limit=2, workers=2)
+    summary = diagnosis.splits["train"]
+    assert isinstance(summary, InstanceSummary)
+    assert not summary.problems
+    assert summary.scanned == 2
+    assert summary.objects.images == 3  # annotations are looked at in any case
+
+
+def test_text(coco) -> None:
+    coco.document("val", images=1)
+    lines = render(diagnose({"train": coco.open(), "val": coco.open("val")})).splitlines()
+    assert lines[0] == ("train: 3 images, width x height 80x60 (3), 6 objects, 0 crowd regions, 0 images without any")
+    dog = next(line for line in lines if line.startswith("dog"))
+    assert dog.split() == ["dog", "3", "0", "3", "1", "0", "1"]
+    assert lines[-1].startswith("training may start")
+
+
+def test_preflight_is_cheap(photos: Path) -> None:
+    dataset = CocoInstances(str(photos / "coco"), mode="train")
+    start = time.process_time()
+    preflight(dataset)
+    assert time.process_time() - start < 1.0

@@ -1,0 +1,89 @@
+"""Images that occur twice."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from mobileseg.data.datasets import Dataset
+from mobileseg.data.doctor.leaks import duplicate_findings, leak_findings
+from mobileseg.data.doctor.scan import scan
+
+
+def summaries(folder, train: list[str], val: list[str]) -> dict:
+    folder.list("train.txt", train)
+    folder.list("val.txt", val)
+    return {
+        "train": scan("train", Dataset(str(folder.root), train_path="train.txt", num_classes=3)),
+        "val": scan("val", Dataset(str(folder.root), mode="val", val_path="val.txt", num_classes=3)),
+    }
+
+
+@pytest.fixture
+def pictures(folder, picture):
+    """Three different pictures, and ``copy(source, name, change)`` for changed copies."""
+    for name in ("a", "b", "c"):
+        folder.add(name, np.zeros((60, 80), np.uint8), picture(60, 80))
+
+    def copy(source: str, name: str, change=lambda image: image) -> None:
+        shutil.copy(folder.root / f"{source}_label.png", folder.root / f"{name}_label.png")
+        change(Image.open(folder.root / f"{source}.png")).save(folder.root / f"{name}.png")
+
+    folder.copy = copy
+    return folder
+
+
+def test_different_pictures_do_not_leak(pictures) -> None:
+    found = summaries(pictures, ["a", "b"], ["c"])
+    assert list(leak_findings(found)) == []
+    assert list(duplicate_findings(found["train"])) == []
+
+
+def test_same_path(pictures) -> None:
+    (finding,) = leak_findings(summaries(pictures, ["a", "b"], ["c", "b"]))
+    assert (finding.level, finding.code, finding.count) == ("error", "leak-path", 1)
+    assert finding.files == (str(pictures.root / "b.png"),)
+
+
+def test_same_content_under_another_name(pictures) -> None:
+    shutil.copy(pictures.root / "b.png", pictures.root / "d.png")
+    shutil.copy(pictures.root / "b_label.png", pictures.root / "d_label.png")
+    (finding,) = leak_findings(summaries(pictures, ["a", "b"], ["c", "d"]))
+    assert (finding.level, finding.code) == ("error", "leak-content")
+    assert finding.files == (f"{pictures.root / 'd.png'} = {pictures.root / 'b.png'}",)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        lambda image: image.resize((40, 30), Image.Resampling.BICUBIC),
+        lambda image: ImageEnhance.Brightness(image).enhance(0.8),
+        lambda image: image.quantize(16).convert("RGB"),
+    ],
+    ids=["mirrored", "smaller", "darker", "fewer colours"],
+)
+def test_changed_copies_look_alike(pictures, change) -> None:
+    pictures.copy("b", "d", change)
+    (finding,) = leak_findings(summaries(pictures, ["a", "b"], ["c", "d"]))
+    assert (finding.level, finding.code, finding.count) == ("warning", "leak-similar", 1)
+    assert finding.files == (f"{pictures.root / 'd.png'} ~ {pictures.root / 'b.png'}",)
+
+
+def test_duplicates_inside_a_split(pictures) -> None:
+    pictures.copy("a", "d")
+    pictures.copy("a", "e")
+    found = summaries(pictures, ["d", "b", "e"], ["c"])
+    (finding,) = duplicate_findings(found["train"])
+    assert (finding.level, finding.code, finding.count) == ("warning", "duplicate", 1)
+
+
+def test_photographs_of_two_drives_do_not_look_alike(photos: Path) -> None:
+    root = str(photos / "camvid")
+    found = {
+        "train": scan("train", Dataset(root, train_path="train.txt"), limit=60),
+        "val": scan("val", Dataset(root, mode="val", val_path="val.txt"), limit=30),
+    }
+    assert list(leak_findings(found)) == []

@@ -1,0 +1,209 @@
+"""Each known way in which an environment breaks is recognised; the environment of the tests is sound."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from mobileseg.environment import report as environment
+from mobileseg.environment.report import (
+    Finding,
+    check_environment,
+    check_tensorrt,
+    exit_code,
+    render,
+    run_selfcheck,
+    to_dict,
+)
+
+SOUND = {
+    "paddlepaddle": "2.6.2",
+    "numpy": "1.26.4",
+    "opencv-python": "4.6.0.66",
+    "paddleslim": "2.6.0",
+    "setuptools": "80.10.2",
+    "paddlelite": "2.13rc0",
+    "onnxruntime": "1.23.2",
+    "paddle2onnx": "1.3.1",
+}
+
+
+@pytest.mark.parametrize(
+    ("version", "level"), [((3, 9), "error"), ((3, 10), "ok"), ((3, 11), "ok"), ((3, 12), "ok"), ((3, 13), "error")]
+)
+def test_python(version, level):
+    assert environment.check_python(version).level == level
+
+
+@pytest.mark.parametrize(
+    ("changes", "level", "word"),
+    [
+        ({}, "ok", "2.6.2"),
+        ({"paddlepaddle": None, "paddlepaddle-gpu": "2.6.2.post117"}, "ok", "gpu"),
+        ({"paddlepaddle": "2.6.1"}, "warning", "tested is 2.6.2"),
+        ({"paddlepaddle": "3.0.0"}, "error", "written for 2.6.2"),
+        ({"paddlepaddle": "2.5.2"}, "error", "written for 2.6.2"),
+        ({"paddlepaddle": None}, "warning", "nothing trained"),
+    ],
+)
+def test_paddle(changes, level, word):
+    found = environment.check_paddle(changed(changes))
+    assert found.level == level
+    assert word in found.text
+    assert bool(found.fix) == (level != "ok")
+
+
+@pytest.mark.parametrize(
+    ("changes", "level"),
+    [
+        ({}, "ok"),
+        ({"numpy": "2.0.0"}, "error"),
+        ({"numpy": "2.2.6", "paddlepaddle": "3.1.0"}, "ok"),
+        ({"numpy": "2.2.6", "paddlepaddle": None}, "ok"),
+        ({"numpy": None}, "error"),
+    ],
+)
+def test_numpy(changes, level):
+    assert environment.check_numpy(changed(changes)).level == level
+
+
+@pytest.mark.parametrize(
+    ("owners", "level"),
+    [
+        (["opencv-python"], "ok"),
+        (["opencv-python", "opencv-python"], "ok"),
+        (["opencv-python", "opencv-python-headless"], "error"),
+        (["opencv_contrib_python"], "ok"),
+        ([], "error"),
+    ],
+)
+def test_one_owner_of_cv2(owners, level):
+    found = environment.check_opencv(owners, SOUND)
+    assert found.level == level
+    if len(set(owners)) > 1:
+        assert "opencv-python-headless" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("changes", "level"),
+    [
+        ({}, "ok"),
+        ({"setuptools": "81.0.0"}, "error"),
+        ({"setuptools": None}, "error"),
+        ({"setuptools": "84.2.1", "paddleslim": None}, "ok"),
+        ({"setuptools": None, "paddleslim": None}, "ok"),
+    ],
+)
+def test_setuptools_with_paddleslim(changes, level):
+    assert environment.check_setuptools(changed(changes)).level == level
+
+
+def test_lite_says_why_it_is_missing():
+    assert environment.check_lite(SOUND, (3, 10)).level == "ok"
+    newer = environment.check_lite(changed({"paddlelite": None}), (3, 12))
+    assert newer.level == "warning"
+    assert "no wheel for Python 3.12" in newer.text
+    assert "pip install" in environment.check_lite(changed({"paddlelite": None}), (3, 10)).fix
+
+
+def test_engines():
+    reasons = {"onnxruntime": "", "lite": "not installed: pip install", "ncnn": "x", "paddle": ""}
+    found = environment.check_engines(reasons, SOUND)
+    assert [finding.level for finding in found] == ["ok", "warning", "warning", "ok"]
+    assert found[0].text == "onnxruntime 1.23.2"
+    assert found[3].text == "paddlepaddle 2.6.2"
+    none = environment.check_engines(dict.fromkeys(reasons, "missing"), SOUND)
+    assert none[-1].level == "error"
+
+
+def test_paddleseg_is_optional():
+    assert environment.check_paddleseg({}).level == "ok"
+    assert "--no-deps" in environment.check_paddleseg({}).text
+    assert environment.check_paddleseg({"paddleseg": "2.9.0"}).level == "warning"
+
+
+@pytest.mark.parametrize(
+    ("difference", "level"), [(1e-6, "ok"), (2e-3, "error"), (float("nan"), "error"), (None, "error")]
+)
+def test_a_difference_between_engines_is_an_error(difference, level):
+    assert environment.judge_difference("run onnx", difference, "").level == level
+
+
+def test_a_failed_task_is_an_error():
+    assert environment.judge_difference("run onnx", 0.0, "died of SIGSEGV").text == "died of SIGSEGV"
+
+
+def child(code):
+    """A runner that starts other code than the one asked for, and passes everything else on."""
+
+    def run(command, **options):
+        return subprocess.run([sys.executable, "-c", code], **options)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("code", "failure"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", f"died of {signal.Signals(11).name}"),
+        ("raise RuntimeError('no such kernel')", "RuntimeError: no such kernel"),
+        ("print('noise'); print('{\"difference\": 0.5}')", ""),
+    ],
+)
+def test_how_a_task_ends(code, failure, tmp_path):
+    facts, reason = run_selfcheck("onnx", tmp_path, runner=child(code))
+    assert reason == failure
+    assert facts == ({} if failure else {"difference": 0.5})
+
+
+def test_a_task_that_hangs(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "_TIMEOUT", 0.2)
+    assert "did not end" in run_selfcheck("onnx", tmp_path, runner=child("import time; time.sleep(60)"))[1]
+
+
+def test_nothing_is_run_without_paddle():
+    assert environment.run_selfchecks({}) == []
+
+
+def test_render_and_exit_code():
+    findings = [Finding("ok", "a", "fine"), Finding("warning", "bb", "missing", "install it")]
+    assert exit_code(findings) == 0
+    text = render(findings)
+    assert "fix: install it" in text
+    assert text.endswith("0 errors, 1 warning")
+    findings.append(Finding("error", "c", "broken"))
+    assert exit_code(findings) == 1
+    assert json.loads(json.dumps(to_dict(findings)))["exit_code"] == 1
+
+
+def test_this_environment_is_sound_and_its_converters_agree():
+    findings = {finding.subject: finding for finding in check_environment()}
+    broken = [finding for finding in findings.values() if finding.level == "error"]
+    assert not broken
+    assert findings["run paddle"].level == "ok"
+    assert findings["run onnx"].level == "ok"
+    if findings["paddle lite"].level == "ok":
+        assert "differs from Paddle by" in findings["run lite"].text
+
+
+def test_reading_versions_imports_nothing_heavy():
+    code = (
+        "import sys; from mobileseg.environment.report import check_environment; check_environment(run=False); "
+        "print(sorted({'paddle', 'onnxruntime', 'cv2', 'paddlelite', 'ncnn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def changed(changes):
+    return {name: version for name, version in {**SOUND, **changes}.items() if version is not None}
+
+
+def test_tensorrt_is_listed_and_nobody_needs_it() -> None:
+    absent = check_tensorrt("TensorRT needs a GPU build of Paddle", {})
+    assert (absent.level, absent.subject) == ("ok", "engine tensorrt")
+    assert absent.text == "not available: TensorRT needs a GPU build of Paddle"
+    assert check_tensorrt("", {"paddlepaddle-gpu": "2.6.2"}).text == "paddlepaddle-gpu 2.6.2"
+    assert [finding.subject for finding in check_environment(run=False)].count("engine tensorrt") == 1

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+
+from mobileseg.errors import DataError
+from mobileseg.prediction.sources import Source, distinct_names, find_sources
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_single_files_and_cameras(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "clip.MP4", "odd.xyz")
+    paths = [str(tmp_path / name) for name in ("a.jpg", "clip.MP4", "odd.xyz")]
+    assert list(find_sources([*paths, "camera:1"])) == [
+        Source("image", paths[0], "a"),
+        Source("video", paths[1], "clip"),
+        Source("image", paths[2], "odd"),  # decoding decides, not the suffix of a file that was named
+        Source("camera", "1", "camera_1"),
+    ]
+
+
+def test_folders_are_searched_in_order_and_keep_their_tree(tmp_path: Path) -> None:
+    touch(tmp_path, "b/2.png", "b/1.jpg", "a/1.jpg", "notes.md", "z.mp4")
+    found = list(find_sources([str(tmp_path)]))
+    assert [source.name for source in found] == ["z", "a/1", "b/1", "b/2"]
+    assert [source.kind for source in found] == ["video", "image", "image", "image"]
+
+
+def test_lists_name_files_relative_to_themselves_and_may_carry_labels(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.jpg", "with blank.jpg")
+    (tmp_path / "val.txt").write_text("images/a.jpg labels/a.png\n\nwith blank.jpg\n../other.jpg\n")
+    found = list(find_sources([str(tmp_path / "val.txt")]))
+    assert [source.name for source in found] == ["images/a", "with blank", "other"]
+    assert found[0].where == str(tmp_path / "images/a.jpg")
+
+
+@pytest.mark.parametrize("text", ["camera:", "camera:front", "camera:-1"])
+def test_cameras_are_numbers(text: str) -> None:
+    with pytest.raises(DataError, match="names no camera"):
+        list(find_sources([text]))
+
+
+def test_what_holds_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        list(find_sources([str(tmp_path / "nothing.jpg")]))
+    with pytest.raises(DataError, match="has no picture and no video"):
+        list(find_sources([str(tmp_path)]))
+    (tmp_path / "empty.txt").write_text("\n \n")
+    with pytest.raises(DataError, match="is empty"):
+        list(find_sources([str(tmp_path / "empty.txt")]))
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(DataError, match="not UTF-8"):
+        list(find_sources([str(tmp_path / "binary.txt")]))
+
+
+def test_results_of_equal_names_do_not_hide_each_other(tmp_path: Path) -> None:
+    sources = [Source("image", where, "a") for where in ("x/a.jpg", "y/a.jpg", "z/a.jpg")]
+    assert [source.name for source in distinct_names(sources)] == ["a", "a_2", "a_3"]
+    assert [source.where for source in distinct_names(sources)] == ["x/a.jpg", "y/a.jpg", "z/a.jpg"]

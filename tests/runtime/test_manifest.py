@@ -1,0 +1,232 @@
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mobileseg.errors import RuntimeEngineError
+from mobileseg.instance.options import DetectionOptions
+from mobileseg.runtime.manifest import (
+    DEPLOY_FILE,
+    DetectionSpec,
+    GraphFiles,
+    Manifest,
+    VerificationRow,
+    is_artefact,
+    verified_path,
+)
+from tests.runtime.artefacts import artefact
+from tests.runtime.instance_artefacts import instance_artefact
+
+
+def edit(folder: Path, change) -> None:
+    """Change deploy.yaml the way a person with an editor would."""
+    path = folder / DEPLOY_FILE
+    document = yaml.safe_load(path.read_text())
+    change(document)
+    path.write_text(yaml.safe_dump(document))
+
+
+def test_manifest_survives_writing_and_reading(tmp_path: Path) -> None:
+    manifest = replace(
+        artefact(tmp_path),
+        versions={"mobileseg": "0.1.0"},
+        verification=(VerificationRow("onnx", "ok", max_diff=1e-6, labels_equal=1.0),),
+        deploy={"model": "model.pdmodel", "transforms": [{"type": "Resize", "target_size": [24, 16]}]},
+    )
+    manifest.write(tmp_path)
+    assert Manifest.read(tmp_path) == manifest
+    assert is_artefact(tmp_path)
+    assert not (tmp_path / "deploy.yaml.partial").exists()
+
+
+def test_deploy_block_stands_beside_ours_as_paddleseg_reads_it(tmp_path: Path) -> None:
+    transforms = [{"type": "Normalize", "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.25, 0.3]}]
+    deploy = {"model": "model.pdmodel", "params": "model.pdiparams", "transforms": transforms}
+    replace(artefact(tmp_path), deploy=deploy).write(tmp_path)
+    document = yaml.safe_load((tmp_path / DEPLOY_FILE).read_text())
+    assert document["Deploy"] == deploy
+    assert document["mobileseg"]["format"] == 1
+    assert document["mobileseg"]["graphs"] == {"main": {"onnx": {"model": "model.onnx"}}}
+
+
+def test_missing_folder_and_missing_manifest_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeEngineError, match="there is no artefact folder"):
+        Manifest.read(tmp_path / "nowhere")
+    with pytest.raises(RuntimeEngineError, match=r"is no artefact folder: it has no deploy\.yaml"):
+        Manifest.read(tmp_path)
+    assert not is_artefact(tmp_path)
+
+
+def test_a_deploy_yaml_of_paddleseg_alone_is_named(tmp_path: Path) -> None:
+    (tmp_path / DEPLOY_FILE).write_text("Deploy: {model: model.pdmodel, params: model.pdiparams, transforms: []}\n")
+    with pytest.raises(RuntimeEngineError, match="'Deploy' block but no 'mobileseg' block") as caught:
+        Manifest.read(tmp_path)
+    assert "mobileseg export" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("a: [1", "not valid YAML"),
+        ("- 1\n- 2\n", "list, expected a mapping"),
+        ("other: 1\n", "no 'mobileseg' block"),
+        ("mobileseg: {format: 99}\n", "format 99"),
+        ("mobileseg: !!python/object/apply:os.getcwd []\n", "not valid YAML"),
+    ],
+)
+def test_unusable_text_is_refused_with_its_reason(tmp_path: Path, text: str, seen: str) -> None:
+    (tmp_path / DEPLOY_FILE).write_text(text)
+    with pytest.raises(RuntimeEngineError, match=seen):
+        Manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "seen"),
+    [
+        (lambda d: d["mobileseg"].pop("input"), r"mobileseg\.input: "),
+        (lambda d: d["mobileseg"]["input"].update(colour="RGB"), r"mobileseg\.input\.colour: "),
+        (lambda d: d["mobileseg"]["input"].update(height="tall"), r"mobileseg\.input\.height: "),
+        (lambda d: d["mobileseg"]["input"].update(color="CMYK"), r"mobileseg\.input\.color: "),
+        (lambda d: d["mobileseg"]["input"].update(std=[0, 1, 1]), "std has a value that is not positive"),
+        (lambda d: d["mobileseg"]["input"].update(multiple=32), "16x24 is no multiple of 32"),
+        (lambda d: d["mobileseg"]["palette"].pop(), "palette has 2 colours for 3 classes"),
+        (lambda d: d["mobileseg"]["graphs"]["main"]["onnx"].update(model="../m.onnx"), "lies outside the folder"),
+        (lambda d: d["mobileseg"]["graphs"]["main"]["onnx"].update(model="b.onnx"), "no sha256"),
+        (
+            lambda d: d.update(Deploy={"transforms": [{"type": "Resize", "target_size": [16, 24]}]}),
+            r"Resize says \[16, 24\]",
+        ),
+        (lambda d: d.update(Deploy={"transforms": ["Resize"]}), "expected a mapping"),
+        (lambda d: d.update(Deploy={"transforms": [{"type": "Normalize", "mean": [0.1, 0.5, 0.6]}]}), "Normalize mean"),
+    ],
+)
+def test_damaged_manifests_are_refused(tmp_path: Path, change, seen: str) -> None:
+    artefact(tmp_path)
+    edit(tmp_path, change)
+    with pytest.raises(RuntimeEngineError, match=seen):
+        Manifest.read(tmp_path)
+
+
+def test_contradictions_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    manifest = artefact(tmp_path)
+    before = (tmp_path / DEPLOY_FILE).read_bytes()
+    with pytest.raises(RuntimeEngineError, match="classes is empty"):
+        replace(manifest, classes=(), palette=()).write(tmp_path)
+    assert (tmp_path / DEPLOY_FILE).read_bytes() == before
+
+
+def test_a_changed_file_fails_its_hash(tmp_path: Path) -> None:
+    manifest = artefact(tmp_path)
+    assert verified_path(tmp_path, manifest, "model.onnx") == tmp_path / "model.onnx"
+    content = bytearray((tmp_path / "model.onnx").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(RuntimeEngineError, match="was changed or copied incompletely"):
+        verified_path(tmp_path, manifest, "model.onnx")
+    (tmp_path / "model.onnx").unlink()
+    with pytest.raises(RuntimeEngineError, match="is missing"):
+        verified_path(tmp_path, manifest, "model.onnx")
+    with pytest.raises(RuntimeEngineError, match="not listed"):
+        verified_path(tmp_path, manifest, "deploy.yaml")
+
+
+def test_a_graph_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
+    manifest = artefact(tmp_path)
+    assert manifest.graph_files("main", "onnx") == GraphFiles(model="model.onnx")
+    with pytest.raises(RuntimeEngineError, match=r"no graph 'left'.*main"):
+        manifest.graph_files("left", "onnx")
+    with pytest.raises(RuntimeEngineError, match=r"no 'ncnn' file.*onnx"):
+        manifest.graph_files("main", "ncnn")
+
+
+def test_input_shape_and_padding_follow_layout_and_multiple(tmp_path: Path) -> None:
+    spec = artefact(tmp_path, dynamic=True, multiple=8).input
+    assert spec.shape() == (1, 3, 16, 24)
+    assert spec.padded(17, 24) == (24, 24)
+    assert replace(spec, layout="NHWC").shape(8, 40) == (1, 8, 40, 3)
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=6,
+)
+
+
+def places(node: object, path: tuple = ()) -> list[tuple]:
+    """Paths of all values inside nested lists and mappings."""
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return [found for key, value in items for found in [(*path, key), *places(value, (*path, key))]]
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """The content of a deploy.yaml with both blocks."""
+    steps = [{"type": "Resize", "target_size": [24, 16]}, {"type": "Normalize", "mean": [0.4, 0.5, 0.6]}]
+    return replace(artefact(tmp_path_factory.mktemp("model")), deploy={"transforms": steps}).to_dict()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_stands_in_the_file_the_answer_is_a_manifest_or_our_error(
+    tmp_path: Path, document: dict, data: st.DataObject
+) -> None:
+    changed = copy.deepcopy(document)
+    *path, last = data.draw(st.sampled_from(places(changed)))
+    node = changed
+    for key in path:
+        node = node[key]
+    node[last] = data.draw(ODD)
+    (tmp_path / "deploy.yaml").write_text(yaml.safe_dump(changed), encoding="utf-8")
+    try:
+        manifest = Manifest.read(tmp_path)
+    except RuntimeEngineError:
+        return
+    assert manifest.problems() == []
+
+
+def test_the_manifest_of_an_instance_folder_survives(tmp_path: Path) -> None:
+    options = {"nms": "traditional", "inclusive_pixels": True, "max_detections": 7, "score_threshold": 0.1}
+    manifest = instance_artefact(tmp_path, category_ids=(1, 3, 90), options=options)
+    found = Manifest.read(tmp_path)
+    assert found == manifest
+    assert found.detection.options == DetectionOptions(**options)
+    block = yaml.safe_load((tmp_path / DEPLOY_FILE).read_text())["mobileseg"]
+    assert block["detection"]["variances"] == [0.1, 0.2]
+    assert block["detection"]["anchors"] == "anchors.npy"
+    assert [output["kind"] for output in block["outputs"]] == ["boxes", "scores", "coefficients", "prototypes"]
+
+
+@pytest.mark.parametrize(
+    ("change", "seen"),
+    [
+        (lambda d: d["mobileseg"].pop("detection"), "there is no block 'detection'"),
+        (lambda d: d["mobileseg"]["detection"].pop("anchors"), r"detection\.anchors names no file"),
+        (lambda d: d["mobileseg"]["detection"].update(anchors="../a.npy"), "lies outside the folder"),
+        (lambda d: d["mobileseg"]["detection"].update(anchors="b.npy"), r"detection\.anchors: 'b\.npy' has no sha256"),
+        (lambda d: d["mobileseg"]["detection"].update(nms="soft"), r"mobileseg\.detection\.nms: "),
+        (lambda d: d["mobileseg"]["detection"].update(threshold=1), r"mobileseg\.detection\.threshold: "),
+        (lambda d: d["mobileseg"]["detection"].update(top_k=0), r"mobileseg\.detection\.top_k: "),
+        (lambda d: d["mobileseg"]["outputs"].pop(), "has boxes, coefficients, scores, an instance graph returns"),
+        (lambda d: d["mobileseg"].pop("outputs"), "outputs"),
+        (lambda d: d["mobileseg"].update(category_ids=[1, 2]), "category_ids has 2 numbers for 3 classes"),
+        (lambda d: d["mobileseg"].update(task="semantic"), "a semantic graph returns labels or"),
+        (lambda d: d["mobileseg"].update(task="panoptic"), r"mobileseg\.task: "),
+        (lambda d: d["mobileseg"]["input"].update(dynamic=True), "the anchors of an instance graph belong to one size"),
+    ],
+)
+def test_damaged_manifests_of_instance_folders_are_refused(tmp_path: Path, change, seen: str) -> None:
+    instance_artefact(tmp_path)
+    edit(tmp_path, change)
+    with pytest.raises(RuntimeEngineError, match=seen):
+        Manifest.read(tmp_path)
+
+
+def test_blocks_of_the_other_task_are_refused(tmp_path: Path) -> None:
+    manifest = artefact(tmp_path)
+    with pytest.raises(RuntimeEngineError, match="detection belongs to an instance graph"):
+        replace(manifest, detection=DetectionSpec()).write(tmp_path)

@@ -1,0 +1,44 @@
+"""The predictor of a network is that of its task."""
+
+from pathlib import Path
+
+import paddle
+import pytest
+
+from mobileseg.config.plugins import load_file
+from mobileseg.errors import ConfigError
+from mobileseg.registry import NETWORKS
+from mobileseg.training.inference import NetworkPredictor
+from mobileseg.training.inference_instance import InstancePredictor
+from mobileseg.training.predictors import make_predictor
+
+QUIET = {"aug_eval": False, "is_slide": False}
+SETTINGS = {"test_config": QUIET, "detection": {"top_k": 7}}
+
+
+@pytest.fixture(scope="module")
+def detector():
+    load_file(Path(__file__).parent / "toy_detector.py")
+    return NETWORKS.get("ToyDetector")()
+
+
+def test_network_that_finds_objects(detector):
+    found = make_predictor(detector, SETTINGS)
+    assert isinstance(found, InstancePredictor)
+    assert found.options.top_k == 7
+
+
+def test_network_that_does_not_say_its_task():
+    found = make_predictor(paddle.nn.Linear(1, 1), SETTINGS, {"flip_vertical": True})
+    assert isinstance(found, NetworkPredictor)
+    assert found.options.flip_vertical
+
+
+@pytest.mark.parametrize("key", QUIET)
+def test_views_of_objects_are_refused_wherever_they_stand(detector, key):
+    views = {**QUIET, key: True}
+    with pytest.raises(ConfigError, match=key):
+        make_predictor(detector, {**SETTINGS, "test_config": views})
+    with pytest.raises(ConfigError, match=key):
+        make_predictor(detector, SETTINGS, views)
+    make_predictor(detector, {**SETTINGS, "test_config": views}, QUIET)

@@ -1,0 +1,77 @@
+"""Learning rates against the formulas of the papers and against Paddle's own schedulers."""
+
+import math
+
+import paddle
+import pytest
+
+from mobileseg.config.schema import SCHEDULES
+from mobileseg.errors import ConfigError
+from mobileseg.training.schedule import build_schedule
+
+ITERS = 60
+WARM = {"learning_rate": 0.05, "warmup_iters": 10, "warmup_start_lr": 1e-4}
+
+
+def build(kind: str, **values):
+    return build_schedule(SCHEDULES[kind](type=kind, **values).model_dump(), ITERS)
+
+
+def walk(scheduler, count: int = ITERS + 5) -> list[float]:
+    rates = []
+    for _ in range(count):
+        rates.append(scheduler())
+        scheduler.step()
+    return rates
+
+
+def test_published_cityscapes_schedule():
+    section = {"type": "PolynomialDecay", "learning_rate": 0.005, "end_lr": 0.0, "power": 0.9}
+    schedule = build_schedule(section | {"warmup_iters": 1000, "warmup_start_lr": 1e-5, "decay_steps": None}, 80000)
+    assert schedule.at(0) == pytest.approx(1e-5)
+    assert schedule.at(500) == pytest.approx(1e-5 + 0.5 * (0.005 - 1e-5))
+    assert schedule.at(1000) == pytest.approx(0.005)
+    assert schedule.at(40500) == pytest.approx(0.005 * 0.5**0.9)
+    assert schedule.at(79999) == pytest.approx(0.005 * (1 / 79000) ** 0.9)
+    assert schedule.at(80000) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (("PolynomialDecay", {"end_lr": 1e-3, "power": 0.9}), ("PolynomialDecay", [0.05, 50, 1e-3, 0.9])),
+        (("PolynomialDecay", {"decay_steps": 20}), ("PolynomialDecay", [0.05, 20, 0.0, 0.9])),
+        (("StepDecay", {"step_size": 7, "gamma": 0.5}), ("StepDecay", [0.05, 7, 0.5])),
+        (("MultiStepDecay", {"milestones": [5, 30], "gamma": 0.2}), ("MultiStepDecay", [0.05, [5, 30], 0.2])),
+    ],
+)
+def test_same_rates_as_paddle(ours, theirs):
+    kind, values = ours
+    name, arguments = theirs
+    reference = paddle.optimizer.lr.LinearWarmup(getattr(paddle.optimizer.lr, name)(*arguments), 10, 1e-4, 0.05)
+    assert walk(build(kind, **WARM, **values)) == pytest.approx(walk(reference), rel=1e-9)
+
+
+def test_cosine_formula():
+    schedule = build("CosineDecay", **WARM, end_lr=0.01)
+    for t in range(50):
+        assert schedule.at(10 + t) == pytest.approx(0.01 + 0.04 * (1 + math.cos(math.pi * t / 50)) / 2)
+    assert schedule.at(75) == pytest.approx(0.01)
+
+
+def test_without_warmup_the_first_rate_is_the_full_one():
+    assert build("CosineDecay", learning_rate=0.3).at(0) == 0.3
+
+
+def test_a_step_to_an_iteration_is_that_iteration():
+    schedule = build("PolynomialDecay", **WARM)
+    schedule.step(33)
+    assert (schedule.last_epoch, schedule()) == (33, schedule.at(33))
+
+
+def test_every_schedule_of_the_schema_is_built():
+    extra = {"StepDecay": {"step_size": 3}, "MultiStepDecay": {"milestones": [3]}}
+    for kind in SCHEDULES:
+        assert build(kind, **WARM, **extra.get(kind, {})).at(10) == pytest.approx(0.05)
+    with pytest.raises(ConfigError, match="no lr_scheduler 'NoamDecay'"):
+        build_schedule({"type": "NoamDecay", "learning_rate": 1.0, "warmup_iters": 0, "warmup_start_lr": 0.0}, 5)
