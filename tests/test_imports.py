@@ -18,14 +18,17 @@ CONFIG_READERS = [
 INSTANCE_RESULT = ["instance.nms", "instance.masks", "instance.postprocess"]
 INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_table"]
 
+TASKS = ("semantic", "instance")
+
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
-    ["errors", "files", "registry", "tasks", "rle", "instance.options", "structures"],
+    ["errors", "files", "names", "registry", "tasks", "rle", "instance.options", "instance.settings", "structures"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
     ["data", "viz"],
     ["runtime"],
+    ["semantic.runtime", "instance.runtime"],  # what the runtime asks of a task stands on the runtime
     ["prediction", "benchmarking", "environment"],
     ["nn"],
     ["backbones"],
@@ -34,6 +37,7 @@ LAYERS = [
     ["compress.channels"],
     ["training", "compress.distillation", "compress.pruning.sparsity"],  # these two are parts of training
     ["export"],
+    [f"{task}.{name}" for task in TASKS for name in ("export", "deploy", "golden", "export_nms", "nms_layer")],
     ["compress"],
     ["commands"],
     ["cli", "__main__", ""],
@@ -48,6 +52,9 @@ PADDLE_FREE_MODULES = [
     "instance.anchors",
     "instance.matching",
     "instance.options",
+    "instance.settings",
+    "instance.runtime",
+    "semantic.runtime",
     *INSTANCE_RESULT,
     *INSTANCE_METRIC,
 ]

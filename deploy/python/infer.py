@@ -211,7 +211,7 @@ def benchmark(
     args: argparse.Namespace, segmenter: Segmenter, totals: dict[str, float], count: int, warmup: int
 ) -> Iterator[str]:
     """What ran, and the mean milliseconds of each stage."""
-    spec = segmenter.manifest.input
+    spec = segmenter.manifest.image
     yield f"model_name: {args.model_name or segmenter.name}"
     yield f"engine: {segmenter.engine_name}, device: {args.device}, precision: {args.precision}"
     yield f"data_shape: {'dynamic' if spec.dynamic else 'x'.join(map(str, spec.shape()))}"

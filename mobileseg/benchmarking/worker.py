@@ -42,7 +42,7 @@ def describe(segmenter: Segmenter) -> dict[str, Any]:
         engine_version = version(distribution)
     except PackageNotFoundError:  # for example paddlepaddle-gpu in the place of paddlepaddle
         engine_version = "unknown"
-    spec = segmenter.manifest.input
+    spec = segmenter.manifest.image
     return {
         "name": segmenter.name,
         "engine": segmenter.engine_name,

@@ -81,7 +81,7 @@ def _measured(args: argparse.Namespace) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="mobileseg-") as scratch:
         image = args.image
         if image is None:
-            spec = next(iter(manifests.values())).input
+            spec = next(iter(manifests.values())).image
             image = str(Path(scratch, "generated.jpg"))
             generated_picture(image, (spec.height, spec.width))
         return noted(measure(cases, image, runs=args.runs, warmup=args.warmup), preset)

@@ -173,7 +173,7 @@ def _export(config: Config, run_folder: Path, artefact: Path, *, weak: bool) -> 
     result = export(
         network, config, artefact, overwrite=True, accept_weak=weak, report=lambda line: print(line, flush=True)
     )
-    print(format_rows(result.rows))
+    print(format_rows(result.rows, result.results))
     return result.rows, truth
 
 

@@ -171,8 +171,7 @@ def _model(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"rows": [asdict(row) for row in rows], "problems": problems}, indent=2))
     else:
-        equal = "objects" if any(row.detections_equal is not None for row in rows) else "labels"
-        print(f"{'target':10} {'engine':12} {'status':18} {'max diff':>9} {equal:>8} {'kB':>8} {'ms':>8}")
+        print(f"{'target':10} {'engine':12} {'status':18} {'max diff':>9} {'equal':>8} {'kB':>8} {'ms':>8}")
         for row in rows:
             numbers = (
                 _number(row.max_diff, "9.1e", 9),

@@ -113,7 +113,7 @@ def _export(args: argparse.Namespace, config: Config, options: ExportOptions, ne
         tensorrt=args.tensorrt,
         report=lambda line: print(line, flush=True),
     )
-    print(format_rows(result.rows))
+    print(format_rows(result.rows, result.results))
     for warning in result.warnings:
         print(f"warning: {warning}")
     print(f"verified and written to {result.folder}")
@@ -125,7 +125,9 @@ def _audit(args: argparse.Namespace, config: Config, options: ExportOptions, net
     from mobileseg.export.from_config import targets_from
     from mobileseg.export.tasks import task_for
 
-    outputs = ", ".join(task_for(network, options).output_names(options))
+    task = task_for(network, options)
+    graphs = task.deployment(network, options).graphs
+    outputs = ", ".join(name for graph in graphs for name in task.output_names(graph.name, options))
     targets = check_targets(args.targets) if args.targets else targets_from(config) or TARGETS
     size = "open size" if options.dynamic else f"{options.height}x{options.width} (height x width)"
     print(f"audit of {config.name} at {size}, random weights, output {outputs}")

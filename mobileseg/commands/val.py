@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -137,8 +136,8 @@ def _exported(args: argparse.Namespace, config: Config, section: dict[str, Any],
             remedy="give the dataset the classes that the network was trained on, in their order (classes: [...])",
         )
     how: dict[str, Any] = {"test_config": section}
-    if manifest.detection is not None:
-        how = {"detection": asdict(manifest.detection.options)}
+    if manifest.settings and "detection" in manifest.settings:
+        how = {"detection": manifest.settings["detection"]}
     return SegmenterPredictor(segmenter), f"{args.model} on {segmenter.engine_name}", how
 
 

@@ -29,16 +29,19 @@ from mobileseg.export.from_config import (
     targets_from,
     warnings_of,
 )
-from mobileseg.export.golden import Reference, build_reference
+from mobileseg.export.golden import Reference
 from mobileseg.export.manifest import GOLDEN_FILE, Subject, build_manifest
 from mobileseg.export.options import ALL_TARGETS, TARGETS, ExportOptions, check_targets
-from mobileseg.export.task import Task
+from mobileseg.export.recording import build_reference
+from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
 from mobileseg.export.verify import FAILED, SKIPPED, Row, check_engines
+from mobileseg.names import IMAGE, MAIN
 from mobileseg.runtime.manifest import Manifest
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
+    from mobileseg.nn.graphs import NetworkGraph
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,14 @@ class ExportResult:
         rows: the table, one row per target.
         manifest: content of deploy.yaml.
         warnings: what the reader should know.
+        results: what the rows count as equal, in the plural.
     """
 
     folder: Path
     rows: tuple[Row, ...]
     manifest: Manifest
     warnings: tuple[str, ...] = ()
+    results: str = "results"
 
 
 def export(
@@ -131,7 +136,7 @@ def export_network(
     """Write, run and compare every graph; the folder appears only when all of them agree.
 
     Args:
-        network: Paddle layer with trained weights; its attribute `task` says what it is ('semantic' without one).
+        network: Paddle layer with trained weights; its attribute `task` says what it is.
         folder: artefact folder to make.
         options: form of the graphs.
         subject: name, classes, palette.
@@ -149,7 +154,8 @@ def export_network(
         DependencyError: a requested target's converter is not installed.
     """
     folder = Path(folder)
-    task = task_for(network, options, subject.detection)
+    task = task_for(network, options, subject.settings)
+    deployed = task.deployment(network, options)
     chosen, rows = _choose(targets, options, task)
     refuse_existing(folder, overwrite)
     if options.dynamic:
@@ -161,22 +167,23 @@ def export_network(
         graphs = _trace(network, task, options, chosen, sizes, work, report)
         for target in chosen:
             report(f"convert to {target}")
-            _convert(target, graphs[target], stage, work)
+            for graph in graphs[target]:
+                _convert(target, graph, stage, work)
         reference.save(stage / GOLDEN_FILE)
         task.write_files(stage)
-        inputs = [item.input for item in reference.items]
+        frames = reference.frames()
         server = None
         if tensorrt:
             report("collect shapes and cut the graph into components")
-            server = _server_files(stage, graphs, network, inputs, work)
+            server = _server_files(stage, graphs, network, [frame.input for frame in frames], work)
 
         def described(*more: Any) -> Manifest:
-            built = build_manifest(stage, task, subject, options, chosen, reference, *more)
+            built = build_manifest(stage, task, deployed, subject, options, chosen, reference, *more)
             return server.added_to(built) if server is not None else built
 
         described().write(stage)
         report("run every graph and compare it with the network")
-        checked = check_engines(stage, Manifest.read(stage), task, reference, inputs)
+        checked = check_engines(stage, Manifest.read(stage), task, reference, frames)
         rows = [*checked, *rows]
         failed = [row for row in checked if row.status == FAILED]
         if failed:
@@ -188,21 +195,25 @@ def export_network(
         put_in_place(stage, folder)
     order = {target: index for index, target in enumerate(ALL_TARGETS)}
     rows.sort(key=lambda row: order.get(row.target, len(order)))
-    return ExportResult(folder, tuple(rows), manifest, tuple(warnings))
+    return ExportResult(folder, tuple(rows), manifest, tuple(warnings), task.results)
 
 
 def _server_files(
-    stage: Path, graphs: dict[str, converters.Graph], network: Any, inputs: Sequence[np.ndarray], work: Path
+    stage: Path, graphs: dict[str, list[converters.Graph]], network: Any, inputs: Sequence[np.ndarray], work: Path
 ) -> ServerFiles:
     if "paddle" not in graphs:
         raise ExportError("TensorRT runs the Paddle graph, and it is not among the targets", remedy="add paddle")
+    if len(graphs["paddle"]) > 1:
+        return ServerFiles({})  # a network of several graphs is divided already; shapes are collected at the first run
     try:
-        return write_server_files(stage, graphs["paddle"], network, inputs, work)
+        return write_server_files(stage, graphs["paddle"][0], network, inputs, work)
     except Failure as failure:
         raise ExportError(f"the files for TensorRT cannot be written: {failure}") from failure
 
 
-def _choose(targets: Sequence[str] | None, options: ExportOptions, task: Task) -> tuple[tuple[str, ...], list[Row]]:
+def _choose(
+    targets: Sequence[str] | None, options: ExportOptions, task: ExportTask
+) -> tuple[tuple[str, ...], list[Row]]:
     """The targets to write, and rows for those that are left out."""
     if targets is not None:
         chosen = check_targets(tuple(targets))
@@ -262,27 +273,36 @@ def _weakness(message: str, accept: bool) -> list[str]:
 
 def _trace(
     network: Any,
-    task: Task,
+    task: ExportTask,
     options: ExportOptions,
     targets: Sequence[str],
     sizes: Sequence[tuple[int, int]],
     work: Path,
     report: Callable[[str], None],
-) -> dict[str, converters.Graph]:
-    """Save the program, and another one for each target that needs another form."""
+) -> dict[str, list[converters.Graph]]:
+    """Save the program of every graph, and others for each target that needs another form."""
     forms = {target: task.form(target, options) for target in targets}
-    saved: dict[ExportOptions, converters.Graph] = {}
+    saved: dict[ExportOptions, list[converters.Graph]] = {}
     for form in forms.values():
-        if form not in saved:
-            names = ", ".join(task.output_names(form))
-            report(f"trace the network at {form.height}x{form.width} (output {names})")
-            stem = work / f"graph{len(saved)}"
-            save_paddle_graph(network, form, stem, task)
-            shapes = tuple((1, 3, *size) if form.layout == "NCHW" else (1, *size, 3) for size in sizes)
-            saved[form] = converters.Graph(
-                stem.with_suffix(".pdmodel"), stem.with_suffix(".pdiparams"), shapes, form.opset
-            )
+        if form in saved:
+            continue
+        saved[form] = []
+        for graph in task.deployment(network, form).graphs:
+            names = ", ".join(task.output_names(graph.name, form))
+            what = "the network" if graph.name == MAIN else f"the graph '{graph.name}'"
+            report(f"trace {what} at {form.height}x{form.width} (output {names})")
+            stem = work / f"{graph.name}{len(saved)}"
+            save_paddle_graph(network, form, stem, task, graph.name)
+            shapes = tuple(_shapes(graph, form, size) for size in sizes)
+            model, params = stem.with_suffix(".pdmodel"), stem.with_suffix(".pdiparams")
+            saved[form].append(converters.Graph(model, params, shapes, form.opset, graph.name))
     return {target: saved[form] for target, form in forms.items()}
+
+
+def _shapes(graph: NetworkGraph, form: ExportOptions, size: tuple[int, int]) -> tuple[tuple[int, ...], ...]:
+    """Shapes of a graph's inputs for an image of a size."""
+    image = (1, 3, *size) if form.layout == "NCHW" else (1, *size, 3)
+    return tuple(image if spec.name == IMAGE else spec.shape for spec in graph.inputs)
 
 
 def _convert(target: str, graph: converters.Graph, stage: Path, work: Path) -> None:
@@ -302,10 +322,10 @@ def _convert(target: str, graph: converters.Graph, stage: Path, work: Path) -> N
 
 def _disagreement(
     network: Any,
-    task: Task,
+    task: ExportTask,
     options: ExportOptions,
     failed: Sequence[Row],
-    graphs: dict[str, converters.Graph],
+    graphs: dict[str, list[converters.Graph]],
     reference: Reference,
     stage: Path,
     work: Path,
@@ -315,9 +335,11 @@ def _disagreement(
     lines: list[str] = []
     for row in failed:
         lines.extend(f"  {row.target} ({row.engine}): {problem}" for problem in row.problems[:4])
-        if row.target not in graphs:  # the components: their operators are those of the Paddle graph
+        if (
+            len(graphs.get(row.target, ())) != 1
+        ):  # components, whose operators are those of the Paddle graph, or several
             continue
-        graph, form = graphs[row.target], task.form(row.target, options)
+        (graph,), form = graphs[row.target], task.form(row.target, options)
         culprit = _searched(partial(locate_difference, row.target, graph, reference, work))
         if culprit:
             lines.append(f"  {row.target}: the first result that differs is of {culprit}")
@@ -342,7 +364,7 @@ def _searched(search: Callable[[], Operator | None]) -> Operator | None:
 
 
 def _notes(
-    task: Task, reference: Reference, sizes: Sequence[tuple[int, int]], warnings: Sequence[str]
+    task: ExportTask, reference: Reference, sizes: Sequence[tuple[int, int]], warnings: Sequence[str]
 ) -> dict[str, str]:
     listed = ", ".join(f"{height}x{width}" for height, width in sizes)
     notes = {

@@ -39,8 +39,6 @@ PACKAGES = {
 OUTPUT_NAMES: dict[str, str] = {"argmax": "labels", "softmax": "probabilities", "none": "logits"}
 """Output op -> name (and kind) of the graph's output."""
 
-INPUT_NAME = "x"
-
 
 @dataclass(frozen=True)
 class ExportOptions:
@@ -59,7 +57,7 @@ class ExportOptions:
         mean: per channel (RGB), of pixel values scaled to 0..1.
         std: per channel (RGB), as `mean`.
         opset: ONNX operator set.
-        nms_in_graph: a graph that detects ends after the suppression of overlapping detections, not before it.
+        nms_in_graph: an instance segmentation graph ends after the NMS, not before it.
     """
 
     height: int

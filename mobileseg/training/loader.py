@@ -20,7 +20,7 @@ def batches(
     """Batches from position ``start`` up to but excluding ``stop``.
 
     Args:
-        dataset: ``dataset[(epoch, index)]`` gives a dict of arrays (:func:`~mobileseg.data.loading.batching.load_batch`)
+        dataset: ``dataset[(epoch, index)]`` gives a dict of arrays, as :func:`.load_batch` takes them.
         order: which samples stand where.
         start: first position.
         stop: position after the last one.

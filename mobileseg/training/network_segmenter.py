@@ -109,7 +109,7 @@ def _appearance(data: Mapping[str, Any], weights: Path) -> tuple[tuple[str, ...]
     folder = weights if weights.is_dir() else weights.parent
     if is_artefact(folder):
         manifest = Manifest.read(folder)
-        return manifest.classes, np.asarray(manifest.palette, np.uint8), manifest.category_ids
+        return manifest.classes, np.asarray(manifest.palette, np.uint8), (manifest.settings or {}).get("category_ids")
     count = int(data["model"]["num_classes"])
     section = data["val_dataset"]
     try:

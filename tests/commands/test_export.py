@@ -57,8 +57,8 @@ def test_export_prints_the_table_and_writes_the_folder(command, work, tmp_path, 
     assert "onnx    onnxruntime  ok" in printed
     assert f"verified and written to {tmp_path / 'out'}" in printed
     manifest = Manifest.read(tmp_path / "out")
-    assert manifest.input.shape() == (1, 3, *SIZE)
-    assert [spec.kind for spec in manifest.outputs] == ["labels"]
+    assert manifest.image.shape() == (1, 3, *SIZE)
+    assert [spec.kind for spec in manifest.outputs_of()] == ["labels"]
     assert manifest.verification[0].status == "ok"
 
 
@@ -70,8 +70,8 @@ def test_flags_of_paddleseg(command, work, tmp_path, capsys):
     assert code == 0
     assert "warning: the images to verify with came from the suite's generator" in capsys.readouterr().out
     manifest = Manifest.read(tmp_path / "out")
-    assert manifest.outputs[0].shape == (1, 5, 32, 48)
-    assert list(manifest.graphs["main"]) == ["paddle"]
+    assert manifest.outputs_of()[0].shape == (1, 5, 32, 48)
+    assert list(manifest.graphs["main"].files) == ["paddle"]
 
 
 def test_existing_folder_is_safe(command, work, tmp_path, capsys):

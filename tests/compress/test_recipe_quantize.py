@@ -52,7 +52,7 @@ def quantised(pruned, tmp_path_factory):
 
 def test_a_pruned_network_becomes_an_int8_folder(quantised, toy_data):
     manifest = Manifest.read(quantised / "int8")
-    assert {name: files.precision for name, files in manifest.graphs["main"].items()} == {
+    assert {name: files.precision for name, files in manifest.graphs["main"].files.items()} == {
         "paddle": "int8",
         "onnx": "int8",
         "lite_arm": "int8",

@@ -34,7 +34,7 @@ def test_open_size(tmp_path):
     targets = ["paddle", "onnx", "lite_x86"]
     result = export_network(network, tmp_path / "a", options, subject("open", network), images, targets=targets)
     assert [row.status for row in result.rows] == ["ok"] * 3
-    assert result.manifest.input.multiple == 128  # stride 32, 4 bins
+    assert result.manifest.image.multiple == 128  # stride 32, 4 bins
     engines = [Segmenter(result.folder, engine=name) for name in ("onnxruntime", "paddle")]
     for picture in (images[0], images[1][:70], images[2][:, :90]):
         one, other = (segmenter(picture).labels for segmenter in engines)

@@ -6,11 +6,11 @@ import pytest
 from mobileseg.data.sample import Sample
 from mobileseg.data.transforms.build import build_transforms
 from mobileseg.errors import DataError, RuntimeEngineError
-from mobileseg.runtime.manifest import InputSpec, ResizeSpec
 from mobileseg.runtime.preprocess import Geometry, Preprocessor
+from mobileseg.runtime.specs import ImageSpec, ResizeSpec
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SPEC = InputSpec(name="x", height=12, width=20, mean=MEAN, std=STD)
+SPEC = ImageSpec(name="x", height=12, width=20, mean=MEAN, std=STD)
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -14,7 +14,7 @@ from mobileseg.instance.anchors import make_anchors
 from mobileseg.instance.postprocess import DetectionOptions, instances_from_outputs
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Preprocessor
-from mobileseg.runtime.specs import DetectionSpec, GraphFiles, InputSpec, OutputSpec, ResizeSpec
+from mobileseg.runtime.specs import DetectionSpec, GraphFiles, ImageSpec, OutputSpec, ResizeSpec
 from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits
 
 LITE_VERSION = "v2.13-stand-in"
@@ -58,7 +58,7 @@ def write_artefact(folder: Path, found: Manifest, items: list[dict[str, np.ndarr
     replace(found, graphs=graphs, files=files, golden="golden.npz").write(folder)
 
 
-def semantic_items(spec: InputSpec, sizes: list[tuple[int, int]], seed: int) -> list[dict[str, np.ndarray]]:
+def semantic_items(spec: ImageSpec, sizes: list[tuple[int, int]], seed: int) -> list[dict[str, np.ndarray]]:
     """Items of a graph that ends in labels."""
     rng = np.random.default_rng(seed)
     items = []
@@ -86,7 +86,7 @@ def semantic_items(spec: InputSpec, sizes: list[tuple[int, int]], seed: int) -> 
 
 def artefacts(root: Path) -> None:
     """Whole folders, well-behaved and not."""
-    spec = InputSpec("x", 32, 48)
+    spec = ImageSpec("x", 32, 48)
     labels = OutputSpec("labels", "labels", "int32", (1, 32, 48), "labels-nearest")
     found = manifest("labels", spec, (labels,), 5)
     items = semantic_items(spec, [(40, 60), (32, 48), (90, 31)], 4)
@@ -111,7 +111,7 @@ def artefacts(root: Path) -> None:
     for name, least in (("int8", 0.99), ("int8_bad", 0.9999)):  # one of 1536 labels is another
         write_artefact(root / name, replace(found, least_equal=least), items, misbehave="values")
 
-    dynamic = InputSpec("x", 32, 32, dynamic=True, multiple=16, resize=ResizeSpec("none"))
+    dynamic = ImageSpec("x", 32, 32, dynamic=True, multiple=16, resize=ResizeSpec("none"))
     open_labels = replace(labels, shape=(1, -1, -1))
     sizes = [(32, 32), (40, 60), (16, 100), (32, 32), (64, 20), (90, 31)]
     write_artefact(root / "dynamic", manifest("dynamic", dynamic, (open_labels,), 5), semantic_items(dynamic, sizes, 5))
@@ -121,7 +121,7 @@ def artefacts(root: Path) -> None:
 def instance_artefact(folder: Path) -> None:
     """A folder whose graph detects; its golden.npz keeps some anchors, as export does."""
     rng = np.random.default_rng(6)
-    spec = InputSpec("x", 138, 138)
+    spec = ImageSpec("x", 138, 138)
     anchors = make_anchors(((18, 18), (9, 9)), (138, 138), ((24,), (48,)), (1.0, 0.5, 2.0), square=True)
     options = DetectionOptions()
     folder.mkdir(parents=True)

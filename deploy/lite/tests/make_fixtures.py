@@ -25,7 +25,7 @@ from mobileseg.instance.anchors import make_anchors
 from mobileseg.instance.postprocess import DetectionOptions, finish, instances_from_outputs, suppressed_detections
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Preprocessor
-from mobileseg.runtime.specs import DetectionSpec, InputSpec, OutputSpec, ResizeSpec
+from mobileseg.runtime.specs import DetectionSpec, ImageSpec, OutputSpec, ResizeSpec
 from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits, resize_scores
 
 
@@ -44,8 +44,8 @@ LABELS = OutputSpec("labels", "labels", "int32", (1, -1, -1), "labels-nearest")
 def preprocess_cases(root: Path) -> None:
     """Every form of input, resized up, down and not at all."""
     rng = np.random.default_rng(1)
-    plain = InputSpec("x", 256, 256, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-    dynamic = InputSpec("x", 64, 64, dynamic=True, multiple=32, resize=ResizeSpec("none"))
+    plain = ImageSpec("x", 256, 256, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    dynamic = ImageSpec("x", 64, 64, dynamic=True, multiple=32, resize=ResizeSpec("none"))
     cases = {
         "down": (plain, (480, 640)),
         "same": (plain, (256, 256)),
@@ -76,8 +76,8 @@ def preprocess_cases(root: Path) -> None:
 def semantic_cases(root: Path) -> None:
     """Labels and scores, nearest and bilinear, up and down, with padding."""
     rng = np.random.default_rng(2)
-    spec = InputSpec("x", 64, 96)
-    dynamic = InputSpec("x", 64, 64, dynamic=True, multiple=32, resize=ResizeSpec("none"))
+    spec = ImageSpec("x", 64, 96)
+    dynamic = ImageSpec("x", 64, 64, dynamic=True, multiple=32, resize=ResizeSpec("none"))
 
     def labels(name: str, dtype: str, stored: tuple[int, int], size: tuple[int, int]) -> None:
         values = rng.integers(0, 11, (1, *stored)).astype(dtype)
@@ -155,11 +155,11 @@ def instance_cases(root: Path) -> None:
         "full_size": (default, 80, 32, (138, 138), (480, 640), 0),
     }
     for name, (options, classes, kinds, grid, size, objects) in cases.items():
-        spec = InputSpec("x", 138, 138)
+        spec = ImageSpec("x", 138, 138)
         anchors = make_anchors(sizes, (138, 138), ((24,), (48,), (96,)), (1.0, 0.5, 2.0), square=True)
         outputs = raw_outputs(rng, len(anchors), classes, kinds, grid, objects)
         if name == "full_size":  # what Python's postprocess is timed with
-            spec, made = InputSpec("x", 550, 550), predictions("mix")
+            spec, made = ImageSpec("x", 550, 550), predictions("mix")
             outputs, anchors = made["outputs"], made["anchors"]
         if name == "fast":  # equal scores: the anchor of the lower number comes first
             outputs["conf"][0, 100:104] = outputs["conf"][0, 100]

@@ -21,6 +21,7 @@ from mobileseg.config.build import build_network
 from mobileseg.config.load import Config, load_config
 from mobileseg.config.schema_distill import Distill
 from mobileseg.errors import ConfigError, MobileSegError, Problem
+from mobileseg.nn.graphs import run_once
 from mobileseg.training.optim import ParameterGroup
 from mobileseg.training.weights import load_checkpoint_weights
 
@@ -256,7 +257,7 @@ def _shapes(network: nn.Layer, names: Sequence[str], size: tuple[int, int]) -> d
     """Shapes of everything that layers give in one pass; () for what is no tensor. Leaves evaluation mode behind."""
     network.eval()
     with recorded(network, names) as found:
-        network(paddle.zeros([1, 3, *size]))
+        run_once(network, size)
     return {
         name: [tuple(one.shape) if isinstance(one, paddle.Tensor) else () for one in outputs]
         for name, outputs in found.items()

@@ -19,9 +19,10 @@ from mobileseg.export.atomic_folder import put_in_place, staging
 from mobileseg.export.conversion import converters, lite, onnx
 from mobileseg.export.conversion.pdmodel import Program
 from mobileseg.export.conversion.process import Failure
-from mobileseg.export.golden import build_reference
 from mobileseg.export.manifest import GOLDEN_FILE, build_manifest, file_names
+from mobileseg.export.recording import build_reference
 from mobileseg.export.verify import FAILED, SKIPPED, Row, check_engines
+from mobileseg.names import MAIN
 from mobileseg.runtime.manifest import Manifest
 
 TARGETS = ("paddle", "onnx", "lite_arm")
@@ -100,12 +101,16 @@ def write_int8(
         left = [layer for layer in prepared.calls if layer not in set(layers)]
         if left:
             notes["float_layers"] = " ".join(left)
-        manifest = build_manifest(stage, task, prepared.subject, options, targets, reference, (), notes)
-        graphs = {name: replace(files, precision="int8") for name, files in manifest.graphs["main"].items()}
-        manifest = replace(manifest, graphs={"main": graphs}, least_equal=agreement)
+        deployed = task.deployment(prepared.network, options)
+        manifest = build_manifest(stage, task, deployed, prepared.subject, options, targets, reference, (), notes)
+        graphs = {
+            name: replace(graph, files={key: replace(files, precision="int8") for key, files in graph.files.items()})
+            for name, graph in manifest.graphs.items()
+        }
+        manifest = replace(manifest, graphs=graphs, least_equal=agreement)
         manifest.write(stage)
         say("run every graph and compare it with simulated int8")
-        rows = check_engines(stage, Manifest.read(stage), task, reference, [item.input for item in reference.items])
+        rows = check_engines(stage, Manifest.read(stage), task, reference, reference.frames())
         failed = [row for row in rows if row.status == FAILED]
         if failed:
             kept = folder.with_name(folder.name + ".failed")
@@ -136,7 +141,7 @@ def _write_graphs(
     slim.write_graph(prepared.model, image[0], ranges.limits, float_weights(prepared.program, layers), work / "int8")
     model, params = work / "int8" / "model.pdmodel", work / "int8" / "model.pdiparams"
     program = Program.read(model)
-    program.name_outputs(prepared.task.output_names(prepared.options))
+    program.name_outputs(prepared.task.output_names(MAIN, prepared.options))
     program.write(model)
     kernels = 0
     for target in targets:

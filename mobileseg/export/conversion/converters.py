@@ -11,6 +11,7 @@ from mobileseg.errors import DependencyError
 from mobileseg.export.conversion import lite, ncnn, onnx, torchscript
 from mobileseg.export.manifest import file_names
 from mobileseg.export.options import PACKAGES
+from mobileseg.names import MAIN
 
 _INSTALL = {
     "paddle2onnx": "pip install paddle2onnx==1.3.1",
@@ -28,14 +29,16 @@ class Graph:
     Attributes:
         model: ``.pdmodel``.
         params: ``.pdiparams``.
-        shapes: shapes of its input to convert with: one, or two for an open size.
+        shapes: shapes of its inputs to convert with, in their order: one set, or two for an open size.
         opset: ONNX operator set.
+        name: of the graph, and of the files that are made of it.
     """
 
     model: Path
     params: Path
-    shapes: tuple[tuple[int, ...], ...]
+    shapes: tuple[tuple[tuple[int, ...], ...], ...]
     opset: int
+    name: str = MAIN
 
 
 def missing(target: str) -> str:
@@ -65,7 +68,7 @@ def convert(target: str, graph: Graph, folder: Path, work: Path) -> None:
     Raises:
         Failure: a converter refused or died.
     """
-    _CONVERTERS[target](graph, [folder / name for name in file_names(target)], work)
+    _CONVERTERS[target](graph, [folder / name for name in file_names(target, graph.name)], work)
 
 
 def _paddle(graph: Graph, out: Sequence[Path], _work: Path) -> None:
@@ -86,13 +89,13 @@ def _lite_x86(graph: Graph, out: Sequence[Path], _work: Path) -> None:
 
 
 def _ncnn(graph: Graph, out: Sequence[Path], work: Path) -> None:
-    between = work / "ncnn.onnx"
+    between = work / f"{graph.name}.ncnn.onnx"
     onnx.convert(graph.model, graph.params, between, graph.opset)
     ncnn.convert(between, out[0], out[1], graph.shapes)
 
 
 def _torchscript(graph: Graph, out: Sequence[Path], work: Path) -> None:
-    between = work / "torchscript.onnx"
+    between = work / f"{graph.name}.torchscript.onnx"
     onnx.convert(graph.model, graph.params, between, graph.opset)
     torchscript.convert(between, out[0], graph.shapes[0])
 

@@ -37,38 +37,35 @@ def convert_torchscript(request: dict[str, Any]) -> Answer:
     """ONNX to TorchScript."""
     from mobileseg.export.conversion.torchscript import translate
 
-    return translate(request["model"], request["out"], request["shape"])
+    return translate(request["model"], request["out"], request["shapes"])
 
 
 def run_engine(request: dict[str, Any]) -> Answer:
-    """Run one engine of an artefact folder over inputs; outputs go to an NPZ file.
+    """Run one engine of an artefact over frames; outputs go to an NPZ file.
 
-    The request's inputs file holds ``<item>/<input name>``, the outputs file ``<item>/<output name>``.
+    The request's inputs file holds the image's tensor of every frame as ``<index>``, its ``frames`` the pipeline and
+    the sequence of each; the outputs file gets ``<index>/<output name>`` for every tensor that graphs gave.
     """
     import numpy as np
 
     from mobileseg.runtime.engines.registry import load
+    from mobileseg.runtime.streams import TensorStream
 
-    engine = load(
-        request["folder"],
-        request["engine"],
-        graph=request["graph"],
-        threads=int(request["threads"]),
-        **request.get("options", {}),
-    )
-    outputs, times = {}, []
+    engine = load(request["folder"], request["engine"], threads=int(request["threads"]), **request.get("options", {}))
+    stream = TensorStream(engine)
+    outputs, times, previous = {}, [], None
     with np.load(request["inputs"], allow_pickle=False) as archive:
-        items: dict[str, dict[str, Any]] = {}
-        for key in archive.files:
-            item, _, name = key.partition("/")
-            items.setdefault(item, {})[name] = archive[key]
-    for item, arrays in items.items():
-        result = engine.run(arrays)
-        outputs.update({f"{item}/{name}": np.asarray(value) for name, value in result.items()})
-    first = next(iter(items.values()))
+        images = [archive[str(index)] for index in range(len(request["frames"]))]
+    for index, ((pipeline, sequence), image) in enumerate(zip(request["frames"], images, strict=True)):
+        if sequence != previous:
+            stream.reset()
+        previous = sequence
+        made = stream.step(pipeline, image)
+        outputs.update({f"{index}/{name}": np.asarray(value) for name, value in made.items()})
+    pipeline, _ = request["frames"][0]
     for _ in range(int(request["repeats"])):
         start = time.perf_counter()
-        engine.run(first)
+        stream.step(pipeline, images[0])
         times.append(1000.0 * (time.perf_counter() - start))
     np.savez(request["outputs"], **outputs)
     return {"latency_ms": statistics.median(times) if times else None}

@@ -1,8 +1,8 @@
-"""Predictors of Paddle Inference, one after the other: a whole graph, or the components of one."""
+"""Predictors of Paddle Inference."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,14 +75,6 @@ class Stage:
             shapes = ", ".join(str(list(values[name].shape)) for name in self.part.inputs)
             raise RuntimeEngineError(f"Paddle Inference failed on an input of {shapes}: {brief(error)}") from error
         return {name: self._predictor.get_output_handle(name).copy_to_cpu() for name in self.part.outputs}
-
-
-def run_stages(stages: Iterable[Stage], values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Run predictors in their order; every tensor that was given or made, by name."""
-    found = dict(values)
-    for stage in stages:
-        found.update(stage.run(found))
-    return found
 
 
 def collect_shapes(part: Part, inputs: Sequence[Mapping[str, np.ndarray]], target: Path) -> list[dict[str, np.ndarray]]:

@@ -14,8 +14,8 @@ from mobileseg.export.conversion.pdmodel import Program
 from mobileseg.export.conversion.process import Failure
 from mobileseg.export.conversion.tracing import save_paddle_graph
 from mobileseg.export.diagnosis.bisect import locate_difference, locate_failure, run_natively
-from mobileseg.export.golden import build_reference
-from mobileseg.export.semantic import SemanticTask
+from mobileseg.export.recording import build_reference
+from mobileseg.semantic.export import SemanticExport
 from tests.export.conftest import SIZE, options
 
 
@@ -23,7 +23,7 @@ from tests.export.conftest import SIZE, options
 def graph(toy, tmp_path_factory):
     stem = tmp_path_factory.mktemp("graph") / "model"
     save_paddle_graph(toy, options(output_op="none"), stem)
-    return Graph(stem.with_suffix(".pdmodel"), stem.with_suffix(".pdiparams"), ((1, 3, *SIZE),), 13)
+    return Graph(stem.with_suffix(".pdmodel"), stem.with_suffix(".pdiparams"), (((1, 3, *SIZE),),), 13)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_native_run_is_the_network(graph, image, toy, tmp_path):
 
 
 def test_nothing_to_locate_in_a_sound_graph(graph, toy, images, tmp_path):
-    reference = build_reference(SemanticTask(), toy, options(output_op="none"), images, [SIZE], "drawn")
+    reference = build_reference(SemanticExport(), toy, options(output_op="none"), images, [SIZE], "drawn")
     assert locate_failure("lite_arm", graph) is None
     assert locate_difference("onnx", graph, reference, tmp_path) is None
 

@@ -1,4 +1,4 @@
-"""Export of networks that label every pixel.
+"""Export of semantic segmentation models.
 
 In golden.npz, for the item ``i``, beside what :mod:`mobileseg.export.golden` lists:
 
@@ -11,20 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from mobileseg.errors import ExportError
-from mobileseg.export.golden import Item, Reference, named, stride_for, subsample
+from mobileseg.export.golden import Item, Reference, loaded_fields, stride_for, subsample
 from mobileseg.export.manifest import file_names
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.task import Task
+from mobileseg.export.task import ExportTask
 from mobileseg.export.tolerance import LIMIT, Agreement, difference
 from mobileseg.runtime.specs import OutputSpec
 from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits
+from mobileseg.tasks import SEMANTIC
 
 if TYPE_CHECKING:
+    from mobileseg.nn.graphs import NetworkGraph
     from mobileseg.runtime.manifest import Manifest
 
 _FIRST_BYTES = 2_000_000  # of one stored array of the first item; the others are for labels and spot checks
@@ -59,17 +62,16 @@ class SemanticItem(Item):
         return arrays | {f"scale.{name}": np.array(scale) for name, scale in self.scales.items()}
 
 
-class SemanticTask(Task):
+class SemanticExport(ExportTask):
     """Labels, probabilities or logits per pixel."""
 
-    name: ClassVar[Literal["semantic"]] = "semantic"
-    measure: ClassVar[Literal["labels_equal"]] = "labels_equal"
-    foreign: ClassVar[tuple[str, ...]] = ("nms_in_graph",)
+    name: ClassVar[str] = SEMANTIC
+    results: ClassVar[str] = "labels"
 
     def check(self, options: ExportOptions) -> None:
         if options.nms_in_graph:
             raise ExportError(
-                "suppression inside the graph is for networks that detect, this one labels pixels",
+                "NMS in the graph is for instance segmentation, this is a semantic segmentation model",
                 remedy="drop --nms_in_graph (export: {nms_in_graph: ...})",
             )
 
@@ -80,13 +82,13 @@ class SemanticTask(Task):
         op = "none" if options.output_op == "argmax" else options.output_op
         return replace(options, output_op=op, input_dtype="float32")
 
-    def output_names(self, options: ExportOptions) -> tuple[str, ...]:
+    def output_names(self, graph: str, options: ExportOptions) -> tuple[str, ...]:
         return (options.output_name,)
 
-    def wrapper(self, network: Any, options: ExportOptions) -> Any:
-        from mobileseg.export.conversion.wrapper import DeployNetwork
+    def wrapper(self, graph: NetworkGraph, options: ExportOptions) -> Any:
+        from mobileseg.semantic.deploy import DeployLabels
 
-        return DeployNetwork(network, options)
+        return DeployLabels(graph.layer, options)
 
     def item(
         self, network: Any, options: ExportOptions, image: np.ndarray, fed: np.ndarray, batch: Any
@@ -124,11 +126,7 @@ class SemanticTask(Task):
 
     def load_item(self, arrays: Mapping[str, np.ndarray]) -> SemanticItem:
         return SemanticItem(
-            image=arrays["image"],
-            input=arrays["input"],
-            outputs=named(arrays, "output"),
-            scales={name: float(value) for name, value in named(arrays, "scale").items()},
-            stride=int(arrays["stride"]),
+            **loaded_fields(arrays),
             logits=arrays["logits"],
             argmax=arrays["argmax"],
             close=arrays["close"],
@@ -172,7 +170,7 @@ class SemanticTask(Task):
 
     def result_problems(self, manifest: Manifest, reference: Reference) -> list[str]:
         problems = []
-        spec = manifest.outputs[0]
+        spec = manifest.outputs_of()[0]
         for index, item in enumerate(reference.items):
             value = item.outputs.get(spec.name)
             if value is None:
@@ -190,15 +188,32 @@ class SemanticTask(Task):
         return problems
 
     def outputs(
-        self, options: ExportOptions, reference: Reference, num_classes: int, target: str = ""
+        self, graph: str, options: ExportOptions, reference: Reference, num_classes: int, target: str = ""
     ) -> tuple[OutputSpec, ...]:
         spec = output_spec(self.form(target, options), num_classes)
         if target == "ncnn" and options.output_op == "argmax":
             spec = replace(spec, resize="labels-nearest")  # the same answer as that of the graphs that end in labels
         return (spec,)
 
-    def manifest_fields(self, options: ExportOptions) -> dict[str, Any]:
-        return {"task": self.name, "deploy": deploy_block(options)}
+    def deploy_block(self, options: ExportOptions) -> dict[str, Any] | None:
+        return deploy_block(options)
+
+
+FOREIGN = ("nms_in_graph",)
+
+
+def task_for(network: Any, options: ExportOptions, settings: Mapping[str, Any] | None) -> SemanticExport:
+    """See :class:`mobileseg.export.task.ExportStage`."""
+    return SemanticExport()
+
+
+def task_of(folder: Path, manifest: Manifest) -> SemanticExport:
+    """See :class:`mobileseg.export.task.ExportStage`."""
+    return SemanticExport()
+
+
+def settings_from(config: Mapping[str, Any], dataset: Any) -> None:
+    """Labels need no settings."""
 
 
 def output_spec(options: ExportOptions, num_classes: int) -> OutputSpec:
@@ -207,7 +222,7 @@ def output_spec(options: ExportOptions, num_classes: int) -> OutputSpec:
     if options.output_op == "argmax":
         return OutputSpec("labels", "labels", "int32", (1, height, width), "labels-nearest")
     kind = "probabilities" if options.output_op == "softmax" else "logits"
-    return OutputSpec(kind, kind, "float32", (1, num_classes, height, width), "scores-bilinear")  # type: ignore[arg-type]
+    return OutputSpec(kind, kind, "float32", (1, num_classes, height, width), "scores-bilinear")
 
 
 def deploy_block(options: ExportOptions) -> dict[str, Any]:

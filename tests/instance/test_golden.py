@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mobileseg.export.instance_item import InstanceItem, disagreements, load, pair, steadied
+from mobileseg.instance.golden import InstanceItem, disagreements, load, pair, steadied
 from mobileseg.structures import InstanceMasks, InstanceResult
 
 SIZE = (60, 80)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mobileseg.export.detection_overlap import shared_score
+from mobileseg.instance.detection_overlap import shared_score
 from mobileseg.structures import InstanceMasks, InstanceResult
 
 

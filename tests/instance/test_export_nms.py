@@ -1,7 +1,5 @@
 """Suppression inside the graph: the numbers of greedy NMS in NumPy, or the target is refused."""
 
-import dataclasses
-
 import numpy as np
 import onnx
 import pytest
@@ -12,16 +10,18 @@ from mobileseg.export.conversion.pdmodel import Program
 from mobileseg.export.conversion.tracing import save_paddle_graph
 from mobileseg.export.exporter import export_network
 from mobileseg.export.from_config import drawn_images
-from mobileseg.export.nms_in_graph import greedy
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.tasks import task_for
 from mobileseg.export.verify import replay
 from mobileseg.files import sha256_of
+from mobileseg.instance.export_nms import greedy
 from mobileseg.instance.options import DetectionOptions
+from mobileseg.instance.settings import InstanceSettings
 from mobileseg.runtime.engines.registry import load
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.segmenter import Segmenter
 from tests.export.detectors import detector, subject
+from tests.manifests import rewritten
 
 SIZE = (96, 128)
 OPTIONS = ExportOptions(*SIZE, nms_in_graph=True)
@@ -42,7 +42,7 @@ def exported(network, tmp_path_factory):
 def test_engines_that_can_agree_and_the_others_say_why(exported):
     rows = {row.target: row for row in exported.rows}
     for target in ("paddle", "onnx"):
-        assert (rows[target].status, rows[target].detections_equal) == ("ok", 1.0), rows[target]
+        assert (rows[target].status, rows[target].equal) == ("ok", 1.0), rows[target]
         assert rows[target].max_diff < 1e-3
     assert {row.status for target, row in rows.items() if target not in ("paddle", "onnx")} == {"skipped"}
     assert "without objects" in rows["lite_x86"].problems[0]
@@ -51,13 +51,14 @@ def test_engines_that_can_agree_and_the_others_say_why(exported):
 
 def test_folder(exported):
     manifest = Manifest.read(exported.folder)
-    assert [(spec.name, spec.shape) for spec in manifest.outputs] == [
+    assert [(spec.name, spec.shape) for spec in manifest.outputs_of()] == [
         ("detections", (-1, 6)),
         ("coefficients", (-1, 8)),
         ("proto", (1, 8, 24, 32)),
     ]
-    assert manifest.detection.anchors is None
-    assert manifest.detection.options == DetectionOptions(nms="traditional", iou_threshold=0.4, max_detections=30)
+    detection = InstanceSettings.of(manifest.settings).detection
+    assert detection.anchors is None
+    assert detection.options == DetectionOptions(nms="traditional", iou_threshold=0.4, max_detections=30)
     assert not (exported.folder / "anchors.npy").exists()
 
 
@@ -108,9 +109,9 @@ def test_another_threshold_in_the_graph_is_seen(exported, tmp_path):
             tensor.CopyFrom(onnx.numpy_helper.from_array(np.array([0.01], np.float32), tensor.name))
     onnx.save(model, folder / "model.onnx")
     manifest = Manifest.read(folder)
-    graphs = {"main": {"onnx": manifest.graphs["main"]["onnx"]}}
+    engines = {"onnx": manifest.graphs["main"].files["onnx"]}
     files = {name: sha256_of(folder / name) for name in ("golden.npz", "model.onnx")}
-    dataclasses.replace(manifest, graphs=graphs, files=files, verification=()).write(folder)
+    rewritten(folder, manifest, engines=engines, files=files, verification=())
     problems = replay(folder, ["onnxruntime"])[1]
     assert any("detections are missing" in problem for problem in problems)
 
@@ -127,7 +128,7 @@ def test_paddle_lite_still_dies_without_objects(network, tmp_path):
 
     task = task_for(network, OPTIONS)
     save_paddle_graph(network, OPTIONS, tmp_path / "graph", task)
-    graph = converters.Graph(tmp_path / "graph.pdmodel", tmp_path / "graph.pdiparams", ((1, 3, *SIZE),), 13)
+    graph = converters.Graph(tmp_path / "graph.pdmodel", tmp_path / "graph.pdiparams", (((1, 3, *SIZE),),), 13)
     converters.convert("lite_x86", graph, tmp_path, tmp_path)
     assert Program.read(graph.model).outputs() == ["detections", "coefficients", "proto"]
     picture = np.asarray(drawn_images(SIZE, 1)[0], np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
@@ -135,6 +136,6 @@ def test_paddle_lite_still_dies_without_objects(network, tmp_path):
     blind = detector(size=SIZE)
     blind.prediction_layers[0].conf_layer.last.bias.set_value(np.tile([60, 0, 0, 0, 0, 0], 3).astype(np.float32))
     save_paddle_graph(blind, OPTIONS, tmp_path / "blind", task)
-    graph = converters.Graph(tmp_path / "blind.pdmodel", tmp_path / "blind.pdiparams", ((1, 3, *SIZE),), 13)
+    graph = converters.Graph(tmp_path / "blind.pdmodel", tmp_path / "blind.pdiparams", (((1, 3, *SIZE),),), 13)
     converters.convert("lite_x86", graph, tmp_path, tmp_path)
     assert run_lite(tmp_path / "model.x86.nb", picture) < 0

@@ -9,15 +9,22 @@ import pytest
 
 from mobileseg.errors import RuntimeEngineError
 from mobileseg.files import sha256_of
-from mobileseg.runtime.manifest import DetectionSpec, Manifest
-from mobileseg.runtime.postprocess import pick_output, read_anchors
+from mobileseg.instance.runtime import read_anchors
+from mobileseg.instance.settings import DetectionSpec, InstanceSettings
+from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.segmenter import Segmenter
 from mobileseg.structures import InstanceResult
-from tests.runtime.artefacts import artefact, rewritten
+from tests.manifests import rewritten
 from tests.runtime.instance_artefacts import CELL, COUNT, SIZE, blocks, instance_artefact
 
 ROOT = Path(__file__).parents[2]
 CELLS = ((0, 1, 0), (2, 4, 2), (3, 0, 1))
+
+
+def read_with(folder: Path, manifest: Manifest, detection: DetectionSpec) -> Manifest:
+    """What a reader makes of the folder with these settings."""
+    rewritten(folder, manifest, settings=InstanceSettings(detection).to_dict())
+    return Manifest.read(folder)
 
 
 def by_class(result: InstanceResult) -> InstanceResult:
@@ -71,7 +78,7 @@ def test_a_graph_with_the_suppression_inside(tmp_path: Path, leading: bool) -> N
     instance_artefact(tmp_path, detections=rows)
     segmenter = Segmenter(tmp_path)
     image = blocks(*CELLS, scale=2)
-    outputs = segmenter.engine.run({"x": segmenter.preprocess(image)})
+    outputs = segmenter.engine.run("main", {"x": segmenter.preprocess(image)})
     if leading:
         outputs = {**outputs, **{name: outputs[name][None] for name in ("found", "mask")}}
     result = segmenter.postprocess(outputs, image.shape[:2])
@@ -105,9 +112,9 @@ def test_missing_and_changed_anchors_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RuntimeEngineError, match="is missing"):
         Segmenter(tmp_path)
     with pytest.raises(RuntimeEngineError, match=r"detection\.anchors names no file"):
-        rewritten(tmp_path, manifest, detection=DetectionSpec())
+        read_with(tmp_path, manifest, DetectionSpec())
     with pytest.raises(RuntimeEngineError, match=r"detection\.anchors: 'a\.npy' has no sha256"):
-        rewritten(tmp_path, manifest, detection=DetectionSpec(anchors="a.npy"))
+        read_with(tmp_path, manifest, DetectionSpec(anchors="a.npy"))
 
 
 def store(folder: Path, manifest: Manifest, content: object) -> Manifest:
@@ -155,7 +162,7 @@ def test_several_arrays_are_no_anchors(tmp_path: Path) -> None:
 )
 def test_outputs_that_do_not_fit_each_other(tmp_path: Path, kind: str, shape: tuple[int, ...], part: str) -> None:
     manifest = instance_artefact(tmp_path)
-    outputs = tuple(replace(spec, shape=shape) if spec.kind == kind else spec for spec in manifest.outputs)
+    outputs = tuple(replace(spec, shape=shape) if spec.kind == kind else spec for spec in manifest.outputs_of())
     rewritten(tmp_path, manifest, outputs=outputs)
     with pytest.raises(RuntimeEngineError, match=part):
         Segmenter(tmp_path)
@@ -165,13 +172,6 @@ def test_scores_of_pixels_are_refused(tmp_path: Path) -> None:
     instance_artefact(tmp_path)
     with pytest.raises(RuntimeEngineError, match="pixels have none"):
         Segmenter(tmp_path, scores=True)
-
-
-def test_labels_are_preferred_unless_scores_are_wanted(tmp_path: Path) -> None:
-    (labels,) = artefact(tmp_path, output="labels").outputs
-    logits = replace(labels, name="logits", kind="logits", dtype="float32")
-    assert pick_output((logits, labels), scores=False) is labels
-    assert pick_output((labels, logits), scores=True) is logits
 
 
 def test_objects_are_found_where_paddle_and_pycocotools_are_not_installed(tmp_path: Path) -> None:

@@ -9,22 +9,25 @@ class; the outputs are ``detections`` [M,6] (class, score, x1, y1, x2, y2 in par
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mobileseg.errors import MobileSegError
 from mobileseg.export.golden import Reference
-from mobileseg.export.instance import InstanceTask
-from mobileseg.export.instance_item import InstanceItem, disagreements, pair
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.tolerance import Agreement, difference
+from mobileseg.instance.export import InstanceExport
+from mobileseg.instance.golden import InstanceItem, disagreements, pair
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.instance.postprocess import Detections, detect, finish, suppressed_detections
 from mobileseg.runtime.manifest import Manifest
-from mobileseg.runtime.specs import DetectionSpec, OutputSpec
+from mobileseg.runtime.specs import OutputSpec
+
+if TYPE_CHECKING:
+    from mobileseg.nn.graphs import NetworkGraph
 
 KINDS: dict[str, Any] = {"detections": "detections", "coefficients": "coefficients", "proto": "prototypes"}
 """Output of the graph -> its kind."""
@@ -44,19 +47,19 @@ def greedy(options: DetectionOptions) -> DetectionOptions:
 
 
 @dataclass(frozen=True)
-class SuppressionTask(InstanceTask):
+class InstanceNmsExport(InstanceExport):
     """Detections, their coefficients, and prototypes; ``detection`` is greedy, see :func:`greedy`."""
 
     def unfit(self, target: str, options: ExportOptions) -> str:
         return _UNFIT.get(target, "")
 
-    def output_names(self, options: ExportOptions) -> tuple[str, ...]:
+    def output_names(self, graph: str, options: ExportOptions) -> tuple[str, ...]:
         return tuple(KINDS)
 
-    def wrapper(self, network: Any, options: ExportOptions) -> Any:
-        from mobileseg.export.conversion.nms_layer import DeployDetections
+    def wrapper(self, graph: NetworkGraph, options: ExportOptions) -> Any:
+        from mobileseg.instance.nms_layer import DeployDetections
 
-        return DeployDetections(network, options, self.anchors, self.variances, self.detection)
+        return DeployDetections(graph.layer, options, self.anchors, self.variances, self.detection)
 
     def item(
         self, network: Any, options: ExportOptions, image: np.ndarray, fed: np.ndarray, batch: Any
@@ -126,7 +129,7 @@ class SuppressionTask(InstanceTask):
         """The anchors are inside the graph."""
 
     def outputs(
-        self, options: ExportOptions, reference: Reference, num_classes: int, target: str = ""
+        self, graph: str, options: ExportOptions, reference: Reference, num_classes: int, target: str = ""
     ) -> tuple[OutputSpec, ...]:
         made = reference.items[0].outputs
         shapes = {"detections": (-1, 6), "coefficients": (-1, made["coefficients"].shape[1])}
@@ -134,9 +137,8 @@ class SuppressionTask(InstanceTask):
             OutputSpec(name, kind, "float32", shapes.get(name, tuple(made[name].shape))) for name, kind in KINDS.items()
         )
 
-    def manifest_fields(self, options: ExportOptions) -> dict[str, Any]:
-        spec = DetectionSpec(**asdict(self.detection), anchors=None, variances=self.variances)
-        return {"task": self.name, "detection": spec}
+    def settings(self) -> dict[str, Any]:
+        return self._settings(None)
 
 
 def _spread(found: Detections) -> float:

@@ -1,10 +1,10 @@
-"""Export of networks that detect: raw predictions, and the anchors that make boxes of them.
+"""Export of instance segmentation models: raw predictions, and the anchors that make boxes of them.
 
 The graph ends before the suppression (:mod:`mobileseg.instance.postprocess` does it in every runtime), with the
 outputs ``loc`` [1,P,4], ``conf`` [1,P,K+1] after softmax, ``mask`` [1,P,k] after tanh and ``proto`` [1,k,h,w]; with
-`ExportOptions.nms_in_graph` it ends after a greedy one (:mod:`mobileseg.export.nms_in_graph`). Raw outputs must lie
+`ExportOptions.nms_in_graph` it ends after a greedy one (:mod:`mobileseg.instance.export_nms`). Raw outputs must lie
 within `LIMIT` standard deviations of the reference's; for detections the rule stands in
-:mod:`mobileseg.export.instance_item`.
+:mod:`mobileseg.instance.golden`.
 """
 
 from __future__ import annotations
@@ -12,24 +12,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from mobileseg.errors import ExportError, MobileSegError
-from mobileseg.export import instance_item
-from mobileseg.export.detection_overlap import shared_score
 from mobileseg.export.golden import Item, Reference
-from mobileseg.export.instance_item import SHAKES, InstanceItem, disagreements, steadied
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.task import NEEDED_CLASSES, Task
+from mobileseg.export.task import NEEDED_CLASSES, ExportTask
 from mobileseg.export.tolerance import LIMIT, Agreement, difference
+from mobileseg.instance import golden
+from mobileseg.instance.detection_overlap import shared_score
+from mobileseg.instance.golden import SHAKES, InstanceItem, disagreements, steadied
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.instance.postprocess import Detections, detect, instances_from_outputs, pixel_boxes
-from mobileseg.runtime.specs import DetectionSpec, OutputSpec
+from mobileseg.instance.runtime import read_anchors
+from mobileseg.instance.settings import DetectionSpec, InstanceSettings
+from mobileseg.runtime.specs import OutputSpec
 from mobileseg.structures import InstanceMasks, InstanceResult
+from mobileseg.tasks import INSTANCE
 
 if TYPE_CHECKING:
+    from mobileseg.nn.graphs import NetworkGraph
     from mobileseg.runtime.manifest import Manifest
 
 ANCHORS_FILE = "anchors.npy"
@@ -40,7 +44,7 @@ _ANCHOR_STEP = 7  # golden.npz keeps every 7th anchor: no multiple of the usual 
 
 
 @dataclass(frozen=True)
-class InstanceTask(Task):
+class InstanceExport(ExportTask):
     """Boxes, scores, coefficients and prototypes.
 
     Attributes:
@@ -48,20 +52,21 @@ class InstanceTask(Task):
         detection: options of the suppression.
         variances: of the coding of the boxes.
         input_size: (height, width).
+        category_ids: COCO category id of every class, None when there are none.
     """
 
     anchors: np.ndarray
     detection: DetectionOptions
     variances: tuple[float, float]
     input_size: tuple[int, int]
+    category_ids: tuple[int, ...] | None = None
 
-    name: ClassVar[Literal["instance"]] = "instance"
-    measure: ClassVar[Literal["detections_equal"]] = "detections_equal"
+    name: ClassVar[str] = INSTANCE
+    results: ClassVar[str] = "detections"
     golden_note: ClassVar[str] = (
         "inputs are stored at every stride.<i>-th pixel, prototypes at every proto_stride.<i>-th, predictions at the "
         "anchors rows.<i>"
     )
-    foreign: ClassVar[tuple[str, ...]] = ("output_op", "output_size")
 
     def check(self, options: ExportOptions) -> None:
         if options.dynamic:
@@ -76,13 +81,13 @@ class InstanceTask(Task):
                 remedy="drop output_op and output_size (--output_op, --resize_in_graph)",
             )
 
-    def output_names(self, options: ExportOptions) -> tuple[str, ...]:
+    def output_names(self, graph: str, options: ExportOptions) -> tuple[str, ...]:
         return tuple(KINDS)
 
-    def wrapper(self, network: Any, options: ExportOptions) -> Any:
-        from mobileseg.export.conversion.wrapper import DeployInstances
+    def wrapper(self, graph: NetworkGraph, options: ExportOptions) -> Any:
+        from mobileseg.export.conversion.wrapper import DeployImageGraph
 
-        return DeployInstances(network, options)
+        return DeployImageGraph(graph.layer, options, tuple(KINDS))
 
     def item(
         self, network: Any, options: ExportOptions, image: np.ndarray, fed: np.ndarray, batch: Any
@@ -136,7 +141,7 @@ class InstanceTask(Task):
         )
 
     def load_item(self, arrays: Mapping[str, np.ndarray]) -> InstanceItem:
-        return instance_item.load(arrays)
+        return golden.load(arrays)
 
     def common_arrays(self) -> dict[str, np.ndarray]:
         return {"anchors": self.anchors[::_ANCHOR_STEP]}
@@ -182,7 +187,7 @@ class InstanceTask(Task):
     def shared(
         self, answers: Sequence[Mapping[str, np.ndarray]], items: Sequence[InstanceItem], agreement: Agreement
     ) -> float:
-        """By score, see :func:`mobileseg.export.detection_overlap.shared_score`."""
+        """By score, see :func:`mobileseg.instance.detection_overlap.shared_score`."""
         sums = np.zeros(2)
         for answer, item in zip(answers, items, strict=True):
             found = self.result(answer, (item.image.shape[0], item.image.shape[1]))
@@ -238,30 +243,54 @@ class InstanceTask(Task):
         np.save(stage / ANCHORS_FILE, self.anchors, allow_pickle=False)
 
     def outputs(
-        self, options: ExportOptions, reference: Reference, num_classes: int, target: str = ""
+        self, graph: str, options: ExportOptions, reference: Reference, num_classes: int, target: str = ""
     ) -> tuple[OutputSpec, ...]:
         made = reference.items[0].outputs
         return tuple(OutputSpec(name, kind, "float32", tuple(made[name].shape)) for name, kind in KINDS.items())
 
-    def manifest_fields(self, options: ExportOptions) -> dict[str, Any]:
-        """No block for PaddleSeg's script, which labels pixels."""
-        spec = DetectionSpec(**asdict(self.detection), anchors=ANCHORS_FILE, variances=self.variances)
-        return {"task": self.name, "detection": spec}
+    def settings(self) -> dict[str, Any]:
+        return self._settings(ANCHORS_FILE)
+
+    def _settings(self, anchors: str | None) -> dict[str, Any]:
+        spec = DetectionSpec(**asdict(self.detection), anchors=anchors, variances=self.variances)
+        return InstanceSettings(spec, self.category_ids).to_dict()
 
 
-def read_anchors(path: Path) -> np.ndarray:
-    """The anchors of a folder, float32 [P,4].
+FOREIGN = ("output_op", "output_size")
+
+
+def task_for(network: Any, options: ExportOptions, settings: Mapping[str, Any] | None) -> InstanceExport:
+    """See :class:`mobileseg.export.task.ExportStage`."""
+    from mobileseg.instance.export_nms import InstanceNmsExport, greedy
+
+    size = options.height, options.width
+    given = dict(settings or {})
+    detection = DetectionOptions(**given.get("detection", {}))
+    kind, detection = (InstanceNmsExport, greedy(detection)) if options.nms_in_graph else (InstanceExport, detection)
+    ids = given.get("category_ids")
+    return kind(network.anchors(*size), detection, tuple(network.variances), size, ids)
+
+
+def task_of(folder: Path, manifest: Manifest) -> InstanceExport:
+    """See :class:`mobileseg.export.task.ExportStage`.
 
     Raises:
-        ExportError: the file is missing or is something else.
+        RuntimeEngineError: the anchors cannot be read, or are not those that were exported.
     """
-    try:
-        anchors = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ExportError(f"{path} cannot be read as anchors: {error}", remedy="export the folder again") from error
-    if not isinstance(anchors, np.ndarray) or anchors.ndim != 2 or anchors.shape[1] != 4 or anchors.dtype != np.float32:
-        raise ExportError(f"{path} holds no anchors, float32 [P, 4]", remedy="export the folder again")
-    return anchors
+    from mobileseg.instance.export_nms import InstanceNmsExport
+
+    settings = InstanceSettings.of(manifest.settings)
+    spec, size = settings.detection, (manifest.image.height, manifest.image.width)
+    if spec.anchors is None:
+        none = np.zeros((0, 4), np.float32)
+        return InstanceNmsExport(none, spec.options, spec.variances, size, settings.category_ids)
+    anchors = read_anchors(folder, manifest, spec.anchors)
+    return InstanceExport(anchors, spec.options, spec.variances, size, settings.category_ids)
+
+
+def settings_from(config: Mapping[str, Any], dataset: Any) -> dict[str, Any]:
+    """Options of the NMS, and the category ids of the dataset where it has them."""
+    return {"detection": dict(config["detection"]), "category_ids": getattr(dataset, "category_ids", None)}
 
 
 def _hint(name: str, value: np.ndarray, expected: np.ndarray, item: InstanceItem) -> str:

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mobileseg.export.golden import Item, named, stride_for, subsample
+from mobileseg.export.golden import Item, loaded_fields, named, stride_for, subsample
 from mobileseg.export.tolerance import LIMIT
 from mobileseg.structures import InstanceMasks, InstanceResult
 
@@ -138,11 +138,7 @@ def load(arrays: Mapping[str, np.ndarray]) -> InstanceItem:
     bits = np.unpackbits(found["masks"], axis=1, count=height * width)
     masks = InstanceMasks.from_array(bits.reshape(len(bits), height, width).astype(bool))
     return InstanceItem(
-        image=image,
-        input=arrays["input"],
-        outputs=named(arrays, "output"),
-        scales={name: float(value) for name, value in named(arrays, "scale").items()},
-        stride=int(arrays["stride"]),
+        **loaded_fields(arrays),
         result=InstanceResult(found["boxes"], found["scores"], found["classes"], masks),
         sure=found["sure"],
         unsteady=found["unsteady"],

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from mobileseg.errors import ExportError
-from mobileseg.export.semantic import SemanticItem, SemanticTask, deploy_block, output_spec
 from mobileseg.export.tolerance import LIMIT
 from mobileseg.runtime.specs import OutputSpec
+from mobileseg.semantic.export import SemanticExport, SemanticItem, deploy_block, output_spec
 from tests.export.conftest import SIZE, options
 
-TASK = SemanticTask()
+TASK = SemanticExport()
 SHAPE = (1, 3, 4, 5)
 LOGITS = OutputSpec("logits", "logits", "float32", SHAPE, "scores-bilinear")
 LABELS = OutputSpec("labels", "labels", "int32", (1, 4, 5), "labels-nearest")
