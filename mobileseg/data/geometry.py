@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from mobileseg.data.io import resize_nearest_label
 from mobileseg.data.sample import Sample
+from mobileseg.pixels import resize_nearest_label
 
 
 def resize_sample(sample: Sample, width: int, height: int, interpolation: int = cv2.INTER_LINEAR) -> Sample:

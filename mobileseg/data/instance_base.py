@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mobileseg.data.annotations import AnnotationRows, AnnotationTable, coco_document, encode_region
+from mobileseg.data.annotations import AnnotationRows, AnnotationTable, coco_document
 from mobileseg.data.base import ImageDataset, Item, channels_first
 from mobileseg.data.instances import Instances
 from mobileseg.data.io import read_image
 from mobileseg.data.sample import Sample, Transform
 from mobileseg.errors import DataError
+from mobileseg.rle import encode_region
 from mobileseg.viz.palette import palette as generated_palette
 
 _DRAWS = 50
@@ -106,7 +107,7 @@ class InstanceDataset(ImageDataset):
                     crowd=bool(instances.crowd[number]),
                     box=instances.boxes[number].tolist(),
                     area=float(areas[number]),
-                    rle=encode_region(region, instances.size),
+                    rle=encode_region(instances.size, *region),
                 )
         return AnnotationTable(rows, sizes)
 

@@ -1,9 +1,4 @@
-"""Reading and writing pictures and index masks, and the one resize rule of the suite.
-
-Resizing images is bilinear with half-pixel centres, in float32 on 0..255, never rounded back to 8 bits
-(OpenCV's INTER_LINEAR on float32 computes exactly that). Labels are resized with nearest neighbour under
-the same half-pixel geometry.
-"""
+"""Reading and writing images and index masks."""
 
 from __future__ import annotations
 
@@ -16,7 +11,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mobileseg.errors import DataError
 from mobileseg.files import write_whole
-from mobileseg.semantic.postprocess import nearest_indices
 
 
 class FileError(DataError):
@@ -48,6 +42,9 @@ class LabelDepthError(FileError):
 
     code = "depth"
 
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"})
+"""Of files that :func:`read_image` decodes, in lower case."""
 
 _EXIF_ORIENTATION = 0x0112
 _JPEG_START = b"\xff\xd8"
@@ -140,28 +137,6 @@ def write_png(path: str | Path, pixels: np.ndarray, palette: np.ndarray | None =
         raise DataError(
             f"cannot write {path}: {error.strerror or error}", remedy="check the folder and disk space"
         ) from error
-
-
-def resize_bilinear(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize float32 [H, W] or [H, W, C] to ``size`` = (height, width), bilinear, half-pixel centres, float32."""
-    image = np.asarray(image, dtype=np.float32)
-    if image.shape[:2] == tuple(size):
-        return image
-    resized = cv2.resize(image, (int(size[1]), int(size[0])), interpolation=cv2.INTER_LINEAR)
-    return resized if resized.ndim == image.ndim else resized[..., None]
-
-
-def resize_nearest_label(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize uint8 [H, W] to ``size`` = (height, width): the pixel under the centre of each new pixel."""
-    height, width = label.shape
-    if (height, width) == tuple(size):
-        return label
-    return label.take(nearest_indices(size[0], height), axis=0).take(nearest_indices(size[1], width), axis=1)
-
-
-def to_uint8(image: np.ndarray) -> np.ndarray:
-    """Round float32 [H, W, C] 0..255 to the nearest uint8, values outside clipped."""
-    return cv2.add(image, 0.0, dtype=cv2.CV_8U)  # rounds and clips in one pass
 
 
 def orientation(data: bytes) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobileseg.data.io import read_image
+from mobileseg.data.io import IMAGE_SUFFIXES, read_image
 from mobileseg.errors import ConfigError, DataError, ExportError
 from mobileseg.export.golden import CANDIDATES, ITEMS
 from mobileseg.export.instance import InstanceTask
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from mobileseg.config.load import Config
     from mobileseg.data.base import ImageDataset
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 _GEOMETRIC = {"ResizeByLong", "ResizeByShort", "ResizeToMultiple", "LimitLong", "Padding", "PaddingByAspectRatio"}
 
 

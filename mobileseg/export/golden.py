@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobileseg.data.io import resize_bilinear
 from mobileseg.errors import ExportError
 from mobileseg.export.options import ExportOptions
+from mobileseg.pixels import resize_bilinear
 
 if TYPE_CHECKING:
     from mobileseg.export.task import Task

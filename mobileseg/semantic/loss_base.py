@@ -9,7 +9,7 @@ import paddle
 from paddle import nn
 
 from mobileseg.errors import ConfigError
-from mobileseg.semantic.postprocess import nearest_indices
+from mobileseg.pixels import nearest_indices
 
 
 def sample_label(label: paddle.Tensor, height: int, width: int) -> paddle.Tensor:

@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from mobileseg.data.annotations import AnnotationRows, AnnotationTable, Rle, encode_region
+from mobileseg.data.annotations import AnnotationRows, AnnotationTable, Rle
 from mobileseg.data.base import Item, checked_mode, existing_folder
 from mobileseg.data.formats.coco_json import choose_classes, is_far, read_json
 from mobileseg.data.formats.listfile import CLASS_FILE, find_file, read_class_names
 from mobileseg.data.instance_base import InstanceDataset
 from mobileseg.data.instances import Region, Size
-from mobileseg.data.io import FileError, decode_label, read_image
+from mobileseg.data.io import IMAGE_SUFFIXES, FileError, decode_label, read_image
 from mobileseg.errors import DataError
 from mobileseg.registry import DATASETS
+from mobileseg.rle import encode_region
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,6 @@ _HINT = (
 )
 _NOT_LABELME = "expected a file of labelme: an object with 'shapes' and 'imagePath'"
 _CIRCLE_POINTS = 72
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _WITHOUT_AREA = ("line", "linestrip", "point", "points")
 
 
@@ -145,7 +145,7 @@ def _json_file(path: Path) -> Path:
     """The JSON file of a line that names it, its image, or either without a suffix."""
     if path.suffix.lower() == ".json":
         return path
-    return path.with_suffix(".json") if path.suffix.lower() in _IMAGE_SUFFIXES else path.with_name(f"{path.name}.json")
+    return path.with_suffix(".json") if path.suffix.lower() in IMAGE_SUFFIXES else path.with_name(f"{path.name}.json")
 
 
 def _class_names(root: Path) -> tuple[str, ...]:
@@ -213,7 +213,7 @@ def _mask(path: Path, number: int, shape: Mapping[str, Any], size: Size) -> Rle:
     where = f"{path}: shape {number} ({shape.get('label')}, {kind})"
     points = _points(where, shape.get("points"))
     if kind == "mask":
-        return encode_region(_stored_mask(where, shape, points, size), size)
+        return encode_region(size, *_stored_mask(where, shape, points, size))
     if kind == "rectangle" and len(points) == 2:
         (x1, y1), (x2, y2) = points
         points = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])

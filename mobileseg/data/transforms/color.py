@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from mobileseg.data.io import to_uint8
 from mobileseg.data.sample import Sample
 from mobileseg.errors import ConfigError
+from mobileseg.pixels import to_uint8
 from mobileseg.registry import TRANSFORMS
 
 
