@@ -20,7 +20,19 @@ INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_t
 
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
-    ["errors", "files", "registry", "tasks", "rle", "pixels", "boxes", "limits", "instance.options", "structures"],
+    [
+        "errors",
+        "files",
+        "registry",
+        "tasks",
+        "rle",
+        "pixels",
+        "boxes",
+        "limits",
+        "class_names",
+        "instance.options",
+        "structures",
+    ],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
@@ -39,13 +51,17 @@ LAYERS = [
     ["cli", "__main__", ""],
 ]
 PADDLE_FREE = [
-    "errors", "files", "registry", "rle", "pixels", "boxes", "limits", "structures", "config", "weights", "data", "viz",
-    "runtime", "prediction",
-    "benchmarking", "environment",
+    "errors", "files", "limits", "registry", "tasks", "class_names", "pixels", "boxes", "rle", "structures", "config",
+    "weights", "data", "viz", "runtime", "prediction", "benchmarking", "environment",
 ]  # fmt: skip
 PADDLE_FREE_MODULES = [
     "semantic.metric",
     "semantic.postprocess",
+    "semantic.doctor",
+    "semantic.doctor_labels",
+    "instance.doctor",
+    "instance.doctor_findings",
+    "instance.doctor_objects",
     "instance.anchors",
     "instance.matching",
     "instance.options",

@@ -88,8 +88,7 @@ def _open_datasets(config: Config) -> tuple[dict[str, ImageDataset], list[Findin
     """The datasets that can be opened, and a finding for each that cannot."""
     from mobileseg.config.build import build_dataset
     from mobileseg.data.doctor.checks import Finding
-    from mobileseg.data.doctor.objects_checks import refused_findings
-    from mobileseg.data.formats.coco_json import AnnotationError
+    from mobileseg.data.doctor.task import doctor_of
     from mobileseg.registry import DATASETS
 
     datasets: dict[str, ImageDataset] = {}
@@ -105,12 +104,13 @@ def _open_datasets(config: Config) -> tuple[dict[str, ImageDataset], list[Findin
             if "keep_empty" in signature(DATASETS.get(section["type"])).parameters:
                 section = section | {"keep_empty": True}  # images that training would leave out are examined too
             datasets[name] = build_dataset(section)
-        except AnnotationError as error:
-            findings += refused_findings(name, error)
         except (ConfigError, DataError) as error:
-            where = config.origin(key)
-            message = f"{error.message} ({key}, {where})"
-            findings.append(Finding("error", "dataset-unusable", message, fix=error.remedy or "", split=name))
+            message = f"{error.message} ({key}, {config.origin(key)})"
+            unusable = Finding("error", "dataset-unusable", message, fix=error.remedy or "", split=name)
+            kinds = (
+                doctor_of(DATASETS.get(section["type"])).refused(name, error) if isinstance(error, DataError) else []
+            )
+            findings += kinds or [unusable]
     return datasets, findings
 
 

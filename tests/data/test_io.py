@@ -10,8 +10,8 @@ from PIL import Image, ImageOps
 
 from mobileseg.data.io import (
     ColourLabelError,
+    DepthError,
     FileError,
-    LabelDepthError,
     MissingFileError,
     TruncatedFileError,
     orientation,
@@ -162,11 +162,11 @@ def test_colour_labels_are_refused(tmp_path: Path) -> None:
 def test_deep_labels_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "label.png"
     Image.fromarray(np.full((4, 4), 1000, np.uint16)).save(path)
-    with pytest.raises(LabelDepthError, match="1000"):
+    with pytest.raises(DepthError, match="1000"):
         read_label(path)
     path = tmp_path / "label.tif"
     Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(path)
-    with pytest.raises(LabelDepthError, match="mode F"):
+    with pytest.raises(DepthError, match="mode F"):
         read_label(path)
 
 

@@ -28,9 +28,9 @@ def test_lines_become_items(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "separator", "hint"),
     [
-        ("1.jpg\t1.png", " ", r"separator: '\t'"),
-        ("1.jpg,1.png", " ", "separator: ','"),
-        ("1.jpg 1.png", ",", "separator: ' '"),
+        ("1.jpg\t1.png", " ", r'separator: "\t"'),
+        ("1.jpg,1.png", " ", 'separator: ","'),
+        ("1.jpg 1.png", ",", 'separator: " "'),
         ("my image.jpg my label.png", " ", "must not contain the separator"),
         ("1.jpg", " ", "image and label"),
     ],
