@@ -147,11 +147,33 @@ def _config(args: argparse.Namespace) -> int:
     if not args.no_files:
         check_files(config)
     if args.json:
-        print(json.dumps({"path": str(config.path), "hash": config.hash, "config": config.to_dict()}, indent=2))
+        shown = {"path": str(config.path), "hash": config.hash, "config": config.to_dict(), "pipelines": _links(config)}
+        print(json.dumps(shown, indent=2))
     else:
         print(explain(config))
+        print(_pipelines(config))
         print(f"\n{config.path} is correct; hash {config.hash[:12]}")
     return 0
+
+
+def _links(config: Config) -> dict[str, list[dict[str, Any]]]:
+    """The steps of the pipelines with the range of pixel values behind each."""
+    from mobileseg.data.transforms.build import build_transforms
+    from mobileseg.data.transforms.ranges import chain
+
+    return {
+        key: [{"transform": link.name, "gives": list(link.after)} for link in chain(build_transforms(steps))]
+        for _, key in _SPLITS
+        if (steps := (getattr(config, key) or {}).get("transforms"))
+    }
+
+
+def _pipelines(config: Config) -> str:
+    lines = []
+    for key, links in _links(config).items():
+        lines += ["", f"{key}: pixels are read as 0..255; behind every transform they are"]
+        lines += [f"  {link['transform']:24} {link['gives'][0]:.4g}..{link['gives'][1]:.4g}" for link in links]
+    return "\n".join(lines)
 
 
 def _env(args: argparse.Namespace) -> int:

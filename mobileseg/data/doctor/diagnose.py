@@ -16,6 +16,7 @@ from mobileseg.data.doctor.checks import Finding, file_findings
 from mobileseg.data.doctor.leaks import duplicate_findings, leak_findings
 from mobileseg.data.doctor.scan import Summary, scan
 from mobileseg.data.doctor.task import doctor_of
+from mobileseg.data.transforms.ranges import normalisation_problem
 from mobileseg.errors import DataError
 
 LEVELS = ("error", "warning", "info")
@@ -130,6 +131,9 @@ def _contradictions(datasets: Mapping[str, Any]) -> Iterator[Finding]:
                 f"{first} and {second} do not have the same classes in the same order: {'; '.join(differences)}",
                 fix="give both dataset sections the same classes, in the same order",
             )
+        normalised = normalisation_problem(one.transforms, other.transforms)
+        if normalised:
+            yield Finding("error", "normalise-differs", normalised, fix="give both pipelines the same Normalize")
 
 
 def _statistics(summary: Summary) -> dict[str, Any]:
