@@ -82,7 +82,11 @@ def read_image(path: str | Path) -> np.ndarray:
 def decode_image(data: bytes, path: str | Path) -> np.ndarray:
     """Like :func:`read_image` for a file that is in memory; ``path`` is for messages only."""
     _check_complete(data, path, "image")
-    picture = _opened(data, path, "image")
+    head = png.header(data) if data.startswith(png.SIGNATURE) else None
+    if head is None:
+        _opened(data, path, "image").close()  # for its size
+    else:  # Pillow refuses a PNG for a damaged comment, too
+        _check_size(head.height, head.width, path, "image")
     buffer = np.frombuffer(data, np.uint8)
     tiff = data.startswith(_TIFF_STARTS)
     try:
@@ -92,7 +96,7 @@ def decode_image(data: bytes, path: str | Path) -> np.ndarray:
     except cv2.error:
         image = None
     if image is None:  # formats that OpenCV was built without, for example GIF
-        return _decode_with_pillow(picture, path)
+        return _decode_with_pillow(_opened(data, path, "image"), path)
     turn = 1 if tiff else orientation(data)  # OpenCV turns TIFF whatever the flag says
     return _orient(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), turn)
 
@@ -210,11 +214,14 @@ def _opened(data: bytes, path: str | Path, what: str) -> Any:
             f"the {what} {path} is not a picture that can be decoded (it begins with {data[:8]!r})",
             remedy="convert it to JPEG or PNG, or take its line out of the list",
         ) from error
-    width, height = picture.size
+    _check_size(picture.height, picture.width, path, what)
+    return picture
+
+
+def _check_size(height: int, width: int, path: str | Path, what: str) -> None:
     fault = size_fault(height, width)
     if fault:
         raise SizeError(f"the {what} {path} is too large: {fault}", remedy="cut it into tiles, or take it out")
-    return picture
 
 
 def _check_depth(decoded: np.ndarray | None, path: str | Path) -> None:

@@ -1,6 +1,7 @@
 """Decoding against Pillow."""
 
 import io
+import os
 import pickle
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import pytest
 from PIL import Image, ImageOps
 
 from mobileseg.data.io import (
+    IMAGE_SUFFIXES,
     ColourLabelError,
     DepthError,
     FileError,
     MissingFileError,
+    SizeError,
     TruncatedFileError,
     orientation,
     read_image,
@@ -181,3 +184,52 @@ def test_truncated_label(tmp_path: Path) -> None:
 def test_write_png_to_a_folder_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot write"):
         write_png(tmp_path / "no" / "x.png", np.zeros((2, 2), np.uint8))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_images_of_32_bits_are_refused(tmp_path: Path, dtype: type) -> None:
+    """OpenCV clips their values to 0..255: a height map in 0..1 would be black."""
+    path = tmp_path / "deep.tif"
+    Image.fromarray(np.linspace(0, 1000, 200).reshape(10, 20).astype(dtype)).save(path)
+    with pytest.raises(DepthError, match="from 0 to 1000") as caught:
+        read_image(path)
+    assert "8 or 16 bits" in caught.value.remedy
+    Image.fromarray(np.full((10, 20), 30000, np.uint16)).save(path)
+    assert read_image(path)[0, 0].tolist() == [117, 117, 117]
+
+
+def test_exif_of_an_image_beyond_the_limit_of_pillow(tmp_path: Path, picture, monkeypatch) -> None:
+    path = tmp_path / "photo.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(picture(24, 40)).save(path, exif=exif)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # 960 pixels are more than twice that
+    assert read_image(path).shape == (40, 24, 3)
+    assert orientation(path.read_bytes()) == 6
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp", "bmp", "gif"])
+def test_images_beyond_the_budget_are_refused(tmp_path: Path, picture, suffix: str, monkeypatch) -> None:
+    path = tmp_path / f"large.{suffix}"
+    Image.fromarray(picture(24, 40)).save(path)
+    assert read_image(path).shape == (24, 40, 3)
+    monkeypatch.setattr("mobileseg.limits.MAX_PIXELS", 959)
+    with pytest.raises(SizeError, match="40x24 are 960 pixels, more than 959"):
+        read_image(path)
+
+
+def test_pipes_and_devices_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", Path("/dev/zero"), tmp_path):
+        with pytest.raises(FileError, match="cannot be read"):
+            read_image(path)
+        with pytest.raises(FileError, match="cannot be read"):
+            read_label(path)
+
+
+@pytest.mark.parametrize("suffix", sorted(IMAGE_SUFFIXES))
+def test_every_suffix_that_is_looked_for_is_decoded(tmp_path: Path, picture, suffix: str) -> None:
+    path = tmp_path / f"image{suffix}"
+    image = Image.fromarray(picture(24, 40)).convert("L" if suffix == ".pgm" else "RGB")
+    image.save(path, format={".jfif": "JPEG"}.get(suffix))
+    assert read_image(path).shape == (24, 40, 3)
