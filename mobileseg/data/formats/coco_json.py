@@ -246,6 +246,11 @@ def _is_integer(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_INTEGER
 
 
+def _where(entry: Mapping[str, Any]) -> str:
+    """An annotation by its own id and that of its image, whatever stands there."""
+    return f"annotation {_shown(entry.get('id'))} (image {_shown(entry.get('image_id'))})"
+
+
 def _shown(value: Any) -> str:
     """A value that is not what was expected, with its type, shortened."""
     if isinstance(value, int) and abs(value) > MAX_INTEGER:
@@ -269,21 +274,24 @@ class _AnnotationReader:
         seen: set[int] = set()
         for entry in entries:
             identifier, image_id, category = entry.get("id"), entry.get("image_id"), entry.get("category_id")
-            where = f"annotation {_shown(identifier)} (image {_shown(image_id)})"
             if not _is_integer(identifier) or identifier in seen:
                 what = "has the id of another one" if _is_integer(identifier) else "has no id that is a whole number"
-                yield AnnotationProblem("id", identifier, f"{where} {what}", "number the annotations 1, 2, 3, ...")
+                yield AnnotationProblem(
+                    "id", identifier, f"{_where(entry)} {what}", "number the annotations 1, 2, 3, ..."
+                )
                 continue
             seen.add(identifier)
             image = self.positions.get(image_id) if _is_integer(image_id) else None
             if image is None:
                 remedy = "add the image to 'images', or delete the annotation"
-                yield AnnotationProblem("image", identifier, f"{where}: {_no_image(image_id, self.positions)}", remedy)
+                yield AnnotationProblem(
+                    "image", identifier, f"{_where(entry)}: {_no_image(image_id, self.positions)}", remedy
+                )
                 continue
             if not _is_integer(category) or category not in self.names:
                 remedy = "add the category to 'categories', or correct category_id"
                 yield AnnotationProblem(
-                    "category", identifier, f"{where}: there is no category {_shown(category)}", remedy
+                    "category", identifier, f"{_where(entry)}: there is no category {_shown(category)}", remedy
                 )
                 continue
             if category not in self.chosen:
@@ -292,18 +300,18 @@ class _AnnotationReader:
             fault = _box_fault(entry.get("bbox"))
             if fault:
                 yield AnnotationProblem(
-                    "box", identifier, f"{where}: {fault}", "write bbox as [x, y, width, height] in pixels"
+                    "box", identifier, f"{_where(entry)}: {fault}", "write bbox as [x, y, width, height] in pixels"
                 )
                 continue
             crowd = entry.get("iscrowd") or 0
             if crowd not in (0, 1) or isinstance(crowd, str):
-                seen = f"{where}: iscrowd is {_shown(crowd)}, neither 0 nor 1"
-                yield AnnotationProblem("crowd", identifier, seen, "write iscrowd: 0, or 1 for a group")
+                fault = f"{_where(entry)}: iscrowd is {_shown(crowd)}, neither 0 nor 1"
+                yield AnnotationProblem("crowd", identifier, fault, "write iscrowd: 0, or 1 for a group")
                 continue
             polygons, rle, fault, code = _mask(entry.get("segmentation"), size)
             if fault:
                 remedy = "draw the object again, or delete the annotation"
-                yield AnnotationProblem(code, identifier, f"{where}: {fault}", remedy)
+                yield AnnotationProblem(code, identifier, f"{_where(entry)}: {fault}", remedy)
                 continue
             x, y, width, height = entry["bbox"]
             rows.add(

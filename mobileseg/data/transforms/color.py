@@ -188,7 +188,7 @@ class Normalize:
             if (value < 0).any() or (value > 1).any():
                 grey = f"if it is in 0..255, write {key}: {np.round(value / 255, 4).tolist()}"
                 raise ConfigError(
-                    f"Normalize.{key} is {value.tolist()}, not a share of white (0..1): pixels are divided by 255 first",
+                    f"Normalize.{key} is {value.tolist()}, not a share of white (0..1): pixels are divided by 255",
                     remedy=grey if (value >= 0).all() and (value <= 255).all() else "use numbers in 0..1",
                 )
         self.gives = PixelRange(float((-self.mean / self.std).min()), float(((1 - self.mean) / self.std).max()))
