@@ -22,7 +22,21 @@ TASKS = ("semantic", "instance")
 
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
-    ["errors", "files", "names", "registry", "tasks", "rle", "instance.options", "instance.settings", "structures"],
+    [
+        "errors",
+        "files",
+        "names",
+        "registry",
+        "tasks",
+        "rle",
+        "pixels",
+        "boxes",
+        "limits",
+        "class_names",
+        "instance.options",
+        "instance.settings",
+        "structures",
+    ],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
@@ -43,12 +57,17 @@ LAYERS = [
     ["cli", "__main__", ""],
 ]
 PADDLE_FREE = [
-    "errors", "files", "registry", "rle", "structures", "config", "weights", "data", "viz", "runtime", "prediction",
-    "benchmarking", "environment",
+    "errors", "files", "limits", "registry", "tasks", "class_names", "pixels", "boxes", "rle", "structures", "config",
+    "weights", "data", "viz", "runtime", "prediction", "benchmarking", "environment",
 ]  # fmt: skip
 PADDLE_FREE_MODULES = [
     "semantic.metric",
     "semantic.postprocess",
+    "semantic.doctor",
+    "semantic.doctor_labels",
+    "instance.doctor",
+    "instance.doctor_findings",
+    "instance.doctor_objects",
     "instance.anchors",
     "instance.matching",
     "instance.options",

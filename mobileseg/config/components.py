@@ -9,6 +9,7 @@ from mobileseg.config.load import Config
 from mobileseg.config.signatures import PADDLESEG, REGISTRIES, check_component
 from mobileseg.config.structure import components
 from mobileseg.errors import ConfigError, Problem
+from mobileseg.limits import home_expanded
 from mobileseg.registry import LOSSES
 
 _LISTS = {"train": "train_path", "val": "val_path", "test": "test_path"}
@@ -27,9 +28,32 @@ def check_components(config: Config) -> None:
     problems: list[Problem] = []
     for path, kind, section in components(data):
         problems.extend(check_component(path, kind, section, config.origins))
-    problems = problems or [*loss_problems(config), *task_problems(config)]
+    problems = problems or [*loss_problems(config), *task_problems(config), *pipeline_problems(config)]
     if problems:
         raise ConfigError(problems)
+
+
+def pipeline_problems(config: Config) -> list[Problem]:
+    """Transforms whose arguments or order cannot be, and pipelines of train and val that normalise differently."""
+    from mobileseg.data.transforms.build import build_transforms
+    from mobileseg.data.transforms.ranges import normalisation_problem
+
+    problems: list[Problem] = []
+    pipelines = {}
+    for name in ("train_dataset", "val_dataset"):
+        section = config.to_dict()[name]
+        if not isinstance(section, dict) or "transforms" not in section:
+            continue
+        try:
+            pipelines[name] = build_transforms(section["transforms"])
+        except ConfigError as error:
+            problems.append(config.origins.problem((name, "transforms"), error.message, error.remedy or ""))
+    if len(pipelines) == 2:
+        difference = normalisation_problem(*pipelines.values())
+        if difference:
+            fix = "give both pipelines the same Normalize"
+            problems.append(config.origins.problem(("val_dataset", "transforms"), difference, fix))
+    return problems
 
 
 def loss_problems(config: Config) -> list[Problem]:
@@ -116,6 +140,7 @@ def check_files(config: Config, sections: tuple[str, ...] = ("train_dataset", "v
 def _dataset_files(name: str, section: dict[str, Any], config: Config) -> list[Problem]:
     problems: list[Problem] = []
     root = section.get("dataset_root")
+    root = str(home_expanded(root)) if isinstance(root, str) else root
     if isinstance(root, str) and not Path(root).is_dir():
         seen = f"the folder {root} does not exist"
         fix = "paths are relative to the working folder; or give another with "
@@ -124,7 +149,7 @@ def _dataset_files(name: str, section: dict[str, Any], config: Config) -> list[P
     list_key = _LISTS.get(str(section.get("mode")), "train_path")
     for key, what in {list_key: "list file", **_PLACES}.items():
         value = section.get(key)
-        if not isinstance(value, str) or Path(value).exists():
+        if not isinstance(value, str) or home_expanded(value).exists():
             continue
         if not (isinstance(root, str) and (Path(root) / value).exists()):
             seen = f"the {what} {value} does not exist"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobileseg import tasks
-from mobileseg.data.io import read_image
+from mobileseg.data.io import IMAGE_SUFFIXES, read_image
 from mobileseg.errors import ConfigError, DataError, ExportError
 from mobileseg.export.manifest import GOLDEN_FILE, Subject
 from mobileseg.export.options import ALL_TARGETS, ExportOptions
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from mobileseg.config.load import Config
     from mobileseg.data.base import ImageDataset
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 _GEOMETRIC = {"ResizeByLong", "ResizeByShort", "ResizeToMultiple", "LimitLong", "Padding", "PaddingByAspectRatio"}
 
 

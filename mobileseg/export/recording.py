@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from mobileseg.data.io import resize_bilinear
 from mobileseg.errors import ExportError
 from mobileseg.export.golden import Item, Reference
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.task import ExportTask
+from mobileseg.pixels import resize_bilinear
 
 ITEMS = 4
 CANDIDATES = 12

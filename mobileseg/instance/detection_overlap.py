@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mobileseg.instance.nms import iou
+from mobileseg.boxes import iou
 from mobileseg.structures import InstanceResult
 
 _OVERLAP = 0.5

@@ -1,7 +1,7 @@
 """From a decoded image to the input of a graph, as the manifest says, on one thread.
 
-The order is fixed: resize in float32 (the suite's one rule, `mobileseg.data.io.resize_bilinear`), scale,
-mean and std, channels first. A image that already has the input size takes a shorter way: every 8-bit value has
+The order is fixed: resize in float32 (the suite's one rule, `mobileseg.pixels.resize_bilinear`), scale,
+mean and std, channels first. An image that already has the input size takes a shorter way: every 8-bit value has
 one normalised value, so each channel is one look-up in a table of 256 entries.
 """
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mobileseg.data.io import resize_bilinear, to_uint8
 from mobileseg.errors import DataError, RuntimeEngineError
+from mobileseg.pixels import resize_bilinear, to_uint8
 from mobileseg.runtime.specs import ImageSpec
 
 _CHANNEL_ORDER = {"RGB": (0, 1, 2), "BGR": (2, 1, 0)}

@@ -158,7 +158,7 @@ def test_wrong_separator_of_one_list_still_reads_the_other(config: Path, capsys)
     assert main(["doctor", "data", str(config)]) == 3
     output = capsys.readouterr().out
     assert "ERROR dataset-unusable [train]" in output
-    assert "write separator: ','" in output
+    assert 'write separator: ","' in output
     assert "val: 2 images" in output
 
 

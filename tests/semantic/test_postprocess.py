@@ -6,7 +6,6 @@ import pytest
 from mobileseg.semantic.postprocess import (
     labels_from_labels,
     labels_from_logits,
-    nearest_indices,
     resize_scores,
     softmax,
 )
@@ -73,15 +72,6 @@ def test_the_input_is_left_alone():
     labels_from_logits(scores, (16, 16))
     softmax(scores)
     np.testing.assert_array_equal(scores, before)
-
-
-@pytest.mark.parametrize(("size", "source"), [(7, 3), (3, 7), (5, 5), (1, 9), (1024, 511)])
-def test_nearest_index_is_the_floor_of_the_half_pixel_position(size, source):
-    from fractions import Fraction
-    from math import floor
-
-    expected = [floor((i + Fraction(1, 2)) * Fraction(source, size)) for i in range(size)]
-    np.testing.assert_array_equal(nearest_indices(size, source), expected)
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mobileseg.data.io import resize_bilinear
+from mobileseg.pixels import resize_bilinear
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.specs import ImageSpec, OutputSpec
 from mobileseg.structures import InstanceResult

@@ -19,7 +19,6 @@ from mobileseg.compress.precision.ranges import Call, Ranges, find_calls
 from mobileseg.compress.precision.scores import component_paths
 from mobileseg.config.build import build_dataset
 from mobileseg.config.load import Config
-from mobileseg.data.io import resize_bilinear
 from mobileseg.errors import CompressionError, ConfigError, DataError
 from mobileseg.export.conversion.pdmodel import Program
 from mobileseg.export.from_config import options_from, subject_from
@@ -28,6 +27,7 @@ from mobileseg.export.options import ExportOptions
 from mobileseg.export.recording import to_input
 from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
+from mobileseg.pixels import resize_bilinear
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from mobileseg.data.base import Item, checked_mode, existing_folder
 from mobileseg.data.formats.coco_json import choose_classes
-from mobileseg.data.formats.listfile import find_file
+from mobileseg.data.formats.listfile import find_file, read_lines
 from mobileseg.data.formats.voc import PascalVOC
 from mobileseg.data.instance_base import InstanceDataset
 from mobileseg.data.instances import Instances, Region
@@ -67,7 +67,7 @@ class VocInstances(InstanceDataset):
         path = lists / f"{mode}.txt" if list_file is None else find_file(list_file, lists)
         if not path.is_file():
             raise DataError(f"the list file {path} does not exist", remedy=_HINT)
-        names = path.read_text(encoding="utf-8").split()
+        names = [name for _, line in read_lines(path, _HINT) for name in line.split()]
         items = [_sbd_item(folder, name) if self._is_sbd else _voc_item(folder, name) for name in names]
         _require_files(items)
         chosen = choose_classes(classes, self.CLASSES, "PASCAL VOC")

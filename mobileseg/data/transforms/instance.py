@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mobileseg.boxes import iou
 from mobileseg.data.geometry import crop_sample, place_sample
 from mobileseg.data.instances import Instances
 from mobileseg.data.sample import Sample
@@ -125,21 +126,15 @@ class RandomInstanceCrop:
         """bool [n]: the objects to keep, None when the rectangle does not do."""
         boxes = instances.boxes
         corner, end = np.array(place[:2]), np.array(place[2:])
+        whole = np.array([place], np.float64)
         centres = (boxes[:, :2] + boxes[:, 2:]) / 2
         inside: np.ndarray = ((corner < centres) & (centres < end)).all(axis=1)
         objects = inside & ~instances.crowd
         if not objects.any():
             return None
-        if overlap and not self.published_iou_quirk and _overlaps(boxes[objects], corner, end).max() < overlap:
+        if overlap and not self.published_iou_quirk and iou(whole, boxes[objects].astype(np.float64)).max() < overlap:
             return None
         return inside
-
-
-def _overlaps(boxes: np.ndarray, corner: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes [n, 4] with one rectangle."""
-    shared = np.minimum(boxes[:, 2:], end) - np.maximum(boxes[:, :2], corner)
-    common = np.clip(shared, 0, None).prod(axis=1)
-    return common / ((boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (end - corner).prod() - common)
 
 
 @TRANSFORMS.add_component

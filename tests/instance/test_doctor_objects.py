@@ -8,10 +8,10 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from mobileseg.data.doctor.diagnose import diagnose
-from mobileseg.data.doctor.objects import fits
-from mobileseg.data.doctor.objects_checks import refused_findings
 from mobileseg.data.formats.coco import CocoInstances
 from mobileseg.data.formats.coco_json import AnnotationError
+from mobileseg.instance.doctor_findings import refused_findings
+from mobileseg.instance.doctor_objects import fits
 from tests.data.coco_folder import SIZE, CocoFolder, rectangle
 
 QUIET = {"class-rare"}  # a class of three objects is rare

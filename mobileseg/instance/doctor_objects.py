@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from mobileseg.data.annotations import decode_region
+from mobileseg.boxes import iou
 from mobileseg.data.doctor.scan import Examples, Size
+from mobileseg.rle import decode_region
 
 TINY = 2.0  # pixels of the network's input; a smaller object is a quarter of a cell of the finest feature map
 _SLACK = 1.0  # pixels that a box or a polygon may reach over the edge: rounding, not a mistake
@@ -33,6 +34,7 @@ class ObjectSummary:
         problems: examples per code.
         corners: boxes of ``box-mismatch`` that fit when what was read as width and height are x2 and y2.
         fractions: boxes that lie within 0..1.
+        fraction_masks: masks without a pixel whose polygons lie within 0..1.
     """
 
     objects: np.ndarray
@@ -43,6 +45,7 @@ class ObjectSummary:
     problems: dict[str, Examples] = field(default_factory=dict)
     corners: int = 0
     fractions: int = 0
+    fraction_masks: int = 0
 
     @property
     def total(self) -> int:
@@ -130,7 +133,7 @@ def _check_box(summary: ObjectSummary, one: _Object) -> None:
     if x2 <= x1 or y2 <= y1:
         summary.add("box-degenerate", one.where, f"its box {_shown(one.box)} is {x2 - x1:g} wide and {y2 - y1:g} high")
         return
-    summary.fractions += max(x2, y2) <= 1 + _SLACK / 2 and min(one.size) > 8
+    summary.fractions += _is_share(max(x2, y2), one.size)
     if min(x1, y1) < -_SLACK or x2 > width + _SLACK or y2 > height + _SLACK:
         summary.add("box-outside", one.where, f"its box {_shown(one.box)}, the image is {width}x{height}")
 
@@ -156,6 +159,7 @@ def _check_mask(summary: ObjectSummary, one: _Object) -> tuple[int, Box] | None:
         summary.add("mask-outside", one.where, f"beyond the image of {width}x{height}, {how_far}")
     elif not area:
         summary.add("mask-empty", one.where, "no pixel belongs to it")
+        summary.fraction_masks += bool(polygons) and _is_share(max(map(max, polygons)), one.size)
     if not area:
         return None
     x, y, columns, rows = coco_mask.toBbox(rle).tolist()
@@ -165,6 +169,11 @@ def _check_mask(summary: ObjectSummary, one: _Object) -> tuple[int, Box] | None:
         summary.add("box-mismatch", one.where, f"its box {_shown(box)}, that of its mask {_shown(tight)}")
         summary.corners += fits((x1, y1, x2 - x1, y2 - y1), tight)
     return area, tight
+
+
+def _is_share(largest: float, size: Size) -> bool:
+    """Whether coordinates of which this is the largest look like shares of an image of that size."""
+    return largest <= 1 + _SLACK / 2 and min(size) > 8
 
 
 def _check_tiny(summary: ObjectSummary, one: _Object, tight: Box, seen_as: Size) -> None:
@@ -179,11 +188,7 @@ def fits(box: Box, tight: Box) -> bool:
     """Whether a box could be meant for a mask with that tight box; both x1, y1, x2, y2."""
     if max(abs(one - other) for one, other in zip(box, tight, strict=True)) <= _BOX_PIXELS:
         return True
-    common = 1.0
-    for low, high in ((0, 2), (1, 3)):
-        common *= max(0.0, min(box[high], tight[high]) - max(box[low], tight[low]))
-    areas = [(one[2] - one[0]) * (one[3] - one[1]) for one in (box, tight)]
-    return common >= _BOX_IOU * (sum(areas) - common)
+    return bool(iou(np.array([box], np.float64), np.array([tight], np.float64))[0] >= _BOX_IOU)
 
 
 def _shown(box: Box) -> str:

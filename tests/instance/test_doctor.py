@@ -1,5 +1,7 @@
 """The quick look at annotated objects before a training, and what the network's input is like."""
 
+import copy
+import inspect
 import time
 from pathlib import Path
 
@@ -8,11 +10,13 @@ import pytest
 from PIL import Image
 
 from mobileseg.data.doctor.diagnose import diagnose, preflight
-from mobileseg.data.doctor.instances import InstanceSummary, dummy, input_size
 from mobileseg.data.doctor.table import render
+from mobileseg.data.doctor.task import TaskDoctor, doctor_of
 from mobileseg.data.formats.coco import CocoInstances
-from mobileseg.errors import DataError
-from tests.data.coco_folder import CocoFolder
+from mobileseg.errors import ConfigError, DataError
+from mobileseg.instance.doctor import InstanceSummary, dummy, input_size
+from mobileseg.tasks import packages
+from tests.data.coco_folder import SIZE, CocoFolder
 
 
 @pytest.fixture
@@ -32,7 +36,7 @@ def test_preflight_stops_corners_in_place_of_sizes(coco) -> None:
     for annotation in coco.document()["annotations"]:
         x, y, width, height = annotation["bbox"]
         annotation["bbox"] = [x, y, x + width, y + height]
-    with pytest.raises(DataError, match="boxes that were looked at do not fit their masks") as caught:
+    with pytest.raises(DataError, match="boxes do not fit their masks: 6 of 6") as caught:
         preflight(coco.open())
     assert "annotation 100 (image 10, train_0.png)" in caught.value.message
     assert "they fit as x1, y1, x2, y2" in caught.value.remedy
@@ -44,6 +48,61 @@ def test_preflight_of_boxes_alone_that_are_elsewhere(coco) -> None:
     with pytest.raises(DataError) as caught:
         preflight(coco.open())
     assert "they fit" not in caught.value.remedy
+
+
+def test_preflight_stops_polygons_and_boxes_as_shares(coco) -> None:
+    """Their masks have no pixel, or one; boxes alone as shares do not fit their masks."""
+    whole = copy.deepcopy(coco.document()["annotations"])
+    scale = (SIZE[1], SIZE[0], SIZE[1], SIZE[0])
+    for annotation in coco.document()["annotations"]:
+        annotation["bbox"] = [value / side for value, side in zip(annotation["bbox"], scale, strict=True)]
+    with pytest.raises(DataError, match="do not fit") as caught:
+        preflight(coco.open())
+    assert "shares of the image" in caught.value.remedy
+    for annotation in coco.document()["annotations"]:
+        (polygon,) = annotation["segmentation"]
+        annotation["segmentation"] = [[value / SIZE[1 - index % 2] for index, value in enumerate(polygon)]]
+    with pytest.raises(DataError) as caught:
+        preflight(coco.open())
+    assert "shares of the image" in caught.value.remedy
+    coco.document()["annotations"] = whole
+    preflight(coco.open())
+
+
+def test_preflight_stops_masks_without_a_pixel(coco) -> None:
+    empty = {"size": list(SIZE), "counts": [SIZE[0] * SIZE[1]]}
+    for annotation in coco.document()["annotations"][:4]:
+        annotation["segmentation"] = empty
+    with pytest.raises(DataError, match="masks without a pixel: 4 of 6"):
+        preflight(coco.open())
+
+
+def test_every_task_answers_every_question_of_the_doctor() -> None:
+    asked = {name: value for name, value in vars(TaskDoctor).items() if inspect.isfunction(value) and name[0] != "_"}
+    assert len(asked) == 8
+    for task in packages():
+        answers = doctor_of(task)
+        for name, question in asked.items():
+            expected = list(inspect.signature(question).parameters)[1:]
+            assert list(inspect.signature(getattr(answers, name)).parameters) == expected, f"{task}.{name}"
+
+
+def test_a_dataset_without_a_task_is_an_error(coco) -> None:
+    dataset = coco.open()
+    dataset.task = None
+    with pytest.raises(ConfigError, match="CocoInstances does not say which task it is for"):
+        preflight(dataset)
+
+
+@pytest.mark.parametrize("turn", [2, 3, 4])
+def test_turned_in_a_way_that_the_size_does_not_show(coco, turn: int) -> None:
+    path = coco.root / "train" / "train_1.png"
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    Image.open(path).save(path, exif=exif)
+    codes = {one.code: one for one in diagnose({"train": coco.open()}).findings}
+    assert codes["exif-unsure"].files == (str(path),)
+    assert codes["exif-unsure"].level == "warning"
 
 
 def test_input_size(coco) -> None:

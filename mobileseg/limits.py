@@ -1,0 +1,99 @@
+"""Budgets for what files claim and hold: one place, looked at before anything is allocated.
+
+A file of a few bytes can claim an image of terabytes, a device has no end, a pipe never answers. Whoever reads what
+others wrote asks here first.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import unicodedata
+from pathlib import Path
+
+MAX_SIDE = 65_535
+"""Pixels; what JPEG can express."""
+
+MAX_PIXELS = 1 << 28
+"""Of an image: 16,384 squared. The largest cameras of phones have 200 million."""
+
+MAX_IMAGE_BYTES = 1 << 30
+"""Of an encoded image or label."""
+
+MAX_TEXT_BYTES = 1 << 28
+"""Of a list file or a file of class names: two million lines of 128 characters."""
+
+MAX_JSON_BYTES = 1 << 32
+"""Of an annotation file; the largest public ones have 1.5 GB."""
+
+DEFLATE_RATIO = 1032
+"""What one byte of deflate can become at most: 258 bytes from two bits."""
+
+MAX_INTEGER = (1 << 63) - 1
+"""Ids are kept in 64 bits."""
+
+MAX_COORDINATE = 1e15
+"""Of a box or a point, in pixels; a fraction of a pixel would be lost beyond it, and products leave the floats."""
+
+
+def size_fault(height: int, width: int) -> str:
+    """Why an image of that size (in pixels) is not taken, '' when it is."""
+    if height < 1 or width < 1:
+        return f"{width}x{height} is no size of an image"
+    if height > MAX_SIDE or width > MAX_SIDE:
+        return f"{width}x{height} has a side of more than {MAX_SIDE:,} pixels"
+    if height * width > MAX_PIXELS:
+        return f"{width}x{height} are {height * width:,} pixels, more than {MAX_PIXELS:,}"
+    return ""
+
+
+def read_regular(path: str | os.PathLike[str], limit: int) -> bytes:
+    """The bytes of a regular file of at most ``limit`` bytes; never waits for a pipe or a device.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        OSError: no regular file, a name that no file can have, too large, or unreadable; ``strerror`` says which.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except ValueError as error:  # a NUL byte or a lone surrogate
+        raise OSError(errno.EINVAL, f"the name cannot be that of a file ({error})", os.fspath(path)) from error
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(file.fileno())
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file but a device, a pipe or a socket", str(path))
+        if found.st_size > limit:
+            seen = f"it has {found.st_size / 1e6:,.0f} MB, more than the {limit / 1e6:,.0f} MB that are read"
+            raise OSError(errno.EFBIG, seen, str(path))
+        data = file.read(limit + 1)  # files of /proc say they are empty
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it has more than the {limit / 1e6:,.0f} MB that are read", str(path))
+    return data
+
+
+def read_text(path: str | os.PathLike[str], limit: int = MAX_TEXT_BYTES) -> str:
+    """UTF-8 text, without a byte order mark.
+
+    Raises:
+        OSError: see :func:`read_regular`.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    return read_regular(path, limit).decode("utf-8-sig")
+
+
+def broken_character(text: str) -> str:
+    """'U+0000' and the like: the first character that no name can have (control characters, lone surrogates), or ''."""
+    broken = next((mark for mark in text if unicodedata.category(mark) in ("Cc", "Cs")), None)
+    return "" if broken is None else f"U+{ord(broken):04X}"
+
+
+def home_expanded(path: str | os.PathLike[str]) -> Path:
+    """The path with a leading ``~`` or ``~user`` replaced by the home folder; as it is when there is none."""
+    try:
+        return Path(path).expanduser()
+    except (RuntimeError, ValueError):  # no such user, or a name that no file can have
+        return Path(path)
