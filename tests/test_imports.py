@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mobileseg"
 
+FOUNDATION = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem not in ("__init__", "__main__", "cli"))
+
 CONFIG_READERS = [
     "tree", "source", "overrides", "schema_base", "schema_compress", "schema", "structure", "paddleseg", "rules",
     "schema_distill", "plugins", "signatures", "carried", "load",
@@ -22,21 +24,7 @@ TASKS = ("semantic", "instance")
 
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
-    [
-        "errors",
-        "files",
-        "names",
-        "registry",
-        "tasks",
-        "rle",
-        "pixels",
-        "boxes",
-        "limits",
-        "class_names",
-        "instance.options",
-        "instance.settings",
-        "structures",
-    ],
+    [*FOUNDATION, "instance.options", "instance.settings"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
@@ -57,8 +45,7 @@ LAYERS = [
     ["cli", "__main__", ""],
 ]
 PADDLE_FREE = [
-    "errors", "files", "limits", "registry", "tasks", "class_names", "pixels", "boxes", "rle", "structures", "config",
-    "weights", "data", "viz", "runtime", "prediction", "benchmarking", "environment",
+    *FOUNDATION, "config", "weights", "data", "viz", "runtime", "prediction", "benchmarking", "environment",
 ]  # fmt: skip
 PADDLE_FREE_MODULES = [
     "semantic.metric",

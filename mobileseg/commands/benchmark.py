@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from mobileseg.errors import ConfigError
+from mobileseg.folders import scratch_folder
 
 HELP = "time decoding, preprocessing, inference, postprocessing and drawing per engine"
 
@@ -78,7 +78,7 @@ def _measured(args: argparse.Namespace) -> list[dict[str, Any]]:
         cases += [Case(folder, engine, count) for engine in dict.fromkeys(engines) for count in threads]
     facts = machine()
     print(f"{facts['cpu']}, {facts['cores']} cores; {args.runs} runs, engines interleaved")
-    with tempfile.TemporaryDirectory(prefix="mobileseg-") as scratch:
+    with scratch_folder() as scratch:
         image = args.image
         if image is None:
             spec = next(iter(manifests.values())).image

@@ -54,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--opset_version", type=int, help="ONNX operator set, 11 to 17 (default: 13)")
     parser.add_argument("--images", nargs="+", default=[], metavar="PATH", help="images or folders to verify with")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing folder")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an earlier export at --save_dir; nothing else is replaced"
+    )
     parser.add_argument(
         "--accept_weak", action="store_true", help="accept untrained weights or too few classes in the reference"
     )
@@ -73,7 +75,13 @@ def run(args: argparse.Namespace) -> int:
     from mobileseg.export.from_config import options_from
     from mobileseg.export.tasks import refuse_foreign_flags
 
-    config = load_config(_config_path(args), args.opts)
+    config_file = _config_path(args)
+    if not args.audit:
+        from mobileseg.export.atomic_folder import refuse_existing
+
+        named = (config_file, args.model, args.model_path)
+        refuse_existing(Path(args.save_dir), args.overwrite, [Path(path) for path in named if path])
+    config = load_config(config_file, args.opts)
     changes = _changes(args)
     options = options_from(config, changes)
     paddle.seed(config.to_dict()["seed"])  # random weights, with --accept_weak, are the same each time

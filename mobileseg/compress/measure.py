@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from mobileseg.errors import CompressionError
 from mobileseg.export.exporter import export
 from mobileseg.export.from_config import dataset_from, options_from
 from mobileseg.export.options import ENGINES
+from mobileseg.folders import scratch_folder
 from mobileseg.nn import cost
 from mobileseg.training.evaluator import evaluate
 from mobileseg.training.predictors import make_predictor
@@ -99,8 +99,8 @@ def measure_engines(
         return
     names = {str(folder): name for name, folder in folders.items()}
     cases = [Case(folder, engine, settings.threads) for folder in names for engine in engines]
-    with tempfile.TemporaryDirectory(prefix="mobileseg-") as scratch:
-        image = _picture(config, Path(scratch))
+    with scratch_folder() as scratch:
+        image = _picture(config, scratch)
         say(f"latency of {len(cases)} cases, {settings.runs} runs each, interleaved")
         rows = measure_latency(cases, image, runs=settings.runs, say=say)
         say("memory of fresh processes")

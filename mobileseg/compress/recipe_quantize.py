@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,12 +23,14 @@ from mobileseg.compress.subset import ImageSubset
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.config.build import build_dataset
 from mobileseg.errors import CompressionError
+from mobileseg.export.atomic_folder import refuse_existing
 from mobileseg.export.conversion import converters
 from mobileseg.export.exporter import export
 from mobileseg.export.from_config import images_from
 from mobileseg.export.options import ENGINES
 from mobileseg.export.verify import Row
 from mobileseg.files import write_whole
+from mobileseg.folders import scratch_folder
 from mobileseg.runtime.engines.registry import unavailable
 from mobileseg.runtime.segmenter import Segmenter
 from mobileseg.training.evaluator import SegmenterPredictor, evaluate
@@ -59,8 +60,10 @@ class QuantizeRecipe(Recipe):
         self._dataset = build_dataset(self.config.to_dict()["val_dataset"])
         targets = self._targets()
         require_images(settings.images)
-        with tempfile.TemporaryDirectory(prefix="mobileseg-") as work:
-            prepared = prepare(self._trained(), self.config, self._dataset, Path(work), self._zoo)
+        for name in (FLOAT, INT8):
+            refuse_existing(self.folder / name, overwrite=True)
+        with scratch_folder() as work:
+            prepared = prepare(self._trained(), self.config, self._dataset, work, self._zoo)
             layers = wanted_layers(prepared, settings.components, settings.skip)
             images = calibration_images(prepared, self.config, settings.images, self.say)
             self._export_float(self.load(), targets)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,6 +40,7 @@ from mobileseg.config.build import build_dataset
 from mobileseg.errors import CompressionError
 from mobileseg.export.conversion import onnx
 from mobileseg.export.conversion.process import Failure
+from mobileseg.folders import scratch_folder
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,7 @@ class SearchRecipe(Recipe):
         self.config.require("val_dataset")
         self._dataset = ImageSubset(build_dataset(self.config.to_dict()["val_dataset"]), self.settings.images)
         algorithm, count = self.config.compress.quantize.algorithm, self.config.compress.quantize.images
-        with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
-            work = Path(folder)
+        with scratch_folder() as work:
             prepared = prepare(self.load(), self.config, self._dataset.dataset, work, self._zoo)
             paths = component_paths(prepared.network)
             if not paths:

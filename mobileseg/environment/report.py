@@ -12,13 +12,13 @@ import platform
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from mobileseg.folders import scratch_folder
 from mobileseg.runtime.engines.registry import ENGINES, available, unavailable
 
 OK, WARNING, ERROR = "ok", "warning", "error"
@@ -212,8 +212,8 @@ def run_selfchecks(versions: Mapping[str, str]) -> list[Finding]:
     if "paddlepaddle" not in versions and "paddlepaddle-gpu" not in versions:
         return []
     needs = {"onnx": ("paddle2onnx", "onnxruntime"), "lite": ("paddlelite",)}
-    with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
-        facts, failure = run_selfcheck("paddle", Path(folder))
+    with scratch_folder() as folder:
+        facts, failure = run_selfcheck("paddle", folder)
         if failure:
             return [Finding(ERROR, "run paddle", failure, _SETUP)]
         build = f"CUDA build, {facts['gpus']} GPUs" if facts["cuda_build"] else "CPU build"
@@ -224,7 +224,7 @@ def run_selfchecks(versions: Mapping[str, str]) -> list[Finding]:
                 text = f"not tried: {', '.join(missing)} not installed"
                 findings.append(Finding(WARNING, f"run {task}", text))
                 continue
-            facts, failure = run_selfcheck(task, Path(folder))
+            facts, failure = run_selfcheck(task, folder)
             findings.append(judge_difference(f"run {task}", facts.get("difference"), failure))
     return findings
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobileseg.errors import ExportError, MobileSegError
-from mobileseg.export.atomic_folder import put_in_place, refuse_existing, staging
+from mobileseg.export.atomic_folder import keep_failed, put_in_place, refuse_existing, staging
 from mobileseg.export.conversion import converters
 from mobileseg.export.conversion.pdmodel import Operator
 from mobileseg.export.conversion.process import Failure
@@ -87,7 +87,7 @@ def export(
         targets: from `TARGETS`; None takes those of the configuration, else all that are installed.
         images: files and folders to verify with, instead of the validation images.
         zoo: folder of the weights, whose artefact gives classes and images where the dataset is missing.
-        overwrite: replace an existing folder.
+        overwrite: replace an artefact folder that is there; see `refuse_existing`.
         accept_weak: see :func:`export_network`.
         tensorrt: see :func:`export_network`.
         report: gets one line per step.
@@ -143,7 +143,7 @@ def export_network(
         images: uint8 [h,w,3] RGB, at least four real ones.
         targets: from `TARGETS`; None writes every target whose converter is installed.
         source: where the images are from, for the notes in deploy.yaml.
-        overwrite: replace an existing folder.
+        overwrite: replace an artefact folder that is there; see `refuse_existing`.
         accept_weak: accept a reference that shows too few classes to tell a right graph from a wrong one.
         tensorrt: also write the shapes of all tensors of the Paddle graph, and a graph per component of the network.
         report: gets one line per step.
@@ -347,8 +347,7 @@ def _disagreement(
         culprit = _searched(partial(locate_trace_difference, network, form, graph, reference, work))
         if culprit:
             lines.append(f"  {row.target}: traced, the network computes something else; first seen after {culprit}")
-    kept = folder.with_name(folder.name + ".failed")
-    put_in_place(stage, kept)
+    kept = keep_failed(stage, folder)
     return ExportError(
         "\n".join(["exported graphs do not agree with the network:", *lines]),
         remedy=f"the folder was not put into place; it is kept as {kept} for inspection",

@@ -7,7 +7,6 @@ Export calls :func:`check_engines` with the network's own outputs; `mobileseg do
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from mobileseg.export.options import ENGINES
 from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_of
 from mobileseg.export.tolerance import Agreement
+from mobileseg.folders import scratch_folder
 from mobileseg.runtime.engines.registry import unavailable
 from mobileseg.runtime.manifest import COMPONENTS, Manifest, twin_problems, verified_path
 from mobileseg.runtime.preprocess import Preprocessor
@@ -213,8 +213,8 @@ def run_engine(
     Raises:
         Failure: the engine refused, or died.
     """
-    with tempfile.TemporaryDirectory(prefix="mobileseg-") as work:
-        fed, answered = Path(work, "inputs.npz"), Path(work, "outputs.npz")
+    with scratch_folder() as work:
+        fed, answered = work / "inputs.npz", work / "outputs.npz"
         np.savez(fed, **{str(index): frame.input for index, frame in enumerate(frames)})
         request = {
             "folder": str(folder),

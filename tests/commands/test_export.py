@@ -78,7 +78,9 @@ def test_existing_folder_is_safe(command, work, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("keep")
     assert command("--model_path", work / "model.pdparams", "--images", work / "images") == 6
-    assert "add --overwrite" in capsys.readouterr().err
+    assert "exists and is not empty" in capsys.readouterr().err
+    assert command("--model_path", work / "model.pdparams", "--overwrite") == 6
+    assert "holds what no export wrote there (mine.txt)" in capsys.readouterr().err
     assert (tmp_path / "out" / "mine.txt").read_text() == "keep"
 
 

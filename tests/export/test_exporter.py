@@ -117,13 +117,20 @@ def test_existing_folder_needs_overwrite(exported, toy, images):
 
 
 def test_overwrite_replaces_the_whole_folder(folder, toy, images):
-    (folder / "stale.txt").write_text("old")
     result = export_network(toy, folder, options(), SUBJECT, images, targets=["paddle"], overwrite=True)
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         [*result.manifest.files, "deploy.yaml", "deploy.json"]
     )
     assert "model.onnx" not in result.manifest.files
     assert os.listdir(folder.parent) == [folder.name]
+
+
+def test_overwrite_deletes_nothing_that_no_export_wrote(folder, toy, images):
+    (folder / "notes.txt").write_text("mine")
+    before = sorted(folder.iterdir())
+    with pytest.raises(ExportError, match=r"holds what no export wrote there \(notes\.txt\)"):
+        export_network(toy, folder, options(), SUBJECT, images, targets=["paddle"], overwrite=True)
+    assert sorted(folder.iterdir()) == before
 
 
 class Flattened(Toy):

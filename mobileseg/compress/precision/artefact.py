@@ -15,7 +15,7 @@ from mobileseg.compress.precision.qdq import write_qdq
 from mobileseg.compress.precision.ranges import Ranges, float_weights
 from mobileseg.compress.precision.simulate import Precision, simulated
 from mobileseg.errors import CompressionError, ExportError
-from mobileseg.export.atomic_folder import put_in_place, staging
+from mobileseg.export.atomic_folder import keep_failed, put_in_place, refuse_existing, staging
 from mobileseg.export.conversion import converters, lite, onnx
 from mobileseg.export.conversion.pdmodel import Program
 from mobileseg.export.conversion.process import Failure
@@ -65,7 +65,7 @@ def write_int8(
         prepared: the float network.
         ranges: of its activations.
         layers: paths of the layers to run in int8.
-        folder: to make, or to replace.
+        folder: to make; an artefact folder that is there is replaced.
         images: uint8 [h,w,3] RGB to verify with, at least four.
         source: where they are from.
         agreement: share of labels, or detections, that every engine must have in common with the reference.
@@ -76,8 +76,9 @@ def write_int8(
     Raises:
         CompressionError: PaddleSlim failed, or an engine disagrees (the folder is kept as ``<folder>.failed``).
         DependencyError: a converter is not installed.
-        ExportError: a conversion failed.
+        ExportError: a conversion failed, or the folder holds something else.
     """
+    refuse_existing(folder, overwrite=True)
     for target in targets:
         converters.require(target)
     task, options = prepared.task, prepared.options
@@ -113,8 +114,7 @@ def write_int8(
         rows = check_engines(stage, Manifest.read(stage), task, reference, reference.frames())
         failed = [row for row in rows if row.status == FAILED]
         if failed:
-            kept = folder.with_name(folder.name + ".failed")
-            put_in_place(stage, kept)
+            kept = keep_failed(stage, folder)
             listed = "\n".join(f"  {row.target} ({row.engine}): {row.problems[0]}" for row in failed)
             raise CompressionError(
                 f"int8 graphs do not agree with simulated int8:\n{listed}",

@@ -6,12 +6,12 @@ import importlib.util
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from mobileseg.errors import DependencyError
 from mobileseg.export.conversion.process import Failure, run_program
+from mobileseg.folders import scratch_folder
 
 
 def executable() -> Path:
@@ -44,8 +44,8 @@ def convert(
     Raises:
         Failure: pnnx died, or left an operator that NCNN does not have.
     """
-    with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
-        source = Path(folder, "graph.onnx")
+    with scratch_folder() as folder:
+        source = folder / "graph.onnx"
         shutil.copyfile(model, source)
         keys = ("inputshape", "inputshape2")
         arguments = [f"{key}={_written(inputs)}" for key, inputs in zip(keys, shapes, strict=False)]

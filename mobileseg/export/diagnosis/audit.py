@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from mobileseg.export.diagnosis.operator_support import Finding, check_operators
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
+from mobileseg.folders import scratch_folder
 from mobileseg.names import IMAGE
 
 
@@ -55,8 +55,7 @@ def audit(network: Any, options: ExportOptions, targets: Sequence[str]) -> Audit
         ExportError: the network cannot be traced, or a fixed size leaves open dimensions (names the layer).
     """
     task = task_for(network, options)
-    with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
-        work = Path(folder)
+    with scratch_folder() as work:
         graphs = {"": _save(network, task, options, work)}
         programs = [Program.read(graph.model) for graph in graphs[""]]
         for target in targets:

@@ -6,7 +6,6 @@ over prefixes of the program: the shortest prefix that still fails ends with the
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from mobileseg.export.options import ENGINES
 from mobileseg.export.tolerance import LIMIT
 from mobileseg.export.verify import run_engine
 from mobileseg.files import sha256_of
+from mobileseg.folders import scratch_folder
 from mobileseg.names import IMAGE, MAIN
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.specs import GraphFiles, GraphSpec, ImageSpec, OutputSpec
@@ -89,8 +89,8 @@ def _bisect(program: Program, bad: Callable[[Program, Path], bool]) -> Operator 
     operators = [op for op in program.operators() if op.type != "fetch"]
 
     def is_bad(count: int) -> bool:
-        with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
-            return bad(program.prefix(count), Path(folder))
+        with scratch_folder() as folder:
+            return bad(program.prefix(count), folder)
 
     low, high = 1, len(operators)  # the feed alone is fine; everything together must fail
     if high < 2 or not is_bad(high):
