@@ -114,6 +114,7 @@ BACKBONES = Registry(
         "mobileseg.backbones.shufflenetv2",
         "mobileseg.backbones.ghostnet",
         "mobileseg.backbones.efficientnet_lite",
+        "mobileseg.backbones.topformer",
         "mobileseg.backbones.resnet",
         "mobileseg.backbones.resnet_vd",
     ),

@@ -1,7 +1,7 @@
 """EfficientNet-Lite (Google, 2020; after Tan and Le 2019, arXiv:1905.11946), in the names of its PyTorch form.
 
 EfficientNet without squeeze-and-excitation, with ReLU6, and with a stem and a classifier of one width: made for
-phones and int8. The published weights come from TensorFlow: the convolutions pad like it (`SameConv2D`), the norms
+phones and int8. The published weights come from TensorFlow: the convolutions pad like it (see :func:`_conv`), the norms
 have epsilon 1e-3 and keep 0.99 of the old statistic, and the images are RGB, ``(pixel - 127) / 128``; the suite's
 default of ``(pixel - 127.5) / 127.5`` is the same for all purposes.
 """
@@ -16,7 +16,6 @@ from paddle.nn import functional as F
 
 from mobileseg.backbones.base import FeatureSpec
 from mobileseg.nn.blocks import batch_norm, drop_path, make_divisible
-from mobileseg.nn.same import SameConv2D
 from mobileseg.registry import BACKBONES
 
 # units, kernel, stride of the first unit, expansion, channels
@@ -36,6 +35,16 @@ DIVISOR = 8
 EPSILON, MOMENTUM = 1e-3, 0.99
 
 
+def _conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Conv2D:
+    """Convolution without bias, padded so that ``ceil(length / stride)`` outputs come of every axis.
+
+    Where the zeros for that are odd in number, TensorFlow puts the additional one behind: a convolution of stride 2
+    sees a map of even sides from its first pixel on, where symmetric padding would shift it by one.
+    """
+    padding = "SAME" if stride > 1 else kernel // 2  # the same for stride 1, and plain numbers for the engines
+    return nn.Conv2D(in_channels, out_channels, kernel, stride, padding, groups=groups, bias_attr=False)
+
+
 def _norm(channels: int) -> nn.BatchNorm2D:
     return batch_norm(channels, epsilon=EPSILON, momentum=MOMENTUM)
 
@@ -51,11 +60,11 @@ class Unit(nn.Layer):
         self.shortcut = stride == 1 and in_channels == out_channels
         self.expands = expansion != 1
         if self.expands:
-            self._expand_conv = SameConv2D(in_channels, hidden, 1)
+            self._expand_conv = _conv(in_channels, hidden, 1)
             self._bn0 = _norm(hidden)
-        self._depthwise_conv = SameConv2D(hidden, hidden, kernel, stride=stride, groups=hidden)
+        self._depthwise_conv = _conv(hidden, hidden, kernel, stride, groups=hidden)
         self._bn1 = _norm(hidden)
-        self._project_conv = SameConv2D(hidden, out_channels, 1)
+        self._project_conv = _conv(hidden, out_channels, 1)
         self._bn2 = _norm(out_channels)
         self.drop_path = drop_path(drop_rate)
 
@@ -79,7 +88,7 @@ class EfficientNetLite(nn.Layer):
 
     def __init__(self, width: float, depth: float, in_channels: int = 3, drop_path_rate: float = 0.0) -> None:
         super().__init__()
-        self._conv_stem = SameConv2D(in_channels, STEM_CHANNELS, 3, stride=2)
+        self._conv_stem = _conv(in_channels, STEM_CHANNELS, 3, stride=2)
         self._bn0 = _norm(STEM_CHANNELS)
         plan, ends = [], []
         for index, (units, kernel, stride, expansion, channels) in enumerate(STAGES):

@@ -21,6 +21,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "shufflenetv2": ("ShuffleNetV2_x1_0", {}, {}),
     "ghostnet": ("GhostNet_x1_0", {}, {}),
     "efficientnet_lite0": ("EfficientNetLite0", {}, {}),
+    "topformer_tiny": ("TopTransformer_Tiny", {}, {}),
 }
 """Name -> registered backbone, its arguments, further arguments of MobileSeg."""
 
