@@ -113,6 +113,8 @@ BACKBONES = Registry(
         "mobileseg.backbones.litehrnet",
         "mobileseg.backbones.shufflenetv2",
         "mobileseg.backbones.ghostnet",
+        "mobileseg.backbones.efficientnet_lite",
+        "mobileseg.backbones.topformer",
         "mobileseg.backbones.resnet",
         "mobileseg.backbones.resnet_vd",
     ),

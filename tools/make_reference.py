@@ -65,6 +65,7 @@ CASES: dict[str, Case] = {
     "ResNet18_vd/defaults": Case("ResNet18_vd", size=(75, 101)),
     "ResNet50_vd/stride16": Case("ResNet50_vd", {"output_stride": 16}, size=(75, 101)),
     "ResNet50_vd/multi_grid": Case("ResNet50_vd", {"output_stride": 32, "multi_grid": [1, 2, 4]}),
+    **{f"TopTransformer_{name}": Case(f"TopTransformer_{name}", size=(128, 192)) for name in ("Base", "Small", "Tiny")},
     "MobileSeg/defaults": Case("MobileNetV2_x0_25", network={"num_classes": 3}),
     "MobileSeg/last_fuse": Case("MobileNetV2_x0_25", network={**PUBLISHED, "use_last_fuse": True}),
     "MobileSeg/nearest": Case("MobileNetV2_x0_25", network={**PUBLISHED, "resize_mode": "nearest"}),

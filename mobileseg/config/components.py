@@ -8,9 +8,10 @@ from typing import Any
 from mobileseg.config.load import Config
 from mobileseg.config.signatures import PADDLESEG, REGISTRIES, check_component
 from mobileseg.config.structure import components
-from mobileseg.errors import ConfigError, Problem
+from mobileseg.errors import ConfigError, Problem, WeightsError
 from mobileseg.limits import home_expanded
 from mobileseg.registry import LOSSES
+from mobileseg.weights.package import is_package_file, package_file
 
 _LISTS = {"train": "train_path", "val": "val_path", "test": "test_path"}
 _PLACES = {"annotation_file": "annotation file", "image_dir": "folder of images"}
@@ -127,14 +128,24 @@ def check_files(config: Config, sections: tuple[str, ...] = ("train_dataset", "v
             for path in (("model",), ("model", "backbone")):
                 holder = section if len(path) == 1 else section.get("backbone")
                 source = holder.get("pretrained") if isinstance(holder, dict) else None
-                if isinstance(source, str) and "://" not in source and not Path(source).exists():
-                    seen = f"the weights file {source} does not exist"
-                    fix = "paths are relative to the working folder; null starts from random weights"
-                    problems.append(config.origins.problem((*path, "pretrained"), seen, fix))
+                if isinstance(source, str):
+                    problems.extend(_weights_file((*path, "pretrained"), source, config))
             continue
         problems.extend(_dataset_files(name, section, config))
     if problems:
         raise ConfigError(problems)
+
+
+def _weights_file(path: tuple[str, ...], source: str, config: Config) -> list[Problem]:
+    if is_package_file(source):
+        try:
+            package_file(source)
+        except WeightsError as error:
+            return [config.origins.problem(path, error.message, error.remedy or "")]
+    elif "://" not in source and not Path(source).exists():
+        fix = "paths are relative to the working folder; null starts from random weights"
+        return [config.origins.problem(path, f"the weights file {source} does not exist", fix)]
+    return []
 
 
 def _dataset_files(name: str, section: dict[str, Any], config: Config) -> list[Problem]:

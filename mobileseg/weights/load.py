@@ -19,7 +19,7 @@ from mobileseg.weights.quantised import refuse_quantised
 from mobileseg.weights.read import read_weights
 
 _CLASSIFIER = re.compile(
-    r"(fc|_fc|fc_\d|out|classifier|head|conv_last|_last_conv|last_conv|last_second_conv|conv_head|conv9|features\.18|conv5|bn2|conv8)"
+    r"(fc|_fc|fc_\d|out|classifier|head|conv_last|_last_conv|last_conv|last_second_conv|conv_head|_conv_head|_bn1|conv9|features\.18|conv5|bn2|conv8)"
     r"\."
 )
 """Modules behind the last feature map in published ImageNet files (PaddleClas, torchvision, timm).

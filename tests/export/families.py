@@ -1,4 +1,4 @@
-"""The five published MobileSeg networks, with weights by the rule of names."""
+"""The five published MobileSeg networks and those on other backbones, with weights by the rule of names."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "litehrnet18": ("Lite_HRNet_18", {"use_head": True}, {"backbone_indices": (0, 1, 2)}),
     "shufflenetv2": ("ShuffleNetV2_x1_0", {}, {}),
     "ghostnet": ("GhostNet_x1_0", {}, {}),
+    "efficientnet_lite0": ("EfficientNetLite0", {}, {}),
+    "topformer_tiny": ("TopTransformer_Tiny", {}, {}),
 }
 """Name -> registered backbone, its arguments, further arguments of MobileSeg."""
 
 
 def build(family: str) -> paddle.nn.Layer:
-    """MobileSeg as published, in evaluation mode."""
+    """MobileSeg with the decoder as published, in evaluation mode."""
     return assemble(*FAMILIES[family])
 
 

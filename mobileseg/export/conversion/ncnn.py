@@ -89,8 +89,7 @@ def blob_names(param: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
         read.update(line[4 : 4 + bottoms])
         written.extend(line[4 + bottoms : 4 + bottoms + tops])
     loose = [name for name in written if name not in read and name not in inputs]
-    # pnnx sorts layers by depth and numbers the outputs: out3 may stand before out0.
-    numbers = [re.fullmatch(r"out(\d+)", name) for name in loose]
-    if all(numbers):
-        loose.sort(key=lambda name: int(name[3:]))
-    return inputs, loose
+    # pnnx numbers the outputs, and sorts layers by depth: out3 may stand before out0. What is loose besides them is a
+    # part of a split that nothing reads.
+    numbered = [name for name in loose if re.fullmatch(r"out\d+", name)]
+    return inputs, sorted(numbered, key=lambda name: int(name[3:])) or loose

@@ -44,6 +44,15 @@ def test_onnx_is_static_simplified_and_of_the_asked_opset(graph, image, toy, tmp
     np.testing.assert_allclose(answer, toy(paddle.to_tensor(image))["logits"].numpy(), atol=1e-5)
 
 
+def test_parts_of_a_split_that_nothing_reads_are_no_outputs(tmp_path):
+    param = tmp_path / "m.param"
+    layers = ["Input in0 0 1 in0", "Slice cut 1 2 in0 left right", "ReLU b 1 1 left out1", "ReLU a 1 1 left out0"]
+    param.write_text("\n".join(["7767517", "4 5", *layers]) + "\n")
+    assert ncnn.blob_names(param) == (["in0"], ["out0", "out1"])
+    param.write_text(param.read_text().replace("out0", "scores").replace("out1", "boxes"))
+    assert ncnn.blob_names(param) == (["in0"], ["right", "boxes", "scores"]), "names of the graph's own: all of them"
+
+
 def test_stride_zero_is_refused():
     node = onnx.helper.make_node("AveragePool", ["x"], ["y"], name="pool7", kernel_shape=[2, 2], strides=[0, 0])
     value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 1, 4, 4])
