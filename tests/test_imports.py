@@ -25,6 +25,8 @@ LAYERS = [
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
     ["data", "viz"],
+    [f"semantic.{name}" for name in ("drawing", "visualize")]
+    + [f"instance.{name}" for name in ("drawing", "coco_results", "visualize")],
     ["runtime"],
     ["prediction", "benchmarking", "environment"],
     ["nn"],
@@ -50,6 +52,11 @@ PADDLE_FREE_MODULES = [
     "instance.options",
     *INSTANCE_RESULT,
     *INSTANCE_METRIC,
+    "semantic.drawing",
+    "semantic.visualize",
+    "instance.drawing",
+    "instance.coco_results",
+    "instance.visualize",
 ]
 HEAVY = {"paddle", "paddleseg", "paddleslim", "paddle2onnx", "paddlelite"}
 
@@ -137,7 +144,7 @@ def test_import_of_the_suite_is_cheap() -> None:
     """Neither the package nor its Paddle-free half pulls Paddle in, even indirectly."""
     script = (
         "import sys, mobileseg, mobileseg.config.load, mobileseg.data.datasets, mobileseg.runtime.segmenter, "
-        "mobileseg.viz.draw, mobileseg.semantic.metric, mobileseg.cli; "
+        "mobileseg.semantic.visualize, mobileseg.instance.visualize, mobileseg.semantic.metric, mobileseg.cli; "
         "sys.exit('paddle' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0

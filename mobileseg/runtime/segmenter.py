@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from mobileseg.data.io import read_image
 from mobileseg.errors import RuntimeEngineError
 from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.engines.registry import load
+from mobileseg.runtime.images import ImageLike, load_image
 from mobileseg.runtime.manifest import Manifest, OutputSpec
 from mobileseg.runtime.postprocess import finisher
 from mobileseg.runtime.preprocess import Preprocessor
@@ -99,11 +99,11 @@ class Segmenter:
         """Name of the engine in use, also when 'auto' chose it."""
         return self.engine.name
 
-    def __call__(self, image: np.ndarray | str | os.PathLike[str]) -> Any:
+    def __call__(self, image: ImageLike) -> Any:
         """Segment one picture.
 
         Args:
-            image: uint8 [H, W, 3] in RGB, or the path of a file (EXIF rotation is applied).
+            image: uint8 [H, W, 3] in RGB, the path of a file, or a `PIL.Image` (EXIF rotation is applied to both).
 
         Returns:
             `SemanticResult` or `InstanceResult` by the folder's task, in the pixels of the picture, with the
@@ -118,13 +118,13 @@ class Segmenter:
         return self._finished(image, fed, times)
 
     def _prepared(
-        self, image: np.ndarray | str | os.PathLike[str], buffer: np.ndarray | None = None
+        self, image: ImageLike, buffer: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
         """Picture, input of the graph, and the milliseconds it took."""
         times: dict[str, float] = {}
         if not isinstance(image, np.ndarray):
             start = time.perf_counter()
-            image = read_image(os.fspath(image))
+            image = load_image(image)
             times["decode"] = milliseconds_since(start)
         start = time.perf_counter()
         fed = self._preprocessor(image, buffer)
@@ -141,7 +141,7 @@ class Segmenter:
         times["postprocess"] = milliseconds_since(start)
         return replace(result, times=times)
 
-    def batch(self, images: Iterable[np.ndarray | str | os.PathLike[str]], ahead: int = 1) -> Iterator[Any]:
+    def batch(self, images: Iterable[ImageLike], ahead: int = 1) -> Iterator[Any]:
         """The result of each picture, in order; the next ones are prepared while the engine runs.
 
         Graphs take one picture at a time, so this saves the time of decoding and preprocessing, not that of the

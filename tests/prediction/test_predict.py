@@ -31,7 +31,7 @@ def silent(text: str) -> None:
     pass
 
 
-def test_a_picture_gives_overlay_mask_and_json(tmp_path: Path, segmenter: Segmenter) -> None:
+def test_an_image_gives_overlay_mask_and_json(tmp_path: Path, segmenter: Segmenter) -> None:
     write_png(tmp_path / "flag.png", stripes(60, 90))
     said: list[str] = []
     summary = PredictionWriter(segmenter, tmp_path / "out", say=said.append).run(
@@ -57,7 +57,7 @@ def test_only_the_results_that_were_asked_for_are_written(tmp_path: Path, segmen
     assert (tmp_path / "out/overlay/flag.png").is_file()
 
 
-def test_an_unreadable_picture_does_not_stop_the_others(tmp_path: Path, segmenter: Segmenter) -> None:
+def test_an_unreadable_image_does_not_stop_the_others(tmp_path: Path, segmenter: Segmenter) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
     write_png(folder / "1.png", stripes())
@@ -114,7 +114,7 @@ class Camera(VideoReader):
     """Three frames, then the user presses Ctrl-C."""
 
     def __init__(self, where: int) -> None:
-        self.fps, self.size = 25.0, (16, 24)
+        self.fps, self.size, self.seconds = 25.0, (16, 24), 0.0
 
     def __iter__(self):
         yield from [stripes()] * 3
