@@ -57,8 +57,8 @@ class Summary:
 
     def add(self, times: dict[str, float]) -> None:
         """Take in the stages of one image."""
-        for stage, value in times.items():
-            self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + value
+        for name, value in times.items():
+            self.milliseconds[name] = self.milliseconds.get(name, 0.0) + value
 
 
 class PredictionWriter:

@@ -86,7 +86,8 @@ class VideoReader:
             DataError: the file ends early.
         """
         least = self.stored - max(1, round(0.02 * self.stored))
-        if self.frames < least and self.seconds * self.fps + 1.0 < 0.98 * self.stored:
+        spacing = self.seconds / (self.frames - 1) if self.frames > 1 else 1.0 / self.fps
+        if self.frames < least and (self.seconds + spacing) * self.fps < 0.98 * self.stored:
             raise DataError(
                 f"{self._what} ends early: {self.frames} of {self.stored} frames could be read",
                 remedy="copy or download the file again",

@@ -15,6 +15,7 @@ from mobileseg.prediction.sources import Source, find_sources
 from mobileseg.runtime.segmenter import Segmenter
 from mobileseg.runtime.video import VideoReader
 from tests.runtime.artefacts import artefact
+from tests.runtime.mp4 import frame_ends, moov_first, set_times
 from tests.runtime.test_segmenter import stripes, truth
 from tests.runtime.test_video import write as write_clip
 
@@ -91,6 +92,35 @@ def test_a_video_gives_a_video_masks_and_a_line_per_frame(tmp_path: Path, segmen
     assert lines[3]["seconds"] == pytest.approx(0.3)
     assert [line["classes"][0]["name"] for line in lines[:3]] == ["red", "green", "blue"]
     assert set(lines[0]["times_ms"]) == {"decode", "preprocess", "inference", "postprocess"}
+
+
+def test_a_video_that_is_cut_is_an_error_and_keeps_what_was_found(tmp_path: Path, segmenter: Segmenter) -> None:
+    path = tmp_path / "clip.mp4"
+    write_clip(path, 30)
+    moov_first(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: frame_ends(path)[11] + 1])
+    warned: list[str] = []
+    writer = PredictionWriter(segmenter, tmp_path / "out", say=silent, warn=warned.append)
+    summary = writer.run(find_sources([str(path)]))
+    assert "of 30 frames could be read" in warned[0]
+    assert len(summary.errors) == 1
+    assert 12 <= summary.frames <= 13
+    assert len((tmp_path / "out/json/clip.jsonl").read_text().splitlines()) == summary.frames
+    with VideoReader(tmp_path / "out/overlay/clip.mp4") as reader:
+        assert len(list(reader)) == summary.frames
+    few = PredictionWriter(segmenter, tmp_path / "few", max_frames=5, say=silent).run(find_sources([str(path)]))
+    assert few.errors == [], "what was asked for was there"
+
+
+def test_json_has_the_times_of_the_container(tmp_path: Path, segmenter: Segmenter) -> None:
+    write_clip(tmp_path / "clip.mp4", 4)
+    set_times(tmp_path / "clip.mp4", [0.1, 0.7, 0.1, 0.1])
+    PredictionWriter(segmenter, tmp_path / "out", outputs=("json",), say=silent).run(
+        find_sources([str(tmp_path / "clip.mp4")])
+    )
+    lines = [json.loads(line) for line in (tmp_path / "out/json/clip.jsonl").read_text().splitlines()]
+    assert [line["seconds"] for line in lines] == pytest.approx([0.0, 0.1, 0.8, 0.9], abs=2e-3)
 
 
 def test_a_video_stops_after_the_number_of_frames_asked_for(tmp_path: Path, segmenter: Segmenter) -> None:
