@@ -6,7 +6,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-RUNTIME = ("numpy", "opencv-python", "PyYAML", "pydantic", "Pillow", "psutil", "onnxruntime")  # Segmenter, benchmark
+# What Segmenter, `mobileseg predict` (matplotlib: the font of names) and `mobileseg benchmark` need.
+RUNTIME = ("numpy", "opencv-python", "PyYAML", "pydantic", "Pillow", "psutil", "onnxruntime", "matplotlib")
 COMPRESS = ("paddleslim", "setuptools")
 ENGINES = {"onnx": "onnxruntime", "lite": "paddlelite", "ncnn": "ncnn", "paddle": "paddlepaddle"}
 

@@ -117,6 +117,8 @@ class InstanceResult:
         classes: int64 [n], class indices.
         masks: n masks of the image's size.
         times: milliseconds per stage ('preprocess', 'inference', 'postprocess').
+        track_ids: int64 [n], of the frame of a stream: the same number for the same object in every frame, at least 0,
+            no number twice; None for an image.
     """
 
     boxes: np.ndarray
@@ -124,10 +126,13 @@ class InstanceResult:
     classes: np.ndarray
     masks: InstanceMasks
     times: dict[str, float] = field(default_factory=dict)
+    track_ids: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.masks)
         expected = {"boxes": ((count, 4), "f"), "scores": ((count,), "f"), "classes": ((count,), "i")}
+        if self.track_ids is not None:
+            expected["track_ids"] = ((count,), "i")
         for name, (shape, kind) in expected.items():
             values = getattr(self, name)
             if values.shape != shape or values.dtype.kind != kind:
@@ -135,6 +140,8 @@ class InstanceResult:
                     f"{name} must be {'float' if kind == 'f' else 'int'} {list(shape)} for {count} masks, got "
                     f"{values.dtype} {list(values.shape)}"
                 )
+        if self.track_ids is not None and (len(np.unique(self.track_ids)) < count or (self.track_ids < 0).any()):
+            raise ValueError(f"track_ids must be at least 0 and differ, got {self.track_ids.tolist()}")
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -148,6 +155,7 @@ class InstanceResult:
             scores=self.scores[chosen],
             classes=self.classes[chosen],
             masks=self.masks.take(chosen),
+            track_ids=None if self.track_ids is None else self.track_ids[chosen],
         )
 
     def above(self, score: float) -> InstanceResult:

@@ -29,6 +29,8 @@ LAYERS = [
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
     ["data", "viz"],
+    [f"semantic.{name}" for name in ("drawing", "visualize")]
+    + [f"instance.{name}" for name in ("drawing", "coco_results", "visualize")],
     ["runtime"],
     ["semantic.runtime", "instance.runtime"],  # what the runtime asks of a task stands on the runtime
     ["prediction", "benchmarking", "environment"],
@@ -63,6 +65,11 @@ PADDLE_FREE_MODULES = [
     "semantic.runtime",
     *INSTANCE_RESULT,
     *INSTANCE_METRIC,
+    "semantic.drawing",
+    "semantic.visualize",
+    "instance.drawing",
+    "instance.coco_results",
+    "instance.visualize",
 ]
 HEAVY = {"paddle", "paddleseg", "paddleslim", "paddle2onnx", "paddlelite"}
 
@@ -150,7 +157,7 @@ def test_import_of_the_suite_is_cheap() -> None:
     """Neither the package nor its Paddle-free half pulls Paddle in, even indirectly."""
     script = (
         "import sys, mobileseg, mobileseg.config.load, mobileseg.data.datasets, mobileseg.runtime.segmenter, "
-        "mobileseg.viz.draw, mobileseg.semantic.metric, mobileseg.cli; "
+        "mobileseg.semantic.visualize, mobileseg.instance.visualize, mobileseg.semantic.metric, mobileseg.cli; "
         "sys.exit('paddle' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0

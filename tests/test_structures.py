@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -80,6 +82,10 @@ def test_a_selection_keeps_what_belongs_together() -> None:
         {"boxes": np.zeros((3, 4), np.int64)},
         {"scores": np.zeros((3, 1), np.float32)},
         {"classes": np.zeros(3, np.float32)},
+        {"track_ids": np.zeros(2, np.int64)},
+        {"track_ids": np.arange(3.0)},
+        {"track_ids": np.array([1, 2, 1])},
+        {"track_ids": np.array([-1, 2, 1])},
     ],
 )
 def test_parts_of_different_length_or_type_are_refused(change) -> None:
@@ -87,3 +93,11 @@ def test_parts_of_different_length_or_type_are_refused(change) -> None:
     parts = {"boxes": some.boxes, "scores": some.scores, "classes": some.classes, "masks": some.masks}
     with pytest.raises(ValueError, match=f"{next(iter(change))} must be"):
         InstanceResult(**{**parts, **change})
+
+
+def test_a_selection_keeps_the_ids_of_tracks() -> None:
+    some = result(3)
+    assert some.take([0]).track_ids is None
+    tracked = replace(some, track_ids=np.array([7, 0, 3]))
+    assert tracked.take([2, 0]).track_ids.tolist() == [3, 7]
+    assert tracked.above(2.0).track_ids.tolist() == []

@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # so that the script also runs in a checkout that is not installed
 
+from mobileseg import tasks  # noqa: E402
 from mobileseg.data.io import read_image  # noqa: E402
 from mobileseg.errors import ConfigError, DataError, MobileSegError  # noqa: E402
 from mobileseg.files import write_whole  # noqa: E402
 from mobileseg.prediction.sources import Source, distinct_names, find_sources  # noqa: E402
-from mobileseg.prediction.visualizers import presenter  # noqa: E402
 from mobileseg.runtime.manifest import DEPLOY_FILE  # noqa: E402
 from mobileseg.runtime.segmenter import Segmenter  # noqa: E402
 
@@ -180,7 +180,7 @@ def run(args: argparse.Namespace) -> int:
             f"{', '.join(output.kind for output in segmenter.engine.outputs)}",
             remedy="leave --with_argmax out",
         )
-    show = presenter(segmenter)
+    show = tasks.stage(segmenter, "visualize").visualizer(segmenter)
     sources = list(pictures(args.image_path))
     warmup = args.warmup if args.warmup is not None else _BENCHMARK_WARMUP if args.benchmark else 0
     for _ in range(warmup):
@@ -195,7 +195,7 @@ def run(args: argparse.Namespace) -> int:
             write_whole(target.with_name(f"{target.name}.json"), json.dumps(facts, indent=1) + "\n")
         for stage, value in result.times.items():
             totals[stage] = totals.get(stage, 0.0) + value
-        print(f"{source.where}: {show.words(result)}")
+        print(f"{source.where}: {show.summary(result)}")
     if args.benchmark:
         print("\n".join(benchmark(args, segmenter, totals, len(sources), warmup)))
     print(f"{len(sources)} pictures, results in {args.save_dir}")

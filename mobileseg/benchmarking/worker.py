@@ -17,12 +17,13 @@ import cv2
 
 from mobileseg.data.io import read_image
 from mobileseg.errors import MobileSegError
-from mobileseg.prediction.visualizers import Presenter, presenter
 from mobileseg.runtime.engines.registry import ENGINES, EXTRA_ENGINES
 from mobileseg.runtime.segmenter import Segmenter
+from mobileseg.tasks import stage
+from mobileseg.viz.task import Visualizer
 
 
-def one_run(segmenter: Segmenter, shown: Presenter, image: str) -> dict[str, float]:
+def one_run(segmenter: Segmenter, shown: Visualizer, image: str) -> dict[str, float]:
     """Milliseconds of decoding, the three stages of the segmenter, and drawing what `mobileseg predict` draws."""
     start = time.perf_counter()
     pixels = read_image(image)
@@ -57,7 +58,7 @@ def serve(arguments: list[str], requests: TextIO, answers: TextIO) -> int:
     cv2.setNumThreads(int(threads))
     try:
         segmenter = Segmenter(folder, engine=engine, threads=int(threads))
-        shown = presenter(segmenter)
+        shown = stage(segmenter, "visualize").visualizer(segmenter)
         _answer(answers, describe(segmenter))
         for line in requests:
             _answer(answers, {"runs": [one_run(segmenter, shown, image) for _ in range(int(line))]})

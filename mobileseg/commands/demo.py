@@ -1,4 +1,4 @@
-"""`mobileseg demo`: the whole life of a network of each family on drawn data, in minutes on two cores."""
+"""`mobileseg demo`: the whole life of a network of each family on synthetic data, in minutes on two cores."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobileseg.errors import ConfigError
+from mobileseg.tasks import INSTANCE, SEMANTIC, stage
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
     from mobileseg.viz.report import NetworkReport
 
-HELP = "train, evaluate, export, verify and draw a network of each family on generated data; ends with a report"
+HELP = "train, evaluate, export and verify a network of each family on synthetic data; ends with a report"
 
 EXAMPLES = 4
 RUNS = 50  # timed runs per engine: enough for a steady median of a few milliseconds each
@@ -28,7 +29,7 @@ class Family:
     """One network of the demo.
 
     Attributes:
-        name: folder below the output.
+        name: folder below the output; that of its task.
         title: heading in the report.
         config: its configuration.
         start: the family whose trained backbone it starts from, '' for what the configuration says.
@@ -42,15 +43,15 @@ class Family:
 
 FAMILIES = (
     Family(
-        "semantic",
+        SEMANTIC,
         "MobileSeg: the class of every pixel",
         Path("configs/mobileseg/mobileseg_mobilenetv2_synthetic.yml"),
     ),
     Family(
-        "instance",
+        INSTANCE,
         "mobileYOLACT: every object by itself",
         Path("configs/mobileyolact/mobileyolact_mobilenetv2_synthetic.yml"),
-        start="semantic",
+        start=SEMANTIC,
     ),
 )
 
@@ -85,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         if not family.config.is_file():
             raise ConfigError(f"{family.config} does not exist here", remedy="run in a checkout of the suite")
     minutes: dict[str, float] = {}
-    with _stage("data", "draw the dataset", minutes):
+    with _step("data", "generate the dataset", minutes):
         _generate(args)
     outcomes = {family.name: _live(family, args, minutes) for family in families}
     report = _report(args.output, [outcome.report for outcome in outcomes.values()])
@@ -101,19 +102,19 @@ def _live(family: Family, args: argparse.Namespace, minutes: dict[str, float]) -
     """The life of one network."""
     root = args.output / family.name
     config = _config(family, args)
-    with _stage(f"train {family.name}", f"{family.title}: train for {config.iters} iterations", minutes):
+    with _step(f"train {family.name}", f"{family.title}: train for {config.iters} iterations", minutes):
         _train(config, root / "run")
-    with _stage("export", "export, run and compare every graph", minutes):
+    with _step("export", "export, run and compare every graph", minutes):
         rows, truth = _export(config, root / "run", root / "artefact", weak=args.quick)
-    with _stage("evaluate", "evaluate the exported folder on every engine", minutes):
+    with _step("evaluate", "evaluate the exported folder on every engine", minutes):
         scores = _evaluate(config, root / "artefact")
-    with _stage("benchmark", "measure the latency of every engine", minutes):
+    with _step("benchmark", "measure the latency of every engine", minutes):
         latencies = _benchmark(root, args.output / "data", runs=5 if args.quick else RUNS)
     return Outcome(truth, scores, latencies, _part(family, config, root, next(iter(scores.values())), rows, latencies))
 
 
 @contextmanager
-def _stage(name: str, title: str, minutes: dict[str, float]) -> Iterator[None]:
+def _step(name: str, title: str, minutes: dict[str, float]) -> Iterator[None]:
     print(f"\n== {title}", flush=True)
     began = time.perf_counter()
     yield
@@ -228,20 +229,18 @@ def _part(
     """One network's part of the report."""
     from mobileseg.config.build import build_dataset
     from mobileseg.runtime.segmenter import Segmenter
-    from mobileseg.structures import InstanceResult
     from mobileseg.viz.report import Example, NetworkReport
 
     dataset = build_dataset(config.to_dict()["val_dataset"])
     segmenter = Segmenter(root / "artefact")
+    truth = stage(segmenter, "visualize").truth
     examples = []
     for index in range(min(EXAMPLES, len(dataset))):
         sample = dataset.load(index)
         image = sample.image.astype("uint8")
-        result = segmenter(image)
-        found = result if isinstance(result, InstanceResult) else result.labels
-        truth = sample.label if sample.instances is None else sample.instances
-        examples.append(Example(f"validation image {index}", image, found, truth))
+        examples.append(Example(f"validation image {index}", image, segmenter(image), truth(sample)))
     return NetworkReport(
+        task=segmenter.task,
         title=family.title,
         log_path=root / "run" / "log.jsonl",
         eval_metrics=scores,

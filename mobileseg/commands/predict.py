@@ -1,4 +1,4 @@
-"""`mobileseg predict`: draw what a network sees on pictures, folders, lists, videos and cameras."""
+"""`mobileseg predict`: segment images, folders, lists, videos and cameras, and draw what was found."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mobileseg.commands.arguments import (
 )
 from mobileseg.errors import ConfigError, DataError
 
-HELP = "segment pictures, folders, lists, videos or a camera: overlay, index mask, JSON"
+HELP = "segment images, folders, lists, videos or a camera: overlay, index mask, JSON"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Our flags, and those of PaddleSeg's tools/predict.py."""
-    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="picture, folder, list (.txt), video or camera:0")
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="image, folder, list (.txt), video or camera:0")
     parser.add_argument("--model", metavar="FOLDER", help="exported folder, zoo folder, run folder or checkpoint")
     parser.add_argument(
         "--engine",
@@ -31,15 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write", nargs="+", choices=("overlay", "labels", "json"), help="kinds of results (default: all three)"
     )
-    parser.add_argument("--format", choices=("jpg", "png"), default="jpg", help="overlays of pictures (default: jpg)")
+    parser.add_argument("--format", choices=("jpg", "png"), default="jpg", help="overlays of images (default: jpg)")
     parser.add_argument(
-        "--alpha", type=float, help="share of the colour in overlays, 0 to 1 (default: 0.55, of objects 0.45)"
+        "--alpha", type=float, help="opacity of the colours in overlays, 0 to 1 (default: that of the task)"
     )
     parser.add_argument(
         "--min_score",
         type=float,
         metavar="S",
-        help="of networks that find objects: leave out those below (default: 0.3)",
+        help="of instance segmentation models: leave out instances below (default: 0.3)",
     )
     parser.add_argument("--max_frames", type=int, metavar="N", help="stop a video or camera after N frames")
     parser.add_argument("--times", action="store_true", help="draw frame rate and stage times on frames of videos")
@@ -50,9 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="of --engine tensorrt: fp32, fp16, int8, or COMPONENT=PRECISION for several components",
     )
-    parser.add_argument("--calibration", metavar="INPUT", help="pictures for int8: picture, folder or list")
-    parser.add_argument("--quiet", action="store_true", help="say nothing about single pictures")
-    network = parser.add_argument_group("a network that has not been exported")
+    parser.add_argument("--calibration", metavar="INPUT", help="images for int8: image, folder or list")
+    parser.add_argument("--quiet", action="store_true", help="say nothing about single images")
+    network = parser.add_argument_group("a model that has not been exported")
     network.add_argument("--config", help="configuration, when --model_path is a weights file")
     network.add_argument("--model_path", help="weights file, checkpoint or run folder")
     network.add_argument("--image_path", metavar="INPUT", help="as INPUT")
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
     inputs = [*args.inputs, *([args.image_path] if args.image_path else [])]
     if not inputs:
-        raise ConfigError("there is nothing to segment", remedy="name a picture, a folder, a list, a video or camera:0")
+        raise ConfigError("there is nothing to segment", remedy="name an image, a folder, a list, a video or camera:0")
     for flag, value in (("--alpha", args.alpha), ("--min_score", args.min_score)):
         if value is not None and not 0.0 <= value <= 1.0:
             raise ConfigError(f"{flag} is {value}, expected 0 to 1")
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         args.output,
         outputs=args.write or OUTPUTS,
         suffix=f".{args.format}",
-        alpha=args.alpha,
+        opacity=args.alpha,
         min_score=args.min_score,
         max_frames=args.max_frames,
         times=args.times,
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     done = summary.images + summary.frames
     if done:
         means = ", ".join(f"{stage} {value / done:.1f}" for stage, value in summary.milliseconds.items())
-        print(f"{summary.images} pictures and {summary.frames} frames (mean ms: {means}); results in {args.output}")
+        print(f"{summary.images} images and {summary.frames} frames (mean ms: {means}); results in {args.output}")
     if summary.errors:
         count = len(summary.errors)
         raise DataError(f"{count} of the inputs could not be used, see above")
@@ -174,4 +174,4 @@ def _network(args: argparse.Namespace, place: str) -> Any:
 
 
 def _nothing(text: str) -> None:
-    """Where the lines about single pictures go with --quiet."""
+    """Where the lines about single images go with --quiet."""

@@ -101,6 +101,8 @@ def subject_from(config: Config, network: Any, dataset: ImageDataset | None, zoo
     Raises:
         ExportError: the number of classes is not known.
     """
+    from mobileseg.runtime.manifest import is_artefact
+
     model = config.to_dict()["model"] or {}
     count = model.get("num_classes") or getattr(network, "num_classes", None)
     if count is None:
@@ -114,7 +116,8 @@ def subject_from(config: Config, network: Any, dataset: ImageDataset | None, zoo
     if len(classes) != count:
         classes, colours = tuple(f"class {index}" for index in range(count)), generated_palette(count)
     return Subject(
-        name=config.name if zoo is None else zoo.name,
+        # A checkpoint folder is called `best` or `last`: only a folder that was exported carries a name.
+        name=zoo.name if zoo is not None and is_artefact(zoo) else config.name,
         classes=tuple(classes),
         palette=tuple((int(r), int(g), int(b)) for r, g, b in np.asarray(colours)),
         ignore_index=int(section.get("ignore_index", 255)),

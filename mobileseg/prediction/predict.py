@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -18,19 +18,25 @@ import numpy as np
 from mobileseg.data.io import read_image
 from mobileseg.errors import DataError, MobileSegError, RuntimeEngineError
 from mobileseg.files import write_whole
-from mobileseg.prediction.coco_results import CocoResultsFile
 from mobileseg.prediction.sources import Source, distinct_names
-from mobileseg.prediction.visualizers import Segments, presenter
 from mobileseg.runtime.video import VideoReader, VideoWriter, Window
+from mobileseg.tasks import stage
 from mobileseg.viz.hud import Meter, draw_lines
+from mobileseg.viz.task import Model, ResultsFile, Visualization
 
 OUTPUTS = ("overlay", "labels", "json")
 """Kinds of results, and the names of the folders they are written to."""
 
-COCO_FILE = "coco_results.json"
-"""All objects of all pictures in one file, beside the folders."""
-
 _JPEG_QUALITY = 92
+
+
+class Segments(Model, Protocol):
+    """What prediction needs of a segmenter; `Segmenter` has it, and the network's own."""
+
+    @property
+    def engine_name(self) -> str: ...
+
+    def __call__(self, image: np.ndarray, /) -> Any: ...
 
 
 @dataclass
@@ -38,7 +44,7 @@ class Summary:
     """What a prediction run did.
 
     Attributes:
-        images: pictures segmented.
+        images: images segmented.
         frames: frames of videos and cameras segmented.
         errors: one message per source that could not be used.
         milliseconds: time spent per stage, summed.
@@ -50,9 +56,9 @@ class Summary:
     milliseconds: dict[str, float] = field(default_factory=dict)
 
     def add(self, times: dict[str, float]) -> None:
-        """Take in the stages of one picture."""
-        for stage, value in times.items():
-            self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + value
+        """Take in the stages of one image."""
+        for name, value in times.items():
+            self.milliseconds[name] = self.milliseconds.get(name, 0.0) + value
 
 
 class PredictionWriter:
@@ -62,9 +68,9 @@ class PredictionWriter:
         segmenter: the network.
         folder: results go to ``overlay/``, ``labels/`` and ``json/`` in it.
         outputs: which of `OUTPUTS` to write.
-        suffix: '.jpg' or '.png', format of overlays of pictures.
-        alpha: share of the colour in overlays; None takes the task's own.
-        min_score: of networks that find objects: leave out those below it; None takes the usual one.
+        suffix: '.jpg' or '.png', format of overlays of images.
+        opacity: of the colours in overlays; None takes the task's own.
+        min_score: of instance segmentation models: leave out instances below it; None takes the usual one.
         max_frames: stop a video or camera after so many frames.
         times: draw frame rate and stage times on the frames of videos and cameras.
         window: show the frames of videos and cameras in it, with these times; the user ends a video there.
@@ -72,7 +78,7 @@ class PredictionWriter:
         warn: told each source that failed; standard error by default.
 
     Raises:
-        ConfigError: ``min_score`` for a network that labels pixels.
+        ConfigError: ``min_score`` for a model of a task without scores.
     """
 
     def __init__(
@@ -82,7 +88,7 @@ class PredictionWriter:
         *,
         outputs: Collection[str] = OUTPUTS,
         suffix: str = ".jpg",
-        alpha: float | None = None,
+        opacity: float | None = None,
         min_score: float | None = None,
         max_frames: int | None = None,
         times: bool = False,
@@ -94,8 +100,9 @@ class PredictionWriter:
         self.folder = Path(folder)
         self.outputs = set(outputs)
         self.suffix = suffix
-        self._show = presenter(segmenter, alpha=alpha, min_score=min_score)
-        self._objects: CocoResultsFile | None = None
+        self._task: Visualization = stage(segmenter, "visualize")
+        self._show = self._task.visualizer(segmenter, opacity=opacity, min_score=min_score)
+        self._results: ResultsFile | None = None
         self.max_frames = max_frames
         self._draws_times = times or window is not None
         self._window = window
@@ -111,8 +118,8 @@ class PredictionWriter:
             DataError: an input that was named does not exist, or results cannot be written.
         """
         with ExitStack() as open_files:
-            if self.segmenter.task == "instance" and "json" in self.outputs:
-                self._objects = open_files.enter_context(CocoResultsFile(self.folder / COCO_FILE))
+            results = self._task.results_file(self.folder) if "json" in self.outputs else None
+            self._results = None if results is None else open_files.enter_context(results)
             for source in distinct_names(sources):
                 if source.kind == "image":
                     self._image(source)
@@ -131,17 +138,17 @@ class PredictionWriter:
             return
         times = {"decode": decode, **result.times}
         if "overlay" in self.outputs:
-            _write_picture(self._path("overlay", source.name, self.suffix), self._show.picture(image, result))
+            _write_image(self._path("overlay", source.name, self.suffix), self._show.image(image, result))
         if "labels" in self.outputs:
             self._show.write_mask(self._path("labels", source.name, ".png"), result)
         if "json" in self.outputs:
             document = {"source": source.where, **self._facts(result, source.name), "times_ms": _rounded(times)}
             write_whole(self._path("json", source.name, ".json"), json.dumps(document, indent=1) + "\n")
-            if self._objects is not None:
-                self._objects.add(document["results"])
+            if self._results is not None:
+                self._results.add(document)
         self.summary.images += 1
         self.summary.add(times)
-        self.say(f"{source.where}: {self._show.words(result)}")
+        self.say(f"{source.where}: {self._show.summary(result)}")
 
     def _video(self, source: Source) -> None:
         where = int(source.where) if source.kind == "camera" else source.where
@@ -154,7 +161,7 @@ class PredictionWriter:
         with reader:
             try:
                 self._frames(source, reader)
-            except RuntimeEngineError as error:
+            except (DataError, RuntimeEngineError) as error:
                 self._failed(error)
                 return
             except KeyboardInterrupt:
@@ -164,18 +171,25 @@ class PredictionWriter:
         self.say(f"{source.where if source.kind == 'video' else source.name}: {self.summary.frames - before} frames")
 
     def _frames(self, source: Source, reader: VideoReader) -> None:
+        """Segment a video.
+
+        Raises:
+            DataError: the video ends early (what was found until there is kept), or results cannot be written.
+            RuntimeEngineError: the model fails.
+        """
         video = self._path("overlay", source.name, ".mp4") if "overlay" in self.outputs else None
         masks = self._path("labels", source.name, "") if "labels" in self.outputs else None
         lines = self._path("json", source.name, ".jsonl") if "json" in self.outputs else None
         if masks:
             masks.mkdir(exist_ok=True)
         meter, drawing = Meter(), 0.0
+        step = frame_function(self.segmenter)
         with (
             VideoWriter(video or os.devnull, reader.fps) as writer,
             open(lines or os.devnull, "w", encoding="utf-8") as log,
         ):
             for index, (decode, frame) in enumerate(_timed(reader)):
-                result = self.segmenter(frame)
+                result = step(frame)
                 times = {"decode": decode, **result.times}
                 watched = True
                 if video or self._window:
@@ -191,16 +205,16 @@ class PredictionWriter:
                 if masks:
                     self._show.write_mask(masks / f"{index:06d}.png", result)
                 if lines:
-                    facts = self._facts(result, f"{index:06d}")
-                    facts = {"frame": index, "seconds": round(index / reader.fps, 3), **facts}
+                    facts = {"frame": index, "seconds": round(reader.seconds, 3), **self._facts(result, index)}
                     log.write(json.dumps({**facts, "times_ms": _rounded(times)}) + "\n")
                 self.summary.frames += 1
                 self.summary.add(times)
                 if index + 1 == self.max_frames or not watched:
-                    break
+                    return
+        reader.check_complete()
 
-    def _facts(self, result: Any, name: str) -> dict[str, Any]:
-        """What the JSON says of a picture beside its source."""
+    def _facts(self, result: Any, name: str | int) -> dict[str, Any]:
+        """What the JSON says of an image or frame beside its source."""
         found = self._show.facts(result, name)
         about = {"model": self.segmenter.name, "engine": self.segmenter.engine_name}
         return {"height": found.pop("height"), "width": found.pop("width"), **about, **found}
@@ -216,6 +230,11 @@ class PredictionWriter:
         self.warn(f"error: {error}")
 
 
+def frame_function(segmenter: Segments) -> Callable[[np.ndarray], Any]:
+    """What takes the frames of one video in their order: a stream of its own where the segmenter has streams."""
+    return segmenter.stream().step if hasattr(segmenter, "stream") else segmenter
+
+
 def _timed(frames: Iterable[np.ndarray]) -> Iterator[tuple[float, np.ndarray]]:
     """Frames, each with the milliseconds that it took to get it."""
     start = time.perf_counter()
@@ -228,10 +247,10 @@ def _to_standard_error(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def _write_picture(path: Path, picture: np.ndarray) -> None:
+def _write_image(path: Path, image: np.ndarray) -> None:
     """JPEG or PNG by the suffix."""
     options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if path.suffix == ".jpg" else []
-    _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     write_whole(path, encoded.tobytes())
 
 

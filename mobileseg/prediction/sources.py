@@ -1,8 +1,10 @@
-"""What `predict` is pointed at: pictures, folders, list files, videos, cameras; found lazily, one at a time."""
+"""What `predict` is pointed at: images, folders, list files, videos, cameras; found lazily, one at a time."""
 
 from __future__ import annotations
 
+import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -13,6 +15,11 @@ from mobileseg.errors import DataError
 
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
 CAMERA = "camera:"
+
+_UNREADABLE_SUFFIXES = {".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".nef", ".arw"}
+"""Images that cannot be decoded here; a folder that has such is said to have them."""
+
+_log = logging.getLogger("mobileseg")
 
 
 @dataclass(frozen=True)
@@ -34,12 +41,12 @@ def find_sources(inputs: Iterable[str]) -> Iterator[Source]:
     """Expand what a user named, in order.
 
     Args:
-        inputs: paths of pictures, videos, folders (searched with their subfolders), list files (``.txt``: one path
+        inputs: paths of images, videos, folders (searched with their subfolders), list files (``.txt``: one path
             per line, relative to the list file; anything after the first blank, such as a label, is ignored), or
             ``camera:N``.
 
     Raises:
-        DataError: a path that does not exist, a folder or list without pictures, a camera that is no number.
+        DataError: a path that does not exist, a folder or list without images, a camera that is no number.
     """
     for text in inputs:
         path = Path(text)
@@ -49,7 +56,7 @@ def find_sources(inputs: Iterable[str]) -> Iterator[Source]:
             yield from _of_folder(path)
         elif not path.exists():
             raise DataError(
-                f"{path} does not exist", remedy="name a picture, a folder, a list file, a video or camera:0"
+                f"{path} does not exist", remedy="name an image, a folder, a list file, a video or camera:0"
             )
         elif path.suffix.lower() == ".txt":
             yield from _of_list(path)
@@ -83,6 +90,7 @@ def _of_file(path: Path, name: str) -> Source:
 
 def _of_folder(folder: Path) -> Iterator[Source]:
     found = False
+    skipped: Counter[str] = Counter()
     for root, folders, files in os.walk(folder):
         folders.sort()
         for file in sorted(files):
@@ -90,9 +98,13 @@ def _of_folder(folder: Path) -> Iterator[Source]:
             if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
                 found = True
                 yield _of_file(path, str(path.relative_to(folder).with_suffix("")))
+            elif path.suffix.lower() in _UNREADABLE_SUFFIXES:
+                skipped[path.suffix.lower()] += 1
+    for suffix, count in sorted(skipped.items()):
+        _log.warning("%s: %d %s skipped, which cannot be decoded; hint: convert to JPEG or PNG", folder, count, suffix)
     if not found:
         raise DataError(
-            f"the folder {folder} has no picture and no video",
+            f"the folder {folder} has no image and no video",
             remedy=f"known suffixes: {', '.join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))}",
         )
 
@@ -100,7 +112,7 @@ def _of_folder(folder: Path) -> Iterator[Source]:
 def _of_list(path: Path) -> Iterator[Source]:
     found = False
     try:
-        with path.open(encoding="utf-8") as lines:
+        with path.open(encoding="utf-8-sig") as lines:
             for line in lines:
                 entry = line.strip()
                 if not entry:

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from mobileseg import tasks
-from mobileseg.data.io import read_image
 from mobileseg.errors import RuntimeEngineError
 from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.engines.registry import load
+from mobileseg.runtime.images import ImageLike, load_image
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Geometry, Preprocessor
 from mobileseg.runtime.streams import Stream, StreamState
@@ -118,11 +118,11 @@ class Segmenter:
         """
         return Stream(self, state)
 
-    def __call__(self, image: np.ndarray | str | os.PathLike[str]) -> Any:
+    def __call__(self, image: ImageLike) -> Any:
         """Segment one image: a stream of one frame.
 
         Args:
-            image: uint8 [H, W, 3] in RGB, or the path of a file (EXIF rotation is applied).
+            image: uint8 [H, W, 3] in RGB, the path of a file, or a `PIL.Image` (EXIF rotation is applied to both).
 
         Returns:
             A result of :mod:`mobileseg.structures` by the folder's task, in the pixels of the image, with the
@@ -134,9 +134,7 @@ class Segmenter:
         """
         return Stream(self).step(image)
 
-    def prepare(
-        self, image: np.ndarray | str | os.PathLike[str], *, reuse: bool = False
-    ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+    def prepare(self, image: ImageLike, *, reuse: bool = False) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
         """Decoded image, tensor of it that graphs take, and the milliseconds that they took.
 
         Args:
@@ -146,7 +144,7 @@ class Segmenter:
         times: dict[str, float] = {}
         if not isinstance(image, np.ndarray):
             start = time.perf_counter()
-            image = read_image(os.fspath(image))
+            image = load_image(image)
             times["decode"] = milliseconds_since(start)
         start = time.perf_counter()
         fed = self._preprocessor(image, getattr(self._reused, "tensor", None) if reuse else None)
@@ -159,7 +157,7 @@ class Segmenter:
         """Where an image lies in the input."""
         return self._preprocessor.geometry(image)
 
-    def batch(self, images: Iterable[np.ndarray | str | os.PathLike[str]], ahead: int = 1) -> Iterator[Any]:
+    def batch(self, images: Iterable[ImageLike], ahead: int = 1) -> Iterator[Any]:
         """The result of each image, in order; the next ones are prepared while the engine runs.
 
         Graphs take one image at a time, so this saves the time of decoding and preprocessing, not that of the

@@ -110,7 +110,7 @@ class Stream:
         """Segment the next frame.
 
         Args:
-            image: uint8 [H, W, 3] in RGB, or the path of a file (EXIF rotation is applied).
+            image: uint8 [H, W, 3] in RGB, the path of a file, or a `PIL.Image` (EXIF rotation is applied to both).
 
         Returns:
             The result of the segmenter's task in the pixels of the frame, with the milliseconds of each stage

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,10 @@ import numpy as np
 from mobileseg.errors import DataError, DependencyError
 
 _DEFAULT_FPS = 25.0
-_MAX_FPS = 240.0  # containers without a frame rate report nonsense such as 90000
+_USUAL_FPS = 240.0
+"""Above it a stored rate is believed only when the frames come at it: containers without one report 1000 or 90000."""
+
+_PROBED = 8  # frames whose times tell the rate
 
 
 class VideoReader:
@@ -24,14 +28,19 @@ class VideoReader:
         where: path of a file, or the number of a camera.
 
     Attributes:
-        fps: frames per second; 25 when the source does not say.
+        fps: frames per second, in the mean; 25 when the source does not say.
         size: (height, width) of the frames as shown (rotation in the file's metadata is applied).
+        frames: frames read so far.
+        stored: frames that the container says it has, 0 when it does not say.
+        seconds: time of the frame that was read last, from the first one on: the container's own, which need not be
+            evenly spaced; of a camera that of the clock.
 
     Raises:
         DataError: the source cannot be opened or decoded.
     """
 
     def __init__(self, where: str | os.PathLike[str] | int) -> None:
+        self._camera = isinstance(where, int)
         self._what = f"camera {where}" if isinstance(where, int) else f"the video {os.fspath(where)}"
         if not isinstance(where, int) and not Path(where).is_file():
             raise DataError(f"{self._what} does not exist")
@@ -40,14 +49,17 @@ class VideoReader:
         if self._first is None:
             self._capture.release()
             raise DataError(
-                f"{self._what} cannot be opened" if isinstance(where, int) else f"{self._what} cannot be decoded",
+                f"{self._what} cannot be opened" if self._camera else f"{self._what} cannot be decoded",
                 remedy="check that no other program uses the camera and that you may read it"
-                if isinstance(where, int)
+                if self._camera
                 else "check that it plays elsewhere; convert it to H.264 in an .mp4 file",
             )
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps = fps if 0 < fps <= _MAX_FPS else _DEFAULT_FPS
+        self.fps = self._rate(where)
         self.size: tuple[int, int] = self._first.shape[:2]
+        self.frames = 0
+        self.stored = 0 if self._camera else max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self.seconds = 0.0
+        self._start = self._now()
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Frames from the present position to the end, uint8 [H, W, 3] RGB."""
@@ -57,8 +69,48 @@ class VideoReader:
                 read, frame = self._capture.read()
                 if not read:
                     return
+            moment = self._now() - self._start
+            # A container without times gives the same one again and again.
+            self.seconds = moment if moment > self.seconds or self.frames == 0 else self.seconds + 1.0 / self.fps
+            self.frames += 1
             yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
             frame = None
+
+    def check_complete(self) -> None:
+        """Compare what was read with what the container says; call it when the frames have ended.
+
+        The count of some containers is an estimate from rate and duration, so a file counts as cut when both frames
+        and time are missing, more than one frame and more than 2 %.
+
+        Raises:
+            DataError: the file ends early.
+        """
+        least = self.stored - max(1, round(0.02 * self.stored))
+        spacing = self.seconds / (self.frames - 1) if self.frames > 1 else 1.0 / self.fps
+        if self.frames < least and (self.seconds + spacing) * self.fps < 0.98 * self.stored:
+            raise DataError(
+                f"{self._what} ends early: {self.frames} of {self.stored} frames could be read",
+                remedy="copy or download the file again",
+            )
+
+    def _now(self) -> float:
+        """Seconds of the frame that was decoded last."""
+        return time.monotonic() if self._camera else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
+
+    def _rate(self, where: str | os.PathLike[str] | int) -> float:
+        stored = float(self._capture.get(cv2.CAP_PROP_FPS))
+        if 0 < stored <= _USUAL_FPS:
+            return stored
+        if isinstance(where, int) or not np.isfinite(stored) or stored <= 0:
+            return _DEFAULT_FPS
+        probe = cv2.VideoCapture(os.fspath(where))
+        times = [probe.get(cv2.CAP_PROP_POS_MSEC) / 1000.0 for _ in range(_PROBED) if probe.grab()]
+        probe.release()
+        spent = times[-1] - times[0] if times else 0.0
+        measured = (len(times) - 1) / spent if spent > 0 else 0.0
+        if 0.5 * stored <= measured <= 2 * stored:
+            return stored
+        return measured if 0 < measured <= _USUAL_FPS else _DEFAULT_FPS
 
     def close(self) -> None:
         """Release the file or the camera."""

@@ -13,11 +13,11 @@ import numpy as np
 
 from mobileseg.config.build import build_dataset, build_network
 from mobileseg.config.load import RUN_CONFIG, Config, load_config
-from mobileseg.data.io import read_image
 from mobileseg.data.sample import Sample
 from mobileseg.data.transforms.build import build_transforms
 from mobileseg.errors import ConfigError, DataError
 from mobileseg.registry import DATASETS
+from mobileseg.runtime.images import ImageLike, load_image
 from mobileseg.runtime.manifest import Manifest, is_artefact
 from mobileseg.runtime.segmenter import milliseconds_since
 from mobileseg.structures import InstanceResult, SemanticResult
@@ -76,11 +76,11 @@ class NetworkSegmenter:
             )
         return cls(load_config(run / RUN_CONFIG), folder, test_config)
 
-    def __call__(self, image: np.ndarray | str | os.PathLike[str]) -> SemanticResult | InstanceResult:
+    def __call__(self, image: ImageLike) -> SemanticResult | InstanceResult:
         """Segment one picture.
 
         Args:
-            image: uint8 [H, W, 3] in RGB, or the path of a file.
+            image: uint8 [H, W, 3] in RGB, the path of a file, or a `PIL.Image`.
 
         Returns:
             Labels or objects in the pixels of the picture. The 'inference' includes the way back to its size.
@@ -88,7 +88,7 @@ class NetworkSegmenter:
         times: dict[str, float] = {}
         if not isinstance(image, np.ndarray):
             start = time.perf_counter()
-            image = read_image(os.fspath(image))
+            image = load_image(image)
             times["decode"] = milliseconds_since(start)
         start = time.perf_counter()
         sample = Sample(image.astype(np.float32), None, {"geometry": []})

@@ -1,15 +1,24 @@
-"""Line charts as inline SVG: coloured by the style sheet of the page, so that they follow light and dark."""
+"""Line charts (matplotlib): alone as part of a page, or side by side as a file."""
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from typing import TYPE_CHECKING
 
-_WIDTH, _HEIGHT = 380, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 22, 12, 30
+import numpy as np
+
+from mobileseg.viz.style import COLOURS, figure, inline_svg, save
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_SIZE = 4.8, 3.2  # inches
+_INLINE_SIZE = 4.1, 2.7  # of a page, which shows it about a third larger
 _MAX_POINTS = 400
+_DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (8, 3)))
 
 
 @dataclass(frozen=True)
@@ -18,7 +27,7 @@ class Series:
 
     Attributes:
         name: for the legend.
-        x: rising values.
+        x: ascending values.
         y: as many values; None or a value that is not finite leaves a gap.
         dots: mark every point.
     """
@@ -29,117 +38,113 @@ class Series:
     dots: bool = False
 
 
-def line_chart(series: Sequence[Series], *, label: str, log: bool = False) -> str:
-    """An ``<svg>`` element; '' when there is nothing to draw.
+@dataclass(frozen=True)
+class Chart:
+    """Lines over a common axis.
 
-    Args:
-        series: lines; the first six have colours of their own (classes ``s0`` to ``s5``).
-        label: what the chart shows, for screen readers.
-        log: logarithmic vertical axis, when all values are positive.
+    Attributes:
+        title: what the chart shows.
+        series: lines; those without a finite value are left out. Colour and dashes tell them apart.
+        y_label: quantity and unit of the vertical axis.
+        x_label: of the horizontal axis.
+        log: logarithmic vertical axis, where all values are positive.
     """
-    lines = [(index % 6, one, _points(one)) for index, one in enumerate(series)]
-    lines = [line for line in lines if line[2]]
-    if not lines:
+
+    title: str
+    series: tuple[Series, ...]
+    y_label: str
+    x_label: str = "iteration"
+    log: bool = False
+
+    def lines(self) -> list[tuple[Series, np.ndarray, np.ndarray]]:
+        """Lines that can be seen, with float64 [n] x and y, NaN in gaps, thinned."""
+        found = [(one, *_thinned(one)) for one in self.series]
+        return [line for line in found if np.isfinite(line[2]).any()]
+
+
+def chart_svg(chart: Chart) -> str:
+    """An ``<svg>`` element without the title, which the page sets; '' when there is nothing to draw."""
+    if not chart.lines():
         return ""
-    x_values = [x for _, _, points in lines for x, _ in points]
-    y_values = [y for _, _, points in lines for _, y in points]
-    log = log and min(y_values) > 0
-    x_axis = _Axis(min(x_values), max(x_values), _LEFT, _WIDTH - _RIGHT, nice=False)
-    y_axis = _Axis(min(y_values), max(y_values), _HEIGHT - _BOTTOM, _TOP, log=log)
-    parts = [f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(label)}">']
-    for value in y_axis.ticks(5):
-        y = y_axis(value)
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_number(value)}</text>')
-    for value in x_axis.ticks(4):
-        parts.append(f'<text x="{x_axis(value):.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{_number(value)}</text>')
-    for colour, one, points in lines:
-        # A line where the data has a gap would claim values that were not there.
-        for run in _runs(one, points):
-            path = " ".join(f"{x_axis(x):.1f},{y_axis(y):.1f}" for x, y in run)
-            parts.append(f'<polyline class="line s{colour}" points="{path}"/>')
-            if one.dots or len(run) == 1:
-                parts.extend(
-                    f'<circle class="dot s{colour}" cx="{x_axis(x):.1f}" cy="{y_axis(y):.1f}" r="3">'
-                    f"<title>{_number(x)}: {_number(y)}</title></circle>"
-                    for x, y in run
-                )
-    parts.append("</svg>")
+    with figure(*_INLINE_SIZE) as made:
+        _draw(made.add_subplot(), chart)
+        return inline_svg(made, chart.title)
+
+
+def write_charts(path: str | os.PathLike[str], charts: Sequence[Chart]) -> None:
+    """Write charts side by side as PNG or SVG; those with nothing to draw are empty axes.
+
+    Raises:
+        ValueError: no charts.
+        OSError: the file cannot be written.
+    """
+    if not charts:
+        raise ValueError("there is no chart to write")
+    with figure(_SIZE[0] * len(charts), _SIZE[1] + 0.3) as made:
+        made.get_layout_engine().set(w_pad=0.1)
+        for axes, chart in zip(made.subplots(1, len(charts), squeeze=False)[0], charts, strict=True):
+            _draw(axes, chart)
+            axes.set_title(chart.title, pad=24 if axes.get_legend() else None)  # the legend stands below it
+        save(made, path)
+
+
+def _draw(axes: Axes, chart: Chart) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    lines = chart.lines()
+    for index, (one, x, y) in enumerate(lines):
+        # A point between two gaps has no line, so it is marked.
+        alone = np.isfinite(y) & ~np.isfinite(np.append(y[1:], np.nan)) & ~np.isfinite(np.append(np.nan, y[:-1]))
+        style = {"color": COLOURS[index % len(COLOURS)], "linestyle": _DASHES[index % len(_DASHES)]}
+        marker = "o" if one.dots or alone.any() else None
+        axes.plot(x, y, marker=marker, markevery=None if one.dots else alone, label=one.name, **style)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.set_xlabel(chart.x_label)
+    axes.set_ylabel(chart.y_label)
+    axes.grid(visible=True, axis="y")
+    values = np.concatenate([y[np.isfinite(y)] for _, _, y in lines]) if lines else np.zeros(1)
+    if chart.log and values.min() > 0:
+        _logarithmic(axes, values)
     if len(lines) > 1:
-        keys = "".join(f'<span><i class="s{colour}"></i>{escape(one.name)}</span>' for colour, one, _ in lines)
-        parts.append(f'<div class="keys">{keys}</div>')
-    return "".join(parts)
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=min(4, len(lines)), borderaxespad=0.2)
 
 
-class _Axis:
-    """Data to pixels, and round numbers to mark."""
+def _logarithmic(axes: Axes, values: np.ndarray) -> None:
+    """A logarithmic axis with three to seven plain numbers on it, however few powers of ten it spans."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-    def __init__(
-        self, low: float, high: float, start: float, end: float, *, nice: bool = True, log: bool = False
-    ) -> None:
-        self.log = log
-        if log:
-            low, high = math.log10(low), math.log10(high)
-        if high - low < 1e-12 * max(1.0, abs(high)):
-            margin = 0.5 if log else abs(high) * 0.1 or 1.0
-            low, high = low - margin, high + margin
-        elif nice:
-            margin = (high - low) * 0.04
-            low, high = (low if low == 0 else low - margin), high + margin
-        self.low, self.high, self.start, self.end = low, high, start, end
-
-    def __call__(self, value: float) -> float:
-        position = (math.log10(value) if self.log else value) - self.low
-        return self.start + position / (self.high - self.low) * (self.end - self.start)
-
-    def ticks(self, count: int) -> list[float]:
-        if self.log:
-            decades = range(math.floor(self.low), math.ceil(self.high) + 1)
-            for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
-                values = [step * 10.0**decade for decade in decades for step in steps]
-                values = [value for value in values if self.low <= math.log10(value) <= self.high]
-                if len(values) >= 3:
-                    return values[:: math.ceil(len(values) / 7)]
-            return values
-        raw = (self.high - self.low) / count
-        power = 10.0 ** math.floor(math.log10(raw))
-        step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999)
-        first = math.ceil(self.low / step)
-        return [index * step for index in range(first, math.floor(self.high / step + 1e-9) + 1)]
+    axes.set_yscale("log")
+    low, high = np.log10(values.min()), np.log10(values.max())
+    margin = max(0.04 * (high - low), 0.02)
+    low, high = low - margin, high + margin
+    axes.set_ylim(10**low, 10**high)
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    marks: list[float] = []
+    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8), tuple(np.arange(1, 10, 0.1))):
+        marks = [step * 10.0**decade for decade in decades for step in steps]
+        marks = [mark for mark in marks if low <= math.log10(mark) <= high]
+        if len(marks) >= 3:
+            break
+    axes.yaxis.set_major_locator(FixedLocator(marks[:: math.ceil(len(marks) / 7)] or [float(values.max())]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _points(series: Series) -> list[tuple[float, float]]:
-    """Finite points, thinned by means of neighbours so that a long run stays a small file."""
-    pairs = [
-        (float(x), float(y)) for x, y in zip(series.x, series.y, strict=True) if y is not None and math.isfinite(y)
-    ]
-    size = math.ceil(len(pairs) / _MAX_POINTS)
+def _thinned(series: Series) -> tuple[np.ndarray, np.ndarray]:
+    """x and y, of a long run as means of neighbours, so that it stays a small file; groups without a value are gaps."""
+    x = np.asarray(series.x, np.float64)
+    y = np.array([np.nan if value is None else value for value in series.y], np.float64)
+    if len(x) != len(y):
+        raise ValueError(f"{series.name}: {len(x)} values of x and {len(y)} of y")
+    y[~np.isfinite(y)] = np.nan
+    size = math.ceil(len(x) / _MAX_POINTS)
     if size <= 1:
-        return pairs
-    groups = [pairs[start : start + size] for start in range(0, len(pairs), size)]
-    return [(group[-1][0], sum(y for _, y in group) / len(group)) for group in groups]
-
-
-def _runs(series: Series, points: list[tuple[float, float]]) -> list[list[tuple[float, float]]]:
-    """Points between gaps."""
-    gaps = [float(x) for x, y in zip(series.x, series.y, strict=True) if y is None or not math.isfinite(y)]
-    runs: list[list[tuple[float, float]]] = [[]]
-    for x, y in points:
-        if runs[-1] and any(runs[-1][-1][0] < gap < x for gap in gaps):
-            runs.append([])
-        runs[-1].append((x, y))
-    return runs
-
-
-def _number(value: float) -> str:
-    """Short form of a tick."""
-    if value == 0:
-        return "0"
-    if abs(value) >= 1e6:
-        return f"{value / 1e6:g}M"
-    if abs(value) >= 1e4:
-        return f"{value / 1e3:g}k"
-    if abs(value) < 1e-3:
-        mantissa, exponent = f"{value:.1e}".split("e")
-        return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
-    return f"{value:.4g}"
+        return x, y
+    starts = np.arange(0, len(x), size)
+    known = np.isfinite(y)
+    counts = np.add.reduceat(known.astype(np.float64), starts)
+    sums = np.add.reduceat(np.where(known, y, 0.0), starts)
+    with np.errstate(invalid="ignore"):
+        means = sums / counts
+    return x[np.minimum(starts + size, len(x)) - 1], means

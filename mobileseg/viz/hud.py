@@ -1,4 +1,4 @@
-"""Frame rate and stage times, drawn on the frames of a video (NumPy and OpenCV)."""
+"""Frame rate and stage times, drawn on the frames of a video."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-import cv2
 import numpy as np
 
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
+from mobileseg.viz.text import draw_text, text_width
+
 _WHITE = (255, 255, 255)
 _SHADE = 0.35
 
@@ -47,26 +47,24 @@ class Meter:
         return [head, *(f"{stage} {value:.1f} ms" for stage, value in means.items())]
 
 
-def draw_lines(picture: np.ndarray, lines: Sequence[str]) -> np.ndarray:
-    """The picture with lines of text in its top left corner, on a darkened ground.
+def draw_lines(image: np.ndarray, lines: Sequence[str]) -> np.ndarray:
+    """The image with lines of text in its top left corner, on a darkened ground.
 
     Args:
-        picture: uint8 [H, W, 3] RGB; left as it is.
-        lines: ASCII text; what does not fit the picture is cut off.
+        image: uint8 [H, W, 3] RGB; left as it is.
+        lines: what does not fit the image is cut off.
 
     Returns:
         uint8 [H, W, 3] RGB.
     """
-    drawn = picture.copy()
+    drawn = image.copy()
     if not lines:
         return drawn
-    cap = min(16, max(7, round(min(picture.shape[:2]) / 40)))  # height of capital letters
-    scale, thickness = cap / 21.0, max(1, round(cap / 11))
+    cap = min(16, max(7, round(min(image.shape[:2]) / 40)))  # height of capital letters
     margin, step = cap, round(cap * 1.8)
-    width = max(cv2.getTextSize(line, _FONT, scale, thickness)[0][0] for line in lines)
+    width = max(text_width(line, cap) for line in lines)
     ground = drawn[: margin + step * len(lines), : width + 2 * margin]
     ground[...] = (ground * _SHADE).astype(np.uint8)
     for row, line in enumerate(lines):
-        origin = margin, margin + cap + row * step
-        cv2.putText(drawn, line, origin, _FONT, scale, _WHITE, thickness, cv2.LINE_AA)
+        draw_text(drawn, line, (margin, margin + cap + row * step), cap, _WHITE)
     return drawn

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mobileseg.viz.report_parts import STAGES
+from mobileseg.viz.style import COLOURS, INK, figure, save
 
-_COLOURS = dict(zip(STAGES, ("#2563eb", "#d97706", "#0d9488", "#9333ea", "#be185d"), strict=True))
+_COLOURS = dict(zip(STAGES, COLOURS, strict=False))
 
 
 def plot_latency(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]], title: str) -> None:
@@ -18,36 +19,34 @@ def plot_latency(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]
         path: .png or .svg file.
         rows: rows of `mobileseg benchmark`, at least one.
         title: heading.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.5, 1.5 + 0.42 * len(rows)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    positions = range(len(rows))
-    starts = [0.0] * len(rows)
-    for stage in STAGES:
-        values = [row["stages"].get(stage, {"median_ms": 0.0})["median_ms"] for row in rows]
-        if any(values):
-            axes.barh(positions, values, left=starts, height=0.62, color=_COLOURS[stage], label=stage)
-        starts = [start + value for start, value in zip(starts, values, strict=True)]
-    p95 = [row["total"]["p95_ms"] for row in rows]
-    axes.plot(p95, positions, linestyle="none", marker="|", markersize=13, color="#1c2430", label="p95")
-    margin = max([*p95, *starts]) * 0.015
-    for position, start, high in zip(positions, starts, p95, strict=True):
-        axes.text(max(start, high) + margin, position, f"{start:.1f}", va="center", fontsize=9)
-    axes.set_yticks(list(positions), _labels(rows), fontsize=9)
-    axes.set_xlim(0, max([*p95, *starts]) * 1.1)
-    axes.invert_yaxis()
-    axes.set_xlabel("milliseconds per picture (sum of the stages' medians)", fontsize=9)
-    axes.set_title(title, fontsize=11, loc="left", fontweight="bold")
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", color="#e3e7ed")
-    axes.set_axisbelow(True)
-    figure.legend(loc="outside lower left", ncols=len(STAGES) + 1, fontsize=9, frameon=False)
-    figure.savefig(os.fspath(path), dpi=140)
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with figure(8.5, 1.6 + 0.42 * len(rows)) as made:
+        axes = made.add_subplot()
+        positions = range(len(rows))
+        starts = [0.0] * len(rows)
+        for stage in STAGES:
+            values = [row["stages"].get(stage, {"median_ms": 0.0})["median_ms"] for row in rows]
+            if any(values):
+                axes.barh(positions, values, left=starts, height=0.62, color=_COLOURS[stage], label=stage)
+            starts = [start + value for start, value in zip(starts, values, strict=True)]
+        p95 = [row["total"]["p95_ms"] for row in rows]
+        axes.plot(p95, positions, linestyle="none", marker="|", markersize=13, color=INK, label="95th percentile")
+        margin = max([*p95, *starts]) * 0.015
+        for position, start, high in zip(positions, starts, p95, strict=True):
+            axes.text(max(start, high) + margin, position, f"{start:.1f}", va="center", color=INK)
+        axes.set_yticks(list(positions), _labels(rows), color=INK)
+        axes.set_xlim(0, max([*p95, *starts]) * 1.1)
+        axes.invert_yaxis()
+        axes.set_xlabel("milliseconds per image (sum of the stages' medians)")
+        axes.set_title(title)
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(visible=True, axis="x")
+        made.legend(loc="outside lower left", ncols=len(STAGES) + 1)
+        save(made, path)
 
 
 def _labels(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from html import escape
 from importlib.resources import files
@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from mobileseg.files import write_whole
+from mobileseg.tasks import stage
 from mobileseg.viz.history import read_history
 from mobileseg.viz.palette import palette as generated_palette
 from mobileseg.viz.report_examples import Example, example_grid
 from mobileseg.viz.report_parts import as_mapping, fact_list, latency_table, verification_table
-from mobileseg.viz.report_scores import class_table, curves, tiles
+from mobileseg.viz.report_scores import curves, score_tables, tiles
+from mobileseg.viz.task import ModelFacts, Visualization
 
 __all__ = ["Example", "NetworkReport", "write_report"]
 
@@ -29,10 +31,12 @@ class NetworkReport:
     """What a report shows of one network; a part without data is left out.
 
     Attributes:
+        task: of the network; its package knows how scores and results are shown.
         title: heading; '' for none, where the report has one network.
+        facts: name -> value, what the numbers are of.
         log_path: ``log.jsonl`` of the run folder.
-        eval_metrics: scores as `mobileseg.training.evaluator.evaluate` gives them, of labels or of objects.
-        examples: pictures with prediction and, where known, truth.
+        eval_metrics: scores as `mobileseg.training.evaluator.evaluate` gives them, or as ``scores.json`` holds them.
+        examples: images with prediction and, where known, truth.
         verification_rows: rows of the comparison made at export (dataclasses or mappings with engine or target,
             status, max_diff, labels_equal, size_bytes, latency_ms).
         benchmark_rows: rows of `mobileseg benchmark`.
@@ -41,7 +45,9 @@ class NetworkReport:
         palette: [K, 3] RGB, generated when None.
     """
 
+    task: str
     title: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
     log_path: str | os.PathLike[str] | None = None
     eval_metrics: Mapping[str, Any] | None = None
     examples: Sequence[Example] = ()
@@ -53,17 +59,20 @@ class NetworkReport:
 
     def html(self) -> str:
         """The sections of this network."""
+        show: Visualization = stage(self.task, "visualize")
         scores = dict(self.eval_metrics or {})
+        shown = show.scores(scores)
         names = [str(name) for name in (self.classes or scores.get("classes") or ())]
         colours = generated_palette(max(len(names), 1)) if self.palette is None else np.asarray(self.palette, np.uint8)
         history = read_history(self.log_path) if self.log_path is not None else {"train": [], "eval": []}
         verified = [as_mapping(row) for row in self.verification_rows]
         parts = [
             f'<h2 class="network">{escape(self.title)}</h2>' if self.title else "",
-            tiles(scores, history, verified, self.benchmark_rows),
-            _section("Training", curves(history)),
-            _section("Scores by class", class_table(scores, names, colours)),
-            _section("Examples", example_grid(self.examples, names, colours)),
+            tiles(shown, history, verified, self.benchmark_rows),
+            _section("Run", fact_list(self.facts)),
+            _section("Training", curves(history, self.task)),
+            _section("Scores by class", score_tables(shown, names, colours)),
+            _section("Examples", example_grid(self.examples, ModelFacts(self.title, self.task, names, colours))),
             _section("Verification of the exported graphs", verification_table(verified)),
             _section("Latency", latency_table(self.benchmark_rows)),
             _folded("Configuration", f"<pre>{escape(self.config_yaml)}</pre>" if self.config_yaml.strip() else ""),
@@ -81,7 +90,7 @@ def write_report(
     """Write the report.
 
     Args:
-        path: HTML file to write, replaced when complete.
+        path: HTML file to write, replaced when complete; its folder is made.
         title: heading of the page.
         networks: what to show, one network after the other.
         environment: name -> value: versions, machine.

@@ -1,4 +1,4 @@
-"""Pictures of a report: as they are, as annotated, as predicted."""
+"""Images of a report: as they are, as annotated, as predicted."""
 
 from __future__ import annotations
 
@@ -6,91 +6,62 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import cv2
 import numpy as np
 
-from mobileseg.data.instances import Instances
-from mobileseg.structures import InstanceMasks, InstanceResult
-from mobileseg.viz.draw import overlay
-from mobileseg.viz.draw_instances import instance_overlay
+from mobileseg.tasks import stage
 from mobileseg.viz.report_parts import swatch
+from mobileseg.viz.task import Model, Visualization
 
-SHOWN = 0.3
-"""Objects that were found with a lower score are not drawn."""
-
-_WIDTH = 640  # pixels of an example picture in the file
+_WIDTH = 640  # pixels of an example in the file
 
 
 @dataclass(frozen=True)
 class Example:
-    """A picture of the report.
+    """An image of the report.
 
     Attributes:
         name: caption.
         image: uint8 [H, W, 3], RGB.
-        prediction: labels uint8 [H, W], or the objects that were found.
-        truth: labels uint8 [H, W] or annotated objects; None when there are none to compare with.
+        prediction: result of the model.
+        truth: the annotation as a result (``truth`` of the task's module ``visualize``); None when there is none.
     """
 
     name: str
     image: np.ndarray
-    prediction: np.ndarray | InstanceResult
-    truth: np.ndarray | InstanceResult | Instances | None = None
+    prediction: Any
+    truth: Any = None
 
 
-def example_grid(examples: Sequence[Example], classes: Sequence[str], colours: np.ndarray) -> str:
-    """Picture, truth and prediction side by side, and what the colours mean."""
+def example_grid(examples: Sequence[Example], model: Model) -> str:
+    """Image, truth and prediction side by side, and what the colours mean."""
     if not examples:
         return ""
-    rows, present, found = [], np.zeros(max(256, len(classes)), bool), False
+    module: Visualization = stage(model, "visualize")
+    show = module.visualizer(model)
+    rows, present = [], np.zeros(256, bool)
     for example in examples:
-        cells = [(example.name, _small(example.image))]
-        for caption, what in (("truth", example.truth), ("prediction", example.prediction)):
-            if isinstance(what, Instances):
-                what = annotated(what)
-            if isinstance(what, InstanceResult):
-                found = True
-                what = what.above(SHOWN)
-                present[np.unique(what.classes)] = True
-                cells.append((caption, _objects(example.image, what, classes, colours, names=caption != "truth")))
-            elif what is not None:
-                present[np.unique(what)] = True
-                cells.append((caption, _labels(cells[0][1], what, colours)))
+        cells = [(example.name, example.image)]
+        if example.truth is not None:
+            present[show.present(example.truth)] = True
+            cells.append(("truth", show.example(example.image, example.truth, names=False)))
+        present[show.present(example.prediction)] = True
+        cells.append(("prediction", show.example(example.image, example.prediction)))
         figures = "".join(
-            f'<figure><img alt="{escape(caption)}" src="{_data_uri(picture)}">'
+            f'<figure><img alt="{escape(caption)}" src="{_data_uri(_small(image))}">'
             f"<figcaption>{escape(caption)}</figcaption></figure>"
-            for caption, picture in cells
+            for caption, image in cells
         )
         rows.append(f'<div class="example">{figures}</div>')
     keys = "".join(
-        f"<span>{swatch(colours, index)}{escape(name)}</span>" for index, name in enumerate(classes) if present[index]
+        f"<span>{swatch(model.palette, index)}{escape(name)}</span>"
+        for index, name in enumerate(model.classes)
+        if present[index]
     )
-    note = f'<p class="note">Objects with a score of at least {SHOWN:g}.</p>' if found else ""
+    note = f'<p class="note">{escape(show.note)}</p>' if show.note else ""
     return f'<div class="examples">{"".join(rows)}</div><div class="keys">{keys}</div>{note}'
-
-
-def annotated(objects: Instances) -> InstanceResult:
-    """Annotated objects as if they had been found, all with score 1; crowd regions are left out."""
-    real = objects.select(~objects.crowd)
-    regions = [(region.top, region.left, region.bitmap.astype(bool)) for region in real.regions]
-    return InstanceResult(
-        boxes=real.boxes,
-        scores=np.ones(len(real), np.float32),
-        classes=real.classes,
-        masks=InstanceMasks(real.size, regions),
-    )
-
-
-def _objects(
-    image: np.ndarray, found: InstanceResult, classes: Sequence[str], colours: np.ndarray, *, names: bool
-) -> np.ndarray:
-    return _small(instance_overlay(image, found, classes, colours, names=names))
-
-
-def _labels(image: np.ndarray, labels: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    shown = cv2.resize(labels, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    return overlay(image, shown, colours, alpha=0.65)
 
 
 def _small(image: np.ndarray) -> np.ndarray:
@@ -100,6 +71,6 @@ def _small(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, (_WIDTH, max(1, round(height * _WIDTH / width))), interpolation=cv2.INTER_AREA)
 
 
-def _data_uri(picture: np.ndarray) -> str:
-    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 86])
+def _data_uri(image: np.ndarray) -> str:
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 86])
     return f"data:image/jpeg;base64,{base64.b64encode(encoded.tobytes()).decode('ascii')}"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 STAGES = ("decode", "preprocess", "inference", "postprocess", "draw")
-"""Stages of a benchmark row, in the order in which a picture passes them."""
+"""Stages of a benchmark row, in the order in which an image passes them."""
 
 
 def as_mapping(row: Any) -> dict[str, Any]:
@@ -88,9 +88,9 @@ def bar(parts: Sequence[tuple[float, str]]) -> str:
     return f'<div class="bar">{fills}</div>'
 
 
-def cell(value: float | None, form: str) -> str:
-    """A number in a table, a dash for None."""
-    return f'<td class="n">{"–" if value is None else form.format(value)}</td>'
+def cell(value: float | None, form: str, *, minor: bool = False) -> str:
+    """A number in a table, a dash for None; a minor one is hidden where there is little room."""
+    return f'<td class="n{" hide" if minor else ""}">{"–" if value is None else form.format(value)}</td>'
 
 
 def swatch(colours: np.ndarray, index: int) -> str:

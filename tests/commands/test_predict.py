@@ -25,7 +25,7 @@ def model(tmp_path: Path) -> str:
     return str(tmp_path / "model")
 
 
-def test_pictures_are_segmented_and_the_code_is_zero(tmp_path: Path, model: str, capsys) -> None:
+def test_images_are_segmented_and_the_code_is_zero(tmp_path: Path, model: str, capsys) -> None:
     write_png(tmp_path / "a.png", stripes())
     write_png(tmp_path / "b.png", stripes(40, 60))
     out = tmp_path / "out"
@@ -34,7 +34,7 @@ def test_pictures_are_segmented_and_the_code_is_zero(tmp_path: Path, model: str,
     np.testing.assert_array_equal(read_label(out / "labels/b.png"), truth(40, 60))
     said = capsys.readouterr().out
     assert "colours on onnxruntime, 3 classes" in said
-    assert "2 pictures and 0 frames" in said
+    assert "2 images and 0 frames" in said
 
 
 def test_objects_above_a_score(tmp_path: Path, capsys) -> None:
@@ -48,10 +48,10 @@ def test_objects_above_a_score(tmp_path: Path, capsys) -> None:
     assert "nothing" in capsys.readouterr().out
 
 
-def test_a_score_for_a_network_that_labels_pixels_is_refused(tmp_path: Path, model: str, capsys) -> None:
+def test_a_score_for_a_semantic_segmentation_model_is_refused(tmp_path: Path, model: str, capsys) -> None:
     write_png(tmp_path / "a.png", stripes())
     assert main(["predict", "--model", model, str(tmp_path / "a.png"), "--min_score", "0.5"]) == 2
-    assert "labels pixels" in capsys.readouterr().err
+    assert "is a semantic segmentation model" in capsys.readouterr().err
 
 
 def test_flags_of_paddleseg_do_the_same(tmp_path: Path, model: str) -> None:
@@ -61,7 +61,7 @@ def test_flags_of_paddleseg_do_the_same(tmp_path: Path, model: str) -> None:
     assert json.loads((tmp_path / "out/json/a.json").read_text())["engine"] == "onnxruntime"
 
 
-def test_one_bad_picture_in_a_folder_makes_the_code_not_zero(tmp_path: Path, model: str, capsys) -> None:
+def test_one_bad_image_in_a_folder_makes_the_code_not_zero(tmp_path: Path, model: str, capsys) -> None:
     (tmp_path / "in").mkdir()
     write_png(tmp_path / "in/good.png", stripes())
     (tmp_path / "in/bad.png").write_text("no picture")

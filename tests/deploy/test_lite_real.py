@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mobileseg.data.io import read_image, read_label
-from mobileseg.prediction.visualizers import MIN_SCORE
+from mobileseg.instance.visualize import MIN_SCORE
 from mobileseg.runtime.segmenter import Segmenter
 from mobileseg.structures import InstanceResult
 from tests.deploy.lite_build import BUILD, ROOT, SOURCE, call, missing

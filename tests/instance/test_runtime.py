@@ -184,7 +184,7 @@ def test_objects_are_found_where_paddle_and_pycocotools_are_not_installed(tmp_pa
             sys.modules[package] = None
         import numpy as np
         import mobileseg
-        from mobileseg.viz.draw_instances import instance_overlay
+        from mobileseg.instance.drawing import instance_overlay
         segmenter = mobileseg.Segmenter(sys.argv[1])
         image = np.load(sys.argv[1] + "/image.npy")
         result = segmenter(image)

@@ -15,6 +15,7 @@ from mobileseg.prediction.sources import Source, find_sources
 from mobileseg.runtime.segmenter import Segmenter
 from mobileseg.runtime.video import VideoReader
 from tests.runtime.artefacts import artefact
+from tests.runtime.mp4 import frame_ends, moov_first, set_times
 from tests.runtime.test_segmenter import stripes, truth
 from tests.runtime.test_video import write as write_clip
 
@@ -31,7 +32,7 @@ def silent(text: str) -> None:
     pass
 
 
-def test_a_picture_gives_overlay_mask_and_json(tmp_path: Path, segmenter: Segmenter) -> None:
+def test_an_image_gives_overlay_mask_and_json(tmp_path: Path, segmenter: Segmenter) -> None:
     write_png(tmp_path / "flag.png", stripes(60, 90))
     said: list[str] = []
     summary = PredictionWriter(segmenter, tmp_path / "out", say=said.append).run(
@@ -57,7 +58,7 @@ def test_only_the_results_that_were_asked_for_are_written(tmp_path: Path, segmen
     assert (tmp_path / "out/overlay/flag.png").is_file()
 
 
-def test_an_unreadable_picture_does_not_stop_the_others(tmp_path: Path, segmenter: Segmenter) -> None:
+def test_an_unreadable_image_does_not_stop_the_others(tmp_path: Path, segmenter: Segmenter) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
     write_png(folder / "1.png", stripes())
@@ -93,6 +94,35 @@ def test_a_video_gives_a_video_masks_and_a_line_per_frame(tmp_path: Path, segmen
     assert set(lines[0]["times_ms"]) == {"decode", "preprocess", "inference", "postprocess"}
 
 
+def test_a_video_that_is_cut_is_an_error_and_keeps_what_was_found(tmp_path: Path, segmenter: Segmenter) -> None:
+    path = tmp_path / "clip.mp4"
+    write_clip(path, 30)
+    moov_first(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: frame_ends(path)[11] + 1])
+    warned: list[str] = []
+    writer = PredictionWriter(segmenter, tmp_path / "out", say=silent, warn=warned.append)
+    summary = writer.run(find_sources([str(path)]))
+    assert "of 30 frames could be read" in warned[0]
+    assert len(summary.errors) == 1
+    assert 12 <= summary.frames <= 13
+    assert len((tmp_path / "out/json/clip.jsonl").read_text().splitlines()) == summary.frames
+    with VideoReader(tmp_path / "out/overlay/clip.mp4") as reader:
+        assert len(list(reader)) == summary.frames
+    few = PredictionWriter(segmenter, tmp_path / "few", max_frames=5, say=silent).run(find_sources([str(path)]))
+    assert few.errors == [], "what was asked for was there"
+
+
+def test_json_has_the_times_of_the_container(tmp_path: Path, segmenter: Segmenter) -> None:
+    write_clip(tmp_path / "clip.mp4", 4)
+    set_times(tmp_path / "clip.mp4", [0.1, 0.7, 0.1, 0.1])
+    PredictionWriter(segmenter, tmp_path / "out", outputs=("json",), say=silent).run(
+        find_sources([str(tmp_path / "clip.mp4")])
+    )
+    lines = [json.loads(line) for line in (tmp_path / "out/json/clip.jsonl").read_text().splitlines()]
+    assert [line["seconds"] for line in lines] == pytest.approx([0.0, 0.1, 0.8, 0.9], abs=2e-3)
+
+
 def test_a_video_stops_after_the_number_of_frames_asked_for(tmp_path: Path, segmenter: Segmenter) -> None:
     write_clip(tmp_path / "clip.mp4", 6)
     writer = PredictionWriter(segmenter, tmp_path / "out", max_frames=2, outputs=("json",), say=silent)
@@ -114,7 +144,7 @@ class Camera(VideoReader):
     """Three frames, then the user presses Ctrl-C."""
 
     def __init__(self, where: int) -> None:
-        self.fps, self.size = 25.0, (16, 24)
+        self.fps, self.size, self.seconds = 25.0, (16, 24), 0.0
 
     def __iter__(self):
         yield from [stripes()] * 3

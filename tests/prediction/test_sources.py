@@ -47,7 +47,7 @@ def test_cameras_are_numbers(text: str) -> None:
 def test_what_holds_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         list(find_sources([str(tmp_path / "nothing.jpg")]))
-    with pytest.raises(DataError, match="has no picture and no video"):
+    with pytest.raises(DataError, match="has no image and no video"):
         list(find_sources([str(tmp_path)]))
     (tmp_path / "empty.txt").write_text("\n \n")
     with pytest.raises(DataError, match="is empty"):
@@ -61,3 +61,17 @@ def test_results_of_equal_names_do_not_hide_each_other(tmp_path: Path) -> None:
     sources = [Source("image", where, "a") for where in ("x/a.jpg", "y/a.jpg", "z/a.jpg")]
     assert [source.name for source in distinct_names(sources)] == ["a", "a_2", "a_3"]
     assert [source.where for source in distinct_names(sources)] == ["x/a.jpg", "y/a.jpg", "z/a.jpg"]
+
+
+def test_images_that_cannot_be_decoded_are_not_skipped_in_silence(tmp_path: Path, caplog) -> None:
+    touch(tmp_path, "a.jfif", "b.jp2", "c.HEIC", "sub/d.heic", "e.avif", "notes.md")
+    assert [source.name for source in find_sources([str(tmp_path)])] == ["a", "b"]
+    assert "2 .heic skipped" in caplog.text
+    assert "1 .avif skipped" in caplog.text
+    assert ".md" not in caplog.text
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_path(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    (tmp_path / "val.txt").write_text("a.jpg\n", encoding="utf-8-sig")
+    assert [source.where for source in find_sources([str(tmp_path / "val.txt")])] == [str(tmp_path / "a.jpg")]

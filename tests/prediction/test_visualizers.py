@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,16 +9,22 @@ from PIL import Image
 
 from mobileseg.data.io import read_image, read_label, write_png
 from mobileseg.errors import ConfigError
+from mobileseg.instance.visualize import InstanceVisualizer
 from mobileseg.prediction.predict import PredictionWriter
 from mobileseg.prediction.sources import Source, find_sources
-from mobileseg.prediction.visualizers import InstancePresenter, presenter
 from mobileseg.runtime.segmenter import Segmenter
 from mobileseg.runtime.video import VideoReader, VideoWriter
 from mobileseg.structures import InstanceMasks, InstanceResult
+from mobileseg.tasks import stage
+from mobileseg.viz.task import Visualizer
 from tests.runtime.artefacts import artefact
 from tests.runtime.instance_artefacts import blocks, instance_artefact
 
 CELLS = ((0, 1, 0), (2, 4, 2), (3, 0, 1))
+
+
+def visualizer(segmenter: Segmenter, **options: float) -> Visualizer:
+    return stage(segmenter, "visualize").visualizer(segmenter, **options)
 
 
 @pytest.fixture
@@ -26,7 +33,7 @@ def segmenter(tmp_path: Path) -> Segmenter:
     return Segmenter(tmp_path / "model")
 
 
-def test_a_picture_gives_overlay_mask_json_and_coco_results(tmp_path: Path, segmenter: Segmenter) -> None:
+def test_an_image_gives_overlay_mask_json_and_coco_results(tmp_path: Path, segmenter: Segmenter) -> None:
     image = blocks(*CELLS, scale=4)
     (tmp_path / "in").mkdir()
     write_png(tmp_path / "in/000000000042.png", image)
@@ -71,10 +78,10 @@ def test_low_scores_are_left_out(tmp_path: Path) -> None:
     segmenter = Segmenter(tmp_path / "model")
     result = segmenter(blocks())
     for minimum, count in ((None, 2), (0.5, 1), (0.0, 3), (0.95, 0)):
-        show = presenter(segmenter, min_score=minimum)
+        show = visualizer(segmenter, min_score=minimum)
         assert len(show.facts(result, "a")["results"]) == count
-    assert presenter(segmenter, min_score=0.5).words(result) == "1 red"
-    assert presenter(segmenter, min_score=0).words(result) == "2 green, 1 red"
+    assert visualizer(segmenter, min_score=0.5).summary(result) == "1 red"
+    assert visualizer(segmenter, min_score=0.0).summary(result) == "2 green, 1 red"
 
 
 def test_a_video_gives_frames_masks_and_lines(tmp_path: Path, segmenter: Segmenter) -> None:
@@ -95,6 +102,63 @@ def test_a_video_gives_frames_masks_and_lines(tmp_path: Path, segmenter: Segment
         assert len(list(reader)) == 3
 
 
+def test_images_of_one_name_in_two_folders_stay_apart(tmp_path: Path, segmenter: Segmenter) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        write_png(tmp_path / "in" / folder / "000042.png", blocks((0, 0, 0)))
+    for _ in range(2):
+        PredictionWriter(segmenter, tmp_path / "out", say=str).run(find_sources([str(tmp_path / "in")]))
+        entries = json.loads((tmp_path / "out/coco_results.json").read_text())
+        assert [entry["image_id"] for entry in entries] == [42, "b/000042"]
+        assert json.loads((tmp_path / "out/json/b/000042.json").read_text())["results"] == entries[1:]
+
+
+def test_frames_of_a_video_take_no_ids_of_images(tmp_path: Path, segmenter: Segmenter) -> None:
+    with VideoWriter(tmp_path / "clip.mp4", 10.0) as writer:
+        writer.write(blocks((0, 0, 0), scale=4))
+    write_png(tmp_path / "0.png", blocks((0, 0, 0)))
+    sources = [Source("video", str(tmp_path / "clip.mp4"), "clip"), Source("image", str(tmp_path / "0.png"), "x/0")]
+    PredictionWriter(segmenter, tmp_path / "out", say=str).run(sources)
+    (line,) = (tmp_path / "out/json/clip.jsonl").read_text().splitlines()
+    assert json.loads(line)["results"][0]["image_id"] == 0
+    assert json.loads((tmp_path / "out/json/x/0.json").read_text())["results"][0]["image_id"] == 0
+
+
+class Tracked:
+    """A segmenter with streams, each of which numbers its objects by class, from 10 on."""
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        self.streams = 0
+        self._segmenter = segmenter
+        for name in ("name", "task", "classes", "palette", "category_ids", "engine_name"):
+            setattr(self, name, getattr(segmenter, name))
+
+    def __call__(self, image: np.ndarray) -> InstanceResult:
+        return self._segmenter(image)
+
+    def stream(self) -> "Tracked":
+        self.streams += 1
+        return self
+
+    def step(self, frame: np.ndarray) -> InstanceResult:
+        result = self._segmenter(frame)
+        return replace(result, track_ids=result.classes + 10)
+
+
+def test_a_video_is_a_stream_and_its_tracks_are_written(tmp_path: Path, segmenter: Segmenter) -> None:
+    for name in ("one", "two"):
+        with VideoWriter(tmp_path / f"{name}.mp4", 10.0) as writer:
+            writer.write(blocks(*CELLS, scale=4))
+            writer.write(blocks(*CELLS[1:], scale=4))
+    tracked = Tracked(segmenter)
+    sources = find_sources([str(tmp_path / "one.mp4"), str(tmp_path / "two.mp4")])
+    assert PredictionWriter(tracked, tmp_path / "out", say=str).run(sources).frames == 4
+    assert tracked.streams == 2
+    for name in ("one", "two"):
+        lines = [json.loads(line) for line in (tmp_path / f"out/json/{name}.jsonl").read_text().splitlines()]
+        assert [sorted(entry["track_id"] for entry in line["results"]) for line in lines] == [[10, 11, 12], [11, 12]]
+
+
 def test_more_than_255_objects_need_16_bits(tmp_path: Path, segmenter: Segmenter) -> None:
     count = 300
     regions = [(index // 20, index % 20, np.ones((1, 1), bool)) for index in range(count)]
@@ -104,22 +168,22 @@ def test_more_than_255_objects_need_16_bits(tmp_path: Path, segmenter: Segmenter
         np.zeros(count, np.int64),
         InstanceMasks((20, 20), regions),
     )
-    InstancePresenter(segmenter, 0.5, 0.3).write_mask(tmp_path / "many.png", crowd)
+    InstanceVisualizer(segmenter, 0.5, 0.3).write_mask(tmp_path / "many.png", crowd)
     stored = cv2.imread(str(tmp_path / "many.png"), cv2.IMREAD_UNCHANGED)
     assert (stored.dtype, stored.max(), stored[0, 0]) == (np.uint16, 300, 1)
 
 
 def test_numbers_are_colours_to_viewers(tmp_path: Path, segmenter: Segmenter) -> None:
-    show = presenter(segmenter)
+    show = visualizer(segmenter)
     show.write_mask(tmp_path / "mask.png", segmenter(blocks(*CELLS, scale=3)))
-    with Image.open(tmp_path / "mask.png") as picture:
-        assert picture.mode == "P"
-        colours = {tuple(colour) for colour in np.asarray(picture.convert("RGB")).reshape(-1, 3).tolist()}
+    with Image.open(tmp_path / "mask.png") as image:
+        assert image.mode == "P"
+        colours = {tuple(colour) for colour in np.asarray(image.convert("RGB")).reshape(-1, 3).tolist()}
     assert len(colours) == 4
     assert (0, 0, 0) in colours
 
 
 def test_a_minimum_score_is_nothing_for_labels(tmp_path: Path) -> None:
     artefact(tmp_path)
-    with pytest.raises(ConfigError, match="colours labels pixels"):
-        presenter(Segmenter(tmp_path), min_score=0.5)
+    with pytest.raises(ConfigError, match="colours is a semantic segmentation model"):
+        visualizer(Segmenter(tmp_path), min_score=0.5)

@@ -151,7 +151,7 @@ def test_it_runs_where_paddle_is_not_installed(tmp_path: Path) -> None:
         import numpy as np
         import mobileseg
         from mobileseg.runtime.engines.registry import available
-        from mobileseg.viz.draw import overlay
+        from mobileseg.semantic.drawing import overlay
         segmenter = mobileseg.Segmenter(sys.argv[1], engine="onnxruntime")
         image = np.full((20, 30, 3), (9, 200, 9), np.uint8)
         labels = segmenter(image).labels

@@ -8,6 +8,7 @@ import pytest
 
 from mobileseg.errors import DataError, DependencyError
 from mobileseg.runtime.video import VideoReader, VideoWriter, Window
+from tests.runtime.mp4 import frame_ends, moov_first, set_times
 
 ROOT = Path(__file__).parents[2]
 
@@ -151,3 +152,138 @@ def test_a_window_ends_at_q_or_when_it_is_closed(monkeypatch, key: int, visible:
         assert window.show(red) is goes_on
     assert shown[0][0, 0].tolist() == [0, 0, 255], "OpenCV shows BGR"
     assert shown[1] == "closed"
+
+
+def noise(path: Path, count: int, fps: float = 10.0) -> None:
+    """A clip whose frames take space."""
+    rng = np.random.default_rng(0)
+    with VideoWriter(path, fps) as writer:
+        for _ in range(count):
+            writer.write(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8))
+
+
+def read_all(path: Path) -> tuple[list[float], VideoReader]:
+    with VideoReader(path) as reader:
+        return [reader.seconds for _ in reader], reader
+
+
+def test_a_whole_file_is_complete(tmp_path: Path) -> None:
+    noise(tmp_path / "clip.mp4", 10)
+    for _ in range(2):
+        seconds, reader = read_all(tmp_path / "clip.mp4")
+        assert (reader.frames, reader.stored) == (10, 10)
+        reader.check_complete()
+        assert seconds == pytest.approx([index / 10 for index in range(10)])
+        moov_first(tmp_path / "clip.mp4")
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.9])
+def test_a_file_that_is_cut_is_said_to_end_early(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "clip.mp4"
+    noise(path, 30)
+    moov_first(path)
+    whole = path.read_bytes()
+    cut = int(share * len(whole))
+    left = sum(end <= cut for end in frame_ends(path))
+    path.write_bytes(whole[:cut])
+    _, reader = read_all(path)
+    assert reader.frames - left in (0, 1), "the decoder shows what there is of the frame that was cut"
+    with pytest.raises(DataError, match=f"ends early: {reader.frames} of 30 frames could be read"):
+        reader.check_complete()
+
+
+def test_times_are_those_of_the_container(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    noise(path, 6)
+    durations = [0.1, 0.5, 0.1, 1.0, 0.2, 0.1]
+    set_times(path, durations)
+    seconds, reader = read_all(path)
+    assert seconds == pytest.approx([0.0, *np.cumsum(durations[:-1])], abs=1e-3)
+    reader.check_complete()
+
+
+class Capture:
+    """What OpenCV gives of a file without times, or with a rate that is none."""
+
+    def __init__(self, count: int, fps: float, stored: int, step: float = 0.0) -> None:
+        self.count, self.fps, self.stored, self.step, self.read_so_far = count, fps, stored, step, 0
+
+    def __call__(self, where: object) -> "Capture":
+        return Capture(self.count, self.fps, self.stored, self.step)
+
+    def isOpened(self) -> bool:
+        return True
+
+    def grab(self) -> bool:
+        self.read_so_far += 1
+        return self.read_so_far <= self.count
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        return (True, BLACK) if self.grab() else (False, None)
+
+    def get(self, what: int) -> float:
+        known = {cv2.CAP_PROP_FPS: self.fps, cv2.CAP_PROP_FRAME_COUNT: self.stored}
+        return known.get(what, (self.read_so_far - 1) * self.step * 1000)
+
+    def release(self) -> None:
+        pass
+
+
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capture: Capture) -> tuple[list[float], VideoReader]:
+    (tmp_path / "clip.webm").touch()
+    monkeypatch.setattr(cv2, "VideoCapture", capture)
+    return read_all(tmp_path / "clip.webm")
+
+
+def test_without_times_the_frames_are_evenly_spaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds, _ = opened(tmp_path, monkeypatch, Capture(4, 20.0, 4))
+    assert seconds == pytest.approx([0.0, 0.05, 0.1, 0.15])
+
+
+@pytest.mark.parametrize(
+    ("stored", "spacing", "expected"),
+    [
+        (300.0, 1 / 300, 300.0),
+        (960.0, 1 / 960, 960.0),
+        (1000.0, 1 / 30, 30.0),  # a browser's recording: the unit of its times, not its rate
+        (90000.0, 0.0, 25.0),
+        (0.0, 0.04, 25.0),
+        (float("nan"), 0.04, 25.0),
+        (30.0, 1 / 10, 30.0),
+    ],
+)
+def test_a_high_rate_is_believed_when_the_frames_come_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: float, spacing: float, expected: float
+) -> None:
+    _, reader = opened(tmp_path, monkeypatch, Capture(5, stored, 5, spacing))
+    assert reader.fps == pytest.approx(expected)
+
+
+def test_a_real_file_of_300_frames_per_second(tmp_path: Path) -> None:
+    noise(tmp_path / "clip.mp4", 12, fps=300.0)
+    seconds, reader = read_all(tmp_path / "clip.mp4")
+    assert reader.fps == pytest.approx(300, abs=0.5)
+    assert seconds[-1] == pytest.approx(11 / 300, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("frames", "stored", "step", "short"),
+    [
+        (99, 100, 0.1, False),  # one frame may be hidden by an edit list
+        (60, 100, 0.1, True),
+        (1, 3, 0.1, True),
+        (30, 1000, 1 / 3, False),  # the count is an estimate from a rate that is not that of the frames
+        (5, 0, 0.1, False),  # the container does not say
+        (5, -7, 0.1, False),
+    ],
+)
+def test_only_missing_frames_and_missing_time_make_a_file_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: int, stored: int, step: float, short: bool
+) -> None:
+    fps = 100.0 if stored == 1000 else 10.0
+    _, reader = opened(tmp_path, monkeypatch, Capture(frames, fps, stored, step))
+    if short:
+        with pytest.raises(DataError, match=f"{frames} of {stored} frames"):
+            reader.check_complete()
+    else:
+        reader.check_complete()

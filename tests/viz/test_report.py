@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mobileseg.errors import ConfigError
 from mobileseg.runtime.specs import VerificationRow
+from mobileseg.structures import SemanticResult
 from mobileseg.viz.report import Example, NetworkReport, write_report
 from mobileseg.viz.report_parts import latency_table
 
@@ -74,9 +76,10 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 def page(tmp_path: Path, log: Path) -> Page:
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, (40, 60), dtype=np.uint8)
+    found = SemanticResult(rng.integers(0, 2, (40, 60), dtype=np.uint8))
     image = rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)
     network = NetworkReport(
+        task="semantic",
         title="MobileSeg <b>",
         log_path=log,
         eval_metrics={
@@ -86,7 +89,7 @@ def page(tmp_path: Path, log: Path) -> Page:
             "class_pixels": [3, 1],
             "classes": ["road <script>", "sky"],
         },
-        examples=[Example("street.jpg", image, labels, labels), Example("test.jpg", image, labels)],
+        examples=[Example("street.jpg", image, found, found), Example("test.jpg", image, found)],
         verification_rows=[
             VerificationRow("onnx", "ok", max_diff=2e-6, equal=1.0, size_bytes=5_000_000, latency_ms=8.0),
             VerificationRow("lite_arm", "converted-not-run", size_bytes=4_000_000),
@@ -116,7 +119,7 @@ def test_every_part_is_there(page: Page) -> None:
     ):
         assert heading in page.text
     assert page.tags.count("svg") == 3
-    assert page.tags.count("img") == 5  # two pictures, two predictions, one truth
+    assert page.tags.count("img") == 5  # two images, two predictions, one truth
 
 
 def test_numbers_are_those_given(page: Page) -> None:
@@ -128,9 +131,9 @@ def test_numbers_are_those_given(page: Page) -> None:
 
 def test_nothing_is_loaded_from_elsewhere(page: Page, tmp_path: Path) -> None:
     assert page.references
-    assert all(reference.startswith("data:image/jpeg;base64,") for reference in page.references)
+    assert all(reference.startswith(("data:image/jpeg;base64,", "#")) for reference in page.references)
     text = (tmp_path / "out/report.html").read_text()
-    assert not re.search(r"https?://|@import|url\(", text)
+    assert not re.search(r"https?://|@import|url\((?!#)", text)
     assert "script" not in page.tags
 
 
@@ -149,7 +152,9 @@ def test_a_report_of_nothing_is_a_page_without_sections(tmp_path: Path) -> None:
 
 def test_a_title_with_a_dollar_is_no_placeholder(tmp_path: Path) -> None:
     page = Page(
-        write_report(tmp_path / "report.html", title="costs $5", networks=[NetworkReport(config_yaml="price: $body")])
+        write_report(
+            tmp_path / "report.html", title="costs $5", networks=[NetworkReport("semantic", config_yaml="price: $body")]
+        )
     )
     assert "costs $5" in page.text
     assert "price: $body" in page.text
@@ -163,7 +168,16 @@ def test_latency_bars_are_in_proportion(tmp_path: Path) -> None:
 
 
 def test_networks_stand_one_after_the_other(tmp_path: Path, log: Path) -> None:
-    networks = [NetworkReport(title="First", log_path=log), NetworkReport(title="Second", config_yaml="iters: 1")]
+    networks = [
+        NetworkReport("semantic", title="First", log_path=log),
+        NetworkReport("instance", title="Second", config_yaml="iters: 1"),
+    ]
     page = Page(write_report(tmp_path / "report.html", title="Two", networks=networks, environment={"cpu": "one"}))
     places = [page.text.index(seen) for seen in ("Two", "First", "Training", "Second", "iters: 1", "Environment")]
     assert places == sorted(places)
+
+
+def test_a_task_that_is_not_known_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no task 'depth'"):
+        write_report(tmp_path / "report.html", title="A", networks=[NetworkReport("depth")])
+    assert not (tmp_path / "report.html").exists()

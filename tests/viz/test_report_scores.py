@@ -1,4 +1,4 @@
-"""Numbers and curves of a run that finds objects, as scored by the real scorer."""
+"""Numbers and curves of a run of instance segmentation, as scored by the real scorer."""
 
 import json
 import re
@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mobileseg.instance import visualize
 from mobileseg.training.eval_log import eval_event
 from mobileseg.training.evaluator import evaluate
 from mobileseg.viz.history import read_history
-from mobileseg.viz.report_scores import class_table, curves, tiles
+from mobileseg.viz.report_scores import curves, score_tables, tiles
 from tests.instance.scenes import Things, scenes
 from tests.instance.test_metric import Pictures, predictor
 
@@ -28,13 +29,13 @@ def text(html: str) -> str:
 
 
 def test_tiles(scores) -> None:
-    shown = text(tiles(scores, {"train": [], "eval": []}, [], []))
+    shown = text(tiles(visualize.scores(scores), {"train": [], "eval": []}, [], []))
     mask, box = scores["mask"], scores["box"]
     assert shown == f"{mask['ap']:.3f} mask AP {mask['ap50']:.3f} mask AP50 (IoU .50) {box['ap']:.3f} box AP"
 
 
 def test_class_table(scores) -> None:
-    html = class_table(scores, scores["classes"], COLOURS)
+    html = score_tables(visualize.scores(scores), scores["classes"], COLOURS)
     shown = text(html)
     for name, row in scores["class_ap"].items():
         assert f"{name} {row['mask_ap']:.3f} {row['mask_ap50']:.3f} {row['box_ap']:.3f}" in shown
@@ -48,8 +49,8 @@ def test_absent_class_and_nothing_to_find() -> None:
     dataset, found = scenes(2)
     empty = [Things.empty(picture.masks.shape[1:]) for picture in dataset.pictures]
     scores = evaluate(predictor(found), Pictures(empty))
-    assert text(class_table(scores, scores["classes"], COLOURS)).count("absent") == 3
-    assert tiles(scores, {"train": [], "eval": []}, [], []) == ""
+    assert text(score_tables(visualize.scores(scores), scores["classes"], COLOURS)).count("absent") == 3
+    assert tiles(visualize.scores(scores), {"train": [], "eval": []}, [], []) == ""
 
 
 def test_curves(scores, tmp_path: Path) -> None:
@@ -61,16 +62,16 @@ def test_curves(scores, tmp_path: Path) -> None:
     lines += [{"event": "eval", "iter": number, **eval_event(scores)} for number in (20, 40)]
     path = tmp_path / "log.jsonl"
     path.write_text("\n".join(json.dumps(line) for line in lines))
-    html = curves(read_history(path))
+    html = curves(read_history(path), "instance")
     shown = text(html)
-    for title in ("Loss", "Loss by part", "Validation AP", "Learning rate", "box class mask segm", "mask AP50"):
+    for title in ("Loss", "Loss by part", "Validation AP", "Learning rate", "box", "segm", "mask AP50"):
         assert title in shown
     assert html.count("<svg") == 4
-    assert html.count("<circle") == 6  # three scores of two evaluations
+    assert sum(html.count(f"fill: var(--s{index})") for index in range(3)) >= 6  # three scores of two evaluations
 
 
 def test_curves_of_labels_have_one_loss_and_miou() -> None:
     train = [{"iter": number, "loss": 1.0, "lr": 0.1} for number in (1, 2)]
-    html = curves({"train": train, "eval": [{"iter": 2, "miou": 0.5}]})
+    html = curves({"train": train, "eval": [{"iter": 2, "miou": 0.5}]}, "semantic")
     assert "Validation mIoU" in html
     assert "Loss by part" not in html

@@ -1,18 +1,16 @@
-"""Results drawn on pictures: overlay, outlines, legend, index masks (NumPy and OpenCV)."""
+"""Labels drawn on images: overlay, outlines, legend (NumPy, OpenCV, Pillow for text)."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from mobileseg.data.io import write_png
 from mobileseg.viz.palette import index_table
+from mobileseg.viz.text import draw_text, shortened, text_width
 
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 _PAPER = (250, 250, 250)
 _INK = (40, 40, 40)
 
@@ -35,27 +33,27 @@ def overlay(
     labels: np.ndarray,
     palette: np.ndarray,
     *,
-    alpha: float = 0.55,
+    opacity: float = 0.55,
     outlines: bool = True,
     ignore_index: int = 255,
 ) -> np.ndarray:
-    """Class colours over the picture, uint8 [H, W, 3] RGB; ignored pixels show the picture alone.
+    """Class colours over the image, uint8 [H, W, 3] RGB; ignored pixels show the image alone.
 
     Args:
         image: uint8 [H, W, 3], RGB.
         labels: uint8 [H, W].
         palette: [K, 3] RGB.
-        alpha: share of the class colour, 0..1.
+        opacity: of the class colour, 0..1.
         outlines: draw the border between classes in full colour.
         ignore_index: label value of ignored pixels.
 
     Raises:
-        ValueError: labels of another size than the picture.
+        ValueError: labels of another size than the image.
     """
     if image.shape[:2] != labels.shape:
-        raise ValueError(f"the picture is {list(image.shape[:2])} and the labels are {list(labels.shape)}")
+        raise ValueError(f"the image is {list(image.shape[:2])} and the labels are {list(labels.shape)}")
     colours = colour_map(labels, palette, ignore_index)
-    mixed = cv2.addWeighted(image, 1.0 - alpha, colours, alpha, 0.0)
+    mixed = cv2.addWeighted(image, 1.0 - opacity, colours, opacity, 0.0)
     if outlines:
         cv2.copyTo(colours, _borders(labels), mixed)
     ignored = labels == ignore_index
@@ -72,13 +70,13 @@ def legend(
     shares: Sequence[float] | np.ndarray | None = None,
     text_height: int | None = None,
 ) -> np.ndarray:
-    """A strip of colour patches and class names, as wide as a picture, uint8 [h, width, 3] RGB.
+    """A strip of colour patches and class names, as wide as an image, uint8 [h, width, 3] RGB.
 
     Args:
-        width: pixels; names that do not fit a column are cut short with '..'.
+        width: pixels; names that do not fit a column are cut short with an ellipsis.
         classes: names.
         palette: [K, 3] RGB, one per name.
-        shares: part of the picture, 0..1; written behind the names, and classes of share 0 are left out.
+        shares: part of the image, 0..1; written behind the names, and classes of share 0 are left out.
             Without it every class is listed, so the strip is the same for all frames of a video.
         text_height: height of capital letters in pixels; by default it follows the width.
     """
@@ -88,41 +86,27 @@ def legend(
         if shares is None or shares[index] > 0
     ]
     cap = text_height or min(18, max(8, round(width / 60)))
-    scale = cap / 21.0  # capitals of the font are 21 pixels high at scale 1
-    thickness = max(1, round(scale * 1.6))
     patch, gap = round(cap * 1.5), round(cap * 0.7)
-    longest = max((_text_width(text, scale, thickness) for text, _ in entries), default=0)
+    longest = max((text_width(text, cap) for text, _ in entries), default=0)
     columns = max(1, min(len(entries), (width - gap) // (patch + longest + 3 * gap)))
     column, row = (width - gap) // columns, patch + gap
     strip = np.full((math.ceil(len(entries) / columns) * row + gap, width, 3), _PAPER, np.uint8)
     for position, (text, colour) in enumerate(entries):
         x, y = gap + position % columns * column, gap + position // columns * row
         cv2.rectangle(strip, (x, y), (x + patch - 1, y + patch - 1), colour, cv2.FILLED)
-        text = _shortened(text, column - patch - 2 * gap, scale, thickness)
-        origin = (x + patch + gap, y + (patch + cap) // 2)
-        cv2.putText(strip, text, origin, _FONT, scale, _INK, thickness, cv2.LINE_AA)
+        text = shortened(text, column - patch - 2 * gap, cap)
+        draw_text(strip, text, (x + patch + gap, y + (patch + cap) // 2), cap, _INK)
     return strip
 
 
-def with_legend(picture: np.ndarray, strip: np.ndarray) -> np.ndarray:
-    """The strip below the picture; both uint8 [., W, 3] of the same width."""
-    return np.concatenate([picture, strip], axis=0)
+def with_legend(image: np.ndarray, strip: np.ndarray) -> np.ndarray:
+    """The strip below the image; both uint8 [., W, 3] of the same width."""
+    return np.concatenate([image, strip], axis=0)
 
 
 def class_shares(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Part of the picture that each class takes, float64 [K]; ignored pixels count in the whole."""
+    """Part of the image that each class takes, float64 [K]; ignored pixels count in the whole."""
     return np.bincount(labels.ravel(), minlength=256)[:num_classes] / max(labels.size, 1)
-
-
-def write_index_mask(
-    path: str | os.PathLike[str], labels: np.ndarray, palette: np.ndarray, ignore_index: int = 255
-) -> None:
-    """Write labels as an 8-bit palette PNG: readers get class indices, viewers show class colours.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
-    write_png(os.fspath(path), labels, index_table(palette, ignore_index))
 
 
 def _borders(labels: np.ndarray) -> np.ndarray:
@@ -138,17 +122,3 @@ def _borders(labels: np.ndarray) -> np.ndarray:
 
 def _percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.01 else "<1%"
-
-
-def _text_width(text: str, scale: float, thickness: int) -> int:
-    return int(cv2.getTextSize(text, _FONT, scale, thickness)[0][0])
-
-
-def _shortened(text: str, width: int, scale: float, thickness: int) -> str:
-    # The font has ASCII only; anything else would come out as question marks of unknown width.
-    text = text.encode("ascii", "replace").decode("ascii")
-    if _text_width(text, scale, thickness) <= width:
-        return text
-    while text and _text_width(text + "..", scale, thickness) > width:
-        text = text[:-1]
-    return text + ".."

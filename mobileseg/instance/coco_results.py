@@ -1,4 +1,4 @@
-"""Objects in COCO's results format: category, box as x, y, width, height, score, run-length encoded mask."""
+"""Instances in COCO's results format: category, box as x, y, width, height, score, run-length encoded mask."""
 
 from __future__ import annotations
 
@@ -13,25 +13,41 @@ from mobileseg.instance.metric import coco_entries
 from mobileseg.structures import InstanceResult
 
 
-def image_id_of(name: str) -> int | str:
-    """COCO's pictures bear their number as name, ``000000397133.jpg``; another name stands for itself."""
-    stem = PurePath(name).name
-    return int(stem) if stem.isdecimal() else name
+class ImageIds:
+    """Ids of images by name: COCO's images bear their number, ``000000397133.jpg``, others stand for themselves.
+
+    A number that another image bears already, in another folder, is no id any more: the name with its folders is.
+    """
+
+    def __init__(self) -> None:
+        self._owners: dict[int, str] = {}
+
+    def of(self, name: str) -> int | str:
+        """The id of an image; always the same one for the same name.
+
+        Args:
+            name: path without suffix, which no other image has.
+        """
+        stem = PurePath(name).name
+        if not (stem.isascii() and stem.isdecimal()):
+            return name
+        owner = self._owners.setdefault(int(stem), name)
+        return int(stem) if owner == name else name
 
 
 def coco_results(
     result: InstanceResult, image_id: int | str, classes: Sequence[str], category_ids: Sequence[int] | None = None
 ) -> list[dict[str, Any]]:
-    """An entry per object, best first: numbers for reading, rounded; evaluation uses those that are not.
+    """An entry per instance, best first: numbers for reading, rounded; evaluation uses those that are not.
 
     Args:
-        result: the objects.
-        image_id: of the picture.
+        result: the instances; those of a stream have ``track_id`` in their entries.
+        image_id: of the image.
         classes: class names; ``category`` names them, which COCO's own format leaves out and its tools ignore.
         category_ids: number of every class; None counts from 1.
     """
     ids = category_ids or range(1, len(classes) + 1)
-    return [
+    entries = [
         {
             **entry,
             "category": classes[kind],
@@ -40,10 +56,14 @@ def coco_results(
         }
         for entry, kind in zip(coco_entries(result, image_id, ids), result.classes.tolist(), strict=True)
     ]
+    if result.track_ids is not None:
+        for entry, track_id in zip(entries, result.track_ids.tolist(), strict=True):
+            entry["track_id"] = track_id
+    return entries
 
 
 class CocoResultsFile:
-    """A results file that grows picture by picture and appears under its name when it is complete.
+    """A results file that grows image by image and appears under its name when it is complete.
 
     A context manager; left by an error or Ctrl-C it writes nothing.
 
@@ -57,10 +77,10 @@ class CocoResultsFile:
         self._file: IO[str] | None = None
         self._first = True
 
-    def add(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        """Append entries of :func:`coco_results`."""
+    def add(self, facts: Mapping[str, Any]) -> None:
+        """Append the entries of an image, ``results`` of its facts: those of :func:`coco_results`."""
         assert self._file is not None
-        for entry in entries:
+        for entry in facts["results"]:
             self._file.write(("" if self._first else ",\n") + json.dumps(entry))
             self._first = False
 

@@ -1,11 +1,7 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
-from PIL import Image
 
-from mobileseg.data.io import read_label
-from mobileseg.viz.draw import class_shares, colour_map, legend, overlay, with_legend, write_index_mask
+from mobileseg.semantic.drawing import class_shares, colour_map, legend, overlay, with_legend
 
 PALETTE = np.array([[200, 0, 0], [0, 200, 0], [0, 0, 200]], np.uint8)
 
@@ -24,20 +20,20 @@ def test_colour_map_is_the_palette_by_label() -> None:
     assert colour_map(labels, PALETTE)[0, 0].tolist() == [255, 255, 255]
 
 
-def test_overlay_mixes_by_alpha_and_outlines_in_full_colour() -> None:
+def test_overlay_mixes_by_opacity_and_outlines_in_full_colour() -> None:
     image, labels = halves()
-    drawn = overlay(image, labels, PALETTE, alpha=0.5)
+    drawn = overlay(image, labels, PALETTE, opacity=0.5)
     assert drawn[0, 0].tolist() == [150, 50, 50]
     assert drawn[3, 7].tolist() == [50, 150, 50]
     assert drawn[3, 4].tolist() == [200, 0, 0]  # last column of class 0
-    assert overlay(image, labels, PALETTE, alpha=0.5, outlines=False)[3, 4].tolist() == [150, 50, 50]
+    assert overlay(image, labels, PALETTE, opacity=0.5, outlines=False)[3, 4].tolist() == [150, 50, 50]
     assert (image == 100).all()
 
 
-def test_ignored_pixels_show_the_picture_alone() -> None:
+def test_ignored_pixels_show_the_image_alone() -> None:
     image, labels = halves()
     labels[2:4, 2:4] = 255
-    drawn = overlay(image, labels, PALETTE, alpha=0.5)
+    drawn = overlay(image, labels, PALETTE, opacity=0.5)
     assert (drawn[2:4, 2:4] == 100).all()
     assert drawn[0, 0].tolist() == [150, 50, 50]
 
@@ -46,21 +42,21 @@ def test_class_255_is_a_class_when_there_are_256() -> None:
     image, labels = halves()
     labels[:] = 255
     palette = np.tile(np.uint8([[10, 20, 30]]), (256, 1))
-    assert overlay(image, labels, palette, alpha=1.0)[0, 0].tolist() == [10, 20, 30]
+    assert overlay(image, labels, palette, opacity=1.0)[0, 0].tolist() == [10, 20, 30]
 
 
 def test_sizes_that_differ_are_an_error() -> None:
-    with pytest.raises(ValueError, match=r"picture is \[8, 10\] and the labels are \[4, 4\]"):
+    with pytest.raises(ValueError, match=r"image is \[8, 10\] and the labels are \[4, 4\]"):
         overlay(halves()[0], np.zeros((4, 4), np.uint8), PALETTE)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1)])
-def test_tiny_pictures_are_drawn(shape: tuple[int, int]) -> None:
+def test_tiny_images_are_drawn(shape: tuple[int, int]) -> None:
     assert overlay(np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8), PALETTE).shape == (*shape, 3)
 
 
 @pytest.mark.parametrize("width", [40, 320, 1920])
-def test_legend_is_as_wide_as_the_picture_and_shows_every_colour(width: int) -> None:
+def test_legend_is_as_wide_as_the_image_and_shows_every_colour(width: int) -> None:
     strip = legend(width, ("road", "a very long class name that fits nowhere", "Bäume"), PALETTE)
     assert strip.shape[1:] == (width, 3)
     for colour in PALETTE:
@@ -82,14 +78,3 @@ def test_legend_without_entries_is_a_blank_strip() -> None:
 def test_shares_count_ignored_pixels_in_the_whole() -> None:
     labels = np.array([[0, 0, 1, 255]], np.uint8)
     np.testing.assert_allclose(class_shares(labels, 3), [0.5, 0.25, 0])
-
-
-def test_index_mask_holds_labels_for_readers_and_colours_for_viewers(tmp_path: Path) -> None:
-    labels = np.array([[0, 1, 2], [2, 255, 0]], np.uint8)
-    write_index_mask(tmp_path / "mask.png", labels, PALETTE)
-    np.testing.assert_array_equal(read_label(tmp_path / "mask.png"), labels)
-    with Image.open(tmp_path / "mask.png") as picture:
-        assert picture.mode == "P"
-        shown = np.asarray(picture.convert("RGB"))
-    np.testing.assert_array_equal(shown[0], PALETTE)
-    assert shown[1, 1].tolist() == [255, 255, 255]

@@ -1,4 +1,4 @@
-"""Objects drawn on pictures: filled masks, contours, boxes and readable names (NumPy and OpenCV)."""
+"""Instances drawn on images: filled masks, contours, boxes and readable names (NumPy, OpenCV, Pillow for text)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import cv2
 import numpy as np
 
 from mobileseg.structures import InstanceResult
+from mobileseg.viz.palette import palette as generated_palette
+from mobileseg.viz.text import descent, draw_text, text_width
 
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-_CAPITALS = 21.0  # pixels that capitals of the font are high at scale 1
 _SMALLEST = 7  # capitals below this height cannot be read
 _SHADES = (0.0, 0.45, -0.4, 0.25, -0.2, 0.6)
 """Of the instances of a class in turn: towards white (positive) or black (negative)."""
+_TRACK_COLOURS = 64  # more could not be told apart
 
 
 @dataclass(frozen=True)
 class _Style:
-    """Sizes that follow the picture, in pixels: height of capitals, width of lines."""
+    """Sizes that follow the image, in pixels: height of capitals, width of lines."""
 
     cap: int
     line: int
@@ -30,13 +31,19 @@ class _Style:
         return cls(min(22, max(_SMALLEST, round(side / 48))), max(1, round(side / 400)))
 
 
-def instance_colours(classes: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """A colour per instance, uint8 [n, 3] RGB: the shade of its class, another for each instance of the class.
+def instance_colours(classes: np.ndarray, palette: np.ndarray, track_ids: np.ndarray | None = None) -> np.ndarray:
+    """A colour per instance, uint8 [n, 3] RGB.
+
+    In an image it is a shade of the class's colour, another for each instance of the class. In a video with tracks it
+    is the colour of the track, whatever else is in the frame: ids that follow each other have colours far apart.
 
     Args:
         classes: int [n], class indices.
         palette: uint8 [K, 3], RGB.
+        track_ids: int64 [n], or None.
     """
+    if track_ids is not None:
+        return generated_palette(_TRACK_COLOURS)[track_ids % _TRACK_COLOURS]
     colours = np.zeros((len(classes), 3), np.uint8)
     seen: dict[int, int] = {}
     for index, kind in enumerate(classes.tolist()):
@@ -54,47 +61,50 @@ def instance_overlay(
     classes: Sequence[str],
     palette: np.ndarray,
     *,
-    alpha: float = 0.45,
+    opacity: float = 0.45,
     boxes: bool = True,
     names: bool = True,
 ) -> np.ndarray:
-    """Objects over the picture, uint8 [H, W, 3] RGB: large ones first, so that small ones stay visible.
+    """Instances over the image, uint8 [H, W, 3] RGB: large ones first, so that small ones stay visible.
 
     Args:
         image: uint8 [H, W, 3], RGB.
-        result: the objects.
+        result: the instances.
         classes: class names.
         palette: uint8 [K, 3] RGB, one per name.
-        alpha: share of the colour inside of the masks, 0..1.
+        opacity: of the colour inside of the masks, 0..1.
         boxes: draw the boxes.
-        names: write name and score of every object.
+        names: write name and score of every instance, behind the id of its track if it has one.
 
     Raises:
-        ValueError: masks of another size than the picture.
+        ValueError: masks of another size than the image.
     """
     if image.shape[:2] != result.masks.size:
-        raise ValueError(f"the picture is {list(image.shape[:2])} and the masks are {list(result.masks.size)}")
+        raise ValueError(f"the image is {list(image.shape[:2])} and the masks are {list(result.masks.size)}")
     drawn = image.copy()
     style = _Style.of(*image.shape[:2])
-    colours = [tuple(int(value) for value in colour) for colour in instance_colours(result.classes, palette)]
+    shades = instance_colours(result.classes, palette, result.track_ids)
+    colours = [tuple(int(value) for value in colour) for colour in shades]
     for index in np.argsort(-result.masks.areas(), kind="stable"):
-        _fill(drawn, result.masks.regions[index], colours[index], alpha)
+        _fill(drawn, result.masks.regions[index], colours[index], opacity)
         _outline(drawn, result.masks.regions[index], colours[index], style.line)
     if boxes:
         for box, colour in zip(result.boxes, colours, strict=True):
             cv2.rectangle(drawn, *_corners(box, image.shape), colour, style.line)
     if names:
         tags = _Tags(drawn, style.cap)
-        for box, kind, score, colour in zip(result.boxes, result.classes, result.scores, colours, strict=True):
-            tags.write(f"{classes[kind]} {score:.2f}", box, colour)
+        ids = [""] * len(result) if result.track_ids is None else [f"{number}: " for number in result.track_ids]
+        rows = zip(ids, result.boxes, result.classes, result.scores, colours, strict=True)
+        for number, box, kind, score, colour in rows:
+            tags.write(f"{number}{classes[kind]} {score:.2f}", box, colour)
     return drawn
 
 
 def instance_index(result: InstanceResult) -> np.ndarray:
-    """The number of the object at every pixel, 1 for the best, 0 for none; where masks overlap, the better one.
+    """The number of the instance at every pixel, 1 for the best, 0 for none; where masks overlap, the better one.
 
     Returns:
-        uint8 [H, W], or uint16 with more than 255 objects.
+        uint8 [H, W], or uint16 with more than 255 instances.
     """
     found = np.zeros(result.masks.size, np.uint8 if len(result) < 256 else np.uint16)
     for index in range(len(result) - 1, -1, -1):
@@ -103,12 +113,12 @@ def instance_index(result: InstanceResult) -> np.ndarray:
     return found
 
 
-def _fill(drawn: np.ndarray, region: tuple[int, int, np.ndarray], colour: tuple[int, ...], alpha: float) -> None:
+def _fill(drawn: np.ndarray, region: tuple[int, int, np.ndarray], colour: tuple[int, ...], opacity: float) -> None:
     top, left, bitmap = region
     if bitmap.size == 0:
         return
     inside = drawn[top : top + bitmap.shape[0], left : left + bitmap.shape[1]]
-    mixed = cv2.addWeighted(inside, 1.0 - alpha, np.full_like(inside, colour), alpha, 0.0)
+    mixed = cv2.addWeighted(inside, 1.0 - opacity, np.full_like(inside, colour), opacity, 0.0)
     cv2.copyTo(mixed, np.ascontiguousarray(bitmap).view(np.uint8), inside)
 
 
@@ -132,8 +142,8 @@ class _Tags:
     """Writes names, each where it covers as little as possible of the names before it.
 
     Args:
-        drawn: picture to write into.
-        cap: height of capitals in pixels; names of small objects are smaller.
+        drawn: image to write into.
+        cap: height of capitals in pixels; names of small instances are smaller.
     """
 
     def __init__(self, drawn: np.ndarray, cap: int) -> None:
@@ -142,15 +152,12 @@ class _Tags:
         self._taken: list[tuple[int, int, int, int]] = []
 
     def write(self, text: str, box: np.ndarray, colour: tuple[int, ...]) -> None:
-        """A tag in the object's colour at an edge of its box, inside the picture."""
-        text = text.encode("ascii", "replace").decode("ascii")  # the font has nothing else
+        """A tag in the instance's colour at an edge of its box, inside the image."""
         (x1, y1), (x2, y2) = _corners(box, self._drawn.shape)
         small = max(x2 - x1, y2 - y1) < 8 * self._cap
         cap = max(_SMALLEST, round(self._cap * 0.75)) if small else self._cap
-        scale, pad = cap / _CAPITALS, max(2, round(cap * 0.35))
-        thickness = max(1, round(scale * 1.6))
-        (width, _), below = cv2.getTextSize(text, _FONT, scale, thickness)
-        tall, wide = cap + below // 2 + 2 * pad, width + 2 * pad
+        pad = max(2, round(cap * 0.35))
+        tall, wide = cap + descent(cap) + 2 * pad, text_width(text, cap) + 2 * pad
         places = [
             self._inside(x, y, wide, tall)
             for y in (y1 - tall, y1, y2 + 1, y2 + 1 - tall, y1 - 2 * tall, y2 + 1 + tall)
@@ -161,7 +168,7 @@ class _Tags:
         left, top = place[:2]
         cv2.rectangle(self._drawn, (left, top), (place[2] - 1, place[3] - 1), colour, cv2.FILLED)
         ink = (0, 0, 0) if np.dot(colour, (0.299, 0.587, 0.114)) > 140 else (255, 255, 255)
-        cv2.putText(self._drawn, text, (left + pad, top + pad + cap), _FONT, scale, ink, thickness, cv2.LINE_AA)
+        draw_text(self._drawn, text, (left + pad, top + pad + cap), cap, ink)
 
     def _inside(self, x: int, y: int, wide: int, tall: int) -> tuple[int, int, int, int]:
         x = max(0, min(x, self._drawn.shape[1] - wide))

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from pycocotools import mask as coco_masks
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mobileseg.prediction.coco_results import CocoResultsFile, coco_results, image_id_of
+from mobileseg.instance.coco_results import CocoResultsFile, ImageIds, coco_results
 from mobileseg.structures import InstanceMasks, InstanceResult
 
 
@@ -28,18 +29,39 @@ def test_entries_are_in_cocos_format() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "number"), [("000000397133", 397133), ("val/000000000042", 42), ("street", "street"), ("a/b7", "a/b7")]
+    ("name", "number"),
+    [
+        ("000000397133", 397133),
+        ("val/000000000042", 42),
+        ("street", "street"),
+        ("a/b7", "a/b7"),
+        ("4²", "4²"),  # a digit to Python, but no number
+        ("٤٢", "٤٢"),
+    ],
 )
-def test_numbers_of_pictures(name: str, number: int | str) -> None:
-    assert image_id_of(name) == number
+def test_ids_of_images(name: str, number: int | str) -> None:
+    assert ImageIds().of(name) == number
+
+
+def test_images_of_one_name_in_two_folders_have_two_ids_which_stay() -> None:
+    ids = ImageIds()
+    names = ["a/000042", "b/000042", "42", "c/street", "d/street"]
+    assert [ids.of(name) for name in names] == [42, "b/000042", "42", "c/street", "d/street"]
+    assert [ids.of(name) for name in reversed(names)] == ["d/street", "c/street", "42", "b/000042", 42]
+
+
+def test_tracks_have_their_ids() -> None:
+    tracked = replace(result(), track_ids=np.array([9, 4]))
+    assert [entry["track_id"] for entry in coco_results(tracked, 1, ("cat", "dog"))] == [9, 4]
+    assert "track_id" not in coco_results(result(), 1, ("cat", "dog"))[0]
 
 
 def test_pycocotools_scores_the_file(tmp_path: Path) -> None:
     """Results that equal the ground truth have an average precision of 1."""
     with CocoResultsFile(tmp_path / "out" / "results.json") as file:
-        file.add(coco_results(result(), 7, ("cat", "dog"), (17, 18)))
-        file.add([])
-        file.add(coco_results(result().take([0]), 9, ("cat", "dog"), (17, 18)))
+        file.add({"results": coco_results(result(), 7, ("cat", "dog"), (17, 18))})
+        file.add({"results": []})
+        file.add({"results": coco_results(result().take([0]), 9, ("cat", "dog"), (17, 18))})
     truth = COCO()
     entries = [*coco_results(result(), 7, ("cat", "dog"), (17, 18))]
     entries += coco_results(result().take([0]), 9, ("cat", "dog"), (17, 18))
@@ -70,7 +92,7 @@ def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
 
     def interrupted() -> None:
         with CocoResultsFile(tmp_path / "results.json") as file:
-            file.add(coco_results(result(), 7, ("cat", "dog")))
+            file.add({"results": coco_results(result(), 7, ("cat", "dog"))})
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
