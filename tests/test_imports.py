@@ -20,7 +20,7 @@ INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_t
 
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
-    ["errors", "files", "registry", "tasks", "rle", "instance.options", "structures"],
+    ["errors", "files", "registry", "tasks", "scores", "rle", "instance.options", "structures"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
@@ -32,15 +32,15 @@ LAYERS = [
     ["semantic", "instance"],
     ["config"],  # config.build knows every component by name, through the registries
     ["compress.channels"],
-    ["training", "compress.distillation", "compress.pruning.sparsity"],  # these two are parts of training
+    ["training", "semantic.training", "instance.training"],  # what training asks of a task
     ["export"],
     ["compress"],
     ["commands"],
     ["cli", "__main__", ""],
 ]
 PADDLE_FREE = [
-    "errors", "files", "registry", "rle", "structures", "config", "weights", "data", "viz", "runtime", "prediction",
-    "benchmarking", "environment",
+    "errors", "files", "registry", "tasks", "scores", "rle", "structures", "config", "weights", "data", "viz",
+    "runtime", "prediction", "benchmarking", "environment",
 ]  # fmt: skip
 PADDLE_FREE_MODULES = [
     "semantic.metric",

@@ -13,7 +13,6 @@ import argparse
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from mobileseg import __version__
 from mobileseg.commands.demo import network_scores
@@ -25,8 +24,8 @@ from mobileseg.export.from_config import options_from
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.table import format_rows
 from mobileseg.files import sha256_of
-from mobileseg.training.evaluator import table as score_table
-from mobileseg.training.evaluator import task_of
+from mobileseg.scores import Scores
+from mobileseg.tasks import INSTANCE
 from mobileseg.training.weights import load_checkpoint_weights
 from mobileseg.weights.pdparams import save_pdparams
 
@@ -92,7 +91,7 @@ def main() -> None:
         stage = Path(scratch, args.folder.name)
         # Nothing drawn looks like an object of a photograph, so this reference shows hardly any; its raw outputs are
         # compared all the same, and the objects in the photographs were above.
-        weak = task_of(network) == "instance"
+        weak = network.task == INSTANCE
         export(
             network, config, stage, options=options, targets=["onnx"], images=pictures, accept_weak=weak, report=print
         )
@@ -104,7 +103,7 @@ def main() -> None:
         args.folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(stage, args.folder)
     size = sum(path.stat().st_size for path in args.folder.iterdir()) / 1e6
-    print(f"{args.folder}: {size:.1f} MB, {scores['metric']} {scores['score']:.4f}")
+    print(f"{args.folder}: {size:.1f} MB, {scores.metric} {scores.score:.4f}")
 
 
 def write_card(
@@ -112,7 +111,7 @@ def write_card(
     config: Config,
     digest: str,
     options: ExportOptions,
-    scores: dict[str, Any],
+    scores: Scores,
     table: str,
 ) -> str:
     """The text of README.md."""
@@ -120,8 +119,8 @@ def write_card(
     return CARD.format(
         name=args.folder.name,
         folder=args.folder.as_posix(),
-        metric=scores["metric"],
-        score=scores["score"],
+        metric=scores.metric,
+        score=scores.score,
         network=settings["model"]["type"],
         backbone=settings["model"]["backbone"]["type"],
         data=args.data,
@@ -132,7 +131,7 @@ def write_card(
         width=options.width,
         hash=digest,
         version=__version__,
-        scores=score_table(scores),
+        scores=scores.table,
         table=table,
     )
 
