@@ -1,6 +1,6 @@
-"""Component registries: the names that may stand behind ``type:`` in a configuration.
+"""Component registries: the names that may stand behind ``type:`` in a configuration, and extensions of training.
 
-Five registries, each with the modules that fill it. The modules are imported on the first look-up,
+Six registries, each with the modules that fill it. The modules are imported on the first look-up,
 so that importing the suite imports neither Paddle nor the whole zoo.
 """
 
@@ -123,3 +123,8 @@ NETWORKS = Registry("network", ("mobileseg.semantic.model", "mobileseg.instance.
 LOSSES = Registry("loss", ("mobileseg.semantic.losses", "mobileseg.instance.losses"))
 DATASETS = Registry("dataset", ("mobileseg.data.datasets",))
 TRANSFORMS = Registry("transform", ("mobileseg.data.transforms.build",))
+EXTENSIONS = Registry(
+    "extension of training",
+    ("mobileseg.training.ema", "mobileseg.compress.distillation.distillation", "mobileseg.compress.pruning.sparsity"),
+)
+"""Builders ``(Surroundings) -> Extension`` (:mod:`mobileseg.training.extension`), named like their section."""

@@ -39,7 +39,7 @@ LAYERS = [
     ["semantic", "instance"],
     ["config"],  # config.build knows every component by name, through the registries
     ["compress.channels"],
-    ["training", "compress.distillation", "compress.pruning.sparsity"],  # these two are parts of training
+    ["training", "semantic.training", "instance.training"],  # what training asks of a task
     ["export"],
     [f"{task}.{name}" for task in TASKS for name in ("export", "deploy", "golden", "export_nms", "nms_layer")],
     ["compress"],

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import shutil
 from pathlib import Path
-from typing import Any
 
 from mobileseg import __version__
 from mobileseg.commands.demo import network_scores
@@ -27,8 +26,8 @@ from mobileseg.export.options import ExportOptions
 from mobileseg.export.table import format_rows
 from mobileseg.files import sha256_of
 from mobileseg.folders import put_in_place, scratch_folder, staged
-from mobileseg.training.evaluator import table as score_table
-from mobileseg.training.evaluator import task_of
+from mobileseg.scores import Scores
+from mobileseg.tasks import INSTANCE
 from mobileseg.training.weights import load_checkpoint_weights
 from mobileseg.weights.pdparams import save_pdparams
 
@@ -94,7 +93,7 @@ def main() -> None:
         pictures = [(drawn / "images" / "val").rename(Path(scratch, "drawn_scenes"))]
         # Nothing drawn looks like an object of a photograph, so this reference shows hardly any; its raw outputs are
         # compared all the same, and the objects in the photographs were above.
-        weak = task_of(network) == "instance"
+        weak = network.task == INSTANCE
         export(
             network, config, stage, options=options, targets=["onnx"], images=pictures, accept_weak=weak, report=print
         )
@@ -105,7 +104,7 @@ def main() -> None:
         (stage / "README.md").write_text(card, encoding="utf-8")
         put_in_place(stage, args.folder)
     size = sum(path.stat().st_size for path in args.folder.iterdir()) / 1e6
-    print(f"{args.folder}: {size:.1f} MB, {scores['metric']} {scores['score']:.4f}")
+    print(f"{args.folder}: {size:.1f} MB, {scores.metric} {scores.score:.4f}")
 
 
 def write_card(
@@ -113,7 +112,7 @@ def write_card(
     config: Config,
     digest: str,
     options: ExportOptions,
-    scores: dict[str, Any],
+    scores: Scores,
     table: str,
 ) -> str:
     """The text of README.md."""
@@ -121,8 +120,8 @@ def write_card(
     return CARD.format(
         name=args.folder.name,
         folder=args.folder.as_posix(),
-        metric=scores["metric"],
-        score=scores["score"],
+        metric=scores.metric,
+        score=scores.score,
         network=settings["model"]["type"],
         backbone=settings["model"]["backbone"]["type"],
         data=args.data,
@@ -133,7 +132,7 @@ def write_card(
         width=options.width,
         hash=digest,
         version=__version__,
-        scores=score_table(scores),
+        scores=scores.table,
         table=table,
     )
 

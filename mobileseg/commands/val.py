@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from mobileseg.commands.arguments import (
     add_config_arguments,
@@ -19,10 +19,10 @@ from mobileseg.commands.arguments import (
 )
 from mobileseg.errors import ConfigError
 from mobileseg.files import write_whole
+from mobileseg.tasks import accepts, task_of
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
-    from mobileseg.instance.metric import CocoScorer
 
 Evaluated = tuple[Any, str, dict[str, Any]]
 """A predictor, its name for the reader, and the settings that belong in the JSON file."""
@@ -51,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write the JSON files."""
     from mobileseg.config.build import build_dataset
     from mobileseg.config.load import load_config
-    from mobileseg.training.evaluator import evaluate, make_scorer, table, task_of
+    from mobileseg.training.evaluator import evaluate
+    from mobileseg.training.task import training_of
 
     if bool(args.model_path) == bool(args.model):
         raise ConfigError("name what to evaluate", remedy="give --model_path RUN (or a file), or --model FOLDER")
@@ -65,45 +66,25 @@ def run(args: argparse.Namespace) -> int:
     settings = config.to_dict()
     section = view_section(args, settings["test_config"])
     dataset = build_dataset(settings["val_dataset"])
-    task = task_of(dataset)
-    _check_flags(args, task, section)
+    task = training_of(dataset)
+    scorer = task.scorer(dataset, **task.scorer_options(args, section))
     predict, what, how = (_exported if args.model else _network)(args, config, section, dataset)
-    scorer = make_scorer(dataset, boundary=not args.no_boundary)
     scores = evaluate(predict, dataset, num_workers=args.num_workers, progress=_progress(), scorer=scorer)
-    print(f"{what}: {scores['images']} images in {scores['seconds']:.1f} s")
-    print(table(scores))
+    print(f"{what}: {scores.images} images in {scores.seconds:.1f} s")
+    print(scores.table)
     target = Path(args.json) if args.json else _beside(Path(args.model or args.model_path), args)
-    scores |= {"model": what, "config": config.hash, **how}
-    write_whole(target, json.dumps(scores, indent=1))
+    document = scores.to_dict() | {"model": what, "config": config.hash, **how}
+    write_whole(target, json.dumps(document, indent=1))
     print(f"scores written to {target}")
     if args.save_results:
-        results = cast("CocoScorer", scorer).results()
-        write_whole(args.save_results, json.dumps(results, separators=(",", ":")))
-        print(f"{len(results)} objects written to {args.save_results} in COCO's results format")
+        print(task.save_results(scorer, Path(args.save_results)))
     return 0
-
-
-def _check_flags(args: argparse.Namespace, task: str, section: dict[str, Any]) -> None:
-    """Refuse before anything is loaded what the task cannot do."""
-    if task == "instance":
-        from mobileseg.training.inference_instance import refuse_views
-
-        refuse_views(section)
-        if args.no_boundary:
-            raise ConfigError("--no_boundary: objects have no boundary IoU", remedy="leave --no_boundary out")
-        if args.save_results and not Path(args.save_results).parent.is_dir():
-            raise ConfigError(f"--save_results: there is no folder {Path(args.save_results).parent}", remedy="make it")
-    elif args.save_results:
-        raise ConfigError(
-            "--save_results writes objects, but the dataset has labels",
-            remedy="leave it out; `mobileseg predict` writes label images",
-        )
 
 
 def _network(args: argparse.Namespace, config: Config, section: dict[str, Any], dataset: Any) -> Evaluated:
     from mobileseg.config.build import build_network
-    from mobileseg.training.evaluator import task_of
     from mobileseg.training.predictors import make_predictor
+    from mobileseg.training.task import training_of
     from mobileseg.training.weights import load_checkpoint_weights
 
     choose_device(args.device)
@@ -113,8 +94,7 @@ def _network(args: argparse.Namespace, config: Config, section: dict[str, Any], 
     predict = make_predictor(network, settings, section)
     what = load_checkpoint_weights(args.model_path, network)
     network.eval()
-    how = {"detection": settings["detection"]} if task_of(network) == "instance" else {"test_config": section}
-    return predict, what, how
+    return predict, what, training_of(network).evaluated_with(settings, section)
 
 
 def _exported(args: argparse.Namespace, config: Config, section: dict[str, Any], dataset: Any) -> Evaluated:
@@ -130,7 +110,7 @@ def _exported(args: argparse.Namespace, config: Config, section: dict[str, Any],
     segmenter = Segmenter(args.model, engine=args.engine, threads=args.threads, detection=changed)
     manifest = segmenter.manifest
     _same_task(manifest.task, dataset, args.model)
-    if manifest.task == "instance" and tuple(manifest.classes) != tuple(dataset.classes):
+    if tuple(manifest.classes) != tuple(dataset.classes):
         raise ConfigError(
             f"{args.model} knows the classes {_shown(manifest.classes)}, val_dataset has {_shown(dataset.classes)}",
             remedy="give the dataset the classes that the network was trained on, in their order (classes: [...])",
@@ -150,9 +130,7 @@ def _changed_detection(overrides: Sequence[str], detection: dict[str, Any]) -> d
 
 
 def _same_task(task: str, dataset: Any, what: str) -> None:
-    from mobileseg.training.evaluator import task_of
-
-    if task != task_of(dataset):
+    if not accepts(task, task_of(dataset)):
         raise ConfigError(
             f"{what} is a network for {task} segmentation, val_dataset is one for {task_of(dataset)} segmentation",
             remedy="evaluate it with the configuration that it was trained with",

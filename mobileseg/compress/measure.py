@@ -31,20 +31,10 @@ def cost_of(network: Any, config: Config) -> cost.Cost:
 
 
 def scores_of(network: Any, config: Config, dataset: Any, progress: Callable[[int, int], None] | None = None) -> Any:
-    """Scores of a network on a dataset, see :func:`named_scores`."""
+    """Scores of a network on a dataset that a row shows, by name; the first one decides."""
     network.eval()
     predict = make_predictor(network, config.to_dict())
-    return named_scores(evaluate(predict, dataset, num_workers=1, progress=progress))
-
-
-def named_scores(scores: Mapping[str, Any]) -> dict[str, float]:
-    """The scores of an evaluation that a row shows; the first one decides."""
-    found = {str(scores["metric"]): float(scores["score"])}
-    if "mask" in scores:
-        more = {"mask AP50": scores["mask"]["ap50"], "box AP": scores["box"]["ap"]}
-    else:
-        more = {"accuracy": scores["accuracy"]}
-    return found | {name: float(value or 0.0) for name, value in more.items()}
+    return evaluate(predict, dataset, num_workers=1, progress=progress).named()
 
 
 def targets_for(engines: Sequence[str]) -> list[str]:

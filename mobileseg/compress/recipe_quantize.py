@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mobileseg.compress.gate import Gate, write_gate
-from mobileseg.compress.measure import cost_of, measure_engines, named_scores, scores_of
+from mobileseg.compress.measure import cost_of, measure_engines, scores_of
 from mobileseg.compress.precision.analyse import Analysis, analyse, render
 from mobileseg.compress.precision.artefact import TARGETS, Written, write_int8
 from mobileseg.compress.precision.images import require_images
@@ -212,7 +212,7 @@ class QuantizeRecipe(Recipe):
         images = self._score_images()
         self.say(f"score {name} on {engine}, {len(images)} images")
         predict = SegmenterPredictor(Segmenter(folder, engine=engine))
-        return named_scores(evaluate(predict, images, num_workers=1))
+        return evaluate(predict, images, num_workers=1).named()
 
     def _simulated_scores(self, prepared: Prepared, ranges: Ranges, layers: Sequence[str]) -> dict[str, float]:
         """What stands in where no engine here runs a target."""
@@ -220,7 +220,7 @@ class QuantizeRecipe(Recipe):
         self.say(f"score simulated int8, {len(images)} images")
         with simulated(prepared.network, {layer: ranges.inputs_of(layer) for layer in layers}, {}) as simulation:
             precision: dict[str, Precision] = dict.fromkeys(layers, "int8")
-            return named_scores(Evaluation(simulation, self.config.to_dict(), images).scores([precision])[0])
+            return Evaluation(simulation, self.config.to_dict(), images).scores([precision])[0].named()
 
 
 def _engines(targets: Sequence[str]) -> list[str]:

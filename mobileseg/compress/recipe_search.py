@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from mobileseg.benchmarking.host_info import load_of_others, machine
-from mobileseg.compress.measure import named_scores
 from mobileseg.compress.precision.combine import (
     DEVICE_ONLY,
     Combination,
@@ -175,7 +174,7 @@ class SearchRecipe(Recipe):
                 scores = self._evaluation(simulation).scores(assignments)
             finally:
                 simulation.close()
-            named = {"-".join(one): named_scores(each) for one, each in zip(wanted, scores, strict=True)}
+            named = {"-".join(one): each.named() for one, each in zip(wanted, scores, strict=True)}
             found.append(Calibration(min(count, len(images)), named))
         return found
 

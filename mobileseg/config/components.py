@@ -11,6 +11,7 @@ from mobileseg.config.structure import components
 from mobileseg.errors import ConfigError, Problem, WeightsError
 from mobileseg.limits import home_expanded
 from mobileseg.registry import LOSSES
+from mobileseg.tasks import accepts, known
 from mobileseg.weights.package import is_package_file, package_file
 
 _LISTS = {"train": "train_path", "val": "val_path", "test": "test_path"}
@@ -84,27 +85,39 @@ def is_criterion(section: dict[str, Any]) -> bool:
 
 
 def task_problems(config: Config) -> list[Problem]:
-    """Losses and datasets that are of another task than the network; components that do not say suit every one."""
+    """A network or dataset that does not say its task, losses of another task than the network's, and datasets of one
+    that it does not accept; a loss that does not say suits every task."""
     data = config.to_dict()
     if data["model"] is None:
         return []
     wanted = _task("network", data["model"])
     problems: list[Problem] = []
     for path, kind, section in components(data):
-        own = _task(kind, section) if kind in ("loss", "dataset") else None
-        if None not in (own, wanted) and own != wanted:
+        if kind not in ("network", "loss", "dataset") or section["type"] not in REGISTRIES[kind]:
+            continue
+        own = _task(kind, section)
+        if own is None and kind != "loss":
+            seen = f"the {kind} {section['type']} does not say which task it is for"
+            problems.append(config.origins.problem((*path, "type"), seen, f"give it an attribute `task`: {known()}"))
+        elif None not in (own, wanted) and not _fits(kind, str(wanted), str(own)):
             seen = f"{section['type']} is for {own} segmentation, the network {data['model']['type']} for {wanted}"
-            registry = REGISTRIES[kind]
-            fitting = [name for name in registry if _task(kind, {"type": name}) == wanted]
+            fitting = [name for name in REGISTRIES[kind] if _fits(kind, str(wanted), _task(kind, {"type": name}))]
             problems.append(config.origins.problem((*path, "type"), seen, f"use {' or '.join(fitting)}"))
     return problems
 
 
+def _fits(kind: str, wanted: str, own: str | None) -> bool:
+    """Whether a loss or dataset of a task is for networks of another; a dataset's may be accepted beside their own."""
+    return own == wanted or (own is not None and kind == "dataset" and accepts(wanted, own))
+
+
 def _task(kind: str, section: dict[str, Any]) -> str | None:
-    """'semantic', 'instance' or None, where a component does not say."""
+    """The task of a component, None where it does not say."""
     name, registry = section["type"], REGISTRIES[kind]
     if name.startswith(PADDLESEG):
-        return "semantic"
+        from mobileseg.semantic.paddleseg_bridge import PaddleSegNetwork
+
+        return PaddleSegNetwork.task
     return (getattr(registry.get(name), "task", None) if name in registry else None) or None
 
 

@@ -46,6 +46,8 @@ class PaddleSegNetwork(nn.Layer):
         size_multiple: what sides must be multiples of in a graph of dynamic size.
     """
 
+    task = "semantic"
+
     def __init__(self, original: nn.Layer, resize_logits: bool, size_multiple: int) -> None:
         super().__init__()
         self._original = (original,)  # in a tuple, because a layer would become a child

@@ -21,7 +21,7 @@ from mobileseg.runtime.images import ImageLike, load_image
 from mobileseg.runtime.manifest import Manifest, is_artefact
 from mobileseg.runtime.segmenter import milliseconds_since
 from mobileseg.structures import InstanceResult, SemanticResult
-from mobileseg.training.evaluator import task_of
+from mobileseg.tasks import task_of
 from mobileseg.training.predictors import make_predictor
 from mobileseg.training.store import run_folder_of
 from mobileseg.training.weights import load_checkpoint_weights
@@ -99,9 +99,8 @@ class NetworkSegmenter:
         start = time.perf_counter()
         found = self._predict(sample)
         times["inference"] = milliseconds_since(start)
-        if isinstance(found, InstanceResult):
-            return replace(found, times=times)
-        return SemanticResult(found, None, times)
+        result: SemanticResult | InstanceResult = replace(found, times=times)
+        return result
 
 
 def _appearance(data: Mapping[str, Any], weights: Path) -> tuple[tuple[str, ...], np.ndarray, tuple[int, ...] | None]:

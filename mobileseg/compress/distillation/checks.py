@@ -14,6 +14,11 @@ from mobileseg.config.structure import nearest
 from mobileseg.data.formats.listfile import find_file, read_class_names
 from mobileseg.errors import MobileSegError, Problem
 from mobileseg.registry import DATASETS, TRANSFORMS
+from mobileseg.tasks import task_of
+from mobileseg.training.task import training_of
+
+IMITATED = ("logits", "head")
+"""Keys of a ``distill`` section that imitate outputs; which of them a task has, it says itself."""
 
 
 def section_problems(config: Config, section: Distill) -> list[Problem]:
@@ -91,15 +96,17 @@ def network_problems(
     config: Config, section: Distill, student: paddle.nn.Layer, teacher: paddle.nn.Layer
 ) -> list[Problem]:
     """Networks of different tasks, losses that are for another task, and layers that are not there."""
-    tasks = [getattr(network, "task", "semantic") for network in (student, teacher)]
+    tasks = [task_of(network) for network in (student, teacher)]
     problems = []
     if tasks[0] != tasks[1]:
         seen = f"the student is for {tasks[0]} segmentation, the teacher for {tasks[1]}"
         return [_problem(config, seen, "take a teacher of the same task")]
-    unfit, fit = ("head", "logits") if tasks[0] == "semantic" else ("logits", "head")
-    if getattr(section, unfit) is not None:
-        seen = f"these networks are for {tasks[0]} segmentation and have no {unfit} to imitate"
-        problems.append(config.origins.problem(("distill", unfit), seen, f"use {fit} instead"))
+    fit = training_of(student).IMITATED
+    for unfit in IMITATED:
+        if unfit not in fit and getattr(section, unfit) is not None:
+            seen = f"these networks are for {tasks[0]} segmentation and have no {unfit} to imitate"
+            fix = f"use {' or '.join((*fit, 'features'))} instead"
+            problems.append(config.origins.problem(("distill", unfit), seen, fix))
     for index, pair in enumerate(section.features):
         for key, network in (("student", student), ("teacher", teacher)):
             name = getattr(pair, key)

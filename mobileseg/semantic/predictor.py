@@ -13,6 +13,7 @@ import paddle.nn.functional as F
 from mobileseg.data.sample import Sample, undo_geometry
 from mobileseg.errors import ConfigError
 from mobileseg.semantic.postprocess import labels_from_logits
+from mobileseg.structures import SemanticResult
 
 
 @dataclass(frozen=True)
@@ -98,22 +99,22 @@ class NetworkPredictor:
         assert total is not None
         return total / (len(options.scales) * len(views))
 
-    def __call__(self, sample: Sample) -> np.ndarray:
+    def __call__(self, sample: Sample) -> SemanticResult:
         """Labels of a sample that went through the evaluation transforms.
 
         Args:
             sample: image float32 [H, W, 3], normalised; ``meta['geometry']`` as the transforms left it.
 
         Returns:
-            uint8 [H0, W0], the size before the transforms: the logits are taken there, then the arg max.
+            Labels at the size before the transforms: the logits are taken there, then the arg max.
         """
         image = paddle.to_tensor(np.ascontiguousarray(sample.image.transpose(2, 0, 1)[None]))
         scores = self.logits(image)[0]
         geometry = sample.meta.get("geometry", [])
         if not geometry and not scores.place.is_cpu_place():  # move one plane to the host instead of K
-            return paddle.argmax(scores, axis=0).numpy().astype(np.uint8)
+            return SemanticResult(paddle.argmax(scores, axis=0).numpy().astype(np.uint8))
         restored = undo_geometry(scores.numpy(), geometry)
-        return labels_from_logits(restored, restored.shape[1:])
+        return SemanticResult(labels_from_logits(restored, restored.shape[1:]))
 
     def _forward(self, image: paddle.Tensor) -> paddle.Tensor:
         return self.network(image)["logits"].astype("float32")

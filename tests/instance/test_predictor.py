@@ -10,8 +10,8 @@ from mobileseg.data.sample import Sample
 from mobileseg.data.transforms.build import build_transforms
 from mobileseg.errors import ConfigError
 from mobileseg.instance.options import DetectionOptions
+from mobileseg.instance.predictor import InstancePredictor, refuse_views
 from mobileseg.registry import NETWORKS
-from mobileseg.training.inference_instance import InstancePredictor, refuse_views
 
 QUIET = {"aug_eval": False, "is_slide": False}
 

@@ -9,7 +9,7 @@ import pytest
 
 from mobileseg.data.sample import Sample
 from mobileseg.errors import ConfigError
-from mobileseg.training.inference import NetworkPredictor, TestOptions, window_starts
+from mobileseg.semantic.predictor import NetworkPredictor, TestOptions, window_starts
 
 
 class Positional(paddle.nn.Layer):
@@ -122,12 +122,12 @@ def test_labels_come_in_the_size_of_the_original():
     rng = np.random.default_rng(1)
     values = rng.normal(size=(8, 12, 3)).astype(np.float32)
     sample = Sample(values, None, {"geometry": [("resize", (14, 20)), ("padding", (7, 10))]})
-    found = NetworkPredictor(Pointwise())(sample)
+    found = NetworkPredictor(Pointwise())(sample).labels
     cut = paddle.to_tensor(values[:7, :10].transpose(2, 0, 1)[None].copy())
     scores = F.interpolate(cut, [14, 20], mode="bilinear", align_corners=False)[0].numpy()
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, scores.argmax(axis=0))
-    plain = NetworkPredictor(Pointwise())(Sample(values, None, {"geometry": []}))
+    plain = NetworkPredictor(Pointwise())(Sample(values, None, {"geometry": []})).labels
     np.testing.assert_array_equal(plain, values.argmax(axis=2))
 
 

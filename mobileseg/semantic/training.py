@@ -1,0 +1,81 @@
+"""Training and evaluation of semantic segmentation; the contract is :class:`mobileseg.training.task.TrainingTask`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+
+from mobileseg.errors import ConfigError, DataError
+from mobileseg.semantic.predictor import NetworkPredictor, TestOptions
+from mobileseg.semantic.scorer import SemanticScorer
+from mobileseg.training.objective import Objective
+from mobileseg.training.steps import Step
+
+ACCEPTS: tuple[str, ...] = ()
+IMITATED = ("logits",)
+
+
+def steps(network: paddle.nn.Layer, criterion: Any, dataset: Any, settings: Mapping[str, Any]) -> list[Step]:
+    """One step: the configured losses of the network's outputs."""
+    return [Step(Objective(network, criterion), dataset)]
+
+
+def predictor(
+    network: paddle.nn.Layer, settings: Mapping[str, Any], test_config: Mapping[str, Any]
+) -> NetworkPredictor:
+    """Labels; flips, scales and window by ``test_config``."""
+    return NetworkPredictor(network, TestOptions.from_section(test_config))
+
+
+def scorer(dataset: Any, *, boundary: bool = False) -> SemanticScorer:
+    """mIoU and its relatives; ``boundary`` adds the boundary IoU."""
+    return SemanticScorer(dataset, boundary=boundary)
+
+
+def require(dataset: Any, where: str) -> None:
+    """Every image needs a label.
+
+    Raises:
+        DataError: names the first image without one.
+    """
+    bare = [item for item in getattr(dataset, "items", ()) if item.label is None]
+    if bare:
+        raise DataError(
+            f"{len(bare)} of {len(dataset)} images of {where} have no label, the first is {bare[0].image}",
+            remedy="write 'image label' in every line of the list file, or leave these images out",
+        )
+
+
+def scorer_options(flags: argparse.Namespace, test_config: Mapping[str, Any]) -> dict[str, Any]:
+    """The boundary IoU is computed unless ``--no_boundary`` is given.
+
+    Raises:
+        ConfigError: ``--save_results``, which is for objects.
+    """
+    if flags.save_results:
+        raise ConfigError(
+            "--save_results writes objects, but the dataset has labels",
+            remedy="leave it out; `mobileseg predict` writes label images",
+        )
+    return {"boundary": not flags.no_boundary}
+
+
+def evaluated_with(settings: Mapping[str, Any], test_config: Mapping[str, Any]) -> dict[str, Any]:
+    """Flips, scales and window."""
+    return {"test_config": dict(test_config)}
+
+
+def save_results(scorer: SemanticScorer, path: Path) -> str:
+    """Labels have no file of results: :func:`scorer_options` refuses to ask for one."""
+    raise ConfigError("labels have no file of results", remedy="`mobileseg predict` writes label images")
+
+
+def classes_in(dataset: Any, index: int) -> Iterable[int]:
+    """Values of the label's pixels; none without a label."""
+    label = dataset.load(index).label
+    return [] if label is None else np.flatnonzero(np.bincount(label.ravel(), minlength=256)).tolist()
