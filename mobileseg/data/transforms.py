@@ -15,6 +15,7 @@ from mobileseg.data import (
     transforms_instance,
     transforms_photometric,
     transforms_resize,
+    transforms_square,
 )
 from mobileseg.data.sample import Transform
 from mobileseg.errors import ConfigError
@@ -28,6 +29,7 @@ __all__ = [
     "transforms_instance",
     "transforms_photometric",
     "transforms_resize",
+    "transforms_square",
 ]
 
 

@@ -31,12 +31,21 @@ from mobileseg.engine.evaluator import evaluate, task_of
 from mobileseg.engine.loader import batches, require_labels
 from mobileseg.engine.logs import Meter, RunLog
 from mobileseg.engine.nonfinite import FiniteWatch
-from mobileseg.engine.optim import build_optimizer, freeze, group_table, parameter_groups
+from mobileseg.engine.optim import (
+    build_optimizer,
+    clip_gradients,
+    freeze,
+    group_table,
+    layer_rates,
+    norms_and_biases,
+    parameter_groups,
+)
 from mobileseg.engine.predictors import make_predictor
 from mobileseg.engine.schedule import build_schedule
 from mobileseg.engine.signals import StopRequest
 from mobileseg.engine.store import CheckpointStore, find_checkpoint
 from mobileseg.errors import ConfigError, MobileSegError, TrainingError
+from mobileseg.nn.nested import cast
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,11 @@ class Trainer:
         self.sparsity = ScaleSparsity(self.network, scales, **settings["sparsity"]) if settings["sparsity"] else None
         undecayed = self.sparsity.scales if self.sparsity else ()
         decay, rules = settings["optimizer"]["weight_decay"], settings["param_groups"]
-        self.groups = parameter_groups(self.network, decay, rules, undecayed)
+        layerwise = settings["optimizer"].get("layerwise_decay")
+        rates = layer_rates(self.network, layerwise) if layerwise else {}
+        if not settings["optimizer"].get("decay_norms", True):
+            undecayed = {*undecayed, *norms_and_biases(self.network)}
+        self.groups = parameter_groups(self.network, decay, rules, undecayed, rates)
         self.distillation = self._distillation() if config.distill else None
         if self.distillation is not None:
             self.criterion = self.distillation.criterion
@@ -246,7 +259,7 @@ class Trainer:
                 means[name] = means[name] + share if name in means else share
         if self.precision.scaler.update(self.precision.unscale(self.trainable)):
             if self.settings["clip"]:
-                paddle.nn.utils.clip_grad_norm_(self.trainable, self.settings["clip"]["norm"])
+                clip_gradients(self.trainable, self.settings["clip"])
             if self.sparsity is not None:
                 self.sparsity.add_gradients()
             self.optimizer.step()
@@ -259,7 +272,7 @@ class Trainer:
     def _losses(self, batch: dict[str, paddle.Tensor]) -> dict[str, paddle.Tensor]:
         with self.precision.autocast():
             outputs = self.parallel(batch["image"])
-        outputs = {name: value.astype("float32") for name, value in outputs.items()}
+        outputs = cast(outputs, "float32")
         losses: dict[str, paddle.Tensor] = self.criterion(outputs, batch)
         return losses
 
