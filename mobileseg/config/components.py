@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mobileseg.config.load import Config
-from mobileseg.config.signatures import PADDLESEG, REGISTRIES, check_component
+from mobileseg.config.paddleseg_names import PADDLESEG
+from mobileseg.config.signatures import REGISTRIES, check_component
 from mobileseg.config.structure import components
 from mobileseg.errors import ConfigError, Problem, WeightsError
 from mobileseg.limits import home_expanded

@@ -9,6 +9,8 @@ from typing import Any
 import paddle
 from paddle import nn
 
+from mobileseg.nn.nested import cast
+
 
 class Objective(nn.Layer):
     """``batch -> {name: loss}``, the thing that is wrapped for several processes.
@@ -37,7 +39,7 @@ class Objective(nn.Layer):
         """The network's outputs for float32 [N, C, H, W], float32 whatever the number format."""
         with self.autocast():
             outputs = self.network(image)
-        return {name: value.astype("float32") for name, value in outputs.items()}
+        return cast(outputs, "float32")
 
     def forward(self, batch: dict[str, Any]) -> dict[str, paddle.Tensor]:
         """Losses by name, float32 scalars.

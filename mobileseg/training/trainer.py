@@ -27,7 +27,15 @@ from mobileseg.training.evaluator import evaluate
 from mobileseg.training.extension import Surroundings, build_extensions
 from mobileseg.training.logs import Meter, RunLog
 from mobileseg.training.nonfinite import FiniteWatch
-from mobileseg.training.optim import build_optimizer, freeze, group_table, parameter_groups
+from mobileseg.training.optim import (
+    build_optimizer,
+    clip_gradients,
+    freeze,
+    group_table,
+    layer_rates,
+    norms_and_biases,
+    parameter_groups,
+)
 from mobileseg.training.predictors import make_predictor
 from mobileseg.training.preflight import preflight
 from mobileseg.training.schedule import build_schedule
@@ -130,7 +138,8 @@ class Trainer:
             extension.attach(steps[0].objective)
         undecayed = {name for extension in self.extensions.values() for name in extension.undecayed}
         decay, rules = settings["optimizer"]["weight_decay"], settings["param_groups"]
-        groups = parameter_groups(self.network, decay, rules, undecayed)
+        rates, undecayed = self._rates_and_undecayed(undecayed)
+        groups = parameter_groups(self.network, decay, rules, undecayed, rates)
         for extension in self.extensions.values():
             groups += extension.groups(decay)
         self.trainable = [parameter for group in groups for parameter in group.parameters]
@@ -276,7 +285,7 @@ class Trainer:
         state.losses |= {f"{prefix}{name}": value for name, value in losses.items()}
         if scaler.update(self.precision.unscale(self.trainable)):
             if self.settings["clip"]:
-                paddle.nn.utils.clip_grad_norm_(self.trainable, self.settings["clip"]["norm"])
+                clip_gradients(self.trainable, self.settings["clip"])
             for extension in self.extensions.values():
                 extension.before_step()
             state.optimizer.step()
@@ -284,6 +293,15 @@ class Trainer:
                 extension.after_step()
         state.optimizer.clear_grad(set_to_zero=False)
         return waited
+
+    def _rates_and_undecayed(self, undecayed: set[str]) -> tuple[dict[str, float], set[str]]:
+        """Factors on the rates of single parameters, and the parameters without weight decay."""
+        section = self.settings["optimizer"]
+        layerwise = section.get("layerwise_decay")
+        rates = layer_rates(self.network, layerwise) if layerwise else {}
+        if not section.get("decay_norms", True):
+            undecayed = {*undecayed, *norms_and_biases(self.network)}
+        return rates, undecayed
 
     def _running(self, step: Step) -> Running:
         size = step.batch_size or self.settings["batch_size"]

@@ -101,7 +101,7 @@ def test_network_loss_and_dataset_of_one_task(write, refused):
     )
 
 
-@pytest.mark.parametrize("network", ["MobileSeg", "paddleseg.BiSeNetV2"])
+@pytest.mark.parametrize("network", ["MobileSeg", "paddleseg.OCRNet"])
 def test_a_semantic_network_refuses_the_rest_of_the_instance_family(write, refused, network):
     text = TASKS.format(network=network, loss="YolactLoss", dataset="CocoInstances")
     found = {problem.key: problem for problem in refused(check_components, load_config(write("a.yml", text))).problems}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mobileseg.data.sample import Transform
-from mobileseg.data.transforms import affine, color, crop, instance, photometric, resize
+from mobileseg.data.transforms import affine, color, crop, instance, photometric, resize, square
 from mobileseg.data.transforms.ranges import check_arguments, check_chain
 from mobileseg.errors import ConfigError
 from mobileseg.registry import TRANSFORMS
@@ -22,6 +22,7 @@ __all__ = [
     "instance",
     "photometric",
     "resize",
+    "square",
 ]
 
 
