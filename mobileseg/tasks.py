@@ -10,7 +10,7 @@ module           what a stage of life asks of it
 ``export``       graphs, recording of the reference, agreement (:mod:`mobileseg.export.task`)
 ``runtime``      pipeline from an image to a result (:mod:`mobileseg.runtime.task`)
 ``visualize``    drawing, JSON, summary line (:mod:`mobileseg.viz.task`)
-``tipc``         chain of the certification (:mod:`mobileseg.commands.tipc`)
+``tipc``         chain of the certification (tools/make_tipc.py)
 ===============  =====================================================================================
 
 A stage calls :func:`stage` and never asks which task it is. A task of another distribution joins through an entry

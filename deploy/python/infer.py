@@ -174,13 +174,14 @@ def run(args: argparse.Namespace) -> int:
     check(args)
     name, options = engine_of(args)
     segmenter: Any = Segmenter(folder_of(args), engine=name, threads=args.cpu_threads, **options)
-    if args.with_argmax and (segmenter.task != "semantic" or segmenter.engine.outputs[0].kind == "labels"):
+    kinds = [output.kind for output in segmenter.engine.results]
+    if args.with_argmax and not {"logits", "probabilities"} & set(kinds):
         raise ConfigError(
-            f"--with_argmax needs a graph that ends at class scores, this one returns "
-            f"{', '.join(output.kind for output in segmenter.engine.outputs)}",
+            f"--with_argmax needs a graph that ends at class scores, this one returns {', '.join(kinds)}",
             remedy="leave --with_argmax out",
         )
-    show = tasks.stage(segmenter, "visualize").visualizer(segmenter)
+    task = tasks.stage(segmenter, "visualize")
+    show = task.visualizer(segmenter)
     sources = list(pictures(args.image_path))
     warmup = args.warmup if args.warmup is not None else _BENCHMARK_WARMUP if args.benchmark else 0
     for _ in range(warmup):
@@ -190,7 +191,7 @@ def run(args: argparse.Namespace) -> int:
         target = Path(args.save_dir, source.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         show.write_mask(target.with_name(f"{target.name}.png"), result)
-        if segmenter.task == "instance":
+        if task.results_file(Path(args.save_dir)) is not None:  # its results are more than a mask
             facts = {"source": source.where, **show.facts(result, source.name)}
             write_whole(target.with_name(f"{target.name}.json"), json.dumps(facts, indent=1) + "\n")
         for stage, value in result.times.items():

@@ -96,6 +96,10 @@ class ImageDataset:
     def __len__(self) -> int:
         return len(self.items)
 
+    def sequences(self) -> Sequence[Sequence[int]]:
+        """Indices of the items that follow each other in time, in their order; an image is a sequence of one."""
+        return [range(index, index + 1) for index in range(len(self))]
+
     def load(self, index: int) -> Sample:
         """The decoded image and its truth, before any transform."""
         raise NotImplementedError

@@ -24,17 +24,25 @@ class SegmenterPredictor:
     """Uses a runtime segmenter: it receives the image as decoded and does its own preprocessing.
 
     Args:
-        segmenter: called with uint8 [H, W, 3] RGB, returns one of the results of :mod:`mobileseg.structures`.
+        segmenter: a :class:`~mobileseg.runtime.segmenter.Segmenter`, or another callable that takes uint8 [H, W, 3]
+            RGB and returns one of the results of :mod:`mobileseg.structures`.
     """
 
     wants_raw = True
 
     def __init__(self, segmenter: Callable[[np.ndarray], Any]) -> None:
         self.segmenter = segmenter
+        self._stream = segmenter.stream() if hasattr(segmenter, "stream") else None
+
+    def begin(self) -> None:
+        """Forget the frames of the sequence before."""
+        if self._stream is not None:
+            self._stream.reset()
 
     def __call__(self, sample: Sample) -> Any:
-        """What the segmenter returns for a decoded sample."""
-        return self.segmenter(np.ascontiguousarray(sample.image.astype(np.uint8)))
+        """What the segmenter returns for a decoded sample, the next frame of its sequence."""
+        step = self.segmenter if self._stream is None else self._stream.step
+        return step(np.ascontiguousarray(sample.image.astype(np.uint8)))
 
 
 def make_scorer(dataset: Any, **options: Any) -> Scorer:
@@ -55,10 +63,11 @@ def evaluate(
 
     Args:
         predict: a predictor of a network gets samples after the transforms; one with ``wants_raw`` gets them as
-            decoded.
+            decoded. One with ``begin()`` is told when a sequence of the dataset begins; the samples of a sequence come
+            in their order.
         dataset: its transforms belong to evaluation (mode 'val' or 'test').
         num_workers: threads that decode ahead.
-        processes: each takes its share of the images, all return the scores of the whole; None: this one alone.
+        processes: each takes its share of the sequences, all return the scores of the whole; None: this one alone.
         progress: called with (images done, images of this process).
         scorer: takes in the results; None makes the one of the dataset's task.
 
@@ -74,9 +83,14 @@ def evaluate(
     scorer = make_scorer(dataset) if scorer is None else scorer
     load = dataset.load if getattr(predict, "wants_raw", False) else dataset.prepare
     rank, count = (processes.rank, processes.count) if processes is not None else (0, 1)
-    indices = list(range(rank, len(dataset), count))
+    sequences = dataset.sequences()[rank::count]
+    indices = [index for sequence in sequences for index in sequence]
+    first = {sequence[0] for sequence in sequences}
+    begin = getattr(predict, "begin", lambda: None)
     start = time.perf_counter()
     for done, (index, sample) in enumerate(zip(indices, _ahead(load, indices, num_workers), strict=True), start=1):
+        if index in first:
+            begin()
         scorer.update(index, sample, predict(sample))
         if progress is not None:
             progress(done, len(indices))

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -51,6 +51,9 @@ class EvaluationDataset(Protocol):
     num_classes: int
 
     def __len__(self) -> int: ...
+
+    def sequences(self) -> Sequence[Sequence[int]]:
+        """Indices of what belongs together in time, in its order; an image by itself is a sequence of one."""
 
     def load(self, index: int) -> Sample: ...
 
