@@ -20,7 +20,7 @@ INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_t
 
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
-    ["errors", "files", "registry", "instance.options", "instance.rle", "structures"],
+    ["errors", "files", "registry", "resize", "instance.options", "instance.rle", "structures"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
@@ -37,7 +37,7 @@ LAYERS = [
     ["commands"],
     ["cli", "__main__", ""],
 ]
-PADDLE_FREE = ["errors", "files", "registry", "structures", "config", "weights", "data", "viz", "runtime"]
+PADDLE_FREE = ["errors", "files", "registry", "resize", "structures", "config", "weights", "data", "viz", "runtime"]
 PADDLE_FREE_MODULES = [
     "semantic.metric",
     "semantic.postprocess",

@@ -12,6 +12,7 @@ import numpy as np
 
 from mobileseg.data.io import resize_nearest_label
 from mobileseg.data.sample import Sample
+from mobileseg.resize import resize
 
 
 def resize_sample(sample: Sample, width: int, height: int, interpolation: int = cv2.INTER_LINEAR) -> Sample:
@@ -19,7 +20,7 @@ def resize_sample(sample: Sample, width: int, height: int, interpolation: int = 
     width, height = max(1, width), max(1, height)
     sample.note("resize")
     if sample.size != (height, width):
-        sample.image = cv2.resize(sample.image, (width, height), interpolation=interpolation)
+        sample.image = resize(sample.image, (height, width), interpolation)
         if sample.label is not None:
             sample.label = resize_nearest_label(sample.label, (height, width))
         if sample.instances is not None:

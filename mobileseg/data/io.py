@@ -1,8 +1,8 @@
 """Reading and writing pictures and index masks, and the one resize rule of the suite.
 
 Resizing images is bilinear with half-pixel centres, in float32 on 0..255, never rounded back to 8 bits
-(OpenCV's INTER_LINEAR on float32 computes exactly that). Labels are resized with nearest neighbour under
-the same half-pixel geometry.
+(:func:`mobileseg.resize.resize` computes exactly that, on every machine). Labels are resized with nearest neighbour
+under the same half-pixel geometry.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mobileseg.errors import DataError
 from mobileseg.files import write_whole
+from mobileseg.resize import resize
 from mobileseg.semantic.postprocess import nearest_indices
 
 
@@ -147,7 +148,7 @@ def resize_bilinear(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     image = np.asarray(image, dtype=np.float32)
     if image.shape[:2] == tuple(size):
         return image
-    resized = cv2.resize(image, (int(size[1]), int(size[0])), interpolation=cv2.INTER_LINEAR)
+    resized = resize(image, size)
     return resized if resized.ndim == image.ndim else resized[..., None]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 
 from mobileseg.data.instances import Instances, Size
+from mobileseg.resize import resize
 
 
 @dataclass
@@ -67,6 +67,6 @@ def undo_geometry(scores: np.ndarray, geometry: list[tuple[str, Size]]) -> np.nd
         if step == "padding":
             scores = scores[:, :height, :width]
         elif scores.shape[1:] != (height, width):
-            planes = [cv2.resize(np.ascontiguousarray(plane), (width, height)) for plane in scores]
+            planes = [resize(np.ascontiguousarray(plane), (height, width)) for plane in scores]
             scores = np.stack(planes)
     return np.ascontiguousarray(scores)

@@ -19,11 +19,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 from mobileseg.data.io import resize_bilinear
 from mobileseg.errors import ExportError
 from mobileseg.export.options import ExportOptions
+from mobileseg.resize import resize
 
 if TYPE_CHECKING:
     from mobileseg.export.task import Task
@@ -232,11 +234,8 @@ def _most_classes(candidates: Sequence[Item], sizes: int) -> tuple[Item, ...]:
 
 
 def _shrunk(image: np.ndarray) -> np.ndarray:
-    import cv2
-
     height, width = image.shape[:2]
     factor = _LONGEST_SIDE / max(height, width)
     if factor >= 1:
         return np.ascontiguousarray(image)
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    return resize(image, (max(1, round(height * factor)), max(1, round(width * factor))), cv2.INTER_AREA)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from mobileseg.errors import ExportError
-from mobileseg.export.compare import LIMIT, Agreement, difference
+from mobileseg.export.compare import LIMIT, STEEPNESS, Agreement, difference
 from mobileseg.export.manifest import file_names
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.reference import Item, Reference, named, stride_for, subsample
@@ -238,8 +238,7 @@ def _score_difference(value: np.ndarray, item: SemanticItem, spec: OutputSpec) -
         return float("inf"), f"the reference has no output '{spec.name}', it has {sorted(item.outputs)}"
     slack: np.ndarray | float = 0.0
     if spec.kind == "probabilities":
-        # What logits that differ by the limit may do to a probability: a softmax with steep logits is steep.
-        slack = 2 * LIMIT * item.scales["logits"] * expected * (1.0 - expected)
+        slack = STEEPNESS * LIMIT * item.scales["logits"] * expected * (1.0 - expected)
     return difference(spec.name, subsample(value, item.stride), expected, item.scales[spec.kind], slack)
 
 

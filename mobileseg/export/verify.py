@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg.errors import ExportError, MobileSegError
-from mobileseg.export.compare import Agreement
+from mobileseg.export.compare import INPUT_LIMIT, ROUNDED_SHARE, Agreement
 from mobileseg.export.options import ENGINES
 from mobileseg.export.process import Failure, run_task
 from mobileseg.export.reference import Item, Reference, load_reference, subsample
@@ -29,7 +29,6 @@ from mobileseg.runtime.specs import InputSpec, VerificationRow
 
 OK, FAILED, NOT_RUN, SKIPPED = "ok", "failed", "converted-not-run", "skipped"
 COMPONENTS = "components"
-_PREPROCESS_LIMIT = 1e-4  # in units of the input's standard deviation
 _REPEATS = 5  # latency here is an indication; `mobileseg benchmark` measures
 
 
@@ -281,22 +280,23 @@ def _preprocess_problems(spec: InputSpec, reference: Reference) -> list[str]:
     preprocessor = Preprocessor(spec)
     for index, item in enumerate(reference.items):
         made = subsample(preprocessor(item.image), item.stride)
-        problem = _input_difference(made, item.input)
+        problem = _input_difference(made, item.input, preprocessor.largest)
         if problem:
             problems.append(f"preprocess: image {index}: {problem} (colour order {spec.color}, mean {list(spec.mean)})")
     return problems
 
 
-def _input_difference(made: np.ndarray, expected: np.ndarray) -> str:
+def _input_difference(made: np.ndarray, expected: np.ndarray, largest: float) -> str:
+    """What is wrong with an input; ``largest`` is the largest value that a pixel can become."""
     if made.shape != expected.shape or made.dtype != expected.dtype:
         return f"input is {made.dtype} {list(made.shape)}, the reference is {expected.dtype} {list(expected.shape)}"
     difference = np.abs(made.astype(np.float64) - expected.astype(np.float64))
-    if expected.dtype == np.uint8:  # a value at .5 may be rounded to either side
+    worst = float(difference.max(initial=0))
+    if expected.dtype == np.uint8:
         off = float((difference > 0).mean())
-        return f"{off:.1%} of the input values differ" if difference.max(initial=0) > 1 or off > 1e-3 else ""
-    scale = float(expected.std()) or 1.0
-    worst = float(difference.max(initial=0)) / scale
-    return f"input differs by {worst:.2e} of its standard deviation" if not worst <= _PREPROCESS_LIMIT else ""
+        return f"{off:.1%} of the input values differ" if worst > 1 or off > ROUNDED_SHARE else ""
+    allowed = INPUT_LIMIT * largest
+    return f"input differs by {worst:.2e} (allowed {allowed:.0e})" if not worst <= allowed else ""
 
 
 def _input_of(item: Item, spec: InputSpec) -> np.ndarray:

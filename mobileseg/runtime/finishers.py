@@ -42,7 +42,7 @@ def finisher(
             each other.
     """
     if manifest.task == "semantic":
-        return SemanticFinisher(outputs, scores)
+        return SemanticFinisher(outputs, scores, manifest.num_classes)
     if scores:
         raise RuntimeEngineError(
             f"artefact '{manifest.name}' finds objects: every object has a score, pixels have none",
@@ -57,19 +57,26 @@ class SemanticFinisher:
     Args:
         outputs: what the graph returns.
         scores: also return class probabilities.
+        num_classes: number of classes that the manifest names.
 
     Raises:
         RuntimeEngineError: the graph gives no scores and they were asked for.
     """
 
-    def __init__(self, outputs: tuple[OutputSpec, ...], scores: bool) -> None:
+    def __init__(self, outputs: tuple[OutputSpec, ...], scores: bool, num_classes: int) -> None:
         self._output = pick_output(outputs, scores)
         self._scores = scores
+        self._num_classes = num_classes
 
     def __call__(self, outputs: Mapping[str, np.ndarray], place: Geometry) -> SemanticResult:
-        """Labels, and probabilities if they were asked for, of the picture's own size."""
+        """Labels, and probabilities if they were asked for, of the picture's own size.
+
+        Raises:
+            RuntimeEngineError: labels that are no class, scores that are no numbers or not one per class.
+        """
         values = outputs[self._output.name][0]
         labelled = self._output.kind == "labels"
+        self._check(values)
         if not labelled and not self._scores and self._output.resize == "labels-nearest":
             values, labelled = labels_from_logits(values, values.shape[1:]), True
         if place.content != place.input:  # take the padding off, at the size where it was put on
@@ -82,6 +89,19 @@ class SemanticFinisher:
         values = resize_scores(values, place.image)
         probabilities = values if self._output.kind == "probabilities" else softmax(values)
         return SemanticResult(labels_from_logits(values, place.image), probabilities)
+
+    def _check(self, values: np.ndarray) -> None:
+        """Labels [h, w] must be classes, scores [K, h, w] numbers, one per class."""
+        name, classes = self._output.name, f"the manifest names {self._num_classes} classes"
+        if self._output.kind != "labels":
+            if values.ndim != 3 or len(values) != self._num_classes:
+                raise RuntimeEngineError(f"'{name}' is {list(values.shape)}, {classes}", remedy=_REMEDY)
+            with np.errstate(invalid="ignore"):
+                suspect = np.isnan(values.sum())  # also for infinities of both signs, which are numbers
+            if suspect and np.isnan(values).any():
+                raise RuntimeEngineError(f"'{name}' holds values that are no numbers (NaN)", remedy="check the weights")
+        elif values.size and not 0 <= (wrong := _furthest(values)) < self._num_classes:
+            raise RuntimeEngineError(f"'{name}' holds the label {wrong}, {classes}", remedy=_REMEDY)
 
 
 class InstanceFinisher:
@@ -176,6 +196,12 @@ def read_anchors(folder: str | os.PathLike[str], manifest: Manifest, name: str) 
         seen = f"{anchors.dtype} {list(anchors.shape)}" if isinstance(anchors, np.ndarray) else "several arrays"
         raise RuntimeEngineError(f"{path} holds {seen}, expected anchors float32 [P, 4]", remedy=_REMEDY)
     return anchors
+
+
+def _furthest(labels: np.ndarray) -> int:
+    """The lowest label if it is negative, else the highest."""
+    lowest = int(labels.min())
+    return lowest if lowest < 0 else int(labels.max())
 
 
 def pick_output(outputs: tuple[OutputSpec, ...], scores: bool) -> OutputSpec:

@@ -55,6 +55,11 @@ class Preprocessor:
         values = np.arange(256, dtype=np.float64)[None]
         self._tables = (values * self._factor[:, None] + self._offset[:, None]).astype(np.float32)
 
+    @property
+    def largest(self) -> float:
+        """The largest absolute value that a pixel can become: what rounding is measured by."""
+        return float(np.abs(self._tables).max())
+
     def geometry(self, image: np.ndarray) -> Geometry:
         """How a picture is placed in the input.
 

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from mobileseg.resize import resize
+
 MAX_CLASSES = 256
 """Labels are 8 bits."""
 
@@ -94,7 +96,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def _resized(plane: np.ndarray, height: int, width: int) -> np.ndarray:
     plane = np.ascontiguousarray(plane, dtype=np.float32)
-    return cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)
+    return resize(plane, (height, width))
 
 
 def _argmax(scores: np.ndarray) -> np.ndarray:

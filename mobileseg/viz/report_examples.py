@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from mobileseg.data.instances import Instances
+from mobileseg.resize import resize
 from mobileseg.structures import InstanceMasks, InstanceResult
 from mobileseg.viz.draw import overlay
 from mobileseg.viz.draw_instances import instance_overlay
@@ -89,7 +90,7 @@ def _objects(
 
 
 def _labels(image: np.ndarray, labels: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    shown = cv2.resize(labels, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    shown = resize(labels, image.shape[:2], cv2.INTER_NEAREST)
     return overlay(image, shown, colours, alpha=0.65)
 
 
@@ -97,7 +98,7 @@ def _small(image: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
     if width <= _WIDTH:
         return image
-    return cv2.resize(image, (_WIDTH, max(1, round(height * _WIDTH / width))), interpolation=cv2.INTER_AREA)
+    return resize(image, (max(1, round(height * _WIDTH / width)), _WIDTH), cv2.INTER_AREA)
 
 
 def _data_uri(picture: np.ndarray) -> str:

@@ -32,6 +32,7 @@ class Reader {
 
   std::string value_of(const std::string& flag) {
     if (done()) wrong(flag + " needs a value");
+    if (peek().empty()) wrong(flag + " is empty");
     return take();
   }
 
@@ -42,7 +43,7 @@ class Reader {
   // One value or more, up to the next flag.
   std::vector<std::string> values_of(const std::string& flag) {
     std::vector<std::string> values{value_of(flag)};
-    while (!done() && peek().compare(0, 2, "--") != 0) values.push_back(take());
+    while (!done() && peek().compare(0, 2, "--") != 0) values.push_back(value_of(flag));
     return values;
   }
 
@@ -140,6 +141,7 @@ Options parse(int count, const char* const* arguments) {
     } else if (options.model.empty()) {
       options.model = word;
     } else {
+      if (word.empty()) wrong("an input is empty");
       options.inputs.push_back(word);
     }
   }

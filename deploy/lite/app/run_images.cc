@@ -1,6 +1,5 @@
 #include <chrono>
 #include <cstdio>
-#include <map>
 
 #include "commands.h"
 #include "files.h"
@@ -15,12 +14,6 @@ using Clock = std::chrono::steady_clock;
 
 double since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-// Two inputs of one name do not overwrite each other's results.
-std::string distinct(const std::string& stem, std::map<std::string, int>* seen) {
-  const int before = (*seen)[stem]++;
-  return before == 0 ? stem : stem + "_" + std::to_string(before + 1);
 }
 
 // The colours of the numbers in an instance map.
@@ -79,17 +72,18 @@ int run_images(const Options& options) {
   mobileseg::Segmenter segmenter = mobileseg::Segmenter::open(options.model, options.engine);
   ImageWriter writer(options, segmenter);
   mobileseg::Result result;
-  std::map<std::string, int> names;
+  DistinctNames names;
   int exit_code = 0;
   std::size_t done = 0;
   for (const std::string& path : paths) {
+    const std::string name = names.name_of(stem_of(path));
     try {
       const Clock::time_point start = Clock::now();
       const cv::Mat picture = read_picture(path);
       const double decode_ms = since(start);
       segmenter.run(view_of(picture), &result);
       mobileseg::drop_below(options.min_score, &result);
-      writer.write(path, distinct(stem_of(path), &names), picture, result, decode_ms);
+      writer.write(path, name, picture, result, decode_ms);
       ++done;
       std::printf("%s: %dx%d, decode %.1f, preprocess %.2f, inference %.1f, postprocess %.2f ms\n",
                   path.c_str(), picture.cols, picture.rows, decode_ms, result.times.preprocess,

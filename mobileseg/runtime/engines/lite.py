@@ -11,6 +11,7 @@ import numpy as np
 
 from mobileseg.errors import RuntimeEngineError
 from mobileseg.runtime.engines.base import Engine
+from mobileseg.runtime.engines.nb import check_nb
 
 
 class LiteEngine(Engine):
@@ -29,7 +30,9 @@ class LiteEngine(Engine):
     def _load(self) -> None:
         import zlib  # noqa: F401  # paddlelite bundles a zlib, as Paddle does: see mobileseg/__init__.py
 
-        self._open(self.path_of(self.files.model))
+        path = self.path_of(self.files.model)
+        check_nb(path)
+        self._open(path)
         self._openmp = _openmp()
         self._require_names(list(self._predictor.get_input_names()), list(self._predictor.get_output_names()))
 
