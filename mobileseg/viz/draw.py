@@ -11,8 +11,8 @@ import numpy as np
 
 from mobileseg.data.io import write_png
 from mobileseg.viz.palette import index_table
+from mobileseg.viz.text import draw_text, text_size
 
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 _PAPER = (250, 250, 250)
 _INK = (40, 40, 40)
 
@@ -88,19 +88,16 @@ def legend(
         if shares is None or shares[index] > 0
     ]
     cap = text_height or min(18, max(8, round(width / 60)))
-    scale = cap / 21.0  # capitals of the font are 21 pixels high at scale 1
-    thickness = max(1, round(scale * 1.6))
     patch, gap = round(cap * 1.5), round(cap * 0.7)
-    longest = max((_text_width(text, scale, thickness) for text, _ in entries), default=0)
+    longest = max((text_size(text, cap)[0] for text, _ in entries), default=0)
     columns = max(1, min(len(entries), (width - gap) // (patch + longest + 3 * gap)))
     column, row = (width - gap) // columns, patch + gap
     strip = np.full((math.ceil(len(entries) / columns) * row + gap, width, 3), _PAPER, np.uint8)
     for position, (text, colour) in enumerate(entries):
         x, y = gap + position % columns * column, gap + position // columns * row
         cv2.rectangle(strip, (x, y), (x + patch - 1, y + patch - 1), colour, cv2.FILLED)
-        text = _shortened(text, column - patch - 2 * gap, scale, thickness)
-        origin = (x + patch + gap, y + (patch + cap) // 2)
-        cv2.putText(strip, text, origin, _FONT, scale, _INK, thickness, cv2.LINE_AA)
+        text = _shortened(text, column - patch - 2 * gap, cap)
+        draw_text(strip, text, (x + patch + gap, y + (patch + cap) // 2), cap, _INK)
     return strip
 
 
@@ -140,15 +137,9 @@ def _percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.01 else "<1%"
 
 
-def _text_width(text: str, scale: float, thickness: int) -> int:
-    return int(cv2.getTextSize(text, _FONT, scale, thickness)[0][0])
-
-
-def _shortened(text: str, width: int, scale: float, thickness: int) -> str:
-    # The font has ASCII only; anything else would come out as question marks of unknown width.
-    text = text.encode("ascii", "replace").decode("ascii")
-    if _text_width(text, scale, thickness) <= width:
+def _shortened(text: str, width: int, cap: int) -> str:
+    if text_size(text, cap)[0] <= width:
         return text
-    while text and _text_width(text + "..", scale, thickness) > width:
+    while text and text_size(text + "..", cap)[0] > width:
         text = text[:-1]
     return text + ".."

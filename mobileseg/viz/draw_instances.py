@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 
 from mobileseg.structures import InstanceResult
+from mobileseg.viz.text import draw_text, text_size
 
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-_CAPITALS = 21.0  # pixels that capitals of the font are high at scale 1
 _SMALLEST = 7  # capitals below this height cannot be read
 _SHADES = (0.0, 0.45, -0.4, 0.25, -0.2, 0.6)
 """Of the instances of a class in turn: towards white (positive) or black (negative)."""
@@ -143,13 +142,11 @@ class _Tags:
 
     def write(self, text: str, box: np.ndarray, colour: tuple[int, ...]) -> None:
         """A tag in the object's colour at an edge of its box, inside the picture."""
-        text = text.encode("ascii", "replace").decode("ascii")  # the font has nothing else
         (x1, y1), (x2, y2) = _corners(box, self._drawn.shape)
         small = max(x2 - x1, y2 - y1) < 8 * self._cap
         cap = max(_SMALLEST, round(self._cap * 0.75)) if small else self._cap
-        scale, pad = cap / _CAPITALS, max(2, round(cap * 0.35))
-        thickness = max(1, round(scale * 1.6))
-        (width, _), below = cv2.getTextSize(text, _FONT, scale, thickness)
+        pad = max(2, round(cap * 0.35))
+        width, below = text_size(text, cap)
         tall, wide = cap + below // 2 + 2 * pad, width + 2 * pad
         places = [
             self._inside(x, y, wide, tall)
@@ -161,7 +158,7 @@ class _Tags:
         left, top = place[:2]
         cv2.rectangle(self._drawn, (left, top), (place[2] - 1, place[3] - 1), colour, cv2.FILLED)
         ink = (0, 0, 0) if np.dot(colour, (0.299, 0.587, 0.114)) > 140 else (255, 255, 255)
-        cv2.putText(self._drawn, text, (left + pad, top + pad + cap), _FONT, scale, ink, thickness, cv2.LINE_AA)
+        draw_text(self._drawn, text, (left + pad, top + pad + cap), cap, ink)
 
     def _inside(self, x: int, y: int, wide: int, tall: int) -> tuple[int, int, int, int]:
         x = max(0, min(x, self._drawn.shape[1] - wide))
