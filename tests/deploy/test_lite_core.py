@@ -125,7 +125,7 @@ def test_pictures(program: Lite, tmp_path: Path) -> None:
         assert cv2.imread(str(out / "overlay" / f"{path.stem}.png")).shape == image.shape
     done = program.run("mobileseg_lite", "folder", folder, tmp_path, "--output", out)
     assert done.returncode == 3
-    assert "broken.jpg cannot be read" in done.stderr
+    assert "broken.jpg is truncated" in done.stderr
     assert "3 of 4 pictures" in done.stdout
 
 
