@@ -2,10 +2,12 @@
 
 import json
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,6 +15,8 @@ import numpy as np
 import pytest
 
 from mobileseg.data.io import read_image
+from mobileseg.files import sha256_of
+from mobileseg.runtime.artefact import Manifest
 from tests.deploy.lite_build import PACKAGES, SOURCE, Lite, built, compiler, environment, missing
 
 sys.path.append(str(SOURCE / "tests"))
@@ -199,11 +203,6 @@ def test_odd_frames(lite: Lite, labels: Path, tmp_path: Path, size: tuple[int, i
 
 
 def test_a_truncated_graph_is_refused(lite: Lite, labels: Path, tmp_path: Path) -> None:
-    import shutil
-
-    from mobileseg.files import sha256_of
-    from mobileseg.runtime.artefact import Manifest
-
     folder = tmp_path / "cut"
     shutil.copytree(labels, folder)
     names = ("model.x86.nb", "model.arm.nb")
@@ -215,3 +214,46 @@ def test_a_truncated_graph_is_refused(lite: Lite, labels: Path, tmp_path: Path) 
     done = lite.run("mobileseg_lite", "selftest", folder)
     assert done.returncode == 7
     assert "the lengths inside do not add up" in done.stderr
+
+
+def named(lite: Lite, folder: Path, *names: str) -> Path:
+    """A copy of the instance folder with other names of classes, and an image of it."""
+    shutil.copytree(lite.fixtures / "artefacts" / "instance", folder)
+    manifest = Manifest.read(folder)
+    replace(manifest, classes=tuple(names)).write(folder)
+    with np.load(folder / "golden.npz") as golden:
+        image = np.kron(golden["image.0"], np.ones((4, 4, 1), np.uint8))
+    cv2.imwrite(str(folder / "image.png"), image[..., ::-1])
+    return folder
+
+
+def test_names_of_any_script(lite: Lite, tmp_path: Path) -> None:
+    drawn, notes = {}, {}
+    for key, names in {
+        "plain": ("Baum",) * 4,
+        "german": ("Bäum",) * 4,
+        "russian": ("дом",) * 4,
+        "chinese": ("道路",) * 4,
+    }.items():
+        folder = named(lite, tmp_path / key, *names)
+        words = ("image", folder, folder / "image.png", "--output", folder / "out", "--min-score", "0")
+        done = lite.run("mobileseg_lite", *words)
+        assert done.returncode == 0, done.stderr
+        drawn[key] = cv2.imread(str(folder / "out" / "overlay" / "image.png"))
+        notes[key] = done.stderr
+        written = json.loads((folder / "out" / "json" / "image.json").read_text(encoding="utf-8"))
+        assert written["results"][0]["category"] == names[0]
+    assert not notes["plain"]
+    for key, name in (("german", "Bäum"), ("russian", "дом"), ("chinese", "道路")):
+        assert not np.array_equal(drawn[key], drawn["plain"])
+        if notes[key]:  # no module freetype, or no font of this script
+            assert f"class 0 is {name}, class 1 is {name}" in notes[key]
+            assert notes[key].count("note:") == 1
+
+
+def test_a_font_that_is_none(lite: Lite, tmp_path: Path) -> None:
+    folder = named(lite, tmp_path / "model", *"abcd")
+    words = ("mobileseg_lite", "image", folder, folder / "image.png", "--output", tmp_path / "out", "--font")
+    done = lite.run(*words, folder / "deploy.json")
+    assert done.returncode in (3, 8), done.stderr
+    assert "deploy.json is no font" in done.stderr or "freetype" in done.stderr

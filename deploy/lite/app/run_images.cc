@@ -29,7 +29,10 @@ mobileseg::ColorTable instance_colors(const mobileseg::Result& result, const mob
 class ImageWriter {
  public:
   ImageWriter(const Options& options, const mobileseg::Segmenter& segmenter)
-      : folder_(options.output), segmenter_(segmenter), painter_(segmenter.manifest(), options.alpha) {
+      : folder_(options.output),
+        segmenter_(segmenter),
+        painter_(segmenter.manifest(), options.alpha),
+        names_(segmenter.manifest(), options.font) {
     semantic_ = segmenter.manifest().task == mobileseg::Task::kSemantic;
     masks_ = folder_ + (semantic_ ? "/labels/" : "/instances/");
     for (const std::string& part : {folder_ + "/overlay", masks_, folder_ + "/json"})
@@ -51,7 +54,7 @@ class ImageWriter {
                                    instance_colors(result, manifest));
     }
     painter_.draw(result, picture.data, picture.step[0], mobileseg::ColorOrder::kBgr);
-    draw_names(result, manifest, &picture);
+    names_.draw(result, &picture);
     mobileseg::write_color_png(folder_ + "/overlay/" + name + ".png", view_of(picture));
   }
 
@@ -60,6 +63,7 @@ class ImageWriter {
   std::string masks_;
   const mobileseg::Segmenter& segmenter_;
   mobileseg::Painter painter_;
+  NameWriter names_;
   bool semantic_ = true;
   std::vector<std::uint8_t> numbers_;
 };

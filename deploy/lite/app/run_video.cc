@@ -84,6 +84,7 @@ std::string text_of(double rate, double decode_ms, const mobileseg::StageTimes& 
 int run_video(const Options& options) {
   mobileseg::Segmenter segmenter = mobileseg::Segmenter::open(options.model, options.engine);
   const mobileseg::Painter painter(segmenter.manifest(), options.alpha);
+  const NameWriter names(segmenter.manifest(), options.font);
   cv::VideoCapture capture;
   open_source(options, &capture);
   const double said = capture.get(cv::CAP_PROP_FPS);
@@ -108,7 +109,7 @@ int run_video(const Options& options) {
     lines.write(mobileseg::to_json(result, segmenter.manifest(), segmenter.engine().name(),
                                    {name + ":" + number, number, decode_ms}, -1));
     painter.draw(result, frame.data, frame.step[0], mobileseg::ColorOrder::kBgr);
-    draw_names(result, segmenter.manifest(), &frame);
+    names.draw(result, &frame);
     draw_times(text_of(shown_rate, decode_ms, result.times), &frame);
     video.write(frame);
     if (options.show) {
