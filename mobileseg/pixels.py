@@ -1,14 +1,35 @@
-"""The one resize rule of the suite, and the rounding to 8 bits.
+"""The one place where pixels are resized, with the same numbers on every machine; and the rounding to 8 bits.
 
-Images and scores are resized bilinearly with half-pixel centres, in float32, never rounded back to 8 bits (OpenCV's
-INTER_LINEAR on float32 computes exactly that). Labels are resized with nearest neighbour under the same half-pixel
-geometry, which never mixes classes.
+Images and scores are resized bilinearly with half-pixel centres, in float32, never rounded back to 8 bits: what
+OpenCV's INTER_LINEAR computes on float32, and what the C++ program computes by itself (deploy/lite/src/resize.cc).
+OpenCV's x86 wheels hand it to Intel IPP, whose weights are rounded otherwise at many sizes, by more than a self test
+allows; so IPP is switched off here. Labels are resized with nearest neighbour under the same half-pixel geometry,
+which never mixes classes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
+
+
+def resize(
+    image: np.ndarray, size: Sequence[int], interpolation: int = cv2.INTER_LINEAR, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Resize ``image`` [H, W] or [H, W, C], of any type that OpenCV takes; an axis C of length 1 is dropped.
+
+    OpenCV keeps the switch of IPP per thread: it stays off in the thread that called.
+
+    Args:
+        image: pixels.
+        size: (height, width) of the result.
+        interpolation: OpenCV's constant.
+        out: array of the result's shape and type to fill.
+    """
+    cv2.ipp.setUseIPP(False)
+    return cv2.resize(image, (int(size[1]), int(size[0])), dst=out, interpolation=interpolation)
 
 
 def resize_bilinear(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -16,7 +37,7 @@ def resize_bilinear(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     image = np.asarray(image, dtype=np.float32)
     if image.shape[:2] == tuple(size):
         return image
-    resized = cv2.resize(image, (int(size[1]), int(size[0])), interpolation=cv2.INTER_LINEAR)
+    resized = resize(image, size)
     return resized if resized.ndim == image.ndim else resized[..., None]
 
 

@@ -28,6 +28,7 @@ from mobileseg import __version__, errors
 from mobileseg.benchmarking.host_info import load_of_others, machine
 from mobileseg.data.io import read_image
 from mobileseg.errors import MobileSegError, RuntimeEngineError
+from mobileseg.pixels import resize
 
 PER_TURN = 5
 """Timed runs of a case before the next one has its turn; one untimed run comes before them, because the others have
@@ -215,7 +216,7 @@ def generated_picture(path: str | os.PathLike[str], size: tuple[int, int], seed:
     """
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (max(2, size[0] // 24), max(2, size[1] // 24), 3), dtype=np.uint8)
-    picture = cv2.resize(coarse, (size[1], size[0]), interpolation=cv2.INTER_CUBIC).astype(np.int16)
+    picture = resize(coarse, size, cv2.INTER_CUBIC).astype(np.int16)
     picture += rng.normal(0, 6, picture.shape).astype(np.int16)
     _, encoded = cv2.imencode(".jpg", np.clip(picture, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90])
     Path(path).write_bytes(encoded.tobytes())

@@ -13,7 +13,7 @@ import numpy as np
 from mobileseg.data.sample import Sample
 from mobileseg.errors import DataError
 from mobileseg.limits import size_fault
-from mobileseg.pixels import resize_bilinear, resize_nearest_label
+from mobileseg.pixels import resize, resize_nearest_label
 
 
 def resize_sample(sample: Sample, width: int, height: int, interpolation: int = cv2.INTER_LINEAR) -> Sample:
@@ -22,10 +22,7 @@ def resize_sample(sample: Sample, width: int, height: int, interpolation: int = 
     _check_size(sample, height, width)
     sample.note("resize")
     if sample.size != (height, width):
-        if interpolation == cv2.INTER_LINEAR:
-            sample.image = resize_bilinear(sample.image, (height, width))
-        else:
-            sample.image = cv2.resize(sample.image, (width, height), interpolation=interpolation)
+        sample.image = resize(sample.image, (height, width), interpolation)
         if sample.label is not None:
             sample.label = resize_nearest_label(sample.label, (height, width))
         if sample.instances is not None:

@@ -20,7 +20,7 @@ from mobileseg.export.golden import Frame, Item, Reference, load_reference, subs
 from mobileseg.export.options import ENGINES
 from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_of
-from mobileseg.export.tolerance import Agreement
+from mobileseg.export.tolerance import INPUT_LIMIT, ROUNDED_SHARE, Agreement
 from mobileseg.folders import scratch_folder
 from mobileseg.runtime.engines.registry import unavailable
 from mobileseg.runtime.manifest import COMPONENTS, Manifest, twin_problems, verified_path
@@ -28,7 +28,6 @@ from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import ImageSpec, VerificationRow
 
 OK, FAILED, NOT_RUN, SKIPPED = "ok", "failed", "converted-not-run", "skipped"
-_PREPROCESS_LIMIT = 1e-4  # in units of the input's standard deviation
 _REPEATS = 5  # latency here is an indication; `mobileseg benchmark` measures
 
 
@@ -260,22 +259,23 @@ def _preprocess_problems(spec: ImageSpec, reference: Reference) -> list[str]:
     preprocessor = Preprocessor(spec)
     for index, item in enumerate(reference.items):
         made = subsample(preprocessor(item.image), item.stride)
-        problem = _input_difference(made, item.input)
+        problem = _input_difference(made, item.input, preprocessor.largest)
         if problem:
             problems.append(f"preprocess: image {index}: {problem} (colour order {spec.color}, mean {list(spec.mean)})")
     return problems
 
 
-def _input_difference(made: np.ndarray, expected: np.ndarray) -> str:
+def _input_difference(made: np.ndarray, expected: np.ndarray, largest: float) -> str:
+    """What is wrong with an input; ``largest`` is the largest value that a pixel can become."""
     if made.shape != expected.shape or made.dtype != expected.dtype:
         return f"input is {made.dtype} {list(made.shape)}, the reference is {expected.dtype} {list(expected.shape)}"
     difference = np.abs(made.astype(np.float64) - expected.astype(np.float64))
-    if expected.dtype == np.uint8:  # a value at .5 may be rounded to either side
+    worst = float(difference.max(initial=0))
+    if expected.dtype == np.uint8:
         off = float((difference > 0).mean())
-        return f"{off:.1%} of the input values differ" if difference.max(initial=0) > 1 or off > 1e-3 else ""
-    scale = float(expected.std()) or 1.0
-    worst = float(difference.max(initial=0)) / scale
-    return f"input differs by {worst:.2e} of its standard deviation" if not worst <= _PREPROCESS_LIMIT else ""
+        return f"{off:.1%} of the input values differ" if worst > 1 or off > ROUNDED_SHARE else ""
+    allowed = INPUT_LIMIT * largest
+    return f"input differs by {worst:.2e} (allowed {allowed:.0e})" if not worst <= allowed else ""
 
 
 def _input_of(item: Item, spec: ImageSpec) -> np.ndarray:

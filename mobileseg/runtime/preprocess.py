@@ -61,6 +61,11 @@ class Preprocessor:
         spec = self.spec
         return spec.layout == "NCHW" and spec.dtype == "float32" and spec.channels == 3 and spec.range[1] <= 255
 
+    @property
+    def largest(self) -> float:
+        """The largest absolute value that a pixel can become: what rounding is measured by."""
+        return float(np.abs(self._tables).max())
+
     def geometry(self, image: np.ndarray) -> Geometry:
         """How a image is placed in the input.
 

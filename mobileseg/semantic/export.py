@@ -21,7 +21,7 @@ from mobileseg.export.golden import Item, Reference, loaded_fields, stride_for, 
 from mobileseg.export.manifest import file_names
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.task import ExportTask
-from mobileseg.export.tolerance import LIMIT, Agreement, difference
+from mobileseg.export.tolerance import LIMIT, STEEPNESS, Agreement, difference
 from mobileseg.runtime.specs import OutputSpec
 from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits
 from mobileseg.tasks import SEMANTIC
@@ -253,8 +253,7 @@ def _score_difference(value: np.ndarray, item: SemanticItem, spec: OutputSpec) -
         return float("inf"), f"the reference has no output '{spec.name}', it has {sorted(item.outputs)}"
     slack: np.ndarray | float = 0.0
     if spec.kind == "probabilities":
-        # What logits that differ by the limit may do to a probability: a softmax with steep logits is steep.
-        slack = 2 * LIMIT * item.scales["logits"] * expected * (1.0 - expected)
+        slack = STEEPNESS * LIMIT * item.scales["logits"] * expected * (1.0 - expected)
     return difference(spec.name, subsample(value, item.stride), expected, item.scales[spec.kind], slack)
 
 

@@ -17,6 +17,8 @@ from mobileseg.runtime.specs import OutputSpec
 from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits, resize_scores, softmax
 from mobileseg.structures import SemanticResult
 
+_REMEDY = "export the folder again"
+
 KINDS = ("labels", "probabilities", "logits")
 """Kinds of outputs: 'labels' class index per pixel, [1, H, W]; 'probabilities' or 'logits', [1, K, h, w]."""
 
@@ -100,10 +102,11 @@ class SemanticPipeline:
         """Labels, and probabilities if they were asked for, of the image's own size.
 
         Raises:
-            RuntimeEngineError: a label that is no class, or scores that are not finite.
+            RuntimeEngineError: labels that are no class, scores that are no numbers or not one per class.
         """
         values = tensors[self._output.name][0]
         labelled = self._output.kind == "labels"
+        self._check(values)
         if self._output.upsample is not None:
             values = resize_scores(values, self._output.upsample)
         if not labelled and not self._scores and self._output.resize == "labels-nearest":
@@ -112,21 +115,31 @@ class SemanticPipeline:
             values = values if labelled else resize_scores(values, place.input)
             values = values[..., : place.content[0], : place.content[1]]
         if labelled:
-            return SemanticResult(self._checked(labels_from_labels(values, place.image)))
+            return SemanticResult(labels_from_labels(values, place.image))
         if not self._scores:
             return SemanticResult(labels_from_logits(values, place.image))
         values = resize_scores(values, place.image)
         probabilities = values if self._output.kind == "probabilities" else softmax(values)
         return SemanticResult(labels_from_logits(values, place.image), probabilities)
 
-    def _checked(self, labels: np.ndarray) -> np.ndarray:
-        largest = int(labels.max(initial=0))
-        if largest >= self._classes:
-            raise RuntimeEngineError(
-                f"the graph returned label {largest}, artefact '{self.manifest.name}' has {self._classes} classes",
-                remedy="export the folder again",
-            )
-        return labels
+    def _check(self, values: np.ndarray) -> None:
+        """Labels [h, w] must be classes, scores [K, h, w] numbers, one per class."""
+        name, classes = self._output.name, f"the manifest names {self._classes} classes"
+        if self._output.kind != "labels":
+            if values.ndim != 3 or len(values) != self._classes:
+                raise RuntimeEngineError(f"'{name}' is {list(values.shape)}, {classes}", remedy=_REMEDY)
+            with np.errstate(invalid="ignore"):
+                suspect = np.isnan(values.sum())  # also for infinities of both signs, which are numbers
+            if suspect and np.isnan(values).any():
+                raise RuntimeEngineError(f"'{name}' holds values that are no numbers (NaN)", remedy="check the weights")
+        elif values.size and not 0 <= (wrong := _furthest(values)) < self._classes:
+            raise RuntimeEngineError(f"'{name}' holds the label {wrong}, {classes}", remedy=_REMEDY)
+
+
+def _furthest(labels: np.ndarray) -> int:
+    """The lowest label if it is negative, else the highest."""
+    lowest = int(labels.min())
+    return lowest if lowest < 0 else int(labels.max())
 
 
 def pick_output(outputs: Sequence[OutputSpec], scores: bool) -> OutputSpec:

@@ -49,7 +49,7 @@ def test_labels_are_the_argmax_of_bilinear_scores(classes, source, size):
     clear = top[-1] - top[-2] > 1e-5
     assert clear.mean() > 0.99
     np.testing.assert_array_equal(labels[clear], expected.argmax(0)[clear])
-    np.testing.assert_allclose(resize_scores(scores, size), expected, atol=2e-6)
+    np.testing.assert_allclose(resize_scores(scores, size), expected, atol=1e-5)  # positions are float32, too
 
 
 @pytest.mark.parametrize("shape", [(1, 5, 7), (2, 4, 1), (19, 200, 301), (256, 3, 4), (3, 1, 100000)])

@@ -22,7 +22,7 @@ def test_labels_are_preferred_unless_scores_are_wanted(tmp_path: Path) -> None:
 def test_a_label_that_is_no_class_is_an_error(tmp_path: Path) -> None:
     pipeline = SemanticPipeline(artefact(tmp_path, output="labels"), artefact(tmp_path, output="labels").outputs_of())
     labels = np.full((1, 16, 24), 7, np.int32)
-    with pytest.raises(RuntimeEngineError, match="label 7, artefact 'colours' has 3 classes"):
+    with pytest.raises(RuntimeEngineError, match="holds the label 7, the manifest names 3 classes"):
         pipeline.finish({"labels": labels}, Geometry((16, 24), (16, 24), (16, 24)), {})
 
 

@@ -80,8 +80,9 @@ def _key(network: nn.Layer, size: tuple[int, int]) -> str:
     files: set[Path] = set()
     for name in (*_SOURCES, *packages().values()):
         spec = find_spec(name)
-        for place in (spec.submodule_search_locations or [spec.origin]) if spec is not None else []:
-            files.update(Path(place).rglob("*.py") if Path(place).is_dir() else [Path(str(place))])
+        places = [] if spec is None else spec.submodule_search_locations or [str(spec.origin)]
+        for place in map(Path, places):
+            files.update(place.rglob("*.py") if place.is_dir() else [place])
     for name, layer in network.named_sublayers(include_self=True):
         source = sys.modules[type(layer).__module__].__file__
         if source and not type(layer).__module__.startswith("paddle."):

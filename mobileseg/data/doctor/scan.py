@@ -15,6 +15,7 @@ import numpy as np
 
 from mobileseg.data.base import Item
 from mobileseg.data.io import FileError, decode_image, decode_label, label_colours, orientation, read_bytes
+from mobileseg.pixels import resize
 
 EXAMPLES = 5
 _THUMBNAIL = 16
@@ -84,7 +85,7 @@ def examine_item(item: Item) -> Facts:
 def thumbnail(image: np.ndarray) -> np.ndarray:
     """float32 [256]: 16x16 grey means of uint8 [H, W, 3], zero mean, unit length (all zero for a flat image)."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+    small = resize(grey, (_THUMBNAIL, _THUMBNAIL), cv2.INTER_AREA).astype(np.float32).ravel()
     small -= small.mean()
     length = float(np.linalg.norm(small))
     # Below two grey levels of contrast, noise decides what looks alike.

@@ -12,6 +12,7 @@ import numpy as np
 
 from mobileseg.errors import RuntimeEngineError
 from mobileseg.runtime.engines.base import Engine, Port
+from mobileseg.runtime.engines.nb import check_nb
 
 
 class LiteEngine(Engine):
@@ -28,7 +29,9 @@ class LiteEngine(Engine):
     def _open(self, port: Port) -> Any:
         import zlib  # noqa: F401  # paddlelite bundles a zlib, as Paddle does: see mobileseg/__init__.py
 
-        session = _Session(self.path_of(port, port.files.model))
+        path = self.path_of(port, port.files.model)
+        check_nb(path)
+        session = _Session(path)
         self._openmp = _openmp()
         predictor = session.predictor
         port.require_names(self.name, list(predictor.get_input_names()), list(predictor.get_output_names()))
