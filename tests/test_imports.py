@@ -20,7 +20,7 @@ INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_t
 
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
-    ["errors", "files", "locks", "folders", "registry", "tasks", "rle", "instance.options", "structures"],
+    ["errors", "files", "locks", "folders", "child", "registry", "tasks", "rle", "instance.options", "structures"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
@@ -39,8 +39,8 @@ LAYERS = [
     ["cli", "__main__", ""],
 ]
 PADDLE_FREE = [
-    "errors", "files", "locks", "folders", "registry", "rle", "structures", "config", "weights", "data", "viz",
-    "runtime", "prediction", "benchmarking", "environment",
+    "errors", "files", "locks", "folders", "child", "registry", "rle", "structures", "config", "weights", "data",
+    "viz", "runtime", "prediction", "benchmarking", "environment",
 ]  # fmt: skip
 PADDLE_FREE_MODULES = [
     "semantic.metric",

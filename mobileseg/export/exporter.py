@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,8 @@ from mobileseg.runtime.manifest import Manifest
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
+
+_CONVERSIONS = 2  # at once; they are processes, but each also takes memory
 
 
 @dataclass(frozen=True)
@@ -155,13 +158,20 @@ def export_network(
     if options.dynamic:
         _check_multiple(options, subject.multiple)
     sizes = _sizes(options, subject.multiple)
+    converters.prepare(chosen)
     reference = build_reference(task, network, options, images, sizes, source)
     warnings = _weakness(task.weakness(reference, len(subject.classes)), accept_weak)
     with staging(folder) as (stage, work):
-        graphs = _trace(network, task, options, chosen, sizes, work, report)
-        for target in chosen:
-            report(f"convert to {target}")
-            _convert(target, graphs[target], stage, work)
+        with ThreadPoolExecutor(_CONVERSIONS) as pool:  # what is traced is converted while the next form is traced
+            started: dict[str, Future[None]] = {}
+
+            def start(target: str, graph: converters.Graph) -> None:
+                started[target] = pool.submit(_convert, target, graph, stage, work)
+
+            graphs = _trace(network, task, options, chosen, sizes, work, report, start)
+            for target in chosen:
+                report(f"convert to {target}")
+                started[target].result()
         reference.save(stage / GOLDEN_FILE)
         task.write_files(stage)
         inputs = [item.input for item in reference.items]
@@ -268,8 +278,9 @@ def _trace(
     sizes: Sequence[tuple[int, int]],
     work: Path,
     report: Callable[[str], None],
+    saved_for: Callable[[str, converters.Graph], None],
 ) -> dict[str, converters.Graph]:
-    """Save the program, and another one for each target that needs another form."""
+    """Save the program, and another one for each target that needs another form; told for each target at once."""
     forms = {target: task.form(target, options) for target in targets}
     saved: dict[ExportOptions, converters.Graph] = {}
     for form in forms.values():
@@ -282,6 +293,9 @@ def _trace(
             saved[form] = converters.Graph(
                 stem.with_suffix(".pdmodel"), stem.with_suffix(".pdiparams"), shapes, form.opset
             )
+            for target in targets:
+                if forms[target] == form:
+                    saved_for(target, saved[form])
     return {target: saved[form] for target, form in forms.items()}
 
 

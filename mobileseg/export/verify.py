@@ -30,7 +30,6 @@ from mobileseg.runtime.specs import InputSpec, VerificationRow
 OK, FAILED, NOT_RUN, SKIPPED = "ok", "failed", "converted-not-run", "skipped"
 COMPONENTS = "components"
 _PREPROCESS_LIMIT = 1e-4  # in units of the input's standard deviation
-_REPEATS = 5  # latency here is an indication; `mobileseg benchmark` measures
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Row:
         max_diff: see :class:`~mobileseg.export.tolerance.Agreement`.
         labels_equal: share of equal labels, 0..1.
         size_bytes: graph and weights together.
-        latency_ms: median of a few runs with one thread.
+        latency_ms: median of the runs of one size, with one thread.
         problems: why it failed or was skipped.
         detections_equal: share of detections that the network and the graph both make, 0..1.
     """
@@ -176,9 +175,7 @@ def _check_engine(
     own: Mapping[str, Any] | None = None,
 ) -> Row:
     try:
-        answers, latency = run_engine(
-            folder, engine, manifest.input.name, inputs, graph=graph, repeats=_REPEATS, options=own
-        )
+        answers, latency = run_engine(folder, engine, manifest.input.name, inputs, graph=graph, options=own)
         specs = manifest.graph_files(graph, target).output_specs or manifest.outputs
         agreement = task.compare(answers, reference.items, specs)
         if manifest.least_equal is not None:
@@ -212,10 +209,9 @@ def run_engine(
     inputs: Sequence[np.ndarray],
     *,
     graph: str = "main",
-    repeats: int = 0,
     threads: int = 1,
     options: Mapping[str, Any] | None = None,
-) -> tuple[list[dict[str, np.ndarray]], float | None]:
+) -> tuple[list[dict[str, np.ndarray]], float]:
     """Run one engine of a folder in a process of its own.
 
     Args:
@@ -224,12 +220,12 @@ def run_engine(
         input_name: the manifest's.
         inputs: one array per run.
         graph: graph name.
-        repeats: further runs of the first input, for the latency.
         threads: CPU threads.
         options: of the engine alone, as JSON can write them.
 
     Returns:
-        Outputs by name per input, and the median latency in milliseconds (None without repeats).
+        Outputs by name per input, and the median latency in milliseconds of the runs of the first input's size, an
+        indication (`mobileseg benchmark` measures).
 
     Raises:
         Failure: the engine refused, or died.
@@ -245,7 +241,6 @@ def run_engine(
             "options": dict(options or {}),
             "inputs": str(fed),
             "outputs": str(answered),
-            "repeats": repeats,
         }
         latency = run_task("run", request, threads=threads)["latency_ms"]
         answers: list[dict[str, np.ndarray]] = [{} for _ in inputs]

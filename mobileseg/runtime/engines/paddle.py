@@ -10,7 +10,7 @@ import numpy as np
 
 from mobileseg.errors import DependencyError, RuntimeEngineError
 from mobileseg.runtime.engines.base import Engine
-from mobileseg.runtime.engines.predictors import Part, Stage, collect_shapes, run_stages
+from mobileseg.runtime.engines.predictors import Part, Stage, collect_shapes, on_cpu, run_stages
 
 # oneDNN keeps compiled primitives per input shape; without a bound a dynamic graph grows with every new size.
 _CACHED_SHAPES = 10
@@ -50,10 +50,10 @@ class PaddleEngine(Engine):
         if self._device == "gpu":
             config.enable_use_gpu(GPU_MEMORY_MB, 0)
             return config
-        config.disable_gpu()
-        if self.options.get("onednn", True):
+        onednn = self.options.get("onednn", True)
+        on_cpu(config, onednn=onednn)
+        if onednn:
             config.set_mkldnn_cache_capacity(_CACHED_SHAPES)
-            config.enable_mkldnn()
         config.set_cpu_math_library_num_threads(self.threads)
         return config
 
