@@ -35,12 +35,13 @@ from mobileseg.export.manifest import GOLDEN_FILE, Subject, build_manifest
 from mobileseg.export.options import ALL_TARGETS, TARGETS, ExportOptions, check_targets
 from mobileseg.export.task import Task
 from mobileseg.export.tasks import task_for
-from mobileseg.export.verify import FAILED, SKIPPED, Row, check_engines
+from mobileseg.export.verify import FAILED, NOT_JUDGED, SKIPPED, Row, check_engines
 from mobileseg.runtime.manifest import Manifest
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
 
+_UNTRAINED = "the weights are untrained: for timing alone, nothing here was verified"
 _CONVERSIONS = 2  # at once; they are processes, but each also takes memory
 
 
@@ -72,6 +73,7 @@ def export(
     zoo: Path | None = None,
     overwrite: bool = False,
     accept_weak: bool = False,
+    untrained: bool = False,
     tensorrt: bool = False,
     report: Callable[[str], None] = lambda _line: None,
 ) -> ExportResult:
@@ -87,6 +89,7 @@ def export(
         zoo: folder of the weights, whose artefact gives classes and images where the dataset is missing.
         overwrite: replace an artefact folder that is there; see `refuse_existing`.
         accept_weak: see :func:`export_network`.
+        untrained: see :func:`export_network`.
         tensorrt: see :func:`export_network`.
         report: gets one line per step.
 
@@ -108,6 +111,7 @@ def export(
         source=chosen.source,
         overwrite=overwrite,
         accept_weak=accept_weak,
+        untrained=untrained,
         tensorrt=tensorrt,
         report=report,
     )
@@ -128,6 +132,7 @@ def export_network(
     source: str = "the given images",
     overwrite: bool = False,
     accept_weak: bool = False,
+    untrained: bool = False,
     tensorrt: bool = False,
     report: Callable[[str], None] = lambda _line: None,
 ) -> ExportResult:
@@ -143,6 +148,8 @@ def export_network(
         source: where the images are from, for the notes in deploy.yaml.
         overwrite: replace an artefact folder that is there; see `refuse_existing`.
         accept_weak: accept a reference that shows too few classes to tell a right graph from a wrong one.
+        untrained: the weights are random and the graphs are for timing alone: every graph is run, but none is judged
+            (labels of a network without training hang on the last bit), and the manifest says so.
         tensorrt: also write the shapes of all tensors of the Paddle graph, and a graph per component of the network.
         report: gets one line per step.
 
@@ -160,7 +167,9 @@ def export_network(
     sizes = _sizes(options, subject.multiple)
     converters.prepare(chosen)
     reference = build_reference(task, network, options, images, sizes, source)
-    warnings = _weakness(task.weakness(reference, len(subject.classes)), accept_weak)
+    warnings = _weakness(task.weakness(reference, len(subject.classes)), accept_weak or untrained)
+    if untrained:
+        warnings.append(_UNTRAINED)
     with staging(folder) as (stage, work):
         with ThreadPoolExecutor(_CONVERSIONS) as pool:  # what is traced is converted while the next form is traced
             started: dict[str, Future[None]] = {}
@@ -187,11 +196,12 @@ def export_network(
         described().write(stage)
         report("run every graph and compare it with the network")
         checked = check_engines(stage, Manifest.read(stage), task, reference, inputs)
+        checked = [row.unjudged() for row in checked] if untrained else checked
         rows = [*checked, *rows]
         failed = [row for row in checked if row.status == FAILED]
         if failed:
             raise _disagreement(network, task, options, failed, graphs, reference, stage, work, folder)
-        kept = [row.to_manifest() for row in checked if row.status != SKIPPED]
+        kept = [row.to_manifest() for row in checked if row.status not in (SKIPPED, NOT_JUDGED)]
         notes = _notes(task, reference, sizes, warnings)
         manifest = described(kept, notes)
         manifest.write(stage)

@@ -27,7 +27,7 @@ from mobileseg.runtime.manifest import Manifest, twin_problems, verified_path
 from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import InputSpec, VerificationRow
 
-OK, FAILED, NOT_RUN, SKIPPED = "ok", "failed", "converted-not-run", "skipped"
+OK, FAILED, NOT_RUN, SKIPPED, NOT_JUDGED = "ok", "failed", "converted-not-run", "skipped", "not-judged"
 COMPONENTS = "components"
 _PREPROCESS_LIMIT = 1e-4  # in units of the input's standard deviation
 
@@ -39,7 +39,7 @@ class Row:
     Attributes:
         target: key of the graph in the manifest; 'components' for its component graphs, one after the other.
         engine: engine that ran it, '' when none can.
-        status: 'ok', 'failed', 'converted-not-run' or 'skipped'.
+        status: 'ok', 'failed', 'converted-not-run', 'skipped' or 'not-judged'.
         max_diff: see :class:`~mobileseg.export.tolerance.Agreement`.
         labels_equal: share of equal labels, 0..1.
         size_bytes: graph and weights together.
@@ -62,6 +62,10 @@ class Row:
     def equal(self) -> float | None:
         """Share of equal labels, or of equal detections."""
         return self.labels_equal if self.detections_equal is None else self.detections_equal
+
+    def unjudged(self) -> Row:
+        """The row of a graph that was run for its time alone; one that could not be run stays failed."""
+        return replace(self, status=NOT_JUDGED, problems=()) if self.latency_ms is not None else self
 
     def to_manifest(self) -> VerificationRow:
         """The row as deploy.yaml keeps it; only for graphs that are in the folder."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg.data.io import read_image
-from mobileseg.errors import RuntimeEngineError
+from mobileseg.errors import MobileSegError, RuntimeEngineError
 from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.engines.registry import load
 from mobileseg.runtime.manifest import Manifest, OutputSpec
@@ -67,7 +67,7 @@ class Segmenter:
         self.manifest: Manifest = with_detection(self.engine.manifest, self.engine.outputs, detection)
         self._finish = finisher(folder, self.manifest, self.engine.outputs, scores=scores)
         self._preprocessor = Preprocessor(self.manifest.input)
-        self._buffer: np.ndarray | None = None
+        self._spare: deque[np.ndarray] = deque()  # inputs that are free for reuse; threads never share one
 
     @property
     def task(self) -> str:
@@ -113,9 +113,14 @@ class Segmenter:
             DataError: the picture cannot be read or used.
             RuntimeEngineError: the graph does not take this size, or fails.
         """
-        image, fed, times = self._prepared(image, self._buffer)
-        self._buffer = fed
-        return self._finished(image, fed, times)
+        try:
+            buffer = self._spare.pop()
+        except IndexError:
+            buffer = None
+        image, fed, times = self._prepared(image, buffer)
+        result = self._finished(image, fed, times)
+        self._spare.append(fed)
+        return result
 
     def _prepared(
         self, image: np.ndarray | str | os.PathLike[str], buffer: np.ndarray | None = None
@@ -141,7 +146,9 @@ class Segmenter:
         times["postprocess"] = milliseconds_since(start)
         return replace(result, times=times)
 
-    def batch(self, images: Iterable[np.ndarray | str | os.PathLike[str]], ahead: int = 1) -> Iterator[Any]:
+    def batch(
+        self, images: Iterable[np.ndarray | str | os.PathLike[str]], ahead: int = 1, *, keep_errors: bool = False
+    ) -> Iterator[Any]:
         """The result of each picture, in order; the next ones are prepared while the engine runs.
 
         Graphs take one picture at a time, so this saves the time of decoding and preprocessing, not that of the
@@ -150,6 +157,8 @@ class Segmenter:
         Args:
             images: as for a single call, of any number and sizes.
             ahead: pictures that are prepared, and held, before their turn; each by a thread of its own.
+            keep_errors: give the error (a `MobileSegError`) in the place of the result of a picture that cannot be
+                used, and go on.
 
         Raises:
             DataError, RuntimeEngineError: as a single call, at the picture that cannot be used.
@@ -162,12 +171,20 @@ class Segmenter:
                 for image in images:
                     coming.append(workers.submit(self._prepared, image))
                     if len(coming) > ahead:
-                        yield self._finished(*coming.popleft().result())
+                        yield self._result_of(coming.popleft(), keep_errors)
                 while coming:
-                    yield self._finished(*coming.popleft().result())
+                    yield self._result_of(coming.popleft(), keep_errors)
             finally:
                 for waiting in coming:
                     waiting.cancel()
+
+    def _result_of(self, prepared: Future[Any], keep_errors: bool) -> Any:
+        try:
+            return self._finished(*prepared.result())
+        except MobileSegError as error:
+            if not keep_errors:
+                raise
+            return error
 
     def preprocess(self, image: np.ndarray) -> np.ndarray:
         """The input of the graph for a picture, float32 [1, 3, H, W] in most folders; an array of its own.

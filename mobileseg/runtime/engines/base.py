@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,8 +19,8 @@ class Engine(abc.ABC):
     """One graph of an artefact folder, loaded.
 
     Names, element types and shapes of outputs are compared with the manifest on every run, so a graph that
-    is not the exported one cannot answer. State between calls belongs to the caller. One engine serves one
-    thread at a time.
+    is not the exported one cannot answer. State between calls belongs to the caller. Threads that call one engine
+    take turns, because none of the engines below can run twice at once.
 
     Args:
         folder: artefact folder.
@@ -58,6 +59,7 @@ class Engine(abc.ABC):
         self._input_name = (self.files.inputs or {}).get(manifest.input.name, manifest.input.name)
         renamed = self.files.outputs or {}
         self._output_names = {spec.name: renamed.get(spec.name, spec.name) for spec in self.outputs}
+        self._turn = threading.Lock()
         self._load()
 
     @abc.abstractmethod
@@ -81,7 +83,9 @@ class Engine(abc.ABC):
             RuntimeEngineError: a wrong input name, type or size (the message names the size to pad to), an
                 output that is not as the manifest says, or a failure inside the engine.
         """
-        results = self._run(self._checked_input(inputs))
+        image = self._checked_input(inputs)
+        with self._turn:
+            results = self._run(image)
         for spec in self.outputs:
             self._check_output(spec, results[spec.name])
         return results
@@ -136,6 +140,15 @@ class Engine(abc.ABC):
                 f"{spec.dtype} {list(spec.shape)}: the graph is not the one that was exported",
                 remedy="export the folder again",
             )
+
+        if spec.kind == "labels" and result.size:
+            low, high = int(result.min()), int(result.max())
+            if low < 0 or high >= self.manifest.num_classes:
+                raise RuntimeEngineError(
+                    f"{self.name}: output '{spec.name}' holds class indices from {low} to {high}, the manifest names "
+                    f"{self.manifest.num_classes} classes (0 to {self.manifest.num_classes - 1})",
+                    remedy="export the folder again",
+                )
 
     def _require_names(self, inputs: list[str], outputs: list[str]) -> None:
         """Compare the names in the graph with those of the manifest."""
