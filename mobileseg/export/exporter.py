@@ -170,7 +170,7 @@ def export_network(
     warnings = _weakness(task.weakness(reference, len(subject.classes)), accept_weak or untrained)
     if untrained:
         warnings.append(_UNTRAINED)
-    with staging(folder) as (stage, work):
+    with staging(folder, overwrite) as (stage, work):
         with ThreadPoolExecutor(_CONVERSIONS) as pool:  # what is traced is converted while the next form is traced
             started: dict[str, Future[None]] = {}
 
