@@ -61,6 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--accept_weak", action="store_true", help="accept untrained weights or too few classes in the reference"
     )
     parser.add_argument(
+        "--untrained",
+        action="store_true",
+        help="random weights, for timing: graphs are run and not judged, deploy.yaml says so",
+    )
+    parser.add_argument(
         "--audit", action="store_true", help="only say which operators the targets lack; needs no weights"
     )
 
@@ -90,10 +95,12 @@ def run(args: argparse.Namespace) -> int:
     if args.audit:
         return _audit(args, config, options, network)
     weights = args.model_path or args.model
-    if weights is None and not args.accept_weak:
+    if weights is not None and args.untrained:
+        raise ExportError(f"--untrained exports random weights, and {weights} is named", remedy="drop one of the two")
+    if weights is None and not (args.accept_weak or args.untrained):
         raise ExportError(
             "no weights are named: random ones cannot show that a graph is right",
-            remedy="--model_path RUN (or a .pdparams file); --audit checks operators; --accept_weak exports anyway",
+            remedy="--model_path RUN (or a .pdparams file); --audit checks operators; --untrained exports for timing",
         )
     if weights is not None:
         from mobileseg.compress.gate import check_gate
@@ -118,13 +125,14 @@ def _export(args: argparse.Namespace, config: Config, options: ExportOptions, ne
         zoo=_zoo(args),
         overwrite=args.overwrite,
         accept_weak=args.accept_weak,
+        untrained=args.untrained,
         tensorrt=args.tensorrt,
         report=lambda line: print(line, flush=True),
     )
     print(format_rows(result.rows, result.results))
     for warning in result.warnings:
         print(f"warning: {warning}")
-    print(f"verified and written to {result.folder}")
+    print(f"{'written' if args.untrained else 'verified and written'} to {result.folder}")
     return 0
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from fixture_parts import manifest, picture, raw_outputs, raw_specs, result_arrays, smooth
-from mobileseg.export.tolerance import LIMIT
 
+from mobileseg.export.tolerance import LIMIT
 from mobileseg.files import sha256_of
 from mobileseg.instance.anchors import make_anchors
 from mobileseg.instance.postprocess import DetectionOptions, instances_from_outputs

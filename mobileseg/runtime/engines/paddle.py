@@ -10,7 +10,7 @@ import numpy as np
 from mobileseg.errors import DependencyError, RuntimeEngineError
 from mobileseg.names import MAIN
 from mobileseg.runtime.engines.base import Engine, Port
-from mobileseg.runtime.engines.predictors import Part, Stage
+from mobileseg.runtime.engines.predictors import Part, Stage, on_cpu
 from mobileseg.runtime.manifest import COMPONENTS
 
 # oneDNN keeps compiled primitives per input shape; without a bound a dynamic graph grows with every new size.
@@ -64,10 +64,10 @@ class PaddleEngine(Engine):
         if device == "gpu":
             config.enable_use_gpu(GPU_MEMORY_MB, 0)
             return config
-        config.disable_gpu()
-        if self.options.get("onednn", True):
+        onednn = self.options.get("onednn", True)
+        on_cpu(config, onednn=onednn)
+        if onednn:
             config.set_mkldnn_cache_capacity(_CACHED_SHAPES)
-            config.enable_mkldnn()
         config.set_cpu_math_library_num_threads(self.threads)
         return config
 
