@@ -1,6 +1,7 @@
 """The command: dispatch, one clear message per error, exit codes."""
 
 import errno
+import logging
 import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
@@ -97,3 +98,20 @@ def test_tools_are_the_same_command() -> None:
     )
     assert answer.returncode == 0, answer.stderr
     assert "--resume_model" in answer.stdout
+
+
+def test_a_log_line_is_shown_once_whatever_others_do_to_the_root_logger(run_action, capsys) -> None:
+    root, logger = logging.getLogger(), logging.getLogger("mobileseg")
+    foreign: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: foreign.append(record.getMessage())  # type: ignore[method-assign]
+    root.addHandler(handler)
+    before = logger.propagate, logger.level, list(logger.handlers)
+    try:
+        for _ in range(2):
+            assert run_action(lambda args: logging.getLogger("mobileseg.some.module").info("12 weights fit") or 0) == 0
+            assert capsys.readouterr().err == "12 weights fit\n"
+    finally:
+        root.removeHandler(handler)
+    assert foreign == []
+    assert (logger.propagate, logger.level, list(logger.handlers)) == before

@@ -10,6 +10,8 @@ from mobileseg.registry import NETWORKS
 class ToyNetwork(nn.Layer):
     """Two convolutions, a normalisation, dropout, and an auxiliary output in training."""
 
+    task = "semantic"
+
     def __init__(self, num_classes: int, width: int = 6, dropout: float = 0.2) -> None:
         super().__init__()
         self.num_classes = num_classes
