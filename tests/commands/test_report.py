@@ -43,7 +43,8 @@ def files(folder: Path) -> dict[Path, bytes]:
 def test_curves_scores_and_examples_and_nothing_is_written_into_the_run(run: Path, tmp_path: Path) -> None:
     before = files(run.parent)
     text = report(tmp_path, str(run), "--examples", "2")
-    for seen in ("my_run", "Training", "Validation mIoU", "Scores by class", "mean IoU", "8 iterations", "batch_size: 4"):
+    headings = ("my_run", "Training", "Validation mIoU", "Scores by class", "Examples", "Environment")
+    for seen in (*headings, "mean IoU", "8 iterations", "batch_size: 4"):
         assert seen in text
     assert "the best evaluation during training, at iteration" in text
     assert (tmp_path / "page.html").read_text().count("<figure>") == 6, "two images with truth and prediction"

@@ -211,7 +211,7 @@ class Capture:
     def __call__(self, where: object) -> "Capture":
         return Capture(self.count, self.fps, self.stored, self.step)
 
-    def isOpened(self) -> bool:  # noqa: N802
+    def isOpened(self) -> bool:
         return True
 
     def grab(self) -> bool:
