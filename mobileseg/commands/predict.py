@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from mobileseg.commands.arguments import (
@@ -13,6 +14,9 @@ from mobileseg.commands.arguments import (
     view_section,
 )
 from mobileseg.errors import ConfigError, DataError
+
+_NAMED = 8
+"""Classes that are named before the first image."""
 
 HELP = "segment images, folders, lists, videos or a camera: overlay, index mask, JSON"
 
@@ -76,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     if args.max_frames is not None and args.max_frames < 1:
         raise ConfigError(f"--max_frames is {args.max_frames}, expected at least 1")
     segmenter = open_segmenter(args)
-    print(f"{segmenter.name} on {segmenter.engine_name}, {len(segmenter.classes)} classes")
+    print(f"{segmenter.name} on {segmenter.engine_name}, {_named(segmenter.classes)}")
     writer = PredictionWriter(
         segmenter,
         args.output,
@@ -171,6 +175,12 @@ def _network(args: argparse.Namespace, place: str) -> Any:
         return NetworkSegmenter.of_folder(place, view_section(args, {}) or None)
     config = load_config(args.config, args.opts)
     return NetworkSegmenter(config, place, view_section(args, config.to_dict()["test_config"]))
+
+
+def _named(classes: Sequence[str]) -> str:
+    """How many classes, and which: who knows the data sees at once when names and network do not belong together."""
+    shown = ", ".join(classes[:_NAMED]) + (", ..." if len(classes) > _NAMED else "")
+    return f"{len(classes)} class{'es' if len(classes) != 1 else ''}: {shown}"
 
 
 def _nothing(text: str) -> None:
