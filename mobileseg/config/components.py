@@ -9,7 +9,7 @@ from mobileseg.config.load import Config
 from mobileseg.config.signatures import PADDLESEG, REGISTRIES, check_component
 from mobileseg.config.structure import components
 from mobileseg.errors import ConfigError, Problem
-from mobileseg.limits import home_expanded
+from mobileseg.limits import home_expanded, number_faults
 from mobileseg.registry import LOSSES
 
 _LISTS = {"train": "train_path", "val": "val_path", "test": "test_path"}
@@ -28,6 +28,9 @@ def check_components(config: Config) -> None:
     problems: list[Problem] = []
     for path, kind, section in components(data):
         problems.extend(check_component(path, kind, section, config.origins))
+    for name in ("model", "loss", "train_dataset", "val_dataset"):
+        faults = number_faults({name: data[name]})
+        problems += [config.origins.problem(fault.path, fault.message, fault.remedy) for fault in faults]
     problems = problems or [*loss_problems(config), *task_problems(config), *pipeline_problems(config)]
     if problems:
         raise ConfigError(problems)
@@ -44,16 +47,33 @@ def pipeline_problems(config: Config) -> list[Problem]:
         section = config.to_dict()[name]
         if not isinstance(section, dict) or "transforms" not in section:
             continue
-        try:
-            pipelines[name] = build_transforms(section["transforms"])
-        except ConfigError as error:
-            problems.append(config.origins.problem((name, "transforms"), error.message, error.remedy or ""))
+        path: tuple[str | int, ...] = (name, "transforms")
+        steps = section["transforms"]
+        parts = [([step], (*path, index)) for index, step in enumerate(steps)] if isinstance(steps, list) else []
+        before = len(problems)
+        for part, place in parts if len(parts) > 1 else []:
+            problems += _refused(part, place, config)
+        if len(problems) == before:
+            problems += _refused(steps, path, config)
+        if len(problems) == before:
+            pipelines[name] = build_transforms(steps)
     if len(pipelines) == 2:
         difference = normalisation_problem(*pipelines.values())
         if difference:
             fix = "give both pipelines the same Normalize"
             problems.append(config.origins.problem(("val_dataset", "transforms"), difference, fix))
     return problems
+
+
+def _refused(steps: Any, path: tuple[str | int, ...], config: Config) -> list[Problem]:
+    """Why a pipeline cannot be built, [] when it can."""
+    from mobileseg.data.transforms.build import build_transforms
+
+    try:
+        build_transforms(steps)
+    except ConfigError as error:
+        return [config.origins.problem(path, error.message, error.remedy or "")]
+    return []
 
 
 def loss_problems(config: Config) -> list[Problem]:

@@ -93,7 +93,16 @@ def test_file_findings_name_files_and_fixes(folder) -> None:
 def test_every_code_of_the_scan_is_explained(folder) -> None:
     """A problem that examine_item can report must not get lost on the way to the report."""
     summary = summarize(folder, [filled(0)])
-    reported = ["image-missing", "image-truncated", "image-unreadable", "label-missing", "label-truncated"]
+    reported = [
+        "image-missing",
+        "image-truncated",
+        "image-size",
+        "image-depth",
+        "label-size",
+        "image-unreadable",
+        "label-missing",
+        "label-truncated",
+    ]
     reported += ["label-unreadable", "label-colour", "label-depth", "label-lossy", "size-mismatch", "exif-mask"]
     reported += ["exif-unsure"]
     for code in reported:
