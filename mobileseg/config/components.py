@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ def _dataset_files(name: str, section: dict[str, Any], config: Config) -> list[P
     problems: list[Problem] = []
     root = section.get("dataset_root")
     root = str(home_expanded(root)) if isinstance(root, str) else root
-    if isinstance(root, str) and not Path(root).is_dir():
+    if isinstance(root, str) and not os.path.isdir(root):
         seen = f"the folder {root} does not exist"
         fix = "paths are relative to the working folder; or give another with "
         fix += f"-o {name}.dataset_root=FOLDER"
@@ -169,9 +170,9 @@ def _dataset_files(name: str, section: dict[str, Any], config: Config) -> list[P
     list_key = _LISTS.get(str(section.get("mode")), "train_path")
     for key, what in {list_key: "list file", **_PLACES}.items():
         value = section.get(key)
-        if not isinstance(value, str) or home_expanded(value).exists():
+        if not isinstance(value, str) or os.path.exists(home_expanded(value)):
             continue
-        if not (isinstance(root, str) and (Path(root) / value).exists()):
+        if not (isinstance(root, str) and os.path.exists(Path(root) / value)):
             seen = f"the {what} {value} does not exist"
             fix = "paths are relative to the working folder or to dataset_root"
             problems.append(config.origins.problem((name, key), seen, fix))

@@ -313,8 +313,8 @@ def existing_folder(path: str | os.PathLike[str] | None, name: str, hint: str) -
     if path is None:
         raise DataError(f"the dataset {name} has no dataset_root", remedy=hint)
     folder = home_expanded(path)
-    if not folder.is_dir():
-        state = "is no folder" if folder.exists() else "does not exist"
+    if not os.path.isdir(folder):  # also False for a name that no folder can have
+        state = "is no folder" if os.path.exists(folder) else "does not exist"
         raise DataError(f"the folder {folder} of the dataset {name} {state}", remedy=hint)
     return folder
 

@@ -226,8 +226,10 @@ def _images(entries: list[dict[str, Any]], path: Path) -> tuple[list[int], list[
                 f"{name!a}",
                 remedy="write the name of the file as it is",
             )
-        sizes_are_whole = _is_integer(height) and _is_integer(width)
-        fault = size_fault(height, width) if sizes_are_whole else "expected whole numbers"
+        fault = "expected whole numbers"
+        if _is_integer(height) and _is_integer(width):
+            fault = size_fault(height, width)
+            sizes.append((height, width))
         if fault:
             raise DataError(
                 f"{path}: image {identifier} ({name}) has width {_shown(width)} and height {_shown(height)}: {fault}",
@@ -235,7 +237,6 @@ def _images(entries: list[dict[str, Any]], path: Path) -> tuple[list[int], list[
             )
         ids.append(identifier)
         names.append(name.replace("\\", "/"))  # written on Windows
-        sizes.append((height, width))
     if len(set(ids)) != len(ids):
         twice = Counter(ids).most_common(1)[0][0]
         raise DataError(f"{path}: two images have the id {twice}", remedy="give every image its own id")

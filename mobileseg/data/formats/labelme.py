@@ -188,7 +188,7 @@ def _warn_of_unused(unused: Mapping[str, int], source: str) -> None:
 
 def _image(path: Path, document: Mapping[str, Any]) -> Path:
     image = Path(os.path.normpath(path.parent / document["imagePath"].replace("\\", "/")))
-    if not image.is_file():
+    if not os.path.isfile(image):  # also False for a name that no file can have
         raise DataError(
             f"{path}: its image {image} does not exist", remedy="correct imagePath (relative to the JSON file)"
         )

@@ -106,8 +106,8 @@ def read_class_names(path: Path) -> tuple[str, ...]:
 
 def find_file(name: str | os.PathLike[str], root: Path) -> Path:
     """``name`` as given or, when there is no such file, inside ``root``."""
-    path = home_expanded(name)
-    return path if path.exists() or not (root / path).exists() else root / path
+    path = home_expanded(name)  # os.path is also content with a name that no file can have
+    return path if os.path.exists(path) or not os.path.exists(root / path) else root / path
 
 
 def class_names(

@@ -154,3 +154,11 @@ def test_home_folder(tmp_path: Path, monkeypatch) -> None:
     write(tmp_path / "l.txt", "1.jpg 1.png\n")
     for name in ("l.txt", "~/l.txt"):
         assert Dataset("~", train_path=name, num_classes=2).items[0].image == tmp_path / "1.jpg"
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "\ud800"])
+def test_names_that_no_file_has(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError):
+        Dataset(str(tmp_path), train_path=name, num_classes=2)
+    with pytest.raises(DataError, match="does not exist"):
+        Dataset(name, train_path="l.txt", num_classes=2)
