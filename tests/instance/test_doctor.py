@@ -157,3 +157,10 @@ def test_preflight_is_cheap(photos: Path) -> None:
     start = time.process_time()
     preflight(dataset)
     assert time.process_time() - start < 1.0
+
+
+def test_annotations_of_coco_pass(photos: Path) -> None:
+    """What docs/doctor.md says: small objects, images without any, and few objects of a class, nothing else."""
+    dataset = CocoInstances(str(photos / "coco"), mode="val", keep_empty=True)
+    codes = {finding.code for finding in diagnose({"val": dataset}, limit=40).findings}
+    assert codes <= {"object-tiny", "images-without-objects", "class-absent", "limited"}
