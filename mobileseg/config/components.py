@@ -20,7 +20,7 @@ _PLACES = {"annotation_file": "annotation file", "image_dir": "folder of images"
 def check_components(config: Config) -> None:
     """Check names and arguments of network, backbone, losses, datasets and transforms, and that they go together.
 
-    Imports Paddle, builds nothing and reads no data.
+    Imports Paddle, builds nothing but the transforms and reads no data.
 
     Raises:
         ConfigError: every problem, with the line that set the value.
