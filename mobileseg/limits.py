@@ -97,6 +97,15 @@ def broken_character(text: str) -> str:
     return "" if broken is None else f"U+{ord(broken):04X}"
 
 
+def shown(value: Any) -> str:
+    """A value that is not what was expected, with its type, shortened."""
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        return "a number of more than 64 bits"
+    kinds = {str: "text", float: "float", bool: "true or false", type(None): "null", list: "list", dict: "object"}
+    kind = kinds.get(type(value))
+    return f"{ascii(value)[:60]}{f' ({kind})' if kind else ''}"
+
+
 def home_expanded(path: str | os.PathLike[str]) -> Path:
     """The path with a leading ``~`` or ``~user`` replaced by the home folder; as it is when there is none."""
     try:

@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 from mobileseg.data.annotations import AnnotationRows
 from mobileseg.data.instances import Size
 from mobileseg.errors import DataError
-from mobileseg.limits import MAX_COORDINATE, MAX_INTEGER
+from mobileseg.limits import MAX_COORDINATE, MAX_INTEGER, shown
 from mobileseg.rle import decode_region
 
 _SHOWN = 5
@@ -65,15 +65,6 @@ def is_integer(value: Any) -> TypeGuard[int]:
 def _where(entry: Mapping[str, Any]) -> str:
     """An annotation by its own id and that of its image, whatever stands there."""
     return f"annotation {shown(entry.get('id'))} (image {shown(entry.get('image_id'))})"
-
-
-def shown(value: Any) -> str:
-    """A value that is not what was expected, with its type, shortened."""
-    if isinstance(value, int) and abs(value) > MAX_INTEGER:
-        return "a number of more than 64 bits"
-    kinds = {str: "text", float: "float", bool: "true or false", type(None): "null", list: "list", dict: "object"}
-    kind = kinds.get(type(value))
-    return f"{ascii(value)[:60]}{f' ({kind})' if kind else ''}"
 
 
 class AnnotationReader:

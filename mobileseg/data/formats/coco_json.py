@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mobileseg.data.annotations import AnnotationRows, AnnotationTable
-from mobileseg.data.formats.coco_annotations import AnnotationReader, annotation_error, is_integer, shown
+from mobileseg.data.formats.coco_annotations import AnnotationReader, annotation_error, is_integer
 from mobileseg.data.instances import Size
 from mobileseg.errors import ConfigError, DataError
-from mobileseg.limits import MAX_JSON_BYTES, broken_character, read_regular, size_fault
+from mobileseg.limits import MAX_JSON_BYTES, broken_character, read_regular, shown, size_fault
 
 _NOT_COCO = "expected a COCO instances file: an object with the lists 'images', 'annotations' and 'categories'"
 _EXPORT = "export the annotations as 'COCO instances' (not captions, keypoints without masks, or another tool's JSON)"

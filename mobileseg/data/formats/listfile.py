@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mobileseg.class_names import generated_names
-from mobileseg.data.base import Item, SegmentationDataset, checked_mode, existing_folder
+from mobileseg.data.base import Item, SegmentationDataset, check_count, checked_mode, existing_folder
 from mobileseg.errors import ConfigError, DataError
 from mobileseg.limits import broken_character, home_expanded, read_text
 from mobileseg.registry import DATASETS
@@ -118,6 +118,8 @@ def class_names(
     Raises:
         ConfigError: number of names and ``num_classes`` contradict each other, or neither is known.
     """
+    if num_classes is not None:
+        check_count(num_classes)
     origin = "classes"
     names: tuple[str, ...] = ()
     if isinstance(classes, str):
