@@ -168,7 +168,7 @@ def test_names_that_no_file_has(tmp_path: Path, name: str) -> None:
 def test_numbers_of_classes_that_labels_cannot_have(tmp_path: Path, count: object) -> None:
     """A thousand million names would be made before they are counted."""
     write(tmp_path / "l.txt", "1.jpg 1.png\n")
-    with pytest.raises(ConfigError, match="num_classes is .*; expected 1 to 255"):
+    with pytest.raises(ConfigError, match=r"num_classes is .*; expected 1 to 255"):
         Dataset(str(tmp_path), train_path="l.txt", num_classes=count)
 
 
