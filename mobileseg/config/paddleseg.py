@@ -6,11 +6,17 @@ the origins move along, so that an error still names the line of the file.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from mobileseg.config.structure import Origins
 from mobileseg.config.tree import Key
 from mobileseg.errors import Problem
+
+logger = logging.getLogger(__name__)
+
+_IGNORED_FACTOR = "lr_multi"
+"""A key of a group in the published configurations of PP-MobileSeg that PaddleSeg never reads."""
 
 _OPTIMIZERS = {"sgd": "SGD", "momentum": "SGD", "adamw": "AdamW"}
 _NO_COUNTERPART = {
@@ -88,6 +94,9 @@ def _groups(data: dict[Key, Any], section: dict[Key, Any], origins: Origins, pro
         if not isinstance(item, dict) or not isinstance(item.get("name"), str):
             problems.append(origins.problem(path, f"a group is a mapping with a 'name', got {item!r}"))
             continue
+        if item.pop(_IGNORED_FACTOR, None) is not None:
+            where = origins.problem(path, f"{_IGNORED_FACTOR} has no effect, as in PaddleSeg", "lr_mult would have one")
+            logger.warning("%s", where)
         unknown = sorted(str(key) for key in set(item) - {"name", "lr_mult", "weight_decay_mult"})
         if unknown:
             known = "a group has name, lr_mult and weight_decay_mult"

@@ -2,6 +2,8 @@
 
 import pytest
 
+from mobileseg.config.build import build_network
+from mobileseg.config.components import check_components
 from mobileseg.config.load import load_config
 
 
@@ -101,7 +103,7 @@ def test_what_has_no_counterpart_is_said(write, refused):
         optimizer:
           type: SGD
           grad_clip_cfg: {name: ClipGradByGlobalNorm, clip_norm: 1}
-          custom_cfg: [{name: head, lr_multi: 10}, {lr_mult: 1}, {name: ok}]
+          custom_cfg: [{name: head, lr_mul: 10}, {lr_mult: 1}, {name: ok}]
         """,
     )
     error = refused(load_config, file)
@@ -111,13 +113,86 @@ def test_what_has_no_counterpart_is_said(write, refused):
         "optimizer.grad_clip_cfg", "optimizer.custom_cfg.0", "optimizer.custom_cfg.1", "optimizer.custom_cfg",
     }  # fmt: skip
     assert (
-        "a.yml:10: optimizer.custom_cfg.0: unknown key lr_multi (PaddleSeg ignores it)"
-        in found["optimizer.custom_cfg.0"]
+        "a.yml:10: optimizer.custom_cfg.0: unknown key lr_mul (PaddleSeg ignores it)" in found["optimizer.custom_cfg.0"]
     )
     assert "write it under lr_scheduler" in found["learning_rate"]
+
+
+def test_a_key_of_published_files_that_has_no_effect_there(write, caplog):
+    text = "optimizer: {type: AdamW, weight_decay: 0.01, custom_cfg: [{name: head, lr_multi: 10.0}]}"
+    config = load_config(write("a.yml", text))
+    assert config.to_dict()["param_groups"] == [{"match": "*head*", "lr_mult": 1.0, "weight_decay": None}]
+    assert "a.yml:1: optimizer.custom_cfg.0: lr_multi has no effect, as in PaddleSeg" in caplog.text
 
 
 @pytest.mark.parametrize("value", ["{name: ClipGradByValue, max: 1}", "3", "{name: ClipGradByGlobalNorm}"])
 def test_other_clipping_is_refused(write, refused, value):
     error = refused(load_config, write("a.yml", f"optimizer: {{type: SGD, grad_clip_cfg: {value}}}"))
     assert "global norm" in str(error)
+
+
+def test_a_file_of_paddleseg_loads_unchanged(write):
+    """The values of its pp_mobileseg_base_ade20k_512x512_80k.yml, with the base file that it names."""
+    write(
+        "_base_/ade20k.yml",
+        """
+        batch_size: 4
+        iters: 80000
+        train_dataset: {type: ADE20K, dataset_root: data/ADEChallengeData2016/, mode: train, transforms: []}
+        val_dataset: {type: ADE20K, dataset_root: data/ADEChallengeData2016/, mode: val, transforms: []}
+        optimizer: {type: SGD, momentum: 0.9, weight_decay: 4.0e-5}
+        lr_scheduler: {type: PolynomialDecay, learning_rate: 0.01, end_lr: 0, power: 0.9}
+        """,
+    )
+    normalize = "{type: Normalize, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}"
+    file = write(
+        "pp_mobileseg/base.yml",
+        f"""
+        _base_: '../_base_/ade20k.yml'
+        batch_size: 16
+        iters: 80000
+        train_dataset:
+          transforms:
+            - {{type: ResizeStepScaling, min_scale_factor: 0.5, max_scale_factor: 2.0, scale_step_size: 0.25}}
+            - {{type: RandomPaddingCrop, crop_size: [512, 512]}}
+            - {{type: RandomHorizontalFlip}}
+            - {{type: RandomDistort, brightness_range: 0.4, contrast_range: 0.4, saturation_range: 0.4}}
+            - {normalize}
+        val_dataset:
+          transforms:
+            - {{type: Resize, target_size: [2048, 512], keep_ratio: True, size_divisor: 32}}
+            - {normalize}
+        optimizer:
+          _inherited_: False
+          type: AdamW
+          weight_decay: 0.01
+          custom_cfg:
+          - {{name: pos_embed, weight_decay_mult: 0.0}}
+          - {{name: head, lr_multi: 10.0}}
+          - {{name: bn, weight_decay_mult: 0.0}}
+        lr_scheduler:
+          type: PolynomialDecay
+          learning_rate: 0.0006
+          end_lr: 0
+          power: 1.0
+          warmup_iters: 1500
+          warmup_start_lr: 1.0e-6
+        loss:
+          types:
+            - type: MixedLoss
+              losses: [{{type: CrossEntropyLoss}}, {{type: LovaszSoftmaxLoss}}]
+              coef: [0.8, 0.2]
+          coef: [1]
+        model:
+          type: PPMobileSeg
+          num_classes: 150
+          backbone: {{type: MobileSeg_Base, inj_type: AAMSx8, out_feat_chs: [64, 128, 192], pretrained: null}}
+          upsample: intepolate
+        """,
+    )
+    config = load_config(file)
+    check_components(config)
+    network = build_network(config)
+    assert network.strides == (8,)
+    assert config.to_dict()["optimizer"]["type"] == "AdamW"
+    assert "momentum" not in config.to_dict()["optimizer"]
