@@ -16,23 +16,7 @@ from mobileseg.errors import DataError
 
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
 UNREAD_SUFFIXES = frozenset(
-    [
-        ".heic",
-        ".heif",
-        ".avif",
-        ".jxl",
-        ".jp2",
-        ".j2k",
-        ".dng",
-        ".cr2",
-        ".cr3",
-        ".nef",
-        ".arw",
-        ".raf",
-        ".psd",
-        ".exr",
-        ".hdr",
-    ]
+    ".heic .heif .avif .jxl .jp2 .j2k .dng .cr2 .cr3 .nef .arw .raf .psd .exr .hdr".split()  # noqa: SIM905
 )
 """Of images that are not read; a folder that has them is told so."""
 
