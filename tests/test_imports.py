@@ -20,7 +20,7 @@ INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_t
 
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
-    ["errors", "files", "registry", "tasks", "scores", "rle", "instance.options", "structures"],
+    ["errors", "files", "registry", "tasks", "scores", "locks", "rle", "instance.options", "structures"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
@@ -39,7 +39,7 @@ LAYERS = [
     ["cli", "__main__", ""],
 ]
 PADDLE_FREE = [
-    "errors", "files", "registry", "tasks", "scores", "rle", "structures", "config", "weights", "data", "viz",
+    "errors", "files", "registry", "tasks", "scores", "locks", "rle", "structures", "config", "weights", "data", "viz",
     "runtime", "prediction", "benchmarking", "environment",
 ]  # fmt: skip
 PADDLE_FREE_MODULES = [
