@@ -104,10 +104,11 @@ def run(args: argparse.Namespace) -> int:
         )
     if weights is not None:
         from mobileseg.compress.gate import check_gate
+        from mobileseg.config.classes import class_names
         from mobileseg.training.weights import load_checkpoint_weights
 
         check_gate(weights)
-        print(f"weights: {load_checkpoint_weights(weights, network)}")
+        print(f"weights: {load_checkpoint_weights(weights, network, class_names(config))}")
     return _export(args, config, options, network)
 
 

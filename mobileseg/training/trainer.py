@@ -13,10 +13,13 @@ import numpy as np
 import paddle
 
 from mobileseg.config.build import build_dataset, build_losses, build_network
+from mobileseg.config.classes import require_same_classes
 from mobileseg.config.components import task_problems
 from mobileseg.config.load import Config
+from mobileseg.data.doctor.diagnose import preflight
 from mobileseg.data.loading.batching import SampleOrder
 from mobileseg.errors import ConfigError, MobileSegError, TrainingError
+from mobileseg.nn.compat import require_tested_paddle
 from mobileseg.scores import Scores
 from mobileseg.tasks import accepts, task_of
 from mobileseg.training import run_state
@@ -37,7 +40,6 @@ from mobileseg.training.optim import (
     parameter_groups,
 )
 from mobileseg.training.predictors import make_predictor
-from mobileseg.training.preflight import preflight
 from mobileseg.training.schedule import build_schedule
 from mobileseg.training.signals import StopRequest
 from mobileseg.training.steps import Running, Step
@@ -101,6 +103,7 @@ class Trainer:
         use_vdl: bool = False,
         load_pretrained: bool = True,
     ) -> None:
+        require_tested_paddle()
         self.config = config
         config.require("model", "loss", "optimizer", "lr_scheduler")
         self.settings = settings = config.to_dict()
@@ -158,11 +161,12 @@ class Trainer:
             self.extensions,
             self.seed,
             self.iters,
+            tuple(map(str, getattr(train_dataset, "classes", ()))),
+            None if self.val_dataset is None else run_state.judge_of(config, self.val_dataset),
         )
         self.predictor = make_predictor(self.network, settings)
 
-        # Last, so that what cannot be built leaves no run folder behind and no other configuration in an old one.
-        run_state.prepare_folder(self.run, config, self.processes)
+        run_state.prepare_folder(self.run)  # last, so that what cannot be built leaves no run folder behind
         self.log = RunLog(self.run, self.iters, active=self.processes.is_main, visualdl=use_vdl)
         self.store = CheckpointStore(self.run, settings["keep_checkpoint_max"])
         self.scores: Scores | None = None
@@ -190,32 +194,48 @@ class Trainer:
             TrainingError: a loss that is not finite, a checkpoint that cannot be read or written.
             DataError: a sample that cannot be read.
         """
+        with ExitStack() as held:
+            held.callback(self.log.close)
+            self._prepare(held)
+            return self._fit(resume)
+
+    def _prepare(self, held: ExitStack) -> None:
+        """Lock the run folder until ``held`` is closed, and tidy it up; all processes fail together."""
+        failure: MobileSegError | None = None
         if self.processes.is_main:
-            self.store.prepare()
-        self.processes.barrier()
+            try:
+                held.enter_context(self.store.lock())
+                self.store.prepare()
+            except OSError as error:
+                failure = run_state.unwritable(self.run, error)
+            except MobileSegError as error:
+                failure = error
+        if self.processes.largest(int(failure is not None)):
+            raise failure or TrainingError(f"the first process cannot write into {self.run}; it says why")
+
+    def _fit(self, resume: str | Path | None) -> FitResult:
         checkpoint = self.store.newest(self.log.say) if resume == "auto" else None
         if resume is not None and resume != "auto":
             checkpoint = find_checkpoint(Path(resume), self.log.say)
-        try:
-            if checkpoint is not None:
-                self._restore(checkpoint)
-            if self.iteration >= self.iters:
-                self.log.say(f"already finished: {self.iteration} of {self.iters} iterations are done in {self.run}")
-                return self._result("already finished")
-            if self._patience_is_over():
-                self.log.say(
-                    f"already stopped early: {self.state.stale_evals} evaluations without a better score; raise "
-                    "early_stop.patience to go on"
-                )
-                return self._result("already finished")
-            self._announce()
-            with StopRequest() as stop, ExitStack() as streams:
-                for number, running in enumerate(self.state.steps):
-                    left = self.iters - self.iteration - (number < self.state.step)
-                    streams.enter_context(running.open(left * self.accumulate, self.settings["num_workers"]))
-                return self._loop(stop)
-        finally:
-            self.log.close()
+        if checkpoint is not None:
+            self._restore(checkpoint)
+        if self.processes.is_main:  # after a resume, which leaves the configuration when it fails
+            run_state.prepare_folder(self.run, self.config)
+        if self.iteration >= self.iters:
+            self.log.say(f"already finished: {self.iteration} of {self.iters} iterations are done in {self.run}")
+            return self._result("already finished")
+        if self._patience_is_over():
+            self.log.say(
+                f"already stopped early: {self.state.stale_evals} evaluations without a better score; raise "
+                "early_stop.patience to go on"
+            )
+            return self._result("already finished")
+        self._announce()
+        with StopRequest() as stop, ExitStack() as streams:
+            for number, running in enumerate(self.state.steps):
+                left = self.iters - self.iteration - (number < self.state.step)
+                streams.enter_context(running.open(left * self.accumulate, self.settings["num_workers"]))
+            return self._loop(stop)
 
     def _loop(self, stop: StopRequest) -> FitResult:
         settings, state = self.settings, self.state
@@ -321,6 +341,13 @@ class Trainer:
                     remedy=f"use a dataset for {task} segmentation",
                 )
             training_of(dataset).require(dataset, where)
+        if self.val_dataset is not None:
+            require_same_classes(
+                self.train_dataset.classes,
+                self.val_dataset.classes,
+                ("train_dataset", "val_dataset"),
+                "give both the same classes in the same order (classes: [...])",
+            )
 
     def train_mode(self) -> None:
         """Training mode, except for frozen batch normalisations."""
@@ -405,6 +432,22 @@ class Trainer:
             say=self.log.say,
         )
         self.log.event("resume", iter=self.iteration, checkpoint=str(folder))
+        self._continue_line(folder)
+
+    def _continue_line(self, resumed: Path) -> None:
+        """Make what was resumed the only line of the run folder, with the best weights that its state knows."""
+        state, found = self.state, False
+        if self.processes.is_main:
+            aside = self.store.roll_back(state.iteration)
+            if aside is not None:
+                self.log.say(f"checkpoints after iteration {state.iteration} are of a line that ends: moved to {aside}")
+            found = state.best is not None and self.store.adopt_best(state.best["iteration"], resumed)
+        if state.best is not None and not self.processes.largest(int(found)):
+            self.log.say(
+                f"the weights of the best score so far ({state.best['score']:.4f} at {state.best['iteration']}) are "
+                "not there any more: the next evaluation is the best"
+            )
+            state.best, state.stale_evals = None, 0
 
     def _stop_requested(self, stop: StopRequest) -> bool:
         # Processes must agree; asking them costs a reduction, so they are asked only now and then.

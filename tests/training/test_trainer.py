@@ -216,7 +216,7 @@ def test_read_only_folder_is_one_message(toy_config, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
     with pytest.raises(TrainingError, match=r"cannot write into the run folder.*Permission denied"):
-        Trainer(toy_config(), tmp_path / "run")
+        Trainer(toy_config(), tmp_path / "run").fit()
 
 
 def test_seeding_covers_the_three_generators():
