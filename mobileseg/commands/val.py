@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mobileseg.commands.arguments import (
+    add_accepted,
     add_config_arguments,
     add_device_argument,
     add_view_arguments,
     choose_device,
     config_path,
+    own_path,
+    say_accepted,
     view_section,
 )
 from mobileseg.errors import ConfigError
@@ -40,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads of the engine")
     parser.add_argument("--num_workers", type=int, default=2, help="threads that decode images ahead")
     add_device_argument(parser, "for --model_path")
+    parser.add_argument("--auc_roc", action="store_true", help="also the area under the ROC curve of every class")
+    add_accepted(
+        parser,
+        data_format="networks run in NCHW; the result is the same",
+        use_multilabel="labels have one class per pixel",
+    )
     add_view_arguments(parser)
     parser.add_argument("--no_boundary", action="store_true", help="leave out the boundary IoU, which takes time")
     parser.add_argument(
@@ -54,6 +63,9 @@ def run(args: argparse.Namespace) -> int:
     from mobileseg.config.load import load_config
     from mobileseg.engine.evaluator import evaluate, make_scorer, table, task_of
 
+    say_accepted(args)
+    if args.model_path:
+        args.model_path = own_path(args.model_path)
     if bool(args.model_path) == bool(args.model):
         raise ConfigError("name what to evaluate", remedy="give --model_path RUN (or a file), or --model FOLDER")
     if args.model_path and args.engine != "auto":
@@ -69,10 +81,15 @@ def run(args: argparse.Namespace) -> int:
     task = task_of(dataset)
     _check_flags(args, task, section)
     predict, what, how = (_exported if args.model else _network)(args, config, section, dataset)
+    ranked = _Ranked(predict, dataset) if args.auc_roc or section["auc_roc"] else None
+    predict = ranked or predict
     scorer = make_scorer(dataset, boundary=not args.no_boundary)
     scores = evaluate(predict, dataset, num_workers=args.num_workers, progress=_progress(), scorer=scorer)
     print(f"{what}: {scores['images']} images in {scores['seconds']:.1f} s")
     print(table(scores))
+    if ranked is not None:
+        scores |= ranked.ranking.summary()
+        print(f"area under the ROC curve: {scores['auc_roc']:.4f}" if scores["auc_roc"] is not None else "no ROC curve")
     target = Path(args.json) if args.json else _beside(Path(args.model or args.model_path), args)
     scores |= {"model": what, "config": config.hash, **how}
     write_whole(target, json.dumps(scores, indent=1))
@@ -82,6 +99,37 @@ def run(args: argparse.Namespace) -> int:
         write_whole(args.save_results, json.dumps(results, separators=(",", ":")))
         print(f"{len(results)} objects written to {args.save_results} in COCO's results format")
     return 0
+
+
+class _Ranked:
+    """A predictor of labels that takes note of how the scores rank the pixels.
+
+    Args:
+        predictor: gives scores of a sample.
+        dataset: its classes and what it ignores.
+
+    Raises:
+        ConfigError: an exported graph, which gives labels, or a network that finds objects.
+    """
+
+    def __init__(self, predictor: Any, dataset: Any) -> None:
+        from mobileseg.semantic.ranking import RankingScore
+
+        if not hasattr(predictor, "scores"):
+            raise ConfigError(
+                "--auc_roc compares the scores of a network that labels pixels",
+                remedy="name a checkpoint with --model_path, or leave --auc_roc and test_config.auc_roc out",
+            )
+        self.predictor = predictor
+        self.ranking = RankingScore(dataset.num_classes, dataset.ignore_index)
+
+    def __call__(self, sample: Any) -> Any:
+        from mobileseg.semantic.postprocess import labels_from_logits, softmax
+
+        scores = self.predictor.scores(sample)
+        if sample.label is not None:
+            self.ranking.update(softmax(scores), sample.label)
+        return labels_from_logits(scores, scores.shape[1:])
 
 
 def _check_flags(args: argparse.Namespace, task: str, section: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mobileseg.engine.checkpoint import STATE, Checkpoint, link_checkpoint, read_state, recover, write_checkpoint
+from mobileseg.engine.paddleseg_resume import is_paddleseg_checkpoint
 from mobileseg.errors import TrainingError
 from mobileseg.weights.quantised import refuse_exported
 
@@ -94,6 +95,8 @@ def find_checkpoint(path: Path, say: Callable[[str], None]) -> Path:
     refuse_exported(path)
     if path.is_file():
         path = path.parent
+    if is_paddleseg_checkpoint(path):
+        return path
     if (path / CHECKPOINTS).is_dir() or (path / LAST).is_dir():
         newest = CheckpointStore(path).newest(say)
         if newest is None:

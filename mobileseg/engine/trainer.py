@@ -40,6 +40,7 @@ from mobileseg.engine.optim import (
     norms_and_biases,
     parameter_groups,
 )
+from mobileseg.engine.paddleseg_resume import is_paddleseg_checkpoint, read_paddleseg_checkpoint
 from mobileseg.engine.predictors import make_predictor
 from mobileseg.engine.schedule import build_schedule
 from mobileseg.engine.signals import StopRequest
@@ -354,7 +355,9 @@ class Trainer:
         self.processes.barrier()
 
     def _restore(self, folder: Path) -> None:
-        run_state.unpack(self, read_checkpoint(folder), folder)
+        foreign = is_paddleseg_checkpoint(folder)
+        checkpoint = read_paddleseg_checkpoint(self, folder) if foreign else read_checkpoint(folder)
+        run_state.unpack(self, checkpoint, folder)
         self.log.event("resume", iter=self.iteration, checkpoint=str(folder))
 
     def _stop_requested(self, stop: StopRequest) -> bool:

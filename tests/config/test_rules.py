@@ -63,7 +63,9 @@ def test_values_that_agree(write, text):
 
 
 def test_contradictions_and_structural_errors_come_together(write, refused):
-    file = write("a.yml", "iters: 5\nbad: 1\nlr_scheduler: {type: MultiStepDecay, learning_rate: x, milestones: [9, 3]}")
+    file = write(
+        "a.yml", "iters: 5\nbad: 1\nlr_scheduler: {type: MultiStepDecay, learning_rate: x, milestones: [9, 3]}"
+    )
     keys = {problem.key for problem in refused(load_config, file).problems}
     assert keys == {"bad", "lr_scheduler.learning_rate", "lr_scheduler.milestones"}
 
