@@ -38,9 +38,10 @@ class PaddleSegNetwork(nn.Layer):
         original: network whose forward returns a list of logits.
         resize_logits: whether the logits come at another size than the input's.
         size_multiple: what sides must be multiples of in a graph of dynamic size.
+        probed_side: pixels of a square that the network is known to take; some take only their own.
     """
 
-    def __init__(self, original: nn.Layer, resize_logits: bool, size_multiple: int) -> None:
+    def __init__(self, original: nn.Layer, resize_logits: bool, size_multiple: int, probed_side: int) -> None:
         super().__init__()
         self._original = (original,)  # in a tuple, because a layer would become a child
         self._sub_layers = original._sub_layers
@@ -49,6 +50,7 @@ class PaddleSegNetwork(nn.Layer):
         self._non_persistable_buffer_names_set = original._non_persistable_buffer_names_set
         self.resize_logits = resize_logits
         self.size_multiple = size_multiple
+        self.probed_side = probed_side
 
     def forward(self, x: paddle.Tensor) -> dict[str, Any]:
         """Logits of float32 [N, 3, H, W]; in training also what PaddleSeg's losses after the first take.
@@ -136,8 +138,8 @@ def build_paddleseg(kind: str, name: str, kwargs: Mapping[str, Any], *, measure:
             return layer
         layer.feature_info = _measure_features(name, layer)
         return layer
-    resized = _probe_network(name, layer, arguments.get("num_classes"))
-    return PaddleSegNetwork(layer, resized, _COARSEST * math.lcm(*bins))
+    resized, side = _probe_network(name, layer, arguments.get("num_classes"))
+    return PaddleSegNetwork(layer, resized, _COARSEST * math.lcm(*bins), side)
 
 
 @contextmanager
@@ -183,8 +185,8 @@ def _measure_features(name: str, layer: nn.Layer) -> tuple[FeatureSpec, ...]:
     return tuple(FeatureSpec(int(output.shape[1]), stride) for output, stride in zip(outputs, strides, strict=True))
 
 
-def _probe_network(name: str, layer: nn.Layer, num_classes: int | None) -> bool:
-    """Check the outputs; returns whether the logits must be resized to the input."""
+def _probe_network(name: str, layer: nn.Layer, num_classes: int | None) -> tuple[bool, int]:
+    """Check the outputs; returns whether the logits must be resized to the input, and the side that was tried."""
     outputs, side = _probe(name, layer)
     if _rank(outputs[0]) != 4:
         raise ConfigError(f"paddleseg.{name} does not return logits [N, C, H, W] first: not usable here")
@@ -192,7 +194,7 @@ def _probe_network(name: str, layer: nn.Layer, num_classes: int | None) -> bool:
         raise ConfigError(
             f"paddleseg.{name} returns {outputs[0].shape[1]} channels for {num_classes} classes: these are no logits"
         )
-    return list(outputs[0].shape[2:]) != [side, side]
+    return list(outputs[0].shape[2:]) != [side, side], side
 
 
 def _probe(name: str, layer: nn.Layer) -> tuple[list[paddle.Tensor], int]:
