@@ -166,16 +166,18 @@ def _convert(network: Any) -> dict[str, str]:
     return found
 
 
+def _work(pipe: Any, file: Path, stages: tuple[str, ...]) -> None:
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # what the networks print is not read
+        os.dup2(quiet, stream)
+    pipe.send(try_one(file, stages))
+
+
 def _isolated(file: Path, stages: tuple[str, ...]) -> dict[str, str]:
     """:func:`try_one` in a process of its own; one that dies or hangs is reported as such."""
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-
-    def work() -> None:
-        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # what 60 networks print is not read
-        theirs.send(try_one(file, stages))
-
-    process = context.Process(target=work)
+    process = context.Process(target=_work, args=(theirs, file, stages))
     process.start()
     theirs.close()
     try:
@@ -190,10 +192,18 @@ def _isolated(file: Path, stages: tuple[str, ...]) -> dict[str, str]:
         process.join()
 
 
-def try_all(
-    checkout: Path, stages: tuple[str, ...], only: str, say: Callable[[str], None]
-) -> dict[str, dict[str, Any]]:
-    """Results by the path of the file below configs/: stage -> 'ok' or why not, and ``family`` where it was chosen."""
+Results = dict[str, dict[str, str]]
+
+
+def try_all(checkout: Path, stages: tuple[str, ...], only: str, done: Callable[[str, Results], None]) -> Results:
+    """Results by the path of the file below configs/: stage -> 'ok' or why not, and ``family`` where it was chosen.
+
+    Args:
+        checkout: of PaddleSeg.
+        stages: what the chosen files are tried with; the others are loaded and built.
+        only: regular expression of the files.
+        done: told after each file: one line, and all results so far.
+    """
     files = [file for file in configurations(checkout) if re.search(only, str(file))]
     families: dict[str, list[Path]] = {}
     for file in files:
@@ -203,7 +213,7 @@ def try_all(
             continue  # reported by its own trial
     representatives = chosen(families)
     cheap = tuple(stage for stage in stages if stage in ("load", "build"))
-    results: dict[str, dict[str, Any]] = {}
+    results: Results = {}
     for number, file in enumerate(sorted(files, key=lambda file: file not in representatives), 1):
         name = str(file.relative_to(checkout / "configs"))
         began = time.perf_counter()
@@ -211,7 +221,7 @@ def try_all(
         if file in representatives:
             results[name]["family"] = representatives[file]
         bad = {key: value for key, value in results[name].items() if value != "ok" and key != "family"}
-        say(f"{number}/{len(files)} {name} {time.perf_counter() - began:.0f} s {bad or 'ok'}")
+        done(f"{number}/{len(files)} {name} {time.perf_counter() - began:.0f} s {bad or 'ok'}", results)
     return results
 
 
@@ -257,9 +267,13 @@ def main() -> int:
     parser.add_argument("--write", type=Path, metavar="PAGE", help="replace the table of this page")
     args = parser.parse_args()
     logging.getLogger("mobileseg").setLevel(logging.ERROR)
-    results = try_all(args.checkout, tuple(args.stages), args.only, lambda line: print(line, flush=True))
-    if args.json:
-        args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+    def done(line: str, results: Results) -> None:
+        print(line, flush=True)
+        if args.json:  # after every file: a trial of all takes hours on a small machine
+            args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+    results = try_all(args.checkout, tuple(args.stages), args.only, done)
     if args.write:
         write_table(args.write, table(results))
     print(table(results).split("\n\n")[0])
