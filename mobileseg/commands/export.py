@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobileseg.commands.arguments import add_config_arguments, config_path
+from mobileseg.commands.arguments import add_accepted, add_config_arguments, config_path, own_path, say_accepted
 from mobileseg.errors import ConfigError, ExportError
 from mobileseg.export.options import ALL_TARGETS, OUTPUT_NAMES, TARGETS, ExportOptions, check_targets
 
@@ -60,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept_weak", action="store_true", help="accept untrained weights or too few classes in the reference"
     )
+    add_accepted(parser, for_fd="the folder has deploy.yaml; FastDeploy reads another form")
     parser.add_argument(
         "--untrained",
         action="store_true",
@@ -72,6 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, or audit; returns 0, or 6 when an audit finds something."""
+    say_accepted(args)
+    if args.model_path:
+        args.model_path = own_path(args.model_path)
     os.environ.setdefault("GLOG_minloglevel", "2")  # read when Paddle is imported: no 'New Executor is Running'
     import paddle
 

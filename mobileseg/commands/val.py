@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobileseg.commands.arguments import (
+    add_accepted,
     add_config_arguments,
     add_device_argument,
     add_view_arguments,
     choose_device,
     config_path,
+    own_path,
+    say_accepted,
     view_section,
 )
 from mobileseg.errors import ConfigError
@@ -39,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads of the engine")
     parser.add_argument("--num_workers", type=int, default=2, help="threads that decode images ahead")
     add_device_argument(parser, "for --model_path")
+    parser.add_argument("--auc_roc", action="store_true", help="also the area under the ROC curve of every class")
+    add_accepted(
+        parser,
+        data_format="networks run in NCHW; the result is the same",
+        use_multilabel="labels have one class per pixel",
+    )
     add_view_arguments(parser)
     parser.add_argument("--no_boundary", action="store_true", help="leave out the boundary IoU, which takes time")
     parser.add_argument(
@@ -60,6 +69,9 @@ def run(args: argparse.Namespace) -> int:
     from mobileseg.training.evaluator import evaluate
     from mobileseg.training.task import training_of
 
+    say_accepted(args)
+    if args.model_path:
+        args.model_path = own_path(args.model_path)
     if bool(args.model_path) == bool(args.model):
         raise ConfigError("name what to evaluate", remedy="give --model_path RUN (or a file), or --model FOLDER")
     if args.model_path and args.engine != "auto":
@@ -76,16 +88,53 @@ def run(args: argparse.Namespace) -> int:
     task = training_of(dataset)
     scorer = task.scorer(dataset, **task.scorer_options(args, section))
     predict, what, how = (_exported if args.model else _network)(args, config, section, dataset)
+    ranked = _Ranked(predict, dataset) if args.auc_roc or section["auc_roc"] else None
+    predict = ranked or predict
     scores = evaluate(predict, dataset, num_workers=args.num_workers, progress=_progress(), scorer=scorer)
     print(f"{what}: {scores.images} images in {scores.seconds:.1f} s")
     print(scores.table)
     document = scores.to_dict() | {"model": what, "config": config.hash, **how}
+    if ranked is not None:
+        document |= ranked.ranking.summary()
+        area = document["auc_roc"]
+        print("no ROC curve" if area is None else f"area under the ROC curve: {area:.4f}")
     for target in targets:
         write_whole(target, json.dumps(document, indent=1))
         print(f"scores written to {target}")
     if args.save_results:
         print(task.save_results(scorer, Path(args.save_results)))
     return 0
+
+
+class _Ranked:
+    """A predictor of labels that takes note of how the scores rank the pixels.
+
+    Args:
+        predictor: gives scores of a sample.
+        dataset: its classes and what it ignores.
+
+    Raises:
+        ConfigError: an exported graph, which gives labels, or a network that finds objects.
+    """
+
+    def __init__(self, predictor: Any, dataset: Any) -> None:
+        from mobileseg.semantic.ranking import RankingScore
+
+        if not hasattr(predictor, "scores"):
+            raise ConfigError(
+                "--auc_roc compares the scores of a network that labels pixels",
+                remedy="name a checkpoint with --model_path, or leave --auc_roc and test_config.auc_roc out",
+            )
+        self.predictor = predictor
+        self.ranking = RankingScore(dataset.num_classes, dataset.ignore_index)
+
+    def __call__(self, sample: Any) -> Any:
+        from mobileseg.semantic.postprocess import labels_from_logits, softmax
+
+        scores = self.predictor.scores(sample)
+        if sample.label is not None:
+            self.ranking.update(softmax(scores), sample.label)
+        return labels_from_logits(scores, scores.shape[1:])
 
 
 def _network(args: argparse.Namespace, config: Config, section: dict[str, Any], dataset: Any) -> Evaluated:

@@ -11,6 +11,7 @@ from pathlib import Path
 from mobileseg.errors import TrainingError
 from mobileseg.locks import locked, remove_partial_files
 from mobileseg.training.checkpoint import STATE, Checkpoint, link_checkpoint, read_state, recover, write_checkpoint
+from mobileseg.training.paddleseg_resume import is_paddleseg_checkpoint
 from mobileseg.weights.quantised import refuse_exported
 
 CHECKPOINTS, LAST, BEST = "checkpoints", "last", "best"
@@ -153,6 +154,8 @@ def find_checkpoint(path: Path, say: Callable[[str], None]) -> Path:
     refuse_exported(path)
     if path.is_file():
         path = path.parent
+    if is_paddleseg_checkpoint(path):
+        return path
     if (path / CHECKPOINTS).is_dir() or (path / LAST).is_dir():
         newest = CheckpointStore(path).newest(say)
         if newest is None:

@@ -39,6 +39,7 @@ from mobileseg.training.optim import (
     norms_and_biases,
     parameter_groups,
 )
+from mobileseg.training.paddleseg_resume import is_paddleseg_checkpoint, read_paddleseg_checkpoint
 from mobileseg.training.predictors import make_predictor
 from mobileseg.training.schedule import build_schedule
 from mobileseg.training.signals import StopRequest
@@ -423,9 +424,12 @@ class Trainer:
         self.processes.barrier()
 
     def _restore(self, folder: Path) -> None:
+        foreign = is_paddleseg_checkpoint(folder)
         run_state.unpack(
             self.state,
-            read_checkpoint(folder),
+            read_paddleseg_checkpoint(self.state, folder, self.config, self.log.say)
+            if foreign
+            else read_checkpoint(folder),
             folder,
             config=self.config,
             processes=self.processes,
