@@ -12,12 +12,12 @@ from typing import Literal
 
 from mobileseg.errors import DataError
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif", ".jp2"}
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"}
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
 CAMERA = "camera:"
 
-_UNREADABLE_SUFFIXES = {".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".nef", ".arw"}
-"""Images that cannot be decoded here; a folder that has such is said to have them."""
+_SKIPPED_SUFFIXES = {".jp2", ".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".nef", ".arw"}
+"""Images that not every installation decodes: a folder's are left out, and it is said."""
 
 _log = logging.getLogger("mobileseg")
 
@@ -98,10 +98,10 @@ def _of_folder(folder: Path) -> Iterator[Source]:
             if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
                 found = True
                 yield _of_file(path, str(path.relative_to(folder).with_suffix("")))
-            elif path.suffix.lower() in _UNREADABLE_SUFFIXES:
+            elif path.suffix.lower() in _SKIPPED_SUFFIXES:
                 skipped[path.suffix.lower()] += 1
     for suffix, count in sorted(skipped.items()):
-        _log.warning("%s: %d %s skipped, which cannot be decoded; hint: convert to JPEG or PNG", folder, count, suffix)
+        _log.warning("%s: %d %s skipped; hint: convert such images to JPEG or PNG", folder, count, suffix)
     if not found:
         raise DataError(
             f"the folder {folder} has no image and no video",
