@@ -1,6 +1,6 @@
-"""Component registries: the names that may stand behind ``type:`` in a configuration.
+"""Component registries: the names that may stand behind ``type:`` in a configuration, and extensions of training.
 
-Five registries, each with the modules that fill it. The modules are imported on the first look-up,
+Six registries, each with the modules that fill it. The modules are imported on the first look-up,
 so that importing the suite imports neither Paddle nor the whole zoo.
 """
 
@@ -113,11 +113,21 @@ BACKBONES = Registry(
         "mobileseg.backbones.litehrnet",
         "mobileseg.backbones.shufflenetv2",
         "mobileseg.backbones.ghostnet",
+        "mobileseg.backbones.efficientnet_lite",
+        "mobileseg.backbones.topformer",
+        "mobileseg.backbones.strideformer",
         "mobileseg.backbones.resnet",
         "mobileseg.backbones.resnet_vd",
     ),
 )
-NETWORKS = Registry("network", ("mobileseg.semantic.model", "mobileseg.instance.model"))
+NETWORKS = Registry(
+    "network", ("mobileseg.semantic.model", "mobileseg.semantic.pp_mobileseg", "mobileseg.instance.model")
+)
 LOSSES = Registry("loss", ("mobileseg.semantic.losses", "mobileseg.instance.losses"))
 DATASETS = Registry("dataset", ("mobileseg.data.datasets",))
 TRANSFORMS = Registry("transform", ("mobileseg.data.transforms.build",))
+EXTENSIONS = Registry(
+    "extension of training",
+    ("mobileseg.training.ema", "mobileseg.compress.distillation.distillation", "mobileseg.compress.pruning.sparsity"),
+)
+"""Builders ``(Surroundings) -> Extension`` (:mod:`mobileseg.training.extension`), named like their section."""

@@ -10,7 +10,7 @@ module           what a stage of life asks of it
 ``export``       graphs, recording of the reference, agreement (:mod:`mobileseg.export.task`)
 ``runtime``      pipeline from an image to a result (:mod:`mobileseg.runtime.task`)
 ``visualize``    drawing, JSON, summary line (:mod:`mobileseg.viz.task`)
-``tipc``         chain of the certification (:mod:`mobileseg.commands.tipc`)
+``tipc``         chain of the certification (tools/make_tipc.py)
 ===============  =====================================================================================
 
 A stage calls :func:`stage` and never asks which task it is. A task of another distribution joins through an entry
@@ -51,11 +51,9 @@ def task_of(owner: Any) -> str:
     name = owner if isinstance(owner, str) else getattr(owner, "task", None)
     if name is None:
         what = owner.__name__ if isinstance(owner, type) else type(owner).__name__
-        raise ConfigError(
-            f"{what} does not say which task it is for", remedy=f"give it an attribute `task`: {_known()}"
-        )
+        raise ConfigError(f"{what} does not say which task it is for", remedy=f"give it an attribute `task`: {known()}")
     if name not in packages():
-        raise ConfigError(f"there is no task '{name}'", remedy=f"known tasks: {_known()}")
+        raise ConfigError(f"there is no task '{name}'", remedy=f"known tasks: {known()}")
     return str(name)
 
 
@@ -80,5 +78,6 @@ def accepts(task: str, data_task: str) -> bool:
     return data_task in (task, *getattr(stage(task, "training"), "ACCEPTS", ()))
 
 
-def _known() -> str:
+def known() -> str:
+    """The names of the table, for messages."""
     return ", ".join(f"'{name}'" for name in packages())

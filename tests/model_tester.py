@@ -58,11 +58,11 @@ def stored_keys(name: str) -> dict[str, list[int]]:
     return {row[0]: [int(length) for length in row[1].strip("[]").split(",") if length] for row in rows}
 
 
-def stored_variant(name: str) -> dict[str, np.ndarray]:
-    """Outputs of a case of tools/make_reference.py."""
-    with np.load(REFERENCE / "golden" / "variants.npz") as archive:
+def stored_variant(name: str, file: str = "variants") -> dict[str, np.ndarray]:
+    """Outputs of a case of tools/make_reference.py, or of the script that writes another file."""
+    with np.load(REFERENCE / "golden" / f"{file}.npz") as archive:
         found = {key.rsplit(":", 1)[1]: archive[key] for key in archive.files if key.rsplit(":", 1)[0] == name}
-    assert found, f"variants.npz has no case {name}: run tools/make_reference.py"
+    assert found, f"{file}.npz has no case {name}: run the script in tools/ that writes it"
     return found
 
 
@@ -156,11 +156,14 @@ class BackboneTester:
 
 
 class VariantTester(BackboneTester):
-    """Every variant equals its case in variants.npz."""
+    """Every variant equals its case in a file of reference/golden."""
+
+    #: The file.
+    reference: ClassVar[str] = "variants"
 
     def test_variant(self, variant: str) -> None:
         backbone = fill(self.build(variant), "backbone.")
-        expected = stored_variant(variant)
+        expected = stored_variant(variant, self.reference)
         assert digest(shapes(backbone, "backbone.")) == str(expected["digest"]), "names or shapes differ"
         height, width = (int(length) for length in expected["size"])
         features = run(backbone, input_image(height, width))

@@ -10,17 +10,22 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mobileseg"
 
+FOUNDATION = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem not in ("__init__", "__main__", "cli"))
+
 CONFIG_READERS = [
     "tree", "source", "overrides", "schema_base", "schema_compress", "schema", "structure", "paddleseg", "rules",
-    "schema_distill", "plugins", "signatures", "carried", "load",
+    "schema_distill", "schema_optimizers", "schema_schedules", "plugins", "paddleseg_names", "signatures", "carried",
+    "load",
 ]  # fmt: skip
 
 INSTANCE_RESULT = ["instance.nms", "instance.masks", "instance.postprocess"]
 INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_table"]
 
+TASKS = ("semantic", "instance")
+
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
-    ["errors", "files", "registry", "tasks", "rle", "instance.options", "structures"],
+    [*FOUNDATION, "instance.options", "instance.settings"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
@@ -29,28 +34,37 @@ LAYERS = [
     [f"semantic.{name}" for name in ("drawing", "visualize")]
     + [f"instance.{name}" for name in ("drawing", "coco_results", "visualize")],
     ["runtime"],
+    ["semantic.runtime", "instance.runtime"],  # what the runtime asks of a task stands on the runtime
     ["prediction", "benchmarking", "environment"],
     ["nn"],
     ["backbones"],
     ["semantic", "instance"],
     ["config"],  # config.build knows every component by name, through the registries
     ["compress.channels"],
-    ["training", "compress.distillation", "compress.pruning.sparsity"],  # these two are parts of training
+    ["training", "semantic.training", "instance.training"],  # what training asks of a task
     ["export"],
+    [f"{task}.{name}" for task in TASKS for name in ("export", "deploy", "golden", "export_nms", "nms_layer")],
     ["compress"],
     ["commands"],
     ["cli", "__main__", ""],
 ]
 PADDLE_FREE = [
-    "errors", "files", "registry", "rle", "structures", "config", "weights", "data", "viz", "runtime", "prediction",
-    "benchmarking", "environment",
+    *FOUNDATION, "config", "weights", "data", "viz", "runtime", "prediction", "benchmarking", "environment",
 ]  # fmt: skip
 PADDLE_FREE_MODULES = [
     "semantic.metric",
     "semantic.postprocess",
+    "semantic.doctor",
+    "semantic.doctor_labels",
+    "instance.doctor",
+    "instance.doctor_findings",
+    "instance.doctor_objects",
     "instance.anchors",
     "instance.matching",
     "instance.options",
+    "instance.settings",
+    "instance.runtime",
+    "semantic.runtime",
     *INSTANCE_RESULT,
     *INSTANCE_METRIC,
     "semantic.drawing",

@@ -15,11 +15,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 from mobileseg.config.load import Config, load_config
 from mobileseg.config.source import dump
 from mobileseg.data.synthetic.scene import CLASSES
+from mobileseg.registry import NETWORKS
+from mobileseg.tasks import stage
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path("test_tipc/configs")
@@ -30,10 +32,6 @@ PATTERNS = ("mobileseg/*_cityscapes_*.yml", "mobileyolact/*_coco_320.yml", "yola
 LITE, WHOLE = "lite_train_lite_infer", "whole_infer"
 MODES = (LITE, WHOLE)
 
-LITE_SIZES = {"semantic": (64, 96), "instance": (96, 96)}
-"""Height and width of drawn images and inputs; three of the cells of stride 32, which the pooling of MobileSeg's
-decoder does not divide."""
-
 PICTURES = {LITE: (32, 4), WHOLE: (1, 4)}
 """Training and validation images of each mode."""
 
@@ -41,7 +39,6 @@ ITERS = 16
 MORE_ITERS = {"yolact_resnet101": 48}
 """By chain. The statistics of a hundred norms in a row are far off after sixteen steps, and what the network computes
 with them grows until rounding alone differs by 1e-3 standard deviations at 550x550."""
-BATCH = {"semantic": 4, "instance": 2}
 
 RATES = {"MobileSeg": 0.003, "MobileYolact": 0.003, "Yolact": 0.0005}
 """Learning rate by network. After these few steps at 0.003 the coefficients (tanh) of YOLACT with ResNet-50 differed
@@ -54,6 +51,28 @@ everywhere; what int8 costs is measured on trained networks."""
 
 SERVED = {"paddle2onnx": ("onnx", "onnxruntime"), "lite": ("lite_x86", "lite"), "ncnn": ("ncnn", "ncnn")}
 """Text file -> target of the export, engine that runs it. `lite` is the x86 twin of the file for phones."""
+
+
+class TipcTask(Protocol):
+    """The module ``tipc`` of a task's package: what it adds to a chain."""
+
+    SIZE: tuple[int, int]
+    """Height and width of generated images and inputs; three of the cells of stride 32, which the pooling of
+    MobileSeg's decoder does not divide."""
+    BATCH: int
+    EVAL_FLAGS: str
+    """Flags of tools/val.py."""
+    KIND: str
+    """What tools/predict.py writes, and test_tipc/compare_results.py compares."""
+    PREDICT_FLAGS: str
+    LEAST_EQUAL: str
+    """Least share of results that an exported model has in common with the checkpoint."""
+
+    def changes(self, classes: int, height: int) -> dict[str, Any]:
+        """What a training of seconds on generated data changes in a configuration besides its data."""
+
+    def dataset(self, part: str, root: str, classes: int) -> dict[str, Any]:
+        """The section of the generated dataset, without its transforms."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +90,9 @@ class Chain:
     config: Config
 
     @property
-    def task(self) -> str:
-        """'semantic' or 'instance'."""
-        return "semantic" if self.config.to_dict()["model"]["type"] == "MobileSeg" else "instance"
+    def task(self) -> TipcTask:
+        """What the task of the network adds to a chain."""
+        return cast("TipcTask", stage(NETWORKS.get(self.config.to_dict()["model"]["type"]), "tipc"))
 
     @property
     def iters(self) -> int:
@@ -83,7 +102,7 @@ class Chain:
     def size(self, mode: str) -> tuple[int, int]:
         """Height and width of the input: small for a training of seconds, else the configuration's own."""
         if mode == LITE:
-            return LITE_SIZES[self.task]
+            return self.task.SIZE
         size = self.config.to_dict()["export"]["size"]
         return size["height"], size["width"]
 
@@ -122,7 +141,7 @@ def _yaml(chain: Chain, mode: str) -> str:
     changes: dict[str, Any] = {
         "_base_": f"../../../{chain.source.as_posix()}",
         "iters": chain.iters,
-        "batch_size": BATCH[chain.task],
+        "batch_size": chain.task.BATCH,
         "save_interval": chain.iters,
         "log_iters": 10,
         "num_workers": 0,
@@ -139,9 +158,9 @@ def _yaml(chain: Chain, mode: str) -> str:
         },
         "export": {"size": {"height": height, "width": width}},
     }
-    if chain.task == "instance":
-        changes["model"] |= {"num_classes": len(CLASSES) - 1, "input_size": height}
-        changes["clip"] = {"norm": 10.0}
+    own = chain.task.changes(len(CLASSES), height)
+    changes["model"] |= own.pop("model", {})
+    changes |= own
     head = (
         f"# Written by tools/make_tipc.py from {chain.source.as_posix()}; `python tools/make_tipc.py` writes it anew.\n"
     )
@@ -156,10 +175,8 @@ def _dataset(chain: Chain, part: str, mode: str) -> dict[str, Any]:
     section: dict[str, Any] = {"_inherited_": False, "dataset_root": root, "mode": part, "transforms": [normalize]}
     if part == "train":
         section["transforms"] = [{"type": "RandomHorizontalFlip"}, normalize]
-    if chain.task == "instance":
-        return {"type": "CocoInstances", **section}
-    listed = {f"{part}_path": f"{root}/{part}.txt", "classes": f"{root}/classes.txt", "num_classes": len(CLASSES)}
-    return {"type": "Dataset", **section, **listed}
+    listed = chain.task.dataset(part, root, len(CLASSES))
+    return {"type": listed.pop("type"), **section, **listed}
 
 
 Lines = Iterator[tuple[str, str]]
@@ -171,11 +188,11 @@ def _train_infer(chain: Chain) -> Lines:
     yield "=train", ""
     yield "--device", "cpu"
     yield "--iters", f"{LITE}={chain.iters}|{WHOLE}=null"
-    yield "--batch_size", f"{LITE}={BATCH[chain.task]}|{WHOLE}=null"
+    yield "--batch_size", f"{LITE}={chain.task.BATCH}|{WHOLE}=null"
     yield "trainer", f"{LITE}=norm_train|{WHOLE}=null"
     yield "norm_train", "tools/train.py --seed 0 --no_eval"
     yield "=eval", ""
-    yield "eval", "tools/val.py --num_workers 1" + (" --no_boundary" if chain.task == "semantic" else "")
+    yield "eval", f"tools/val.py --num_workers 1{chain.task.EVAL_FLAGS}"
     yield from _deployment(chain, "paddle", "paddle")
 
 
@@ -212,13 +229,13 @@ def _common(chain: Chain) -> Lines:
 def _deployment(chain: Chain, target: str, engine: str) -> Lines:
     yield "=export", ""
     yield "export", f"tools/export.py --targets {target} --accept_weak"
-    yield from _inference(chain, engine, "0.999" if chain.task == "semantic" else "0.99")
+    yield from _inference(chain, engine, chain.task.LEAST_EQUAL)
 
 
 def _inference(chain: Chain, engine: str, least: str, how: str = "") -> Lines:
-    kind = "labels" if chain.task == "semantic" else "json"
+    kind = chain.task.KIND
     yield "=infer", ""
-    yield "inference", f"tools/predict.py --quiet --write {kind}" + (" --min_score 0" if kind == "json" else "")
+    yield "inference", f"tools/predict.py --quiet --write {kind}{chain.task.PREDICT_FLAGS}"
     yield "--engine", engine
     yield "--threads", f"{LITE}=1|{WHOLE}=2"
     yield "--image_path", "|".join(f"{mode}={chain.data(mode)}/images/val" for mode in MODES)

@@ -11,22 +11,23 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import tempfile
 from pathlib import Path
-from typing import Any
 
 from mobileseg import __version__
 from mobileseg.commands.demo import network_scores
 from mobileseg.config.build import build_network
 from mobileseg.config.load import RUN_CONFIG, Config, load_config
 from mobileseg.data.synthetic.datasets import generate
+from mobileseg.errors import ExportError
+from mobileseg.export.atomic_folder import refuse_existing
 from mobileseg.export.exporter import export
 from mobileseg.export.from_config import options_from
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.table import format_rows
 from mobileseg.files import sha256_of
-from mobileseg.training.evaluator import table as score_table
-from mobileseg.training.evaluator import task_of
+from mobileseg.folders import put_in_place, scratch_folder, staged
+from mobileseg.scores import Scores
+from mobileseg.tasks import INSTANCE
 from mobileseg.training.weights import load_checkpoint_weights
 from mobileseg.weights.pdparams import save_pdparams
 
@@ -75,7 +76,8 @@ def main() -> None:
     parser.add_argument("--terms", required=True, help="terms of use of data and weights, for the card")
     parser.add_argument("-o", "--opts", nargs="+", default=[], metavar="KEY=VALUE", help="override values")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="mobileseg-") as scratch:
+    refuse_existing(args.folder, overwrite=False)
+    with scratch_folder() as scratch, staged(args.folder, ExportError) as stage:
         named = Path(scratch, "named", args.folder.name)  # a configuration bears the name of its folder
         named.mkdir(parents=True)
         config = load_config(shutil.copy(args.run / RUN_CONFIG, named), args.opts)
@@ -89,10 +91,9 @@ def main() -> None:
         # Half the size keeps golden.npz small, and lets it hold the resize too.
         generate(drawn, train=1, val=4, size=(options.height // 2, options.width // 2), clips=0, val_clips=0)
         pictures = [(drawn / "images" / "val").rename(Path(scratch, "drawn_scenes"))]
-        stage = Path(scratch, args.folder.name)
         # Nothing drawn looks like an object of a photograph, so this reference shows hardly any; its raw outputs are
         # compared all the same, and the objects in the photographs were above.
-        weak = task_of(network) == "instance"
+        weak = network.task == INSTANCE
         export(
             network, config, stage, options=options, targets=["onnx"], images=pictures, accept_weak=weak, report=print
         )
@@ -101,10 +102,9 @@ def main() -> None:
         digest = sha256_of(stage / RUN_CONFIG)
         card = write_card(args, config, digest, options, scores, format_rows(verified.rows))
         (stage / "README.md").write_text(card, encoding="utf-8")
-        args.folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(stage, args.folder)
+        put_in_place(stage, args.folder)
     size = sum(path.stat().st_size for path in args.folder.iterdir()) / 1e6
-    print(f"{args.folder}: {size:.1f} MB, {scores['metric']} {scores['score']:.4f}")
+    print(f"{args.folder}: {size:.1f} MB, {scores.metric} {scores.score:.4f}")
 
 
 def write_card(
@@ -112,7 +112,7 @@ def write_card(
     config: Config,
     digest: str,
     options: ExportOptions,
-    scores: dict[str, Any],
+    scores: Scores,
     table: str,
 ) -> str:
     """The text of README.md."""
@@ -120,8 +120,8 @@ def write_card(
     return CARD.format(
         name=args.folder.name,
         folder=args.folder.as_posix(),
-        metric=scores["metric"],
-        score=scores["score"],
+        metric=scores.metric,
+        score=scores.score,
         network=settings["model"]["type"],
         backbone=settings["model"]["backbone"]["type"],
         data=args.data,
@@ -132,7 +132,7 @@ def write_card(
         width=options.width,
         hash=digest,
         version=__version__,
-        scores=score_table(scores),
+        scores=scores.table,
         table=table,
     )
 

@@ -174,44 +174,60 @@ def run(args: argparse.Namespace) -> int:
     check(args)
     name, options = engine_of(args)
     segmenter: Any = Segmenter(folder_of(args), engine=name, threads=args.cpu_threads, **options)
-    if args.with_argmax and (segmenter.task != "semantic" or segmenter.engine.outputs[0].kind == "labels"):
+    kinds = [output.kind for output in segmenter.engine.results]
+    if args.with_argmax and not {"logits", "probabilities"} & set(kinds):
         raise ConfigError(
-            f"--with_argmax needs a graph that ends at class scores, this one returns "
-            f"{', '.join(output.kind for output in segmenter.engine.outputs)}",
+            f"--with_argmax needs a graph that ends at class scores, this one returns {', '.join(kinds)}",
             remedy="leave --with_argmax out",
         )
-    show = tasks.stage(segmenter, "visualize").visualizer(segmenter)
+    task = tasks.stage(segmenter, "visualize")
+    show = task.visualizer(segmenter)
     sources = list(pictures(args.image_path))
     warmup = args.warmup if args.warmup is not None else _BENCHMARK_WARMUP if args.benchmark else 0
-    for _ in range(warmup):
-        segmenter(sources[0].where)
+    usable = next((source for source in sources if _is_readable(source)), None)
+    for _ in range(warmup if usable is not None else 0):
+        segmenter(usable.where)
     totals: dict[str, float] = {}
+    failed: list[MobileSegError] = []
     for source, result in zip(sources, results(segmenter, sources, args.batch_size), strict=True):
+        if isinstance(result, MobileSegError):
+            print(f"error: {result}", file=sys.stderr)
+            failed.append(result)
+            continue
         target = Path(args.save_dir, source.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         show.write_mask(target.with_name(f"{target.name}.png"), result)
-        if segmenter.task == "instance":
+        if task.results_file(Path(args.save_dir)) is not None:  # its results are more than a mask
             facts = {"source": source.where, **show.facts(result, source.name)}
             write_whole(target.with_name(f"{target.name}.json"), json.dumps(facts, indent=1) + "\n")
         for stage, value in result.times.items():
             totals[stage] = totals.get(stage, 0.0) + value
         print(f"{source.where}: {show.summary(result)}")
-    if args.benchmark:
-        print("\n".join(benchmark(args, segmenter, totals, len(sources), warmup)))
-    print(f"{len(sources)} pictures, results in {args.save_dir}")
-    return 0
+    done = len(sources) - len(failed)
+    if args.benchmark and done:
+        print("\n".join(benchmark(args, segmenter, totals, done, warmup)))
+    print(f"{done} images, results in {args.save_dir}" + (f"; {len(failed)} could not be used" if failed else ""))
+    return failed[0].exit_code if failed else 0
+
+
+def _is_readable(source: Source) -> bool:
+    try:
+        read_image(source.where)
+    except DataError:
+        return False
+    return True
 
 
 def results(segmenter: Segmenter, sources: Iterable[Source], ahead: int) -> Iterator[Any]:
-    """The result of every picture, in order."""
-    return segmenter.batch((source.where for source in sources), ahead)
+    """The result of every picture, in order; an error in the place of one that cannot be used."""
+    return segmenter.batch((source.where for source in sources), ahead, keep_errors=True)
 
 
 def benchmark(
     args: argparse.Namespace, segmenter: Segmenter, totals: dict[str, float], count: int, warmup: int
 ) -> Iterator[str]:
     """What ran, and the mean milliseconds of each stage."""
-    spec = segmenter.manifest.input
+    spec = segmenter.manifest.image
     yield f"model_name: {args.model_name or segmenter.name}"
     yield f"engine: {segmenter.engine_name}, device: {args.device}, precision: {args.precision}"
     yield f"data_shape: {'dynamic' if spec.dynamic else 'x'.join(map(str, spec.shape()))}"

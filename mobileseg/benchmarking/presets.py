@@ -34,7 +34,7 @@ class Preset:
         Raises:
             ConfigError: it has another size, or none of its own.
         """
-        spec = manifest.input
+        spec = manifest.image
         if spec.dynamic or (spec.height, spec.width) != self.size:
             seen = "of any size" if spec.dynamic else f"1x3x{spec.height}x{spec.width}"
             height, width = self.size

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +62,7 @@ def _measured(args: argparse.Namespace) -> list[dict[str, Any]]:
     from mobileseg.benchmarking.benchmark import Case, generated_picture, measure
     from mobileseg.benchmarking.host_info import machine
     from mobileseg.benchmarking.presets import PRESETS, noted
+    from mobileseg.folders import scratch_folder
     from mobileseg.runtime.engines.registry import choose, fitting
     from mobileseg.runtime.manifest import Manifest
 
@@ -78,10 +78,10 @@ def _measured(args: argparse.Namespace) -> list[dict[str, Any]]:
         cases += [Case(folder, engine, count) for engine in dict.fromkeys(engines) for count in threads]
     facts = machine()
     print(f"{facts['cpu']}, {facts['cores']} cores; {args.runs} runs, engines interleaved")
-    with tempfile.TemporaryDirectory(prefix="mobileseg-") as scratch:
+    with scratch_folder() as scratch:
         image = args.image
         if image is None:
-            spec = next(iter(manifests.values())).input
+            spec = next(iter(manifests.values())).image
             image = str(Path(scratch, "generated.jpg"))
             generated_picture(image, (spec.height, spec.width))
         return noted(measure(cases, image, runs=args.runs, warmup=args.warmup), preset)

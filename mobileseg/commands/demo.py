@@ -16,6 +16,7 @@ from mobileseg.tasks import INSTANCE, SEMANTIC, stage
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
+    from mobileseg.scores import Scores
     from mobileseg.viz.report import NetworkReport
 
 HELP = "train, evaluate, export and verify a network of each family on synthetic data; ends with a report"
@@ -61,7 +62,7 @@ class Outcome:
     """What became of one network: its scores in Paddle and per engine, its latencies, its part of the report."""
 
     truth: dict[str, Any]
-    scores: dict[str, dict[str, Any]]
+    scores: dict[str, Scores]
     latencies: list[dict[str, Any]]
     report: NetworkReport
 
@@ -174,11 +175,11 @@ def _export(config: Config, run_folder: Path, artefact: Path, *, weak: bool) -> 
     result = export(
         network, config, artefact, overwrite=True, accept_weak=weak, report=lambda line: print(line, flush=True)
     )
-    print(format_rows(result.rows))
+    print(format_rows(result.rows, result.results))
     return result.rows, truth
 
 
-def network_scores(config: Config, network: Any) -> dict[str, Any]:
+def network_scores(config: Config, network: Any) -> Scores:
     """Scores of a network in evaluation mode on the validation set of its configuration."""
     from mobileseg.config.build import build_dataset
     from mobileseg.training.evaluator import evaluate
@@ -188,18 +189,18 @@ def network_scores(config: Config, network: Any) -> dict[str, Any]:
     return evaluate(make_predictor(network, settings), build_dataset(settings["val_dataset"]))
 
 
-def _evaluate(config: Config, artefact: Path) -> dict[str, dict[str, Any]]:
+def _evaluate(config: Config, artefact: Path) -> dict[str, Scores]:
     from mobileseg.config.build import build_dataset
     from mobileseg.runtime.engines.registry import fitting
     from mobileseg.runtime.manifest import Manifest
     from mobileseg.runtime.segmenter import Segmenter
-    from mobileseg.training.evaluator import SegmenterPredictor, evaluate, table
+    from mobileseg.training.evaluator import SegmenterPredictor, evaluate
 
     dataset = build_dataset(config.to_dict()["val_dataset"])
     scores = {}
     for engine in fitting(Manifest.read(artefact)):
         scores[engine] = evaluate(SegmenterPredictor(Segmenter(artefact, engine=engine)), dataset)
-    print(table(next(iter(scores.values()))))
+    print(next(iter(scores.values())).table)
     return scores
 
 
@@ -222,7 +223,7 @@ def _part(
     family: Family,
     config: Config,
     root: Path,
-    scores: dict[str, Any],
+    scores: Scores,
     verification: Sequence[Any],
     latencies: list[dict[str, Any]],
 ) -> NetworkReport:

@@ -88,8 +88,7 @@ def _open_datasets(config: Config) -> tuple[dict[str, ImageDataset], list[Findin
     """The datasets that can be opened, and a finding for each that cannot."""
     from mobileseg.config.build import build_dataset
     from mobileseg.data.doctor.checks import Finding
-    from mobileseg.data.doctor.objects_checks import refused_findings
-    from mobileseg.data.formats.coco_json import AnnotationError
+    from mobileseg.data.doctor.task import doctor_of
     from mobileseg.registry import DATASETS
 
     datasets: dict[str, ImageDataset] = {}
@@ -105,12 +104,13 @@ def _open_datasets(config: Config) -> tuple[dict[str, ImageDataset], list[Findin
             if "keep_empty" in signature(DATASETS.get(section["type"])).parameters:
                 section = section | {"keep_empty": True}  # images that training would leave out are examined too
             datasets[name] = build_dataset(section)
-        except AnnotationError as error:
-            findings += refused_findings(name, error)
         except (ConfigError, DataError) as error:
-            where = config.origin(key)
-            message = f"{error.message} ({key}, {where})"
-            findings.append(Finding("error", "dataset-unusable", message, fix=error.remedy or "", split=name))
+            message = f"{error.message} ({key}, {config.origin(key)})"
+            unusable = Finding("error", "dataset-unusable", message, fix=error.remedy or "", split=name)
+            kinds = (
+                doctor_of(DATASETS.get(section["type"])).refused(name, error) if isinstance(error, DataError) else []
+            )
+            findings += kinds or [unusable]
     return datasets, findings
 
 
@@ -147,11 +147,33 @@ def _config(args: argparse.Namespace) -> int:
     if not args.no_files:
         check_files(config)
     if args.json:
-        print(json.dumps({"path": str(config.path), "hash": config.hash, "config": config.to_dict()}, indent=2))
+        shown = {"path": str(config.path), "hash": config.hash, "config": config.to_dict(), "pipelines": _links(config)}
+        print(json.dumps(shown, indent=2))
     else:
         print(explain(config))
+        print(_pipelines(config))
         print(f"\n{config.path} is correct; hash {config.hash[:12]}")
     return 0
+
+
+def _links(config: Config) -> dict[str, list[dict[str, Any]]]:
+    """The steps of the pipelines with the range of pixel values behind each."""
+    from mobileseg.data.transforms.build import build_transforms
+    from mobileseg.data.transforms.ranges import chain
+
+    return {
+        key: [{"transform": link.name, "gives": list(link.after)} for link in chain(build_transforms(steps))]
+        for _, key in _SPLITS
+        if (steps := (getattr(config, key) or {}).get("transforms"))
+    }
+
+
+def _pipelines(config: Config) -> str:
+    lines = []
+    for key, links in _links(config).items():
+        lines += ["", f"{key}: pixels are read as 0..255; behind every transform they are"]
+        lines += [f"  {link['transform']:24} {link['gives'][0]:.4g}..{link['gives'][1]:.4g}" for link in links]
+    return "\n".join(lines)
 
 
 def _env(args: argparse.Namespace) -> int:
@@ -171,8 +193,7 @@ def _model(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"rows": [asdict(row) for row in rows], "problems": problems}, indent=2))
     else:
-        equal = "objects" if any(row.detections_equal is not None for row in rows) else "labels"
-        print(f"{'target':10} {'engine':12} {'status':18} {'max diff':>9} {equal:>8} {'kB':>8} {'ms':>8}")
+        print(f"{'target':10} {'engine':12} {'status':18} {'max diff':>9} {'equal':>8} {'kB':>8} {'ms':>8}")
         for row in rows:
             numbers = (
                 _number(row.max_diff, "9.1e", 9),

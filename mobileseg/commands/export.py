@@ -54,9 +54,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--opset_version", type=int, help="ONNX operator set, 11 to 17 (default: 13)")
     parser.add_argument("--images", nargs="+", default=[], metavar="PATH", help="images or folders to verify with")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing folder")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an earlier export at --save_dir; nothing else is replaced"
+    )
     parser.add_argument(
         "--accept_weak", action="store_true", help="accept untrained weights or too few classes in the reference"
+    )
+    parser.add_argument(
+        "--untrained",
+        action="store_true",
+        help="random weights, for timing: graphs are run and not judged, deploy.yaml says so",
     )
     parser.add_argument(
         "--audit", action="store_true", help="only say which operators the targets lack; needs no weights"
@@ -73,7 +80,13 @@ def run(args: argparse.Namespace) -> int:
     from mobileseg.export.from_config import options_from
     from mobileseg.export.tasks import refuse_foreign_flags
 
-    config = load_config(_config_path(args), args.opts)
+    config_file = _config_path(args)
+    if not args.audit:
+        from mobileseg.export.atomic_folder import refuse_existing
+
+        named = (config_file, args.model, args.model_path)
+        refuse_existing(Path(args.save_dir), args.overwrite, [Path(path) for path in named if path])
+    config = load_config(config_file, args.opts)
     changes = _changes(args)
     options = options_from(config, changes)
     paddle.seed(config.to_dict()["seed"])  # random weights, with --accept_weak, are the same each time
@@ -82,17 +95,20 @@ def run(args: argparse.Namespace) -> int:
     if args.audit:
         return _audit(args, config, options, network)
     weights = args.model_path or args.model
-    if weights is None and not args.accept_weak:
+    if weights is not None and args.untrained:
+        raise ExportError(f"--untrained exports random weights, and {weights} is named", remedy="drop one of the two")
+    if weights is None and not (args.accept_weak or args.untrained):
         raise ExportError(
             "no weights are named: random ones cannot show that a graph is right",
-            remedy="--model_path RUN (or a .pdparams file); --audit checks operators; --accept_weak exports anyway",
+            remedy="--model_path RUN (or a .pdparams file); --audit checks operators; --untrained exports for timing",
         )
     if weights is not None:
         from mobileseg.compress.gate import check_gate
+        from mobileseg.config.classes import class_names
         from mobileseg.training.weights import load_checkpoint_weights
 
         check_gate(weights)
-        print(f"weights: {load_checkpoint_weights(weights, network)}")
+        print(f"weights: {load_checkpoint_weights(weights, network, class_names(config))}")
     return _export(args, config, options, network)
 
 
@@ -110,13 +126,14 @@ def _export(args: argparse.Namespace, config: Config, options: ExportOptions, ne
         zoo=_zoo(args),
         overwrite=args.overwrite,
         accept_weak=args.accept_weak,
+        untrained=args.untrained,
         tensorrt=args.tensorrt,
         report=lambda line: print(line, flush=True),
     )
-    print(format_rows(result.rows))
+    print(format_rows(result.rows, result.results))
     for warning in result.warnings:
         print(f"warning: {warning}")
-    print(f"verified and written to {result.folder}")
+    print(f"{'written' if args.untrained else 'verified and written'} to {result.folder}")
     return 0
 
 
@@ -125,7 +142,9 @@ def _audit(args: argparse.Namespace, config: Config, options: ExportOptions, net
     from mobileseg.export.from_config import targets_from
     from mobileseg.export.tasks import task_for
 
-    outputs = ", ".join(task_for(network, options).output_names(options))
+    task = task_for(network, options)
+    graphs = task.deployment(network, options).graphs
+    outputs = ", ".join(name for graph in graphs for name in task.output_names(graph.name, options))
     targets = check_targets(args.targets) if args.targets else targets_from(config) or TARGETS
     size = "open size" if options.dynamic else f"{options.height}x{options.width} (height x width)"
     print(f"audit of {config.name} at {size}, random weights, output {outputs}")

@@ -6,9 +6,8 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from mobileseg.commands.arguments import (
     add_config_arguments,
@@ -20,10 +19,10 @@ from mobileseg.commands.arguments import (
 )
 from mobileseg.errors import ConfigError
 from mobileseg.files import write_whole
+from mobileseg.tasks import accepts, task_of
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
-    from mobileseg.instance.metric import CocoScorer
 
 Evaluated = tuple[Any, str, dict[str, Any]]
 """A predictor, its name for the reader, and the settings that belong in the JSON file."""
@@ -45,14 +44,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save_results", metavar="FILE", help="instances: write every object found in COCO's results format"
     )
-    parser.add_argument("--json", metavar="FILE", help="write the scores there (default: beside the model)")
+    parser.add_argument(
+        "--match_classes",
+        action="store_true",
+        help="match the classes of model and dataset by name, whatever their order",
+    )
+    parser.add_argument("--save_dir", metavar="FOLDER", help="write the scores into this folder, as scores.json")
+    parser.add_argument("--json", metavar="FILE", help="write the scores into this file")
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write the JSON files."""
     from mobileseg.config.build import build_dataset
     from mobileseg.config.load import load_config
-    from mobileseg.training.evaluator import evaluate, make_scorer, table, task_of
+    from mobileseg.training.evaluator import evaluate
+    from mobileseg.training.task import training_of
 
     if bool(args.model_path) == bool(args.model):
         raise ConfigError("name what to evaluate", remedy="give --model_path RUN (or a file), or --model FOLDER")
@@ -61,61 +67,43 @@ def run(args: argparse.Namespace) -> int:
             f"--engine {args.engine} runs an exported folder, --model_path is a network in Paddle",
             remedy="export it first with `mobileseg export` and name the folder with --model",
         )
+    targets = _targets(args)
     config = load_config(config_path(args), args.opts)
     config.require("val_dataset")
     settings = config.to_dict()
     section = view_section(args, settings["test_config"])
     dataset = build_dataset(settings["val_dataset"])
-    task = task_of(dataset)
-    _check_flags(args, task, section)
+    task = training_of(dataset)
+    scorer = task.scorer(dataset, **task.scorer_options(args, section))
     predict, what, how = (_exported if args.model else _network)(args, config, section, dataset)
-    scorer = make_scorer(dataset, boundary=not args.no_boundary)
     scores = evaluate(predict, dataset, num_workers=args.num_workers, progress=_progress(), scorer=scorer)
-    print(f"{what}: {scores['images']} images in {scores['seconds']:.1f} s")
-    print(table(scores))
-    target = Path(args.json) if args.json else _beside(Path(args.model or args.model_path), args)
-    scores |= {"model": what, "config": config.hash, **how}
-    write_whole(target, json.dumps(scores, indent=1))
-    print(f"scores written to {target}")
+    print(f"{what}: {scores.images} images in {scores.seconds:.1f} s")
+    print(scores.table)
+    document = scores.to_dict() | {"model": what, "config": config.hash, **how}
+    for target in targets:
+        write_whole(target, json.dumps(document, indent=1))
+        print(f"scores written to {target}")
     if args.save_results:
-        results = cast("CocoScorer", scorer).results()
-        write_whole(args.save_results, json.dumps(results, separators=(",", ":")))
-        print(f"{len(results)} objects written to {args.save_results} in COCO's results format")
+        print(task.save_results(scorer, Path(args.save_results)))
     return 0
-
-
-def _check_flags(args: argparse.Namespace, task: str, section: dict[str, Any]) -> None:
-    """Refuse before anything is loaded what the task cannot do."""
-    if task == "instance":
-        from mobileseg.training.inference_instance import refuse_views
-
-        refuse_views(section)
-        if args.no_boundary:
-            raise ConfigError("--no_boundary: objects have no boundary IoU", remedy="leave --no_boundary out")
-        if args.save_results and not Path(args.save_results).parent.is_dir():
-            raise ConfigError(f"--save_results: there is no folder {Path(args.save_results).parent}", remedy="make it")
-    elif args.save_results:
-        raise ConfigError(
-            "--save_results writes objects, but the dataset has labels",
-            remedy="leave it out; `mobileseg predict` writes label images",
-        )
 
 
 def _network(args: argparse.Namespace, config: Config, section: dict[str, Any], dataset: Any) -> Evaluated:
     from mobileseg.config.build import build_network
-    from mobileseg.training.evaluator import task_of
     from mobileseg.training.predictors import make_predictor
-    from mobileseg.training.weights import load_checkpoint_weights
+    from mobileseg.training.task import training_of
+    from mobileseg.training.weights import classes_of, load_checkpoint_weights
 
     choose_device(args.device)
     settings = config.to_dict()
     network = build_network(config, load_pretrained=False)
     _same_task(task_of(network), dataset, str(config.path))
     predict = make_predictor(network, settings, section)
+    classes = classes_of(args.model_path)
+    predict = _by_name(args, predict, classes, dataset, args.model_path)
     what = load_checkpoint_weights(args.model_path, network)
     network.eval()
-    how = {"detection": settings["detection"]} if task_of(network) == "instance" else {"test_config": section}
-    return predict, what, how
+    return predict, what, training_of(network).evaluated_with(settings, section)
 
 
 def _exported(args: argparse.Namespace, config: Config, section: dict[str, Any], dataset: Any) -> Evaluated:
@@ -131,15 +119,11 @@ def _exported(args: argparse.Namespace, config: Config, section: dict[str, Any],
     segmenter = Segmenter(args.model, engine=args.engine, threads=args.threads, detection=changed)
     manifest = segmenter.manifest
     _same_task(manifest.task, dataset, args.model)
-    if manifest.task == "instance" and tuple(manifest.classes) != tuple(dataset.classes):
-        raise ConfigError(
-            f"{args.model} knows the classes {_shown(manifest.classes)}, val_dataset has {_shown(dataset.classes)}",
-            remedy="give the dataset the classes that the network was trained on, in their order (classes: [...])",
-        )
     how: dict[str, Any] = {"test_config": section}
-    if manifest.detection is not None:
-        how = {"detection": asdict(manifest.detection.options)}
-    return SegmenterPredictor(segmenter), f"{args.model} on {segmenter.engine_name}", how
+    if manifest.settings and "detection" in manifest.settings:
+        how = {"detection": manifest.settings["detection"]}
+    predict = _by_name(args, SegmenterPredictor(segmenter), manifest.classes, dataset, args.model)
+    return predict, f"{args.model} on {segmenter.engine_name}", how
 
 
 def _changed_detection(overrides: Sequence[str], detection: dict[str, Any]) -> dict[str, Any]:
@@ -151,17 +135,27 @@ def _changed_detection(overrides: Sequence[str], detection: dict[str, Any]) -> d
 
 
 def _same_task(task: str, dataset: Any, what: str) -> None:
-    from mobileseg.training.evaluator import task_of
-
-    if task != task_of(dataset):
+    if not accepts(task, task_of(dataset)):
         raise ConfigError(
             f"{what} is a network for {task} segmentation, val_dataset is one for {task_of(dataset)} segmentation",
             remedy="evaluate it with the configuration that it was trained with",
         )
 
 
-def _shown(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+def _by_name(args: argparse.Namespace, predict: Any, classes: Sequence[str], dataset: Any, what: str) -> Any:
+    """The predictor for the dataset's classes: the same in the same order, or matched by name if asked for.
+
+    Raises:
+        ConfigError: the classes differ.
+    """
+    from mobileseg.config.classes import class_difference, name_table, require_same_classes
+    from mobileseg.training.task import training_of
+
+    if args.match_classes and class_difference(classes, dataset.classes):
+        return training_of(dataset).renamed(predict, name_table(classes, dataset.classes))
+    remedy = "give the dataset the classes that the network was trained on, in their order (classes: [...]), or match "
+    require_same_classes(classes, dataset.classes, (what, "val_dataset"), f"{remedy}them by name with --match_classes")
+    return predict
 
 
 def _progress() -> Any:
@@ -175,8 +169,22 @@ def _progress() -> Any:
     return show
 
 
-def _beside(model: Path, args: argparse.Namespace) -> Path:
-    name = f"scores_{args.engine}.json" if args.model else "scores.json"
-    if model.is_dir():
-        return model / name
-    return (model.parent if model.parent.is_dir() else Path()) / name
+def _targets(args: argparse.Namespace) -> list[Path]:
+    """Files for the scores: none unless asked for, for nothing is written into an input.
+
+    Raises:
+        ConfigError: the folder cannot be made, or is what is evaluated.
+    """
+    found = [Path(args.json)] if args.json else []
+    if args.save_dir:
+        folder, model = Path(args.save_dir), Path(args.model or args.model_path)
+        if model.exists() and folder.resolve() == (model if model.is_dir() else model.parent).resolve():
+            raise ConfigError(f"--save_dir {folder} is what is evaluated", remedy="name a folder of its own")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"--save_dir {folder} cannot be made: {error.strerror}", remedy="name a folder that can be written"
+            ) from error
+        found.append(folder / (f"scores_{args.engine}.json" if args.model else "scores.json"))
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from mobileseg.errors import CompressionError
 from mobileseg.export.exporter import export
 from mobileseg.export.from_config import dataset_from, options_from
 from mobileseg.export.options import ENGINES
+from mobileseg.folders import scratch_folder
 from mobileseg.nn import cost
 from mobileseg.training.evaluator import evaluate
 from mobileseg.training.predictors import make_predictor
@@ -31,20 +31,10 @@ def cost_of(network: Any, config: Config) -> cost.Cost:
 
 
 def scores_of(network: Any, config: Config, dataset: Any, progress: Callable[[int, int], None] | None = None) -> Any:
-    """Scores of a network on a dataset, see :func:`named_scores`."""
+    """Scores of a network on a dataset that a row shows, by name; the first one decides."""
     network.eval()
     predict = make_predictor(network, config.to_dict())
-    return named_scores(evaluate(predict, dataset, num_workers=1, progress=progress))
-
-
-def named_scores(scores: Mapping[str, Any]) -> dict[str, float]:
-    """The scores of an evaluation that a row shows; the first one decides."""
-    found = {str(scores["metric"]): float(scores["score"])}
-    if "mask" in scores:
-        more = {"mask AP50": scores["mask"]["ap50"], "box AP": scores["box"]["ap"]}
-    else:
-        more = {"accuracy": scores["accuracy"]}
-    return found | {name: float(value or 0.0) for name, value in more.items()}
+    return evaluate(predict, dataset, num_workers=1, progress=progress).named()
 
 
 def targets_for(engines: Sequence[str]) -> list[str]:
@@ -99,8 +89,8 @@ def measure_engines(
         return
     names = {str(folder): name for name, folder in folders.items()}
     cases = [Case(folder, engine, settings.threads) for folder in names for engine in engines]
-    with tempfile.TemporaryDirectory(prefix="mobileseg-") as scratch:
-        image = _picture(config, Path(scratch))
+    with scratch_folder() as scratch:
+        image = _picture(config, scratch)
         say(f"latency of {len(cases)} cases, {settings.runs} runs each, interleaved")
         rows = measure_latency(cases, image, runs=settings.runs, say=say)
         say("memory of fresh processes")

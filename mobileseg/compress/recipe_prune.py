@@ -13,7 +13,7 @@ from mobileseg.compress.channels.groups import Groups, find_groups
 from mobileseg.compress.channels.trace_cache import cached_trace
 from mobileseg.compress.fold import fold_norms
 from mobileseg.compress.gate import Gate, write_gate
-from mobileseg.compress.measure import cost_of, export_variant, measure_engines, named_scores, scores_of
+from mobileseg.compress.measure import cost_of, export_variant, measure_engines, scores_of
 from mobileseg.compress.pruning.choose import choose, draw_scales, widths
 from mobileseg.compress.pruning.recalibrate import recalibrate
 from mobileseg.compress.pruning.score import Scores
@@ -122,7 +122,7 @@ class PruneRecipe(Recipe):
                 raise Interrupted(result.signal)
             scores = None  # of the checkpoint that counts, where the training itself ended with them
             if result.scores is not None and (checkpoint == LAST or result.scores["score"] == result.best_score):
-                scores = named_scores(result.scores)
+                scores = result.scores.named()
             done = self.steps.finish(name, key, {"iterations": result.iteration, "scores": scores})
         place = place / checkpoint if checkpoint else place
         self._row(name, place, done["scores"])

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mobileseg.compress.gate import Gate, write_gate
-from mobileseg.compress.measure import cost_of, measure_engines, named_scores, scores_of
+from mobileseg.compress.measure import cost_of, measure_engines, scores_of
 from mobileseg.compress.precision.analyse import Analysis, analyse, render
 from mobileseg.compress.precision.artefact import TARGETS, Written, write_int8
 from mobileseg.compress.precision.images import require_images
@@ -24,12 +23,14 @@ from mobileseg.compress.subset import ImageSubset
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.config.build import build_dataset
 from mobileseg.errors import CompressionError
+from mobileseg.export.atomic_folder import refuse_existing
 from mobileseg.export.conversion import converters
 from mobileseg.export.exporter import export
 from mobileseg.export.from_config import images_from
 from mobileseg.export.options import ENGINES
 from mobileseg.export.verify import Row
 from mobileseg.files import write_whole
+from mobileseg.folders import scratch_folder
 from mobileseg.runtime.engines.registry import unavailable
 from mobileseg.runtime.segmenter import Segmenter
 from mobileseg.training.evaluator import SegmenterPredictor, evaluate
@@ -59,8 +60,10 @@ class QuantizeRecipe(Recipe):
         self._dataset = build_dataset(self.config.to_dict()["val_dataset"])
         targets = self._targets()
         require_images(settings.images)
-        with tempfile.TemporaryDirectory(prefix="mobileseg-") as work:
-            prepared = prepare(self._trained(), self.config, self._dataset, Path(work), self._zoo)
+        for name in (FLOAT, INT8):
+            refuse_existing(self.folder / name, overwrite=True)
+        with scratch_folder() as work:
+            prepared = prepare(self._trained(), self.config, self._dataset, work, self._zoo)
             layers = wanted_layers(prepared, settings.components, settings.skip)
             images = calibration_images(prepared, self.config, settings.images, self.say)
             self._export_float(self.load(), targets)
@@ -160,8 +163,9 @@ class QuantizeRecipe(Recipe):
         baseline = self.variants.get(FLOAT)
         assert baseline is not None
         metric, before = next(iter(baseline.scores.items()))
-        harmful = [row.layer for row in sorted(analysis.layers, key=lambda row: -(row.gain or 0.0))]
-        harmful = [layer for layer in harmful if layer in set(layers)]
+        # Only layers whose gain was measured: to skip any other one has no effect that anybody has seen.
+        rows = sorted((row for row in analysis.layers if (row.gain or 0.0) > 0), key=lambda row: -(row.gain or 0.0))
+        harmful = [row.layer for row in rows if row.layer in set(layers)]
 
         def accept(stage: Path) -> None:
             found = {engine: self._engine_scores(INT8, stage, engine) for engine in _engines(targets)}
@@ -169,7 +173,7 @@ class QuantizeRecipe(Recipe):
             for engine, scores in found.items():
                 self.say(f"int8 on {engine}: {metric} {scores[metric]:.4f} (float32 {before:.4f})")
             worst = min(found, key=lambda engine: found[engine][metric])
-            gate = Gate(metric, before, found[worst][metric], self.config.compress.max_drop, harmful[:8])
+            gate = Gate(metric, before, found[worst][metric], self.config.compress.max_drop, harmful[:8], True)
             note = ", ".join(f"{engine} {scores[metric]:.4f}" for engine, scores in found.items())
             self.variants.add(
                 Variant(
@@ -209,7 +213,7 @@ class QuantizeRecipe(Recipe):
         images = self._score_images()
         self.say(f"score {name} on {engine}, {len(images)} images")
         predict = SegmenterPredictor(Segmenter(folder, engine=engine))
-        return named_scores(evaluate(predict, images, num_workers=1))
+        return evaluate(predict, images, num_workers=1).named()
 
     def _simulated_scores(self, prepared: Prepared, ranges: Ranges, layers: Sequence[str]) -> dict[str, float]:
         """What stands in where no engine here runs a target."""
@@ -217,7 +221,7 @@ class QuantizeRecipe(Recipe):
         self.say(f"score simulated int8, {len(images)} images")
         with simulated(prepared.network, {layer: ranges.inputs_of(layer) for layer in layers}, {}) as simulation:
             precision: dict[str, Precision] = dict.fromkeys(layers, "int8")
-            return named_scores(Evaluation(simulation, self.config.to_dict(), images).scores([precision])[0])
+            return Evaluation(simulation, self.config.to_dict(), images).scores([precision])[0].named()
 
 
 def _engines(targets: Sequence[str]) -> list[str]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mobileseg.benchmarking.host_info import load_of_others, machine
-from mobileseg.compress.measure import named_scores
 from mobileseg.compress.precision.combine import (
     DEVICE_ONLY,
     Combination,
@@ -41,6 +39,7 @@ from mobileseg.config.build import build_dataset
 from mobileseg.errors import CompressionError
 from mobileseg.export.conversion import onnx
 from mobileseg.export.conversion.process import Failure
+from mobileseg.folders import scratch_folder
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,7 @@ class SearchRecipe(Recipe):
         self.config.require("val_dataset")
         self._dataset = ImageSubset(build_dataset(self.config.to_dict()["val_dataset"]), self.settings.images)
         algorithm, count = self.config.compress.quantize.algorithm, self.config.compress.quantize.images
-        with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
-            work = Path(folder)
+        with scratch_folder() as work:
             prepared = prepare(self.load(), self.config, self._dataset.dataset, work, self._zoo)
             paths = component_paths(prepared.network)
             if not paths:
@@ -176,7 +174,7 @@ class SearchRecipe(Recipe):
                 scores = self._evaluation(simulation).scores(assignments)
             finally:
                 simulation.close()
-            named = {"-".join(one): named_scores(each) for one, each in zip(wanted, scores, strict=True)}
+            named = {"-".join(one): each.named() for one, each in zip(wanted, scores, strict=True)}
             found.append(Calibration(min(count, len(images)), named))
         return found
 

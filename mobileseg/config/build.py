@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mobileseg.config.components import check_components, check_files, loss_problems
 from mobileseg.config.load import Config
-from mobileseg.config.signatures import PADDLESEG, PLAN, check_component, signature
+from mobileseg.config.paddleseg_names import PADDLESEG
+from mobileseg.config.rules import ignore_index_of
+from mobileseg.config.signatures import PLAN, check_component, signature
 from mobileseg.config.structure import Origins
 from mobileseg.errors import ConfigError, Problem
 from mobileseg.registry import BACKBONES, DATASETS, LOSSES, NETWORKS
@@ -48,6 +50,9 @@ def build_network(
         WeightsError: pretrained weights that cannot be read, a backbone's that do not fit, or a network's of which
             nothing fits; a plan of another network.
     """
+    from mobileseg.nn.compat import require_tested_paddle
+
+    require_tested_paddle()
     section, origins = _model_section(config)
     if num_classes is not None:
         stated = section.setdefault("num_classes", num_classes)
@@ -117,9 +122,9 @@ def build_losses(config: Config) -> paddle.nn.Layer:
     if problems:
         raise ConfigError(problems)
     data = config.to_dict()
-    ignore_index = (data["train_dataset"] or {}).get("ignore_index", 255)
+    labels = _Labels((data["model"] or {}).get("num_classes") or 0, ignore_index_of(data["train_dataset"]))
     losses = [
-        _loss(section, config.origins, ("loss", "types", index), ignore_index)
+        _loss(section, config.origins, ("loss", "types", index), labels)
         for index, section in enumerate(data["loss"]["types"])
     ]
     if getattr(losses[0], "is_criterion", False):
@@ -127,15 +132,27 @@ def build_losses(config: Config) -> paddle.nn.Layer:
     return Criterion(losses, config.loss.coef or [])
 
 
-def _loss(section: dict[str, Any], origins: Origins, path: tuple[str | int, ...], ignore_index: int) -> Any:
+class _Labels(NamedTuple):
+    """What losses have to know of the training labels."""
+
+    num_classes: int
+    ignore_index: int
+
+
+def _loss(section: dict[str, Any], origins: Origins, path: tuple[str | int, ...], labels: _Labels) -> Any:
     _check_section(path, "loss", section, origins)
     name = section.pop("type")
+    if name.startswith(PADDLESEG):
+        from mobileseg.semantic.paddleseg_losses import build_paddleseg_loss
+
+        arguments = {"name": name.removeprefix(PADDLESEG), "kwargs": section, **labels._asdict()}
+        return _call(build_paddleseg_loss, arguments, origins.problem(path, f"the loss {name} cannot be built"))
     component = LOSSES.get(name)
     if "ignore_index" in signature(component):
-        section.setdefault("ignore_index", ignore_index)
+        section.setdefault("ignore_index", labels.ignore_index)
     if isinstance(section.get("losses"), list):
         parts = enumerate(section["losses"])
-        section["losses"] = [_loss(part, origins, (*path, "losses", index), ignore_index) for index, part in parts]
+        section["losses"] = [_loss(part, origins, (*path, "losses", index), labels) for index, part in parts]
     return _call(component, section, origins.problem(path, f"the loss {name} cannot be built"))
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from mobileseg.config.schema import OPTIMIZERS, SCHEDULES
+from mobileseg.config.schema_optimizers import OPTIMIZERS
+from mobileseg.config.schema_schedules import SCHEDULES
 from mobileseg.config.signatures import argument_names
 from mobileseg.config.structure import components
 from mobileseg.config.tree import Key, KeyPath

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from mobileseg.config.load import Config
-from mobileseg.config.signatures import PADDLESEG, REGISTRIES, check_component
+from mobileseg.config.paddleseg_names import PADDLESEG
+from mobileseg.config.signatures import REGISTRIES, check_component
 from mobileseg.config.structure import components
-from mobileseg.errors import ConfigError, Problem
+from mobileseg.errors import ConfigError, Problem, WeightsError
+from mobileseg.limits import home_expanded, number_faults
 from mobileseg.registry import LOSSES
+from mobileseg.tasks import accepts, known
+from mobileseg.weights.package import is_package_file, package_file
 
 _LISTS = {"train": "train_path", "val": "val_path", "test": "test_path"}
 _PLACES = {"annotation_file": "annotation file", "image_dir": "folder of images"}
@@ -18,7 +23,7 @@ _PLACES = {"annotation_file": "annotation file", "image_dir": "folder of images"
 def check_components(config: Config) -> None:
     """Check names and arguments of network, backbone, losses, datasets and transforms, and that they go together.
 
-    Imports Paddle, builds nothing and reads no data.
+    Imports Paddle, builds nothing but the transforms and reads no data.
 
     Raises:
         ConfigError: every problem, with the line that set the value.
@@ -27,9 +32,52 @@ def check_components(config: Config) -> None:
     problems: list[Problem] = []
     for path, kind, section in components(data):
         problems.extend(check_component(path, kind, section, config.origins))
-    problems = problems or [*loss_problems(config), *task_problems(config)]
+    for name in ("model", "loss", "train_dataset", "val_dataset"):
+        faults = number_faults({name: data[name]})
+        problems += [config.origins.problem(fault.path, fault.message, fault.remedy) for fault in faults]
+    problems = problems or [*loss_problems(config), *task_problems(config), *pipeline_problems(config)]
     if problems:
         raise ConfigError(problems)
+
+
+def pipeline_problems(config: Config) -> list[Problem]:
+    """Transforms whose arguments or order cannot be, and pipelines of train and val that normalise differently."""
+    from mobileseg.data.transforms.build import build_transforms
+    from mobileseg.data.transforms.ranges import normalisation_problem
+
+    problems: list[Problem] = []
+    pipelines = {}
+    for name in ("train_dataset", "val_dataset"):
+        section = config.to_dict()[name]
+        if not isinstance(section, dict) or "transforms" not in section:
+            continue
+        path: tuple[str | int, ...] = (name, "transforms")
+        steps = section["transforms"]
+        parts = [([step], (*path, index)) for index, step in enumerate(steps)] if isinstance(steps, list) else []
+        before = len(problems)
+        for part, place in parts if len(parts) > 1 else []:
+            problems += _refused(part, place, config)
+        if len(problems) == before:
+            problems += _refused(steps, path, config)
+        if len(problems) == before:
+            pipelines[name] = build_transforms(steps)
+    if len(pipelines) == 2:
+        difference = normalisation_problem(*pipelines.values())
+        if difference:
+            fix = "give both pipelines the same Normalize"
+            problems.append(config.origins.problem(("val_dataset", "transforms"), difference, fix))
+    return problems
+
+
+def _refused(steps: Any, path: tuple[str | int, ...], config: Config) -> list[Problem]:
+    """Why a pipeline cannot be built, [] when it can."""
+    from mobileseg.data.transforms.build import build_transforms
+
+    try:
+        build_transforms(steps)
+    except ConfigError as error:
+        return [config.origins.problem(path, error.message, error.remedy or "")]
+    return []
 
 
 def loss_problems(config: Config) -> list[Problem]:
@@ -59,27 +107,39 @@ def is_criterion(section: dict[str, Any]) -> bool:
 
 
 def task_problems(config: Config) -> list[Problem]:
-    """Losses and datasets that are of another task than the network; components that do not say suit every one."""
+    """A network or dataset that does not say its task, losses of another task than the network's, and datasets of one
+    that it does not accept; a loss that does not say suits every task."""
     data = config.to_dict()
     if data["model"] is None:
         return []
     wanted = _task("network", data["model"])
     problems: list[Problem] = []
     for path, kind, section in components(data):
-        own = _task(kind, section) if kind in ("loss", "dataset") else None
-        if None not in (own, wanted) and own != wanted:
+        if kind not in ("network", "loss", "dataset") or section["type"] not in REGISTRIES[kind]:
+            continue
+        own = _task(kind, section)
+        if own is None and kind != "loss":
+            seen = f"the {kind} {section['type']} does not say which task it is for"
+            problems.append(config.origins.problem((*path, "type"), seen, f"give it an attribute `task`: {known()}"))
+        elif None not in (own, wanted) and not _fits(kind, str(wanted), str(own)):
             seen = f"{section['type']} is for {own} segmentation, the network {data['model']['type']} for {wanted}"
-            registry = REGISTRIES[kind]
-            fitting = [name for name in registry if _task(kind, {"type": name}) == wanted]
+            fitting = [name for name in REGISTRIES[kind] if _fits(kind, str(wanted), _task(kind, {"type": name}))]
             problems.append(config.origins.problem((*path, "type"), seen, f"use {' or '.join(fitting)}"))
     return problems
 
 
+def _fits(kind: str, wanted: str, own: str | None) -> bool:
+    """Whether a loss or dataset of a task is for networks of another; a dataset's may be accepted beside their own."""
+    return own == wanted or (own is not None and kind == "dataset" and accepts(wanted, own))
+
+
 def _task(kind: str, section: dict[str, Any]) -> str | None:
-    """'semantic', 'instance' or None, where a component does not say."""
+    """The task of a component, None where it does not say."""
     name, registry = section["type"], REGISTRIES[kind]
     if name.startswith(PADDLESEG):
-        return "semantic"
+        from mobileseg.semantic.paddleseg_bridge import PaddleSegNetwork
+
+        return PaddleSegNetwork.task
     return (getattr(registry.get(name), "task", None) if name in registry else None) or None
 
 
@@ -103,20 +163,31 @@ def check_files(config: Config, sections: tuple[str, ...] = ("train_dataset", "v
             for path in (("model",), ("model", "backbone")):
                 holder = section if len(path) == 1 else section.get("backbone")
                 source = holder.get("pretrained") if isinstance(holder, dict) else None
-                if isinstance(source, str) and "://" not in source and not Path(source).exists():
-                    seen = f"the weights file {source} does not exist"
-                    fix = "paths are relative to the working folder; null starts from random weights"
-                    problems.append(config.origins.problem((*path, "pretrained"), seen, fix))
+                if isinstance(source, str):
+                    problems.extend(_weights_file((*path, "pretrained"), source, config))
             continue
         problems.extend(_dataset_files(name, section, config))
     if problems:
         raise ConfigError(problems)
 
 
+def _weights_file(path: tuple[str, ...], source: str, config: Config) -> list[Problem]:
+    if is_package_file(source):
+        try:
+            package_file(source)
+        except WeightsError as error:
+            return [config.origins.problem(path, error.message, error.remedy or "")]
+    elif "://" not in source and not Path(source).exists():
+        fix = "paths are relative to the working folder; null starts from random weights"
+        return [config.origins.problem(path, f"the weights file {source} does not exist", fix)]
+    return []
+
+
 def _dataset_files(name: str, section: dict[str, Any], config: Config) -> list[Problem]:
     problems: list[Problem] = []
     root = section.get("dataset_root")
-    if isinstance(root, str) and not Path(root).is_dir():
+    root = str(home_expanded(root)) if isinstance(root, str) else root
+    if isinstance(root, str) and not os.path.isdir(root):
         seen = f"the folder {root} does not exist"
         fix = "paths are relative to the working folder; or give another with "
         fix += f"-o {name}.dataset_root=FOLDER"
@@ -124,9 +195,9 @@ def _dataset_files(name: str, section: dict[str, Any], config: Config) -> list[P
     list_key = _LISTS.get(str(section.get("mode")), "train_path")
     for key, what in {list_key: "list file", **_PLACES}.items():
         value = section.get(key)
-        if not isinstance(value, str) or Path(value).exists():
+        if not isinstance(value, str) or os.path.exists(home_expanded(value)):
             continue
-        if not (isinstance(root, str) and (Path(root) / value).exists()):
+        if not (isinstance(root, str) and os.path.exists(Path(root) / value)):
             seen = f"the {what} {value} does not exist"
             fix = "paths are relative to the working folder or to dataset_root"
             problems.append(config.origins.problem((name, key), seen, fix))

@@ -16,8 +16,9 @@ from typing import Any
 from pydantic import PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError
 
+from mobileseg.config.paddleseg_names import PADDLESEG
 from mobileseg.config.schema import Schema
-from mobileseg.config.signatures import BUILDER_KEYS, PADDLESEG, PLAN, REGISTRIES, argument_names, hints, signature
+from mobileseg.config.signatures import BUILDER_KEYS, PLAN, REGISTRIES, argument_names, hints, signature
 from mobileseg.registry import Registry
 
 _PATH_OR_URL = {"anyOf": [{"type": "string"}, {"type": "null"}], "description": "weights: a path or an address"}

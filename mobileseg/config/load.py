@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from mobileseg.config import overrides as override_module
 from mobileseg.config.carried import drop_carried
 from mobileseg.config.overrides import Overrides
 from mobileseg.config.paddleseg import normalise
+from mobileseg.config.paddleseg_names import resolve_names
 from mobileseg.config.plugins import load_plugins
 from mobileseg.config.rules import cross_check, settle_num_classes
 from mobileseg.config.schema import Schema
 from mobileseg.config.source import dump, read_tree
 from mobileseg.config.structure import Origins, validate
-from mobileseg.config.tree import KeyPath, dotted, flatten
+from mobileseg.config.tree import KeyPath, Node, dotted, flatten
 from mobileseg.errors import ConfigError, Problem
 
 DEFAULT = "default"
@@ -130,7 +132,7 @@ def load_config(path: str | Path, overrides: Overrides = ()) -> Config:
     Raises:
         ConfigError: every problem found, each with the line that set the value and the nearest known key.
     """
-    tree = override_module.apply(read_tree(path), overrides)
+    tree = override_module.apply(_without_holders(read_tree(path)), overrides)
     data, table, carried = flatten(tree)
     origins = Origins(table)
     problems = normalise(data, origins)
@@ -142,6 +144,7 @@ def load_config(path: str | Path, overrides: Overrides = ()) -> Config:
     problems = load_plugins(complete, origins)
     if problems:
         raise ConfigError(problems)
+    resolve_names(complete)
     drop_carried(complete, [key for key in carried if key[0] not in ("optimizer", "lr_scheduler")])
     problems = settle_num_classes(complete, origins)
     if problems:
@@ -149,6 +152,13 @@ def load_config(path: str | Path, overrides: Overrides = ()) -> Config:
     config = Config.model_validate(complete)
     config._path, config._origins = Path(path), origins
     return config
+
+
+def _without_holders(root: Node) -> Node:
+    """The tree without top-level keys that only hold an anchor for other places (``mean: &mean [...]``)."""
+    known = set(Schema.model_fields)
+    holders = {key for key, child in root.value.items() if child.anchor and key not in known}
+    return replace(root, value={key: child for key, child in root.value.items() if key not in holders})
 
 
 def explain(config: Config) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,11 @@ from mobileseg.config.tree import KeyPath
 from mobileseg.errors import MobileSegError, Problem
 from mobileseg.registry import DATASETS
 
+logger = logging.getLogger(__name__)
+
 _DATASETS = ("train_dataset", "val_dataset")
+_IGNORE_INDEX = {"PSSLDataset": 1001}
+"""Datasets whose ignored value is fixed and not 255."""
 
 
 def cross_check(data: dict[Any, Any], origins: Origins) -> list[Problem]:
@@ -49,6 +54,13 @@ def settle_num_classes(data: dict[Any, Any], origins: Origins) -> list[Problem]:
     return []
 
 
+def ignore_index_of(section: Any) -> Any:
+    """The label value that a dataset section (or none) calls ignored."""
+    if not isinstance(section, dict):
+        return 255
+    return section.get("ignore_index", _IGNORE_INDEX.get(section.get("type"), 255))
+
+
 def _classes_of(section: Any) -> int | None:
     """Class count of a dataset section from its classes, its class file or its type; None when nothing says it."""
     if not isinstance(section, dict) or not isinstance(section.get("type"), str):
@@ -62,6 +74,9 @@ def _classes_of(section: Any) -> int | None:
     fixed = getattr(component, "CLASSES", None)
     if fixed is not None:
         return len(fixed)
+    number: int | None = getattr(component, "COUNT", None)  # of datasets whose names stand in a file
+    if number is not None:
+        return number
     count = getattr(component, "count_classes", None)  # of datasets whose files say it
     if count is not None:
         found: int | None = count(section)
@@ -104,8 +119,8 @@ def _schedule(data: dict[Any, Any], origins: Origins) -> list[Problem]:
     iters = data.get("iters", 1000)
     warmup = _at(data, ("lr_scheduler", "warmup_iters"))
     if _is_number(iters) and _is_number(warmup) and warmup >= iters > 0:
-        seen = f"the warm-up of {warmup} iterations does not end before the training of {iters}"
-        found.append(origins.problem(("lr_scheduler", "warmup_iters"), seen, f"use less than {iters}, or raise iters"))
+        where = origins.text(("lr_scheduler", "warmup_iters"))
+        logger.warning("warning: %s: training ends after %s of the %s iterations of the warm-up", where, iters, warmup)
     milestones = _at(data, ("lr_scheduler", "milestones"))
     steps = milestones if isinstance(milestones, list) and all(_is_number(step) for step in milestones) else []
     if any(later <= earlier for earlier, later in pairwise(steps)):
@@ -136,7 +151,7 @@ def _ignore_index(data: dict[Any, Any], origins: Origins) -> list[Problem]:
     types = _at(data, ("loss", "types"))
     if not isinstance(train, dict) or not isinstance(types, list):
         return []
-    wanted = train.get("ignore_index", 255)
+    wanted = ignore_index_of(train)
     found: list[Problem] = []
     for index, item in enumerate(types):
         parts: list[tuple[KeyPath, Any]] = [(("loss", "types", index), item)]

@@ -11,9 +11,11 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from mobileseg.config.schema_base import Component, Count, NotNegative, Positive, Section, Size
+from mobileseg.config.schema_base import Component, Count, Positive, Section, Size
 from mobileseg.config.schema_compress import Compress, Sparsity
 from mobileseg.config.schema_distill import Distill
+from mobileseg.config.schema_optimizers import Clip, OptimizerSection, ParamGroup
+from mobileseg.config.schema_schedules import ScheduleSection
 from mobileseg.instance.options import DetectionOptions
 
 TARGETS = ("paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript")
@@ -25,72 +27,6 @@ class Loss(Section):
 
     types: list[Component] = Field(min_length=1, description="losses, one per output of the network, or one criterion")
     coef: list[float] | None = Field(None, min_length=1, description="weight of each loss; a criterion has none")
-
-
-class SGD(Section):
-    """Stochastic gradient descent; the weight decay is added to the gradient (L2)."""
-
-    type: Literal["SGD"]
-    momentum: float = Field(0.0, ge=0, lt=1, description="momentum")
-    use_nesterov: bool = Field(False, description="Nesterov's momentum")
-    weight_decay: NotNegative = Field(0.0, description="L2 coefficient")
-
-
-class AdamW(Section):
-    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
-
-    type: Literal["AdamW"]
-    beta1: float = Field(0.9, ge=0, lt=1, description="decay of the first moment")
-    beta2: float = Field(0.999, ge=0, lt=1, description="decay of the second moment")
-    epsilon: Positive = Field(1e-8, description="added to the denominator")
-    weight_decay: NotNegative = Field(0.01, description="decoupled coefficient")
-
-
-class Schedule(Section):
-    """What all learning-rate schedules share."""
-
-    learning_rate: NotNegative = Field(description="rate after the warm-up")
-    warmup_iters: int = Field(0, ge=0, description="iterations of the linear warm-up")
-    warmup_start_lr: NotNegative = Field(0.0, description="rate at iteration 0 of the warm-up")
-
-
-class PolynomialDecay(Schedule):
-    """(learning_rate - end_lr) * (1 - t / decay_steps) ** power + end_lr."""
-
-    type: Literal["PolynomialDecay"]
-    end_lr: NotNegative = Field(0.0, description="final rate")
-    power: Positive = Field(0.9, description="exponent")
-    decay_steps: Count | None = Field(None, description="length; null: iters - warmup_iters")
-
-
-class CosineDecay(Schedule):
-    """Half a cosine from learning_rate to end_lr."""
-
-    type: Literal["CosineDecay"]
-    end_lr: NotNegative = Field(0.0, description="final rate")
-    decay_steps: Count | None = Field(None, description="length; null: iters - warmup_iters")
-
-
-class StepDecay(Schedule):
-    """The rate is multiplied by gamma every step_size iterations."""
-
-    type: Literal["StepDecay"]
-    step_size: Count = Field(description="iterations between two steps")
-    gamma: Positive = Field(0.1, description="factor of a step")
-
-
-class MultiStepDecay(Schedule):
-    """The rate is multiplied by gamma at each milestone."""
-
-    type: Literal["MultiStepDecay"]
-    milestones: list[Count] = Field(min_length=1, description="iterations, rising")
-    gamma: Positive = Field(0.1, description="factor of a step")
-
-
-class Clip(Section):
-    """Gradient clipping by the global norm."""
-
-    norm: Positive = Field(description="largest global norm of the gradients")
 
 
 class Amp(Section):
@@ -105,14 +41,6 @@ class Ema(Section):
     """Exponential moving average of the weights, used for evaluation."""
 
     decay: float = Field(0.999, gt=0, lt=1, description="weight of the past")
-
-
-class ParamGroup(Section):
-    """Parameters whose names match get their own learning rate and weight decay; the first match wins."""
-
-    match: str = Field(min_length=1, description="fnmatch pattern of parameter names")
-    lr_mult: NotNegative = Field(1.0, description="factor of the learning rate")
-    weight_decay: NotNegative | None = Field(None, description="null: the optimizer's")
 
 
 class EarlyStop(Section):
@@ -133,6 +61,7 @@ class TestConfig(Section):
     is_slide: bool = Field(False, description="sliding window")
     crop_size: Size | None = Field(None, description="with is_slide: window [width, height]")
     stride: Size | None = Field(None, description="with is_slide: step [x, y]")
+    auc_roc: bool = Field(False, description="also the area under the ROC curve of every class")
 
 
 class ImageSize(Section):
@@ -157,16 +86,6 @@ class Export(Section):
     output_size: ImageSize | None = Field(None, description="size of the result inside the graph; null: the input's")
     opset: int = Field(13, ge=11, le=17, description="ONNX operator set")
     nms_in_graph: bool = Field(False, description="a graph that detects ends after a greedy suppression")
-
-
-OptimizerSection: TypeAlias = Annotated[SGD | AdamW, Field(discriminator="type")]
-ScheduleSection: TypeAlias = Annotated[
-    PolynomialDecay | CosineDecay | StepDecay | MultiStepDecay, Field(discriminator="type")
-]
-OPTIMIZERS: dict[str, type[Section]] = {"SGD": SGD, "AdamW": AdamW}
-SCHEDULES: dict[str, type[Section]] = {
-    cls.__name__: cls for cls in (PolynomialDecay, CosineDecay, StepDecay, MultiStepDecay)
-}
 
 
 class Schema(Section):

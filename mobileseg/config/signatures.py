@@ -12,9 +12,10 @@ from typing import Any
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
 
-from mobileseg.config.structure import Origins, nearest
+from mobileseg.config.paddleseg_names import PADDLESEG
+from mobileseg.config.structure import TRANSFORM_LISTS, Origins, nearest
 from mobileseg.config.tree import KeyPath
-from mobileseg.errors import Problem
+from mobileseg.errors import ConfigError, MobileSegError, Problem
 from mobileseg.registry import BACKBONES, DATASETS, LOSSES, NETWORKS, TRANSFORMS, Registry
 
 REGISTRIES: dict[str, Registry] = {
@@ -24,17 +25,17 @@ REGISTRIES: dict[str, Registry] = {
     "dataset": DATASETS,
     "transform": TRANSFORMS,
 }
-PADDLESEG = "paddleseg."
-"""``type: paddleseg.Name`` is a component of the ``paddleseg`` package."""
 PRETRAINED, PLAN = "pretrained", "plan"
 BUILDER_KEYS = {"network": (PRETRAINED, PLAN), "backbone": (PRETRAINED,)}
 """Keys of a section that the builder handles itself, no arguments of the constructor."""
-_NESTED = {"network": ("backbone",), "dataset": ("transforms",), "loss": ("losses",)}
+_NESTED = {"network": ("backbone",), "dataset": TRANSFORM_LISTS, "loss": ("losses",)}
 
 
 def argument_names(kind: str, name: str) -> frozenset[str] | None:
     """Keys that a section of this type may have besides ``type``; None when any may, or the type is not known here."""
-    if name.startswith(PADDLESEG) or name not in REGISTRIES[kind]:
+    if name.startswith(PADDLESEG):
+        return _paddleseg_names(kind, name)
+    if name not in REGISTRIES[kind]:
         return None
     parameters = signature(REGISTRIES[kind].get(name))
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
@@ -55,9 +56,7 @@ def check_component(path: KeyPath, kind: str, section: Mapping[str, Any], origin
     """
     name = section["type"]
     if name.startswith(PADDLESEG):
-        if kind in ("network", "backbone"):
-            return []  # the bridge checks it, with the package at hand
-        return [origins.problem((*path, "type"), f"a {kind} cannot come from the paddleseg package", "use one of ours")]
+        return _paddleseg_problems(path, kind, section, origins)
     registry = REGISTRIES[kind]
     if name not in registry:
         return [origins.problem((*path, "type"), f"there is no {kind} named '{name}'", nearest(name, registry))]
@@ -84,6 +83,36 @@ def check_component(path: KeyPath, kind: str, section: Mapping[str, Any], origin
             fix = "set it, or num_classes of the dataset" if key == "num_classes" else f"add {key}: ..."
             problems.append(origins.problem(path, f"{name} needs the argument '{key}'", fix))
     return problems
+
+
+def _paddleseg_names(kind: str, name: str) -> frozenset[str] | None:
+    from mobileseg.semantic import paddleseg_package
+
+    if kind not in paddleseg_package.KINDS:
+        return None
+    try:
+        names = paddleseg_package.argument_names(kind, name.removeprefix(PADDLESEG))
+    except MobileSegError:
+        return None  # reported where the component is checked
+    return None if names is None else names | set(BUILDER_KEYS.get(kind, ()))
+
+
+def _paddleseg_problems(path: KeyPath, kind: str, section: Mapping[str, Any], origins: Origins) -> list[Problem]:
+    """Name and arguments of a component of the package; DependencyError when the package is not there."""
+    from mobileseg.semantic import paddleseg_package
+
+    name = section["type"].removeprefix(PADDLESEG)
+    if kind not in paddleseg_package.KINDS:
+        fix = f"write {name}" if name in REGISTRIES[kind] else nearest(name, REGISTRIES[kind])
+        seen = f"a {kind} is not taken from the paddleseg package; the suite has its own"
+        return [origins.problem((*path, "type"), seen, fix)]
+    own = BUILDER_KEYS.get(kind, ())
+    arguments = {key: value for key, value in section.items() if key not in own}
+    try:
+        wrong = paddleseg_package.unknown_arguments(kind, name, arguments)
+    except ConfigError as error:
+        return [origins.problem((*path, "type"), error.message, error.remedy or "")]
+    return [origins.problem((*path, key), seen, fix) for key, (seen, fix) in wrong.items()]
 
 
 def _named(parameters: Mapping[str, inspect.Parameter]) -> dict[str, inspect.Parameter]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Hashable
@@ -13,6 +14,8 @@ import yaml
 from mobileseg.config.tree import Key, Node, Origin, inherits, merge, strip, walk
 from mobileseg.errors import ConfigError, Problem
 
+logger = logging.getLogger(__name__)
+
 BASE_KEY = "_base_"
 MAX_VALUES = 100_000  # aliases of aliases can blow up a small file to any size
 _MERGE_TAG = "tag:yaml.org,2002:merge"
@@ -22,7 +25,20 @@ _FLOAT_STARTS = list("-+.0123456789")
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, with exponents as people write them."""
+    """The safe loader, with exponents as people write them; it remembers which nodes carry an anchor."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.anchored: set[int] = set()
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """A node of the document, noted when it is anchored (an alias is not)."""
+        event = self.peek_event()
+        anchored = isinstance(event, yaml.NodeEvent) and not isinstance(event, yaml.AliasEvent) and event.anchor
+        node = super().compose_node(parent, index)
+        if anchored:
+            self.anchored.add(id(node))
+        return node
 
 
 class _Dumper(yaml.SafeDumper):
@@ -149,12 +165,13 @@ class _Converter:
             if key is None:
                 continue
             path = f"{parent}.{key}" if parent else str(key)
-            if key in own:
-                self._problem(key_node, path, f"this key is given twice, first at {own[key].origin.text}")
-                continue
+            if key in own:  # as YAML's own readers do it, PaddleSeg's among them
+                where, first = self._at(key_node).text, own[key].origin.text
+                logger.warning("warning: %s: %s: given twice, first at %s; this one counts", where, path, first)
+            anchor = id(value_node) in self._loader.anchored and id(value_node) not in self._done  # not its alias
             child = self._node(value_node, path)
             # The line of the key, which is where one looks for a block; of an alias, not of its anchor.
-            own[key] = Node(child.value, self._at(key_node))
+            own[key] = Node(child.value, self._at(key_node), anchor=anchor)
         return {**merged, **own}
 
     def _merge_key(self, value: yaml.Node, parent: str, merged: dict[Key, Node]) -> None:

@@ -11,12 +11,18 @@ from pydantic.dataclasses import is_pydantic_dataclass
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from mobileseg.config.schema import OPTIMIZERS, SCHEDULES, Schema
+from mobileseg.config.schema import Schema
 from mobileseg.config.schema_base import Section
+from mobileseg.config.schema_optimizers import OPTIMIZERS
+from mobileseg.config.schema_schedules import SCHEDULES
 from mobileseg.config.tree import Key, KeyPath, Origin, dotted
 from mobileseg.errors import Problem
 
 _UNIONS: dict[str, dict[str, type[Section]]] = {"optimizer": OPTIMIZERS, "lr_scheduler": SCHEDULES}
+
+
+TRANSFORM_LISTS = ("transforms", "common_transforms", "transforms1", "transforms2")
+"""Keys of a dataset that hold transforms; the last three are those of PaddleSeg's portrait datasets."""
 
 
 class Origins:
@@ -90,9 +96,10 @@ def components(data: Mapping[Any, Any]) -> list[tuple[KeyPath, str, Any]]:
         if section is None:
             continue
         found.append(((name,), "dataset", section))
-        if isinstance(section, dict) and isinstance(section.get("transforms"), list):
-            for index, item in enumerate(section["transforms"]):
-                found.append(((name, "transforms", index), "transform", item))
+        for key in TRANSFORM_LISTS if isinstance(section, dict) else ():
+            steps = section.get(key)
+            for index, item in enumerate(steps if isinstance(steps, list) else ()):
+                found.append(((name, key, index), "transform", item))
     loss = data.get("loss")
     if isinstance(loss, dict) and isinstance(loss.get("types"), list):
         for index, item in enumerate(loss["types"]):

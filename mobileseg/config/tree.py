@@ -46,11 +46,13 @@ class Node:
         value: dict of nodes, list of nodes, or a scalar (None, bool, int, float, str).
         origin: where it was written.
         carried: it was written for a component whose ``type`` was changed since.
+        anchor: a key of a mapping that names an anchor (``key: &name ...``); it may be there for that alone.
     """
 
     value: Any
     origin: Origin
     carried: bool = False
+    anchor: bool = False
 
 
 def merge(base: Node, upper: Node) -> Node:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from mobileseg import rle as instance_rle
 from mobileseg.data.instances import Instances, Region, Size
+from mobileseg.rle import decode_region
 
 Rle = dict[str, Any]
 
@@ -92,7 +92,7 @@ class AnnotationTable:
         regions = []
         for row in rows:
             try:
-                regions.append(decode_region(self.rle(row, size)))
+                regions.append(Region(*decode_region(self.rle(row, size))))
             except ValueError as error:
                 raise ValueError(f"{self.ids[row]}: {error}") from error
         part = slice(rows.start, rows.stop)
@@ -159,72 +159,6 @@ class AnnotationRows:
         self.rle_start.append(len(self.rle_bytes))
         self.rle_length.append(len(data))
         self.rle_bytes.extend(data)
-
-
-def decode_region(rle: Rle) -> Region:
-    """The mask of a compressed RLE.
-
-    Only the rectangle of the object is drawn; pycocotools draws the whole image, which takes 20 times as long.
-
-    Raises:
-        ValueError: the run lengths do not fill the size.
-    """
-    height, width = rle["size"]
-    edges = np.cumsum(run_lengths(rle["counts"]))
-    if not edges.size or edges[-1] != height * width:
-        seen = edges[-1] if edges.size else 0
-        raise ValueError(f"the RLE describes {seen} pixels but the image has {height * width}")
-    starts, stops = edges[: edges.size // 2 * 2].reshape(-1, 2).T if edges.size > 1 else np.zeros((2, 0), np.int64)
-    starts, stops = starts[starts < stops], stops[starts < stops]
-    if not starts.size:
-        return Region(0, 0, np.zeros((0, 0), np.uint8))
-    # Runs go down the columns; one that crosses into the next column fills rows down to the last.
-    left, right = int(starts[0] // height), int((stops[-1] - 1) // height) + 1
-    crosses = starts // height != (stops - 1) // height
-    top = 0 if crosses.any() else int((starts % height).min())
-    bottom = height if crosses.any() else int(((stops - 1) % height).max()) + 1
-    # The same runs in the rectangle: positions above and below it move to its border.
-    bounds = np.stack([starts, stops], axis=1).ravel()
-    columns, rows = np.divmod(bounds, height)
-    inside = (columns - left) * (bottom - top) + np.clip(rows - top, 0, bottom - top)
-    lengths = np.diff(inside, prepend=0, append=(right - left) * (bottom - top))
-    values = np.zeros(lengths.size, np.uint8)
-    values[1::2] = 1
-    bitmap = np.repeat(values, lengths).reshape(right - left, bottom - top).T
-    return Region(top, left, np.ascontiguousarray(bitmap))
-
-
-def run_lengths(counts: bytes | str) -> np.ndarray:
-    """Run lengths of COCO's compressed text, int64: background, object, background, ...
-
-    Each number is written in groups of 5 bits, lowest first, with bit 5 for 'more follows' and the sign in bit 4 of
-    the last; from the fourth number on it is the difference to the one two before.
-
-    Raises:
-        ValueError: characters that are none of the code, an end inside a number, or a negative length.
-    """
-    data = np.frombuffer(counts.encode() if isinstance(counts, str) else counts, np.uint8).astype(np.int64) - 48
-    if data.size and (data.min() < 0 or data.max() > 63 or data[-1] & 32):
-        raise ValueError("the RLE has counts that are not COCO's compressed text")
-    last = (data & 32) == 0
-    firsts = np.flatnonzero(np.concatenate([[True], last[:-1]])) if data.size else np.zeros(0, np.int64)
-    groups = np.arange(data.size) - np.repeat(firsts, np.diff(firsts, append=data.size))
-    if groups.size and groups.max() > 10:
-        raise ValueError("the RLE has a number of more than 55 bits")
-    values = np.add.reduceat((data & 31) << (5 * groups), firsts) if data.size else np.zeros(0, np.int64)
-    negative = (data[last] & 16) != 0
-    values[negative] -= np.int64(1) << (5 * (groups[last][negative] + 1))
-    values[1::2] = np.cumsum(values[1::2])
-    values[2::2] = np.cumsum(values[2::2])
-    if values.size and values.min() < 0:
-        raise ValueError("the RLE has a negative run length")
-    return values
-
-
-def encode_region(region: Region, size: Size) -> Rle:
-    """A mask as a compressed COCO RLE (``counts`` are bytes) of an image of that size."""
-    rle = instance_rle.encode_region(size, *region)
-    return {**rle, "counts": str(rle["counts"]).encode("ascii")}
 
 
 def coco_document(

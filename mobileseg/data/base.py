@@ -10,10 +10,14 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from mobileseg.class_names import checked_names
 from mobileseg.data.io import read_image, read_label
+from mobileseg.data.label_values import check_label_arguments, range_remedy
 from mobileseg.data.sample import Sample, Transform
 from mobileseg.data.transforms.build import build_transforms
 from mobileseg.errors import ConfigError, DataError
+from mobileseg.limits import MAX_INTEGER, home_expanded, shown
+from mobileseg.tasks import SEMANTIC
 from mobileseg.viz.palette import palette as generated_palette
 
 EVALUATION_MODES = ("val", "test")
@@ -33,7 +37,7 @@ class ImageDataset:
     alone and the truth stays as it was annotated: predictions are resized, truth never.
 
     Attributes:
-        task: what the truth is: 'semantic' or 'instance'.
+        task: what the truth is, see :mod:`mobileseg.tasks`.
         classes: names, one per class index.
         num_classes: number of classes.
         palette: uint8 [num_classes, 3], RGB.
@@ -55,7 +59,7 @@ class ImageDataset:
         ConfigError: an argument cannot be used.
     """
 
-    task = ""
+    task: str | None = None
 
     def __init__(
         self,
@@ -73,9 +77,11 @@ class ImageDataset:
                 f"the dataset is empty: no image in {source or 'the list'} (mode '{mode}')",
                 remedy="put at least one image into the list or the folder, and check the mode",
             )
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MAX_INTEGER:
+            raise ConfigError(f"seed is {shown(seed)}; expected a whole number, at least 0", remedy="write seed: 0")
         self.items = list(items)
         self.mode = mode
-        self.classes = tuple(str(name) for name in classes)
+        self.classes = checked_names(classes, f"the dataset of {source}" if source else "the dataset")
         self.num_classes = len(self.classes)
         self.palette = np.asarray(palette, np.uint8)
         self.seed = seed
@@ -91,6 +97,10 @@ class ImageDataset:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def sequences(self) -> Sequence[Sequence[int]]:
+        """Indices of the items that follow each other in time, in their order; an image is a sequence of one."""
+        return [range(index, index + 1) for index in range(len(self))]
 
     def load(self, index: int) -> Sample:
         """The decoded image and its truth, before any transform."""
@@ -139,6 +149,16 @@ class ImageDataset:
                 )
 
 
+def check_count(num_classes: Any) -> None:
+    """Refuse a number of classes that 8-bit labels cannot tell apart, before anything is made of it.
+
+    Raises:
+        ConfigError: no whole number of 1 to 255.
+    """
+    if not isinstance(num_classes, int) or isinstance(num_classes, bool) or not 1 <= num_classes <= 255:
+        raise ConfigError(f"num_classes is {shown(num_classes)}; expected 1 to 255", remedy="labels are 8-bit indices")
+
+
 def channels_first(sample: Sample) -> dict[str, np.ndarray]:
     """``image`` float32 [3, H, W] and ``index`` int64 of a prepared sample."""
     image = np.ascontiguousarray(sample.image.transpose(2, 0, 1), dtype=np.float32)
@@ -167,7 +187,7 @@ class SegmentationDataset(ImageDataset):
         ConfigError: an argument cannot be used.
     """
 
-    task = "semantic"
+    task = SEMANTIC
 
     def __init__(
         self,
@@ -182,8 +202,7 @@ class SegmentationDataset(ImageDataset):
         seed: int = 0,
         source: str = "",
     ) -> None:
-        if not 1 <= len(classes) <= 255:
-            raise ConfigError(f"num_classes is {len(classes)}; expected 1 to 255", remedy="labels are 8-bit indices")
+        check_count(len(classes))
         if not 0 <= ignore_index <= 255:
             raise ConfigError(f"ignore_index is {ignore_index}; expected 0 to 255", remedy="use 255")
         super().__init__(
@@ -196,6 +215,7 @@ class SegmentationDataset(ImageDataset):
             source=source,
         )
         self.ignore_index = ignore_index
+        check_label_arguments(self.transforms, self.num_classes, ignore_index)
         self.lookup = _lookup_table(label_map)
         self._is_wrong = np.ones(256, np.uint8)
         self._is_wrong[: self.num_classes] = 0
@@ -209,8 +229,9 @@ class SegmentationDataset(ImageDataset):
         """
         item = self.items[index]
         image = read_image(item.image)
-        label = None if item.label is None else self.map_label(read_label(item.label))
-        if label is not None:
+        stored = None if item.label is None else read_label(item.label)
+        label = None if stored is None else self.map_label(stored)
+        if label is not None and stored is not None:
             if label.shape != image.shape[:2]:
                 raise DataError(
                     f"the label {item.label} is {label.shape[1]}x{label.shape[0]} but its image {item.image} is "
@@ -218,7 +239,7 @@ class SegmentationDataset(ImageDataset):
                     remedy="make the label in the size of the image as it is displayed "
                     "(an EXIF-rotated photograph is turned when it is read)",
                 )
-            self._check_values(label, item)
+            self._check_values(label, stored, item)
         meta = {"ignore_index": self.ignore_index, "image_path": str(item.image), "geometry": []}
         return Sample(image.astype(np.float32), label, meta)
 
@@ -235,6 +256,7 @@ class SegmentationDataset(ImageDataset):
         sample = self.prepare(key)
         result = channels_first(sample)
         if sample.label is not None:
+            self._check_transformed(sample)
             result["label"] = np.ascontiguousarray(sample.label, dtype=np.int64)
         return result
 
@@ -245,22 +267,37 @@ class SegmentationDataset(ImageDataset):
         counts = np.bincount(label.ravel(), minlength=256)
         return {value: int(counts[value]) for value in np.flatnonzero(counts) if self._is_wrong[value]}
 
-    def _check_values(self, label: np.ndarray, item: Item) -> None:
+    def _check_values(self, label: np.ndarray, stored: np.ndarray, item: Item) -> None:
         wrong = self.wrong_values(label)
         if not wrong:
             return
-        shown = ", ".join(f"{value} ({count} pixels)" for value, count in list(wrong.items())[:8])
-        lossy = str(item.label).lower().endswith((".jpg", ".jpeg"))
-        remedy = (
-            "save labels as PNG: JPEG compression changes the values"
-            if lossy
-            else "correct num_classes, or map the values with label_map, for example "
-            f"'label_map: {{{next(iter(wrong))}: {self.ignore_index}}}' to ignore them"
-        )
+        lossy = str(item.label).lower().endswith((".jpg", ".jpeg", ".jfif"))
+        values = np.unique(stored).tolist()
         raise DataError(
-            f"the label {item.label} has values outside the {self.num_classes} classes "
-            f"(0..{self.num_classes - 1}, {self.ignore_index} = ignore): {shown}",
-            remedy=remedy,
+            f"the label {item.label} has {self._outside(wrong)}",
+            remedy="save labels as PNG: JPEG compression changes the values"
+            if lossy
+            else range_remedy(values, self.num_classes, self.ignore_index, mapped=self.lookup is not None),
+        )
+
+    def _check_transformed(self, sample: Sample) -> None:
+        """Labels are checked where they come out, too: a transform of anybody's may have written into them."""
+        label = sample.label
+        assert label is not None
+        wrong = self.wrong_values(label) if label.dtype == np.uint8 else {}
+        if label.dtype == np.uint8 and not wrong:
+            return
+        seen = self._outside(wrong) if wrong else f"type {label.dtype}, expected uint8"
+        raise DataError(
+            f"after the transforms, the label of {sample.meta.get('image_path', '')} has {seen}",
+            remedy="one of the transforms writes values that are neither a class nor ignore_index",
+        )
+
+    def _outside(self, wrong: Mapping[int, int]) -> str:
+        shown = ", ".join(f"{value} ({count} pixels)" for value, count in list(wrong.items())[:8])
+        return (
+            f"values outside the {self.num_classes} classes (0..{self.num_classes - 1}, {self.ignore_index} = ignore): "
+            f"{shown}"
         )
 
 
@@ -290,9 +327,9 @@ def existing_folder(path: str | os.PathLike[str] | None, name: str, hint: str) -
     """
     if path is None:
         raise DataError(f"the dataset {name} has no dataset_root", remedy=hint)
-    folder = Path(path)
-    if not folder.is_dir():
-        state = "is no folder" if folder.exists() else "does not exist"
+    folder = home_expanded(path)
+    if not os.path.isdir(folder):  # also False for a name that no folder can have
+        state = "is no folder" if os.path.exists(folder) else "does not exist"
         raise DataError(f"the folder {folder} of the dataset {name} {state}", remedy=hint)
     return folder
 

@@ -6,20 +6,45 @@ from mobileseg.data.formats.camvid import CamVid
 from mobileseg.data.formats.cityscapes import Cityscapes
 from mobileseg.data.formats.coco import CocoInstances
 from mobileseg.data.formats.labelme import LabelmeInstances
+from mobileseg.data.formats.listed import (
+    CHASEDB1,
+    DRIVE,
+    HRF,
+    STARE,
+    CocoStuff,
+    MiniDeepGlobeRoadExtraction,
+    OpticDiscSeg,
+    PascalContext,
+    PPHumanSeg14K,
+)
 from mobileseg.data.formats.listfile import Dataset
+from mobileseg.data.formats.portraits import EG1800, SUPERVISELY
+from mobileseg.data.formats.pssl import PSSLDataset
 from mobileseg.data.formats.voc import PascalVOC
 from mobileseg.data.formats.voc_instances import VocInstances
 from mobileseg.data.instance_base import InstanceDataset
 
 __all__ = [
     "ADE20K",
+    "CHASEDB1",
+    "DRIVE",
+    "EG1800",
+    "HRF",
+    "STARE",
+    "SUPERVISELY",
     "CamVid",
     "Cityscapes",
     "CocoInstances",
+    "CocoStuff",
     "Dataset",
     "InstanceDataset",
     "Item",
     "LabelmeInstances",
+    "MiniDeepGlobeRoadExtraction",
+    "OpticDiscSeg",
+    "PPHumanSeg14K",
+    "PSSLDataset",
+    "PascalContext",
     "PascalVOC",
     "SegmentationDataset",
     "VocInstances",

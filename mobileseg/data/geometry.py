@@ -10,16 +10,19 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from mobileseg.data.io import resize_nearest_label
 from mobileseg.data.sample import Sample
+from mobileseg.errors import DataError
+from mobileseg.limits import size_fault
+from mobileseg.pixels import resize, resize_nearest_label
 
 
 def resize_sample(sample: Sample, width: int, height: int, interpolation: int = cv2.INTER_LINEAR) -> Sample:
     """Resize image (float32), label (nearest) and objects to ``width`` x ``height``, at least one pixel each."""
     width, height = max(1, width), max(1, height)
+    _check_size(sample, height, width)
     sample.note("resize")
     if sample.size != (height, width):
-        sample.image = cv2.resize(sample.image, (width, height), interpolation=interpolation)
+        sample.image = resize(sample.image, (height, width), interpolation)
         if sample.label is not None:
             sample.label = resize_nearest_label(sample.label, (height, width))
         if sample.instances is not None:
@@ -47,6 +50,7 @@ def place_sample(
         image_value: 0..255, a grey value or one per channel.
         label_value: label outside the image; None: the sample's ignore_index.
     """
+    _check_size(sample, height, width)
     bottom, right = height - sample.size[0] - top, width - sample.size[1] - left
     colour = tuple(float(part) for part in np.broadcast_to(image_value, 3))
     constant = cv2.BORDER_CONSTANT
@@ -100,6 +104,7 @@ def warp_sample(
         image_value: grey value outside the image, 0..255.
         label_value: label outside the image; None: the sample's ignore_index.
     """
+    _check_size(sample, size[1], size[0])
     border = cv2.BORDER_CONSTANT
     sample.image = cv2.warpAffine(
         sample.image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=(image_value,) * 3
@@ -112,3 +117,13 @@ def warp_sample(
     if sample.instances is not None:
         sample.instances = sample.instances.warp(matrix, (size[1], size[0]))
     return sample
+
+
+def _check_size(sample: Sample, height: int, width: int) -> None:
+    """Refuse a size that memory does not hold before anything is allocated."""
+    fault = size_fault(height, width)
+    if fault:
+        raise DataError(
+            f"the transforms make {sample.meta.get('image_path', 'an image')} too large: {fault}",
+            remedy="correct sizes and factors in the list of transforms",
+        )

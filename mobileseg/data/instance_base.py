@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 
-from mobileseg.data.annotations import AnnotationRows, AnnotationTable, coco_document, encode_region
+from mobileseg.data.annotations import AnnotationRows, AnnotationTable, coco_document
 from mobileseg.data.base import ImageDataset, Item, channels_first
 from mobileseg.data.instances import Instances
 from mobileseg.data.io import read_image
 from mobileseg.data.sample import Sample, Transform
 from mobileseg.errors import DataError
+from mobileseg.rle import encode_region
+from mobileseg.tasks import INSTANCE
 from mobileseg.viz.palette import palette as generated_palette
 
 _DRAWS = 50
@@ -21,12 +24,14 @@ _DRAWS = 50
 class InstanceDataset(ImageDataset):
     """Images with objects: boxes, classes, masks.
 
-    Training uses the images that have an object to learn from (neither crowd nor without a pixel) unless
-    ``keep_empty`` says otherwise; 'val' and 'test' use all. An image that augmentation leaves without such an object
-    is replaced by another one, drawn from (seed, epoch, index) like everything else.
+    Training leaves out objects without a pixel and those whose box has no inside, and uses the images that have an
+    object to learn from (neither crowd nor left out) unless ``keep_empty`` says otherwise; 'val' and 'test' use all.
+    An image that augmentation leaves without such an object is replaced by another one, drawn from (seed, epoch, index)
+    like everything else.
 
     Attributes:
         category_ids: COCO id of every class index.
+        left_out: labels that are no class -> number of objects that have them and are left out.
         pad_values: arrays of :meth:`__getitem__` whose length differs from image to image, and what a batch pads
             them with; a row of class -1 is padding.
 
@@ -48,7 +53,8 @@ class InstanceDataset(ImageDataset):
         ConfigError: an argument cannot be used.
     """
 
-    task = "instance"
+    task = INSTANCE
+    left_out: Mapping[str, int] = MappingProxyType({})
     pad_values: ClassVar[dict[str, int]] = {"boxes": 0, "classes": -1, "crowd": 0, "masks": 0}
 
     def __init__(
@@ -106,7 +112,7 @@ class InstanceDataset(ImageDataset):
                     crowd=bool(instances.crowd[number]),
                     box=instances.boxes[number].tolist(),
                     area=float(areas[number]),
-                    rle=encode_region(region, instances.size),
+                    rle=encode_region(instances.size, *region),
                 )
         return AnnotationTable(rows, sizes)
 
@@ -135,6 +141,8 @@ class InstanceDataset(ImageDataset):
                 remedy="annotate the image as it is displayed (EXIF rotation applied), or use the file that was "
                 "annotated",
             )
+        if not self.evaluates:
+            instances = instances.select(_learnable(instances))
         meta = {"image_path": str(item.image), "geometry": []}
         return Sample(image.astype(np.float32), None, meta, instances)
 
@@ -216,12 +224,21 @@ class InstanceDataset(ImageDataset):
         usable = self.annotations.usable()
         chosen = [i for i in range(len(self.items)) if any(usable[row] for row in self.annotations.rows(i))]
         if not chosen:
+            regions = int(self.annotations.crowd.sum())
+            crowds = f" ({regions} crowd regions with iscrowd: 1 are not learnt)" if regions else ""
             raise DataError(
                 f"none of the {len(self.items)} images of {self.source} has an object of the classes "
-                f"{', '.join(self.classes[:8])}{', ...' if self.num_classes > 8 else ''} to train on",
+                f"{', '.join(self.classes[:8])}{', ...' if self.num_classes > 8 else ''} to train on{crowds}",
                 remedy="check classes and the annotation file, or write keep_empty: true to train on background alone",
             )
         self.items = [self.items[i] for i in chosen]
         self._file_names = [self._file_names[i] for i in chosen]
         self._image_ids = self._image_ids[chosen]
         self._table = self.annotations.select_images(chosen)
+
+
+def _learnable(instances: Instances) -> np.ndarray:
+    """bool [n]: objects with a box that has an inside and a mask that has a pixel; the losses see these alone."""
+    solid = (instances.boxes[:, 2:] > instances.boxes[:, :2]).all(axis=1)
+    found: np.ndarray = (solid | instances.crowd) & (instances.areas() > 0)
+    return found

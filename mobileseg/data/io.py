@@ -1,22 +1,19 @@
-"""Reading and writing pictures and index masks, and the one resize rule of the suite.
-
-Resizing images is bilinear with half-pixel centres, in float32 on 0..255, never rounded back to 8 bits
-(OpenCV's INTER_LINEAR on float32 computes exactly that). Labels are resized with nearest neighbour under
-the same half-pixel geometry.
-"""
+"""Reading and writing images and index masks."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
+from mobileseg.data import png
 from mobileseg.errors import DataError
 from mobileseg.files import write_whole
-from mobileseg.semantic.postprocess import nearest_indices
+from mobileseg.limits import MAX_IMAGE_BYTES, read_regular, size_fault
 
 
 class FileError(DataError):
@@ -37,22 +34,32 @@ class TruncatedFileError(FileError):
     code = "truncated"
 
 
+class DepthError(FileError):
+    """An image with values of a range that is not known, or a label with values that are no 8-bit indices."""
+
+    code = "depth"
+
+
+class SizeError(FileError):
+    """The file claims a size that is not taken."""
+
+    code = "size"
+
+
 class ColourLabelError(FileError):
     """A label with colours in place of class indices."""
 
     code = "colour"
 
 
-class LabelDepthError(FileError):
-    """A label with values that are no 8-bit indices."""
-
-    code = "depth"
-
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"})
+"""Of files that :func:`read_image` decodes, in lower case."""
 
 _EXIF_ORIENTATION = 0x0112
 _JPEG_START = b"\xff\xd8"
-_PNG_START = b"\x89PNG\r\n\x1a\n"
 _TIFF_STARTS = (b"II*\0", b"MM\0*")
+_WEBP_STARTS = (b"RIFF", b"WEBP")
+_MOST_COLOURS = 1 << 20  # pixels of a label that are looked at for the colours a message names
 _REDOWNLOAD = "copy or download the file again, or take its line out of the list"
 
 
@@ -60,13 +67,14 @@ def read_image(path: str | Path) -> np.ndarray:
     """Decode a picture as it is meant to be seen.
 
     EXIF rotation is applied once, greyscale becomes three equal channels, an alpha channel is dropped
-    and 16-bit files are scaled to 8 bits.
+    and 16-bit files are scaled to 8 bits. Values of 32 bits have no known range and are refused.
 
     Returns:
         uint8 [H, W, 3], RGB.
 
     Raises:
-        FileError: the file is missing, empty, no picture, or ends before the picture does.
+        FileError: the file is missing, empty, no picture, damaged, larger than :mod:`mobileseg.limits` allows, has
+            values of 32 bits, or ends before the picture does.
     """
     return decode_image(read_bytes(path, "image"), path)
 
@@ -74,14 +82,22 @@ def read_image(path: str | Path) -> np.ndarray:
 def decode_image(data: bytes, path: str | Path) -> np.ndarray:
     """Like :func:`read_image` for a file that is in memory; ``path`` is for messages only."""
     _check_complete(data, path, "image")
+    head = png.header(data) if data.startswith(png.SIGNATURE) else None
+    if head is None:
+        _opened(data, path, "image").close()  # for its size
+    else:  # Pillow refuses a PNG for a damaged comment, too
+        _check_size(head.height, head.width, path, "image")
     buffer = np.frombuffer(data, np.uint8)
+    tiff = data.startswith(_TIFF_STARTS)
     try:
+        if tiff:
+            _check_depth(cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED), path)
         image = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:
         image = None
     if image is None:  # formats that OpenCV was built without, for example GIF
-        return _decode_with_pillow(data, path)
-    turn = 1 if data.startswith(_TIFF_STARTS) else orientation(data)  # OpenCV turns TIFF whatever the flag says
+        return _decode_with_pillow(_opened(data, path, "image"), path)
+    turn = 1 if tiff else orientation(data)  # OpenCV turns TIFF whatever the flag says
     return _orient(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), turn)
 
 
@@ -100,12 +116,15 @@ def read_label(path: str | Path) -> np.ndarray:
 def decode_label(data: bytes, path: str | Path) -> np.ndarray:
     """Like :func:`read_label` for a file that is in memory; ``path`` is for messages only."""
     _check_complete(data, path, "label")
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            mode = picture.mode
+    with _opened(data, path, "label") as picture:
+        mode = picture.mode
+        try:
             values = np.asarray(picture)
-    except Exception as error:  # Pillow's decoders let through whatever damaged bytes lead to
-        raise FileError(f"the label {path} cannot be decoded: {error}", remedy=_REDOWNLOAD) from error
+        except Exception as error:  # Pillow's decoders let through whatever damaged bytes lead to
+            raise FileError(f"the label {path} cannot be decoded: {error}", remedy=_REDOWNLOAD) from error
+    head = png.header(data) if data.startswith(png.SIGNATURE) else None
+    if head is not None and head.colour == png.GREY and head.depth in (2, 4):
+        values = values // (255 // ((1 << head.depth) - 1))  # Pillow spreads 2 and 4 bits of grey over 0..255
     if values.ndim != 2:
         raise ColourLabelError(
             f"the label {path} is a colour picture (mode {mode}, {values.shape[2]} channels); "
@@ -115,11 +134,21 @@ def decode_label(data: bytes, path: str | Path) -> np.ndarray:
     if values.dtype in (np.uint8, np.bool_):
         return np.array(values, dtype=np.uint8)
     if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 255:
-        raise LabelDepthError(
+        raise DepthError(
             f"the label {path} has values from {values.min()} to {values.max()} (mode {mode}); expected 0..255",
             remedy="write class indices as an 8-bit single-channel PNG, 255 for pixels to ignore",
         )
     return values.astype(np.uint8)
+
+
+def label_colours(data: bytes, values: np.ndarray) -> dict[int, tuple[int, int, int]]:
+    """The colour of every given value in the palette of an encoded label; {} for a label without a palette."""
+    palette = png.palette(data)
+    if palette is None:
+        return {}
+    return {
+        int(value): (int(r), int(g), int(b)) for value in values if value < len(palette) for r, g, b in [palette[value]]
+    }
 
 
 def write_png(path: str | Path, pixels: np.ndarray, palette: np.ndarray | None = None) -> None:
@@ -142,39 +171,70 @@ def write_png(path: str | Path, pixels: np.ndarray, palette: np.ndarray | None =
         ) from error
 
 
-def resize_bilinear(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize float32 [H, W] or [H, W, C] to ``size`` = (height, width), bilinear, half-pixel centres, float32."""
-    image = np.asarray(image, dtype=np.float32)
-    if image.shape[:2] == tuple(size):
-        return image
-    resized = cv2.resize(image, (int(size[1]), int(size[0])), interpolation=cv2.INTER_LINEAR)
-    return resized if resized.ndim == image.ndim else resized[..., None]
-
-
-def resize_nearest_label(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize uint8 [H, W] to ``size`` = (height, width): the pixel under the centre of each new pixel."""
-    height, width = label.shape
-    if (height, width) == tuple(size):
-        return label
-    return label.take(nearest_indices(size[0], height), axis=0).take(nearest_indices(size[1], width), axis=1)
-
-
-def to_uint8(image: np.ndarray) -> np.ndarray:
-    """Round float32 [H, W, C] 0..255 to the nearest uint8, values outside clipped."""
-    return cv2.add(image, 0.0, dtype=cv2.CV_8U)  # rounds and clips in one pass
-
-
 def orientation(data: bytes) -> int:
     """EXIF orientation (1..8; 1 = as stored) of an encoded picture."""
     # Pillow decodes a whole PNG to look for EXIF at its end; almost no PNG has any.
-    if data.startswith(_PNG_START) and b"eXIf" not in data:
+    if data.startswith(png.SIGNATURE) and b"eXIf" not in data:
         return 1
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        with _pillow(data) as picture:
             value = picture.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:
         return 1  # broken EXIF does not make the pixels unreadable
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _pillow(data: bytes) -> Any:
+    """An encoded picture as Pillow sees it, not yet decoded; without Pillow's limit of pixels, ours takes its place.
+
+    Pillow refuses the EXIF of a photograph of 200 million pixels like everything else of it.
+    """
+    stream = io.BytesIO(data)
+    if data.startswith(_JPEG_START):
+        return JpegImagePlugin.JpegImageFile(stream)
+    if data.startswith(png.SIGNATURE):
+        return PngImagePlugin.PngImageFile(stream)
+    if data.startswith(_TIFF_STARTS):
+        return TiffImagePlugin.TiffImageFile(stream)
+    if (data[:4], data[8:12]) == _WEBP_STARTS:
+        return WebPImagePlugin.WebPImageFile(stream)
+    return Image.open(stream)
+
+
+def _opened(data: bytes, path: str | Path, what: str) -> Any:
+    """:func:`_pillow` of a picture whose size is taken.
+
+    Raises:
+        FileError: no picture, or too large.
+    """
+    try:
+        picture = _pillow(data)
+    except Image.DecompressionBombError as error:  # of formats that are opened within Pillow's own limit
+        raise SizeError(
+            f"the {what} {path} is too large: {error}", remedy="cut it into tiles, or store it as PNG"
+        ) from error
+    except Exception as error:  # Pillow's readers let through whatever damaged bytes lead to
+        raise FileError(
+            f"the {what} {path} is not a picture that can be decoded (it begins with {data[:8]!r})",
+            remedy="convert it to JPEG or PNG, or take its line out of the list",
+        ) from error
+    _check_size(picture.height, picture.width, path, what)
+    return picture
+
+
+def _check_size(height: int, width: int, path: str | Path, what: str) -> None:
+    fault = size_fault(height, width)
+    if fault:
+        raise SizeError(f"the {what} {path} is too large: {fault}", remedy="cut it into tiles, or take it out")
+
+
+def _check_depth(decoded: np.ndarray | None, path: str | Path) -> None:
+    if decoded is not None and decoded.dtype not in (np.uint8, np.uint16):
+        raise DepthError(
+            f"the image {path} has values of type {decoded.dtype}, from {decoded.min():g} to {decoded.max():g}; which "
+            "of them is black and which is white is not known",
+            remedy="scale it to 8 or 16 bits and store it as PNG",
+        )
 
 
 def _orient(image: np.ndarray, turn: int) -> np.ndarray:
@@ -194,7 +254,7 @@ def read_bytes(path: str | Path, what: str) -> bytes:
         FileError: the file is missing, empty or unreadable.
     """
     try:
-        data = Path(path).read_bytes()
+        data = read_regular(path, MAX_IMAGE_BYTES)
     except FileNotFoundError as error:
         raise MissingFileError(
             f"the {what} {path} does not exist",
@@ -211,8 +271,11 @@ def _check_complete(data: bytes, path: str | Path, what: str) -> None:
     """Refuse files that end early: OpenCV would fill the rest of a JPEG with grey and say nothing."""
     if data.startswith(_JPEG_START):
         complete = data.find(b"\xff\xd9", _start_of_scan(data)) >= 0
-    elif data.startswith(_PNG_START):
-        complete = b"IEND" in data[-4096:]
+    elif data.startswith(png.SIGNATURE):
+        fault = png.fault(data, every_chunk=what == "label")
+        if fault not in ("", "truncated"):
+            raise FileError(f"the {what} {path} cannot be trusted: {fault}", remedy=_REDOWNLOAD)
+        complete = not fault
     else:
         complete = True
     if not complete:
@@ -235,21 +298,19 @@ def _start_of_scan(data: bytes) -> int:
     return offset
 
 
-def _decode_with_pillow(data: bytes, path: str | Path) -> np.ndarray:
+def _decode_with_pillow(picture: Any, path: str | Path) -> np.ndarray:
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
-    except UnidentifiedImageError as error:
-        raise FileError(
-            f"{path} is not a picture that can be decoded (it begins with {data[:8]!r})",
-            remedy="convert it to JPEG or PNG, or take its line out of the list",
-        ) from error
+        if picture.mode in ("F", "I"):
+            _check_depth(np.asarray(picture), path)
+        return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+    except FileError:
+        raise
     except Exception as error:
         raise FileError(f"the image {path} cannot be decoded: {error}", remedy=_REDOWNLOAD) from error
 
 
 def _colours(values: np.ndarray) -> str:
-    channels = values[..., :3]
+    channels = values[:: max(1, values.shape[0] * values.shape[1] // _MOST_COLOURS), :, :3]
     if (channels == channels[..., :1]).all():
         return "; its channels are equal, so converting it to one channel (Pillow: convert('L')) is enough"
     colours, counts = np.unique(channels.reshape(-1, channels.shape[2]), axis=0, return_counts=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 
 from mobileseg.data.instances import Instances, Size
+from mobileseg.pixels import resize_bilinear
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Sample:
         image: float32 [H, W, 3], RGB, 0..255 until Normalize has run.
         label: uint8 [H, W], or None when there is none or when it must not be touched (evaluation).
         instances: the objects, or None when there are none to know of or when they must not be touched (evaluation).
-        meta: 'ignore_index', 'image_path' and 'geometry': a list of ('resize' | 'padding', (height, width))
+        meta: 'ignore_index', 'image_path' and 'geometry': a list of ('resize' | 'padding' | 'centred', (height, width))
             with the size *before* each step, so that scores can be taken back to the original pixels.
     """
 
@@ -39,7 +39,7 @@ class Sample:
         return int(self.meta.get("ignore_index", 255))
 
     def note(self, step: str) -> None:
-        """Record that ``step`` ('resize' or 'padding') is about to change the current size."""
+        """Record that ``step`` is about to change the current size: 'resize', 'padding' (bottom right) or 'centred'."""
         self.meta.setdefault("geometry", []).append((step, self.size))
 
 
@@ -66,7 +66,9 @@ def undo_geometry(scores: np.ndarray, geometry: list[tuple[str, Size]]) -> np.nd
     for step, (height, width) in reversed(geometry):
         if step == "padding":
             scores = scores[:, :height, :width]
+        elif step == "centred":
+            top, left = (scores.shape[1] - height) // 2, (scores.shape[2] - width) // 2
+            scores = scores[:, top : top + height, left : left + width]
         elif scores.shape[1:] != (height, width):
-            planes = [cv2.resize(np.ascontiguousarray(plane), (width, height)) for plane in scores]
-            scores = np.stack(planes)
+            scores = np.stack([resize_bilinear(np.ascontiguousarray(plane), (height, width)) for plane in scores])
     return np.ascontiguousarray(scores)

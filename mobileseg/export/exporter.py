@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobileseg.errors import ExportError, MobileSegError
-from mobileseg.export.atomic_folder import put_in_place, refuse_existing, staging
+from mobileseg.export.atomic_folder import keep_failed, put_in_place, refuse_existing, staging
 from mobileseg.export.conversion import converters
 from mobileseg.export.conversion.pdmodel import Operator
 from mobileseg.export.conversion.process import Failure
@@ -29,16 +30,22 @@ from mobileseg.export.from_config import (
     targets_from,
     warnings_of,
 )
-from mobileseg.export.golden import Reference, build_reference
+from mobileseg.export.golden import Reference
 from mobileseg.export.manifest import GOLDEN_FILE, Subject, build_manifest
 from mobileseg.export.options import ALL_TARGETS, TARGETS, ExportOptions, check_targets
-from mobileseg.export.task import Task
+from mobileseg.export.recording import build_reference
+from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
-from mobileseg.export.verify import FAILED, SKIPPED, Row, check_engines
+from mobileseg.export.verify import FAILED, NOT_JUDGED, SKIPPED, Row, check_engines
+from mobileseg.names import IMAGE, MAIN
 from mobileseg.runtime.manifest import Manifest
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
+    from mobileseg.nn.graphs import NetworkGraph
+
+_UNTRAINED = "the weights are untrained: for timing alone, nothing here was verified"
+_CONVERSIONS = 2  # at once; they are processes, but each also takes memory
 
 
 @dataclass(frozen=True)
@@ -50,12 +57,14 @@ class ExportResult:
         rows: the table, one row per target.
         manifest: content of deploy.yaml.
         warnings: what the reader should know.
+        results: what the rows count as equal, in the plural.
     """
 
     folder: Path
     rows: tuple[Row, ...]
     manifest: Manifest
     warnings: tuple[str, ...] = ()
+    results: str = "results"
 
 
 def export(
@@ -69,6 +78,7 @@ def export(
     zoo: Path | None = None,
     overwrite: bool = False,
     accept_weak: bool = False,
+    untrained: bool = False,
     tensorrt: bool = False,
     report: Callable[[str], None] = lambda _line: None,
 ) -> ExportResult:
@@ -82,8 +92,9 @@ def export(
         targets: from `TARGETS`; None takes those of the configuration, else all that are installed.
         images: files and folders to verify with, instead of the validation images.
         zoo: folder of the weights, whose artefact gives classes and images where the dataset is missing.
-        overwrite: replace an existing folder.
+        overwrite: replace an artefact folder that is there; see `refuse_existing`.
         accept_weak: see :func:`export_network`.
+        untrained: see :func:`export_network`.
         tensorrt: see :func:`export_network`.
         report: gets one line per step.
 
@@ -105,6 +116,7 @@ def export(
         source=chosen.source,
         overwrite=overwrite,
         accept_weak=accept_weak,
+        untrained=untrained,
         tensorrt=tensorrt,
         report=report,
     )
@@ -125,21 +137,24 @@ def export_network(
     source: str = "the given images",
     overwrite: bool = False,
     accept_weak: bool = False,
+    untrained: bool = False,
     tensorrt: bool = False,
     report: Callable[[str], None] = lambda _line: None,
 ) -> ExportResult:
     """Write, run and compare every graph; the folder appears only when all of them agree.
 
     Args:
-        network: Paddle layer with trained weights; its attribute `task` says what it is ('semantic' without one).
+        network: Paddle layer with trained weights; its attribute `task` says what it is.
         folder: artefact folder to make.
         options: form of the graphs.
         subject: name, classes, palette.
         images: uint8 [h,w,3] RGB, at least four real ones.
         targets: from `TARGETS`; None writes every target whose converter is installed.
         source: where the images are from, for the notes in deploy.yaml.
-        overwrite: replace an existing folder.
+        overwrite: replace an artefact folder that is there; see `refuse_existing`.
         accept_weak: accept a reference that shows too few classes to tell a right graph from a wrong one.
+        untrained: the weights are random and the graphs are for timing alone: every graph is run, but none is judged
+            (labels of a network without training hang on the last bit), and the manifest says so.
         tensorrt: also write the shapes of all tensors of the Paddle graph, and a graph per component of the network.
         report: gets one line per step.
 
@@ -149,60 +164,76 @@ def export_network(
         DependencyError: a requested target's converter is not installed.
     """
     folder = Path(folder)
-    task = task_for(network, options, subject.detection)
+    task = task_for(network, options, subject.settings)
+    deployed = task.deployment(network, options)
     chosen, rows = _choose(targets, options, task)
     refuse_existing(folder, overwrite)
     if options.dynamic:
         _check_multiple(options, subject.multiple)
     sizes = _sizes(options, subject.multiple)
+    converters.prepare(chosen)
     reference = build_reference(task, network, options, images, sizes, source)
-    warnings = _weakness(task.weakness(reference, len(subject.classes)), accept_weak)
-    with staging(folder) as (stage, work):
-        graphs = _trace(network, task, options, chosen, sizes, work, report)
-        for target in chosen:
-            report(f"convert to {target}")
-            _convert(target, graphs[target], stage, work)
+    warnings = _weakness(task.weakness(reference, len(subject.classes)), accept_weak or untrained)
+    if untrained:
+        warnings.append(_UNTRAINED)
+    with staging(folder, overwrite) as (stage, work):
+        with ThreadPoolExecutor(_CONVERSIONS) as pool:  # what is traced is converted while the next form is traced
+            started: dict[str, list[Future[None]]] = {target: [] for target in chosen}
+
+            def start(target: str, graph: converters.Graph) -> None:
+                started[target].append(pool.submit(_convert, target, graph, stage, work))
+
+            graphs = _trace(network, task, options, chosen, sizes, work, report, start)
+            for target in chosen:
+                report(f"convert to {target}")
+                for conversion in started[target]:
+                    conversion.result()
         reference.save(stage / GOLDEN_FILE)
         task.write_files(stage)
-        inputs = [item.input for item in reference.items]
+        frames = reference.frames()
         server = None
         if tensorrt:
             report("collect shapes and cut the graph into components")
-            server = _server_files(stage, graphs, network, inputs, work)
+            server = _server_files(stage, graphs, network, [frame.input for frame in frames], work)
 
         def described(*more: Any) -> Manifest:
-            built = build_manifest(stage, task, subject, options, chosen, reference, *more)
+            built = build_manifest(stage, task, deployed, subject, options, chosen, reference, *more)
             return server.added_to(built) if server is not None else built
 
         described().write(stage)
         report("run every graph and compare it with the network")
-        checked = check_engines(stage, Manifest.read(stage), task, reference, inputs)
+        checked = check_engines(stage, Manifest.read(stage), task, reference, frames)
+        checked = [row.unjudged() for row in checked] if untrained else checked
         rows = [*checked, *rows]
         failed = [row for row in checked if row.status == FAILED]
         if failed:
             raise _disagreement(network, task, options, failed, graphs, reference, stage, work, folder)
-        kept = [row.to_manifest() for row in checked if row.status != SKIPPED]
+        kept = [row.to_manifest() for row in checked if row.status not in (SKIPPED, NOT_JUDGED)]
         notes = _notes(task, reference, sizes, warnings)
         manifest = described(kept, notes)
         manifest.write(stage)
         put_in_place(stage, folder)
     order = {target: index for index, target in enumerate(ALL_TARGETS)}
     rows.sort(key=lambda row: order.get(row.target, len(order)))
-    return ExportResult(folder, tuple(rows), manifest, tuple(warnings))
+    return ExportResult(folder, tuple(rows), manifest, tuple(warnings), task.results)
 
 
 def _server_files(
-    stage: Path, graphs: dict[str, converters.Graph], network: Any, inputs: Sequence[np.ndarray], work: Path
+    stage: Path, graphs: dict[str, list[converters.Graph]], network: Any, inputs: Sequence[np.ndarray], work: Path
 ) -> ServerFiles:
     if "paddle" not in graphs:
         raise ExportError("TensorRT runs the Paddle graph, and it is not among the targets", remedy="add paddle")
+    if len(graphs["paddle"]) > 1:
+        return ServerFiles({})  # a network of several graphs is divided already; shapes are collected at the first run
     try:
-        return write_server_files(stage, graphs["paddle"], network, inputs, work)
+        return write_server_files(stage, graphs["paddle"][0], network, inputs, work)
     except Failure as failure:
         raise ExportError(f"the files for TensorRT cannot be written: {failure}") from failure
 
 
-def _choose(targets: Sequence[str] | None, options: ExportOptions, task: Task) -> tuple[tuple[str, ...], list[Row]]:
+def _choose(
+    targets: Sequence[str] | None, options: ExportOptions, task: ExportTask
+) -> tuple[tuple[str, ...], list[Row]]:
     """The targets to write, and rows for those that are left out."""
     if targets is not None:
         chosen = check_targets(tuple(targets))
@@ -262,27 +293,41 @@ def _weakness(message: str, accept: bool) -> list[str]:
 
 def _trace(
     network: Any,
-    task: Task,
+    task: ExportTask,
     options: ExportOptions,
     targets: Sequence[str],
     sizes: Sequence[tuple[int, int]],
     work: Path,
     report: Callable[[str], None],
-) -> dict[str, converters.Graph]:
-    """Save the program, and another one for each target that needs another form."""
+    saved_for: Callable[[str, converters.Graph], None],
+) -> dict[str, list[converters.Graph]]:
+    """Save the program of every graph, and others for each target that needs another form; told for each at once."""
     forms = {target: task.form(target, options) for target in targets}
-    saved: dict[ExportOptions, converters.Graph] = {}
+    saved: dict[ExportOptions, list[converters.Graph]] = {}
     for form in forms.values():
-        if form not in saved:
-            names = ", ".join(task.output_names(form))
-            report(f"trace the network at {form.height}x{form.width} (output {names})")
-            stem = work / f"graph{len(saved)}"
-            save_paddle_graph(network, form, stem, task)
-            shapes = tuple((1, 3, *size) if form.layout == "NCHW" else (1, *size, 3) for size in sizes)
-            saved[form] = converters.Graph(
-                stem.with_suffix(".pdmodel"), stem.with_suffix(".pdiparams"), shapes, form.opset
-            )
+        if form in saved:
+            continue
+        saved[form] = []
+        for graph in task.deployment(network, form).graphs:
+            names = ", ".join(task.output_names(graph.name, form))
+            what = "the network" if graph.name == MAIN else f"the graph '{graph.name}'"
+            report(f"trace {what} at {form.height}x{form.width} (output {names})")
+            stem = work / f"{graph.name}{len(saved)}"
+            save_paddle_graph(network, form, stem, task, graph.name)
+            shapes = tuple(_shapes(graph, form, size) for size in sizes)
+            model, params = stem.with_suffix(".pdmodel"), stem.with_suffix(".pdiparams")
+            made = converters.Graph(model, params, shapes, form.opset, graph.name)
+            saved[form].append(made)
+            for target in targets:
+                if forms[target] == form:
+                    saved_for(target, made)
     return {target: saved[form] for target, form in forms.items()}
+
+
+def _shapes(graph: NetworkGraph, form: ExportOptions, size: tuple[int, int]) -> tuple[tuple[int, ...], ...]:
+    """Shapes of a graph's inputs for an image of a size."""
+    image = (1, 3, *size) if form.layout == "NCHW" else (1, *size, 3)
+    return tuple(image if spec.name == IMAGE else spec.shape for spec in graph.inputs)
 
 
 def _convert(target: str, graph: converters.Graph, stage: Path, work: Path) -> None:
@@ -302,10 +347,10 @@ def _convert(target: str, graph: converters.Graph, stage: Path, work: Path) -> N
 
 def _disagreement(
     network: Any,
-    task: Task,
+    task: ExportTask,
     options: ExportOptions,
     failed: Sequence[Row],
-    graphs: dict[str, converters.Graph],
+    graphs: dict[str, list[converters.Graph]],
     reference: Reference,
     stage: Path,
     work: Path,
@@ -315,9 +360,11 @@ def _disagreement(
     lines: list[str] = []
     for row in failed:
         lines.extend(f"  {row.target} ({row.engine}): {problem}" for problem in row.problems[:4])
-        if row.target not in graphs:  # the components: their operators are those of the Paddle graph
+        if (
+            len(graphs.get(row.target, ())) != 1
+        ):  # components, whose operators are those of the Paddle graph, or several
             continue
-        graph, form = graphs[row.target], task.form(row.target, options)
+        (graph,), form = graphs[row.target], task.form(row.target, options)
         culprit = _searched(partial(locate_difference, row.target, graph, reference, work))
         if culprit:
             lines.append(f"  {row.target}: the first result that differs is of {culprit}")
@@ -325,8 +372,7 @@ def _disagreement(
         culprit = _searched(partial(locate_trace_difference, network, form, graph, reference, work))
         if culprit:
             lines.append(f"  {row.target}: traced, the network computes something else; first seen after {culprit}")
-    kept = folder.with_name(folder.name + ".failed")
-    put_in_place(stage, kept)
+    kept = keep_failed(stage, folder)
     return ExportError(
         "\n".join(["exported graphs do not agree with the network:", *lines]),
         remedy=f"the folder was not put into place; it is kept as {kept} for inspection",
@@ -342,7 +388,7 @@ def _searched(search: Callable[[], Operator | None]) -> Operator | None:
 
 
 def _notes(
-    task: Task, reference: Reference, sizes: Sequence[tuple[int, int]], warnings: Sequence[str]
+    task: ExportTask, reference: Reference, sizes: Sequence[tuple[int, int]], warnings: Sequence[str]
 ) -> dict[str, str]:
     listed = ", ".join(f"{height}x{width}" for height, width in sizes)
     notes = {

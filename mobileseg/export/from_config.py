@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobileseg.data.io import read_image
+from mobileseg import tasks
+from mobileseg.data.io import IMAGE_SUFFIXES, read_image
 from mobileseg.errors import ConfigError, DataError, ExportError
-from mobileseg.export.golden import CANDIDATES, ITEMS
-from mobileseg.export.instance import InstanceTask
 from mobileseg.export.manifest import GOLDEN_FILE, Subject
 from mobileseg.export.options import ALL_TARGETS, ExportOptions
-from mobileseg.instance.options import DetectionOptions
+from mobileseg.export.recording import CANDIDATES, ITEMS
 from mobileseg.viz.palette import palette as generated_palette
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
     from mobileseg.data.base import ImageDataset
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 _GEOMETRIC = {"ResizeByLong", "ResizeByShort", "ResizeToMultiple", "LimitLong", "Padding", "PaddingByAspectRatio"}
 
 
@@ -117,7 +115,6 @@ def subject_from(config: Config, network: Any, dataset: ImageDataset | None, zoo
     classes, colours = _classes(section, dataset, zoo)
     if len(classes) != count:
         classes, colours = tuple(f"class {index}" for index in range(count)), generated_palette(count)
-    detects = getattr(network, "task", "") == InstanceTask.name
     return Subject(
         # A checkpoint folder is called `best` or `last`: only a folder that was exported carries a name.
         name=zoo.name if zoo is not None and is_artefact(zoo) else config.name,
@@ -126,8 +123,7 @@ def subject_from(config: Config, network: Any, dataset: ImageDataset | None, zoo
         ignore_index=int(section.get("ignore_index", 255)),
         config_sha256=config.hash,
         multiple=int(getattr(network, "size_multiple", 32)),
-        detection=DetectionOptions(**config.to_dict()["detection"]) if detects else None,
-        category_ids=getattr(dataset, "category_ids", None) if detects else None,
+        settings=tasks.stage(network, "export").settings_from(config.to_dict(), dataset),
     )
 
 

@@ -1,13 +1,17 @@
-"""The reference that every graph is compared with: the network in memory, run on real images.
+"""Golden data: what an artefact keeps of the network in memory, run on real images.
 
-What is kept of it in an artefact folder is ``golden.npz``; for the item ``i`` of every task:
+``golden.npz`` holds frames; for the frame ``i`` of every task:
 
-- ``image.i`` uint8 [h,w,3] RGB; ``input.i`` what the graph is fed; ``output.i.<name>`` what it must answer;
+- ``image.i`` uint8 [h,w,3] RGB; ``input.i`` what graphs are fed; ``output.i.<name>`` what they must answer, for all
+  tensors that the graphs of the frame's pipeline give;
+- ``pipeline.i`` name of the pipeline that the frame runs, 'main' when it is missing; ``sequence.i`` number of the
+  stream that it belongs to: frames of one number run in their order and keep what the manifest says; without it a
+  frame is a stream by itself;
 - ``stride.i`` int: inputs are kept at every stride-th pixel, so that the file stays small;
 - ``scale.i.<name>`` standard deviation of the whole output;
 - ``normalize`` float32 [2,3]: mean and standard deviation that the network was trained with;
 
-and what the task adds (:mod:`mobileseg.export.semantic`, :mod:`mobileseg.export.instance_item`).
+and what the task adds (:mod:`mobileseg.semantic.export`, :mod:`mobileseg.instance.golden`).
 """
 
 from __future__ import annotations
@@ -15,34 +19,42 @@ from __future__ import annotations
 import abc
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from mobileseg.data.io import resize_bilinear
 from mobileseg.errors import ExportError
-from mobileseg.export.options import ExportOptions
+from mobileseg.names import MAIN
 
-if TYPE_CHECKING:
-    from mobileseg.export.task import Task
 
-ITEMS = 4
-CANDIDATES = 12
-_LONGEST_SIDE = 320  # of a stored image
+class Frame(NamedTuple):
+    """What an engine is fed for one frame.
+
+    Attributes:
+        pipeline: graphs to run.
+        sequence: frames of one number are one stream.
+        input: tensor of the image.
+    """
+
+    pipeline: str
+    sequence: int
+    input: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
 class Item(abc.ABC):
-    """One image on its way through the network.
+    """One frame on its way through the network.
 
     Attributes:
         image: uint8 [h,w,3] RGB.
-        input: what the graph is fed, at every ``stride``-th pixel.
-        outputs: what the graph must answer, by name.
+        input: what graphs are fed, at every ``stride``-th pixel.
+        outputs: what they must answer, by name.
         scales: standard deviation of outputs.
         stride: 1 unless this was read from golden.npz.
+        pipeline: graphs that the frame runs.
+        sequence: number of its stream; None when the frame is a stream by itself.
     """
 
     image: np.ndarray
@@ -50,6 +62,8 @@ class Item(abc.ABC):
     outputs: dict[str, np.ndarray]
     scales: dict[str, float]
     stride: int = 1
+    pipeline: str = MAIN
+    sequence: int | None = None
 
     @abc.abstractmethod
     def shown(self) -> set[int]:
@@ -69,7 +83,7 @@ class Reference:
     """Several items of one network.
 
     Attributes:
-        items: the images.
+        items: the frames.
         normalize: float32 [2,3], mean and std.
         source: where the images are from, for people.
         common: arrays that the task keeps beside the items.
@@ -85,18 +99,33 @@ class Reference:
         """Classes that some item shows."""
         return tuple(sorted(set().union(*(item.shown() for item in self.items))))
 
+    def frames(self, inputs: list[np.ndarray] | None = None) -> list[Frame]:
+        """What an engine is fed; ``inputs`` in place of those that are stored at a stride."""
+        fed = inputs if inputs is not None else [item.input for item in self.items]
+        return [
+            Frame(item.pipeline, -1 - index if item.sequence is None else item.sequence, value)
+            for index, (item, value) in enumerate(zip(self.items, fed, strict=True))
+        ]
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write ``golden.npz``."""
         arrays: dict[str, np.ndarray] = {"normalize": self.normalize, **self.common}
         for index, item in enumerate(self.items):
-            for key, value in item.stored(first=index == 0).items():
+            kept = item.stored(first=index == 0)
+            if item.sequence is not None:
+                kept |= {"pipeline": np.array(item.pipeline), "sequence": np.array(item.sequence)}
+            for key, value in kept.items():
                 head, _, name = key.partition(".")
                 arrays[f"{head}.{index}.{name}" if name else f"{head}.{index}"] = value
         np.savez_compressed(path, **arrays)
 
 
-def load_reference(path: str | os.PathLike[str], task: Task) -> Reference:
+def load_reference(path: str | os.PathLike[str], load_item: Callable[[Mapping[str, np.ndarray]], Any]) -> Reference:
     """Read ``golden.npz``.
+
+    Args:
+        path: the file.
+        load_item: makes a frame of its arrays; raises KeyError where one is missing.
 
     Raises:
         ExportError: the file is missing, damaged, or lacks an array.
@@ -114,54 +143,25 @@ def load_reference(path: str | os.PathLike[str], task: Task) -> Reference:
             else:
                 common[key] = value
         normalize = common.pop("normalize")
-        return Reference(tuple(task.load_item(item) for item in items), normalize, "golden.npz", common)
-    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        return Reference(tuple(load_item(item) for item in items), normalize, "golden.npz", common)
+    except (OSError, ValueError, KeyError, IndexError, AttributeError, zipfile.BadZipFile) as error:
         raise ExportError(
             f"{path} cannot be read as the reference of an artefact: {error}", remedy="export the folder again"
         ) from error
 
 
-def build_reference(
-    task: Task,
-    network: Any,
-    options: ExportOptions,
-    images: Sequence[np.ndarray],
-    sizes: Sequence[tuple[int, int]],
-    source: str,
-) -> Reference:
-    """Run a network on images and keep what a graph must reproduce.
-
-    Of the images those are taken that together show the most classes.
-
-    Args:
-        task: of the network.
-        network: Paddle layer.
-        options: form of the export.
-        images: uint8 [h,w,3] RGB, at least four.
-        sizes: (height, width) to run at; the images are dealt out to them in turn.
-        source: where the images are from.
-
-    Raises:
-        ExportError: fewer images than needed, or outputs that are not finite.
-    """
-    if len(images) < ITEMS:
-        raise ExportError(
-            f"verification needs at least {ITEMS} images, {source} gives {len(images)}",
-            remedy="name more with --images",
-        )
-    was_training = network.training
-    network.eval()
-    try:
-        candidates = [
-            _run(task, network, options, image, sizes[index % len(sizes)])
-            for index, image in enumerate(images[:CANDIDATES])
-        ]
-    finally:
-        if was_training:
-            network.train()
-    items = tuple(task.settle(item) for item in _most_classes(candidates, len(sizes)))
-    normalize = np.array([options.mean, options.std], np.float32)
-    return Reference(items, normalize, source, task.common_arrays())
+def loaded_fields(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The fields of `Item` from the arrays of a frame; raises KeyError where one is missing."""
+    sequence = arrays.get("sequence")
+    return {
+        "image": arrays["image"],
+        "input": arrays["input"],
+        "outputs": named(arrays, "output"),
+        "scales": {name: float(value) for name, value in named(arrays, "scale").items()},
+        "stride": int(arrays["stride"]),
+        "pipeline": str(arrays.get("pipeline", MAIN)),
+        "sequence": None if sequence is None else int(sequence),
+    }
 
 
 def subsample(array: np.ndarray, stride: int) -> np.ndarray:
@@ -181,62 +181,6 @@ def stride_for(size: int, budget: int) -> int:
     return stride
 
 
-def to_input(pixels: np.ndarray, options: ExportOptions) -> np.ndarray:
-    """The graph's input from float32 [H,W,3] RGB pixels (0..255) of the input's size."""
-    if options.input_dtype == "uint8":
-        value = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-    elif options.normalize_in_graph:
-        value = pixels.astype(np.float32)
-    else:
-        value = normalised(pixels, options)
-    return np.ascontiguousarray(value[None] if options.layout == "NHWC" else value.transpose(2, 0, 1)[None])
-
-
-def normalised(pixels: np.ndarray, options: ExportOptions) -> np.ndarray:
-    """float32 [H,W,3]: the training's formula, in its order."""
-    mean, std = np.array(options.mean, np.float32), np.array(options.std, np.float32)
-    return ((pixels.astype(np.float32) / 255.0 - mean) / std).astype(np.float32)
-
-
 def named(arrays: Mapping[str, np.ndarray], head: str) -> dict[str, np.ndarray]:
     """Arrays ``<head>.<name>`` by name."""
     return {key[len(head) + 1 :]: value for key, value in arrays.items() if key.startswith(f"{head}.")}
-
-
-def _run(task: Task, network: Any, options: ExportOptions, image: np.ndarray, size: tuple[int, int]) -> Item:
-    import paddle
-
-    image = _shrunk(image)
-    pixels = resize_bilinear(image.astype(np.float32), size)
-    if options.dynamic:  # the graph takes the image as it is, so the stored image has the size itself
-        image = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-        pixels = image.astype(np.float32)
-    seen = np.clip(np.rint(pixels), 0, 255) if options.input_dtype == "uint8" else pixels
-    with paddle.no_grad():
-        batch = paddle.to_tensor(normalised(seen, options).transpose(2, 0, 1)[None])
-        return task.item(network, options, image, to_input(pixels, options), batch)
-
-
-def _most_classes(candidates: Sequence[Item], sizes: int) -> tuple[Item, ...]:
-    """Four candidates that show the most classes, each size represented."""
-    left = list(range(len(candidates)))
-    shown: set[int] = set()
-    chosen: list[int] = []
-    for turn in range(ITEMS):
-        pool = [index for index in left if index % sizes == turn % sizes] or left
-        best = max(pool, key=lambda index: (len(candidates[index].shown() - shown), candidates[index].richness()))
-        chosen.append(best)
-        left.remove(best)
-        shown |= candidates[best].shown()
-    return tuple(candidates[index] for index in chosen)
-
-
-def _shrunk(image: np.ndarray) -> np.ndarray:
-    import cv2
-
-    height, width = image.shape[:2]
-    factor = _LONGEST_SIDE / max(height, width)
-    if factor >= 1:
-        return np.ascontiguousarray(image)
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))

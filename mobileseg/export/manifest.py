@@ -7,20 +7,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mobileseg import __version__
 from mobileseg.export.conversion.ncnn import blob_names
-from mobileseg.export.options import INPUT_NAME, ExportOptions
+from mobileseg.export.options import ExportOptions
 from mobileseg.files import sha256_of
-from mobileseg.instance.options import DetectionOptions
+from mobileseg.names import IMAGE, MAIN
 from mobileseg.runtime.manifest import DEPLOY_FILE, Manifest
 from mobileseg.runtime.manifest_json import JSON_FILE
-from mobileseg.runtime.specs import GraphFiles, InputSpec, OutputSpec, ResizeSpec, VerificationRow
+from mobileseg.runtime.specs import (
+    GraphFiles,
+    GraphSpec,
+    ImageSpec,
+    OutputSpec,
+    ResizeSpec,
+    TensorSpec,
+    VerificationRow,
+)
 
 if TYPE_CHECKING:
     from mobileseg.export.golden import Reference
-    from mobileseg.export.task import Task
+    from mobileseg.export.task import ExportTask
+    from mobileseg.nn.graphs import Deployment, NetworkGraph
 
 GOLDEN_FILE = "golden.npz"
 
@@ -38,8 +47,7 @@ class Subject:
         ignore_index: label value that is no class.
         config_sha256: hash of the training configuration, '' when unknown.
         multiple: what sides must be multiples of in a graph of dynamic size.
-        detection: of a network that detects, how; None means the defaults.
-        category_ids: of a network that detects, the COCO category id of every class; None when there are none.
+        settings: of the task (`mobileseg.export.task.ExportStage.settings_from`); None means the defaults.
     """
 
     name: str
@@ -48,25 +56,29 @@ class Subject:
     ignore_index: int = 255
     config_sha256: str = ""
     multiple: int = 1
-    detection: DetectionOptions | None = None
-    category_ids: tuple[int, ...] | None = None
+    settings: Mapping[str, Any] | None = None
 
 
-def file_names(target: str) -> list[str]:
-    """Files of one target in the folder, relative to it."""
-    return {
-        "paddle": ["model.pdmodel", "model.pdiparams"],
-        "onnx": ["model.onnx"],
-        "lite_arm": ["model.arm.nb"],
-        "lite_x86": ["model.x86.nb"],
-        "ncnn": ["model.ncnn.param", "model.ncnn.bin"],
-        "torchscript": ["model.pt"],
-    }[target]
+_SUFFIXES = {
+    "paddle": ("pdmodel", "pdiparams"),
+    "onnx": ("onnx",),
+    "lite_arm": ("arm.nb",),
+    "lite_x86": ("x86.nb",),
+    "ncnn": ("ncnn.param", "ncnn.bin"),
+    "torchscript": ("pt",),
+}
+
+
+def file_names(target: str, graph: str = MAIN) -> list[str]:
+    """Files of one graph for one target in the folder, relative to it."""
+    stem = "model" if graph == MAIN else graph
+    return [f"{stem}.{suffix}" for suffix in _SUFFIXES[target]]
 
 
 def build_manifest(
     folder: str | os.PathLike[str],
-    task: Task,
+    task: ExportTask,
+    deployed: Deployment,
     subject: Subject,
     options: ExportOptions,
     targets: Sequence[str],
@@ -76,18 +88,22 @@ def build_manifest(
 ) -> Manifest:
     """The manifest of a folder in which the graphs of ``targets`` and golden.npz already are."""
     folder = Path(folder)
-    shared = task.outputs(options, reference, len(subject.classes))
-    own = {target: task.outputs(options, reference, len(subject.classes), target) for target in targets}
-    graphs = {target: _graph_files(folder, target, own[target], own[target] == shared) for target in targets}
+    image = image_spec(options, subject.multiple)
     written_last = (DEPLOY_FILE, JSON_FILE)
     names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in written_last)
     return Manifest(
         name=subject.name,
-        input=input_spec(options, subject.multiple),
-        outputs=shared,
+        task=task.name,
+        image=image,
+        graphs={
+            graph.name: _graph_spec(folder, task, graph, image, options, targets, reference, len(subject.classes))
+            for graph in deployed.graphs
+        },
+        pipelines=dict(deployed.pipelines),
+        state={name: dict(kept) for name, kept in deployed.state.items()} or None,
         classes=subject.classes,
         palette=subject.palette,
-        graphs={"main": graphs},
+        settings=task.settings(),
         files={name: sha256_of(folder / name) for name in names},
         versions=_versions(),
         config_sha256=subject.config_sha256,
@@ -95,15 +111,36 @@ def build_manifest(
         golden=GOLDEN_FILE if GOLDEN_FILE in names else None,
         verification=tuple(verification),
         notes=dict(notes) if notes else None,
-        category_ids=subject.category_ids,
-        **task.manifest_fields(options),
+        deploy=task.deploy_block(options),
     )
 
 
-def input_spec(options: ExportOptions, multiple: int = 1) -> InputSpec:
-    """The manifest's input."""
-    return InputSpec(
-        name=INPUT_NAME,
+def _graph_spec(
+    folder: Path,
+    task: ExportTask,
+    graph: NetworkGraph,
+    image: ImageSpec,
+    options: ExportOptions,
+    targets: Sequence[str],
+    reference: Reference,
+    classes: int,
+) -> GraphSpec:
+    outputs = task.outputs(graph.name, options, reference, classes)
+    inputs = tuple(
+        image.tensor() if spec.name == image.name else TensorSpec(spec.name, spec.dtype, spec.shape)
+        for spec in graph.inputs
+    )
+    files = {}
+    for target in targets:
+        own = task.outputs(graph.name, options, reference, classes, target)
+        files[target] = _graph_files(folder, target, graph, own, own == outputs)
+    return GraphSpec(inputs, outputs, files)
+
+
+def image_spec(options: ExportOptions, multiple: int = 1) -> ImageSpec:
+    """The image of the manifest."""
+    return ImageSpec(
+        name=IMAGE,
         height=options.height,
         width=options.width,
         dynamic=options.dynamic,
@@ -117,17 +154,19 @@ def input_spec(options: ExportOptions, multiple: int = 1) -> InputSpec:
     )
 
 
-def _graph_files(folder: Path, target: str, outputs: Sequence[OutputSpec], shared: bool) -> GraphFiles:
-    names = file_names(target)
+def _graph_files(
+    folder: Path, target: str, graph: NetworkGraph, outputs: Sequence[OutputSpec], shared: bool
+) -> GraphFiles:
+    names = file_names(target, graph.name)
     if target == "paddle":
         return GraphFiles(model=names[0], params=names[1])
     if target != "ncnn":
-        return GraphFiles(model=names[0])
+        return GraphFiles(model=names[0], output_specs=None if shared else tuple(outputs))
     blobs_in, blobs_out = blob_names(folder / names[0])
     return GraphFiles(
         param=names[0],
         bin=names[1],
-        inputs={INPUT_NAME: blobs_in[0]},
+        inputs=dict(zip((spec.name for spec in graph.inputs), blobs_in, strict=True)),
         outputs=dict(zip((spec.name for spec in outputs), blobs_out, strict=True)),
         output_specs=None if shared else tuple(outputs),
     )

@@ -39,7 +39,9 @@ PACKAGES = {
 OUTPUT_NAMES: dict[str, str] = {"argmax": "labels", "softmax": "probabilities", "none": "logits"}
 """Output op -> name (and kind) of the graph's output."""
 
-INPUT_NAME = "x"
+MAX_PIXELS = 1 << 24
+"""Of an input or output, 4096 squared: beyond it the tensors of a network outgrow 32-bit indices, and converters and
+engines die by signal."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class ExportOptions:
         mean: per channel (RGB), of pixel values scaled to 0..1.
         std: per channel (RGB), as `mean`.
         opset: ONNX operator set.
-        nms_in_graph: a graph that detects ends after the suppression of overlapping detections, not before it.
+        nms_in_graph: an instance segmentation graph ends after the NMS, not before it.
     """
 
     height: int
@@ -78,6 +80,16 @@ class ExportOptions:
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
             raise ExportError(f"export size is {self.height}x{self.width}, both sides must be positive")
+        for what, (height, width) in {
+            "export size": (self.height, self.width),
+            "output size": self.output_size or (1, 1),
+        }.items():
+            if height * width > MAX_PIXELS:
+                raise ExportError(
+                    f"{what} is {height}x{width} (height x width), {height * width:,} pixels; at most {MAX_PIXELS:,} "
+                    "can be exported",
+                    remedy="name the size that the network is to run at",
+                )
         if self.output_op not in OUTPUT_NAMES:
             raise ExportError(f"output op is '{self.output_op}', expected one of {', '.join(OUTPUT_NAMES)}")
         if self.input_dtype == "uint8" and not self.normalize_in_graph:

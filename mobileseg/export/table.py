@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from mobileseg.export.verify import Row
 
 _HEAD = ("target", "engine", "status", "max diff / std")
-_STATUS = {"converted-not-run": "converted, not run", "failed": "FAILED"}
+_STATUS = {"converted-not-run": "converted, not run", "failed": "FAILED", "not-judged": "run, not judged"}
 
 
-def format_rows(rows: Sequence[Row]) -> str:
-    """Rows as aligned text, reasons of failed and skipped ones below their row."""
-    detections = any(row.detections_equal is not None for row in rows)
-    equal = "detections equal" if detections else "labels equal"
-    cells = [(*_HEAD, equal, "size", "latency"), *(_cells(row) for row in rows)]
+def format_rows(rows: Sequence[Row], results: str = "results") -> str:
+    """Rows as aligned text, reasons of failed and skipped ones below their row.
+
+    Args:
+        rows: one per target.
+        results: what is counted (`mobileseg.export.task.ExportTask.results`).
+    """
+    cells = [(*_HEAD, f"{results} equal", "size", "latency"), *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     lines = []
     for index, line in enumerate(cells):

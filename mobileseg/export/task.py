@@ -1,9 +1,8 @@
-"""What an export must know about a family of networks, behind one interface.
+"""What export asks of a task: its module ``export`` gives the functions of `ExportStage`, and an `ExportTask`.
 
 Converters, processes, the search for culprits and the layout of a folder are the same for every network. What
-differs is here: the layer that is exported, the names of its outputs, what is kept of the reference, when two
-answers agree, and how outputs become a result. `semantic.py` and `instance.py` implement it; `tasks.py` finds
-the one that a network or a folder has.
+differs is here: the layers that are exported, the names of their outputs, what is kept of the reference, when two
+answers agree, and how outputs become a result.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -21,18 +20,24 @@ from mobileseg.export.tolerance import Agreement
 from mobileseg.runtime.specs import OutputSpec
 
 if TYPE_CHECKING:
+    from mobileseg.nn.graphs import Deployment, NetworkGraph
     from mobileseg.runtime.manifest import Manifest
 
 
-class Task(abc.ABC):
-    """One family of networks, as export sees it. Importing an implementation imports no Paddle."""
+class ExportTask(abc.ABC):
+    """The networks of one task, as export sees them. Importing an implementation imports no Paddle."""
 
-    name: ClassVar[Literal["semantic", "instance"]]
-    measure: ClassVar[Literal["labels_equal", "detections_equal"]]
-    """Which share of a row of the table :meth:`compare` counts."""
+    name: ClassVar[str]
+    """Key of the table of tasks."""
+    results: ClassVar[str] = "results"
+    """What :meth:`compare` counts, in the plural, for people."""
     golden_note: ClassVar[str] = "inputs and scores are stored at every stride.<i>-th pixel"
-    foreign: ClassVar[tuple[str, ...]] = ()
-    """Fields of the options that only another task has."""
+
+    def deployment(self, network: Any, options: ExportOptions) -> Deployment:
+        """The graphs of a network at the size of the export."""
+        from mobileseg.nn.graphs import deployment
+
+        return deployment(network, (options.height, options.width))
 
     def check(self, options: ExportOptions) -> None:  # noqa: B027  # most options suit every task
         """Raises ExportError when the options make no sense for this task."""
@@ -46,16 +51,33 @@ class Task(abc.ABC):
         return ""
 
     @abc.abstractmethod
-    def output_names(self, options: ExportOptions) -> tuple[str, ...]:
-        """Names of the graph's outputs, in order."""
+    def output_names(self, graph: str, options: ExportOptions) -> tuple[str, ...]:
+        """Names of a graph's outputs, in order."""
 
     @abc.abstractmethod
-    def wrapper(self, network: Any, options: ExportOptions) -> Any:
-        """The Paddle layer that is exported: the network between its deployment input and output forms."""
+    def wrapper(self, graph: NetworkGraph, options: ExportOptions) -> Any:
+        """The Paddle layer that is exported: a graph between its deployment input and output forms.
 
-    @abc.abstractmethod
+        It takes the inputs of the graph in their order and returns tensors in the order of `output_names`.
+        """
+
+    def record(
+        self, network: Any, options: ExportOptions, images: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]
+    ) -> tuple[Item, ...]:
+        """Run the network in evaluation mode and keep frames that its graphs must reproduce.
+
+        A network that keeps something from frame to frame makes sequences of them; see
+        :func:`mobileseg.export.recording.build_reference` for the arguments.
+        """
+        import paddle
+
+        from mobileseg.export.recording import record_images
+
+        with paddle.no_grad():
+            return record_images(self, network, options, images, sizes)
+
     def item(self, network: Any, options: ExportOptions, image: np.ndarray, fed: np.ndarray, batch: Any) -> Item:
-        """Run the network and keep what a graph must reproduce.
+        """Run the network on one image and keep what a graph must reproduce; of tasks that do not override `record`.
 
         Args:
             network: Paddle layer in evaluation mode.
@@ -67,6 +89,7 @@ class Task(abc.ABC):
         Raises:
             ExportError: outputs that are not finite.
         """
+        raise NotImplementedError
 
     def settle(self, item: Item) -> Item:
         """Complete an item that was taken into the reference."""
@@ -110,13 +133,39 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def outputs(
-        self, options: ExportOptions, reference: Reference, num_classes: int, target: str = ""
+        self, graph: str, options: ExportOptions, reference: Reference, num_classes: int, target: str = ""
     ) -> tuple[OutputSpec, ...]:
-        """What the graphs return; what the file of one target returns, when it is named."""
+        """What a graph returns; what the file of one target returns, when it is named."""
 
-    @abc.abstractmethod
-    def manifest_fields(self, options: ExportOptions) -> dict[str, Any]:
-        """Fields of the manifest that only this task has, and PaddleSeg's ``Deploy:`` block if that can be used."""
+    def settings(self) -> dict[str, Any] | None:
+        """The task's section of the manifest."""
+        return None
+
+    def deploy_block(self, options: ExportOptions) -> dict[str, Any] | None:
+        """PaddleSeg's ``Deploy:`` block, if its script can use the graph."""
+        return None
+
+
+class ExportStage(Protocol):
+    """The module ``export`` of a task."""
+
+    FOREIGN: tuple[str, ...]
+    """Fields of `ExportOptions` that only other tasks have."""
+
+    def task_for(self, network: Any, options: ExportOptions, settings: Mapping[str, Any] | None) -> ExportTask:
+        """The task of a network in memory.
+
+        Args:
+            network: the network.
+            options: form of the export, already known to suit the task's own `ExportTask.check`.
+            settings: what `settings_from` gave; None means the defaults.
+        """
+
+    def task_of(self, folder: Path, manifest: Manifest) -> ExportTask:
+        """The task of an artefact."""
+
+    def settings_from(self, config: Mapping[str, Any], dataset: Any) -> dict[str, Any] | None:
+        """What the manifest's section needs of a resolved configuration and the validation dataset (or None)."""
 
 
 NEEDED_CLASSES = 3

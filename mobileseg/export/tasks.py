@@ -1,4 +1,4 @@
-"""Which task a network, or a folder, is of."""
+"""The task of a network in memory, or of an artefact."""
 
 from __future__ import annotations
 
@@ -6,59 +6,38 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from mobileseg import tasks
 from mobileseg.errors import ExportError
-from mobileseg.export.instance import InstanceTask, read_anchors
-from mobileseg.export.nms_in_graph import SuppressionTask, greedy
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.semantic import SemanticTask
-from mobileseg.export.task import Task
-from mobileseg.instance.options import DetectionOptions
+from mobileseg.export.task import ExportTask
 from mobileseg.runtime.manifest import Manifest
 
-_TASKS: tuple[type[Task], ...] = (SemanticTask, InstanceTask)
 
-
-def task_for(network: Any, options: ExportOptions, detection: DetectionOptions | None = None) -> Task:
+def task_for(network: Any, options: ExportOptions, settings: Mapping[str, Any] | None = None) -> ExportTask:
     """The task of a network in memory.
 
     Args:
-        network: its attribute `task` says which; one without it labels pixels.
-        options: form of the export.
-        detection: of a network that detects; None means the defaults.
+        network: its attribute `task` says which.
+        options: form of the graphs.
+        settings: of the task (`ExportStage.settings_from`); None means the defaults.
 
     Raises:
+        ConfigError: the network does not say its task.
         ExportError: options that make no sense for the task.
     """
-    task: Task
-    if _class_of(network) is InstanceTask:
-        size = options.height, options.width
-        anchors, variances = network.anchors(*size), tuple(network.variances)
-        detection = detection or DetectionOptions()
-        if options.nms_in_graph:
-            task = SuppressionTask(anchors, greedy(detection), variances, size)
-        else:
-            task = InstanceTask(anchors, detection, variances, size)
-    else:
-        task = SemanticTask()
+    task: ExportTask = tasks.stage(network, "export").task_for(network, options, settings)
     task.check(options)
     return task
 
 
-def task_of(folder: Path, manifest: Manifest) -> Task:
-    """The task of an artefact folder.
+def task_of(folder: Path, manifest: Manifest) -> ExportTask:
+    """The task of an artefact.
 
     Raises:
-        ExportError: the anchors of a graph that detects cannot be read.
+        RuntimeEngineError: a file that belongs to the task cannot be read.
     """
-    spec = manifest.detection
-    if spec is None:
-        return SemanticTask()
-    size = manifest.input.height, manifest.input.width
-    if spec.anchors is None:
-        return SuppressionTask(np.zeros((0, 4), np.float32), spec.options, spec.variances, size)
-    return InstanceTask(read_anchors(folder / spec.anchors), spec.options, spec.variances, size)
+    task: ExportTask = tasks.stage(manifest, "export").task_of(folder, manifest)
+    return task
 
 
 def refuse_foreign_flags(network: Any, changes: Mapping[str, Any]) -> None:
@@ -71,20 +50,13 @@ def refuse_foreign_flags(network: Any, changes: Mapping[str, Any]) -> None:
     Raises:
         ExportError: names them.
     """
-    task = _class_of(network)
-    found = [_FLAGS[name] for name in task.foreign if changes.get(name) is not None]
+    foreign = tasks.stage(network, "export").FOREIGN
+    found = [_FLAGS[name] for name in foreign if changes.get(name) is not None]
     if found:
         raise ExportError(
-            f"{', '.join(found)}: not for a network of the task '{task.name}'", remedy=f"drop {', '.join(found)}"
+            f"{', '.join(found)}: not for a network of the task '{tasks.task_of(network)}'",
+            remedy=f"drop {', '.join(found)}",
         )
 
 
 _FLAGS = {"output_op": "--output_op", "output_size": "--resize_in_graph", "nms_in_graph": "--nms_in_graph"}
-
-
-def _class_of(network: Any) -> type[Task]:
-    name = getattr(network, "task", SemanticTask.name)
-    for task in _TASKS:
-        if task.name == name:
-            return task
-    raise ExportError(f"networks of the task '{name}' cannot be exported")

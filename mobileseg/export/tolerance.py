@@ -1,4 +1,7 @@
-"""The rule for raw outputs, which is the same for every task."""
+"""The tolerances of every comparison with a reference, and the rule for raw outputs, the same for every task.
+
+The C++ program compares by the same numbers (deploy/lite/src/tolerances.h); a test holds the two together.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,16 @@ import numpy as np
 
 LIMIT = 1e-3
 """Largest allowed difference of raw outputs, in standard deviations of the reference (docs/export.md)."""
+
+INPUT_LIMIT = 1e-5
+"""Largest allowed difference of inputs that are floats, in parts of the largest value that a pixel can become."""
+
+ROUNDED_SHARE = 1e-3
+"""Part of inputs that are bytes that may differ by 1: a value at .5 may be rounded to either side."""
+
+STEEPNESS = 2.0
+"""Of a probability p, times p * (1 - p) and `LIMIT` standard deviations of the logits: what it may differ by beyond
+`LIMIT`. Logits that differ by the limit move a probability by so much: a softmax with steep logits is steep."""
 
 
 @dataclass(frozen=True)

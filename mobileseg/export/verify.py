@@ -7,7 +7,6 @@ Export calls :func:`check_engines` with the network's own outputs; `mobileseg do
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,20 +16,18 @@ import numpy as np
 
 from mobileseg.errors import ExportError, MobileSegError
 from mobileseg.export.conversion.process import Failure, run_task
-from mobileseg.export.golden import Item, Reference, load_reference, subsample
+from mobileseg.export.golden import Frame, Item, Reference, load_reference, subsample
 from mobileseg.export.options import ENGINES
-from mobileseg.export.task import Task
+from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_of
-from mobileseg.export.tolerance import Agreement
+from mobileseg.export.tolerance import INPUT_LIMIT, ROUNDED_SHARE, Agreement
+from mobileseg.folders import scratch_folder
 from mobileseg.runtime.engines.registry import unavailable
-from mobileseg.runtime.manifest import Manifest, twin_problems, verified_path
+from mobileseg.runtime.manifest import COMPONENTS, Manifest, twin_problems, verified_path
 from mobileseg.runtime.preprocess import Preprocessor
-from mobileseg.runtime.specs import InputSpec, VerificationRow
+from mobileseg.runtime.specs import ImageSpec, VerificationRow
 
-OK, FAILED, NOT_RUN, SKIPPED = "ok", "failed", "converted-not-run", "skipped"
-COMPONENTS = "components"
-_PREPROCESS_LIMIT = 1e-4  # in units of the input's standard deviation
-_REPEATS = 5  # latency here is an indication; `mobileseg benchmark` measures
+OK, FAILED, NOT_RUN, SKIPPED, NOT_JUDGED = "ok", "failed", "converted-not-run", "skipped", "not-judged"
 
 
 @dataclass(frozen=True)
@@ -40,42 +37,31 @@ class Row:
     Attributes:
         target: key of the graph in the manifest; 'components' for its component graphs, one after the other.
         engine: engine that ran it, '' when none can.
-        status: 'ok', 'failed', 'converted-not-run' or 'skipped'.
+        status: 'ok', 'failed', 'converted-not-run', 'skipped' or 'not-judged'.
         max_diff: see :class:`~mobileseg.export.tolerance.Agreement`.
-        labels_equal: share of equal labels, 0..1.
-        size_bytes: graph and weights together.
-        latency_ms: median of a few runs with one thread.
+        equal: share of equal results (labels, detections), 0..1.
+        size_bytes: graphs and weights together.
+        latency_ms: median of the frames like the first, with one thread.
         problems: why it failed or was skipped.
-        detections_equal: share of detections that the network and the graph both make, 0..1.
     """
 
     target: str
     engine: str
     status: str
     max_diff: float | None = None
-    labels_equal: float | None = None
+    equal: float | None = None
     size_bytes: int | None = None
     latency_ms: float | None = None
     problems: tuple[str, ...] = ()
-    detections_equal: float | None = None
 
-    @property
-    def equal(self) -> float | None:
-        """Share of equal labels, or of equal detections."""
-        return self.labels_equal if self.detections_equal is None else self.detections_equal
+    def unjudged(self) -> Row:
+        """The row of a graph that was run for its time alone; one that could not be run stays failed."""
+        return replace(self, status=NOT_JUDGED, problems=()) if self.latency_ms is not None else self
 
     def to_manifest(self) -> VerificationRow:
         """The row as deploy.yaml keeps it; only for graphs that are in the folder."""
         if self.status == OK:
-            return VerificationRow(
-                self.target,
-                "ok",
-                self.max_diff,
-                self.labels_equal,
-                self.size_bytes,
-                self.latency_ms,
-                self.detections_equal,
-            )
+            return VerificationRow(self.target, "ok", self.max_diff, self.equal, self.size_bytes, self.latency_ms)
         if self.status == NOT_RUN:
             return VerificationRow(self.target, "converted-not-run", size_bytes=self.size_bytes)
         raise ValueError(f"a row with status '{self.status}' is not written into a manifest")
@@ -121,10 +107,10 @@ def replay(folder: str | os.PathLike[str], engines: Sequence[str] | None = None)
     if manifest.golden is None:
         return [], [*problems, "deploy.yaml names no golden file, so nothing can be replayed"]
     task = task_of(folder, manifest)
-    reference = load_reference(folder / manifest.golden, task)
-    problems += _preprocess_problems(manifest.input, reference)
-    inputs = [_input_of(item, manifest.input) for item in reference.items]
-    rows = check_engines(folder, manifest, task, reference, inputs, engines)
+    reference = load_reference(folder / manifest.golden, task.load_item)
+    problems += _preprocess_problems(manifest.image, reference)
+    frames = reference.frames([_input_of(item, manifest.image) for item in reference.items])
+    rows = check_engines(folder, manifest, task, reference, frames, engines)
     problems += [f"{row.target}: {problem}" for row in rows if row.status == FAILED for problem in row.problems]
     problems += task.result_problems(manifest, reference)
     return rows, problems
@@ -133,17 +119,16 @@ def replay(folder: str | os.PathLike[str], engines: Sequence[str] | None = None)
 def check_engines(
     folder: Path,
     manifest: Manifest,
-    task: Task,
+    task: ExportTask,
     reference: Reference,
-    inputs: Sequence[np.ndarray],
+    frames: Sequence[Frame],
     engines: Sequence[str] | None = None,
-    graph: str = "main",
 ) -> list[Row]:
-    """Run every graph of a folder in processes of their own and compare; one row per target."""
+    """Run the graphs of every target in processes of their own and compare; one row per target."""
     rows = []
-    for target in manifest.graphs[graph]:
-        files = manifest.graph_files(graph, target)
-        size = sum((folder / name).stat().st_size for name in files.names() if (folder / name).is_file())
+    for target in manifest.targets():
+        files = [manifest.graph_files(graph, target) for graph in manifest.deployed]
+        size = _size(folder, [name for entry in files for name in entry.names()])
         engine = ENGINES.get(target)
         if engine is None:
             rows.append(Row(target, "", NOT_RUN, size_bytes=size))
@@ -152,35 +137,35 @@ def check_engines(
         elif reason := unavailable(engine):
             rows.append(Row(target, engine, SKIPPED, size_bytes=size, problems=(reason,)))
         else:
-            rows.append(_check_engine(folder, manifest, task, target, engine, reference, inputs, size, graph))
-    asked = graph == "main" and (engines is None or "paddle" in engines)
-    if manifest.components and asked and not unavailable("paddle"):
-        names = [name for part in manifest.components for name in part.names()]
-        size = sum((folder / name).stat().st_size for name in names if (folder / name).is_file())
-        chain = {"components": True}
-        row = _check_engine(folder, manifest, task, "paddle", "paddle", reference, inputs, size, graph, chain)
+            rows.append(_check_engine(folder, manifest, task, target, engine, reference, frames, size))
+    asked = COMPONENTS in manifest.pipelines and (engines is None or "paddle" in engines)
+    if asked and not unavailable("paddle"):
+        parts = [manifest.graph_files(graph, "paddle") for graph in manifest.pipelines[COMPONENTS]]
+        size = _size(folder, [name for entry in parts for name in entry.names()])
+        own = {"components": True}
+        row = _check_engine(folder, manifest, task, "paddle", "paddle", reference, frames, size, own)
         rows.append(replace(row, target=COMPONENTS))
     return rows
+
+
+def _size(folder: Path, names: Sequence[str]) -> int:
+    return sum((folder / name).stat().st_size for name in names if (folder / name).is_file())
 
 
 def _check_engine(
     folder: Path,
     manifest: Manifest,
-    task: Task,
+    task: ExportTask,
     target: str,
     engine: str,
     reference: Reference,
-    inputs: Sequence[np.ndarray],
+    frames: Sequence[Frame],
     size: int,
-    graph: str,
     own: Mapping[str, Any] | None = None,
 ) -> Row:
     try:
-        answers, latency = run_engine(
-            folder, engine, manifest.input.name, inputs, graph=graph, repeats=_REPEATS, options=own
-        )
-        specs = manifest.graph_files(graph, target).output_specs or manifest.outputs
-        agreement = task.compare(answers, reference.items, specs)
+        answers, latency = run_engine(folder, engine, frames, options=own)
+        agreement = task.compare(answers, reference.items, manifest.outputs_of(target))
         if manifest.least_equal is not None:
             agreement = _loose(agreement, task.shared(answers, reference.items, agreement), manifest.least_equal)
     except Failure as failure:
@@ -191,11 +176,11 @@ def _check_engine(
         target,
         engine,
         FAILED if agreement.problems else OK,
-        agreement.max_diff,
+        max_diff=agreement.max_diff,
+        equal=agreement.equal,
         size_bytes=size,
         latency_ms=latency,
         problems=agreement.problems,
-        **{task.measure: agreement.equal},
     )
 
 
@@ -208,47 +193,41 @@ def _loose(agreement: Agreement, share: float, least: float) -> Agreement:
 def run_engine(
     folder: Path,
     engine: str,
-    input_name: str,
-    inputs: Sequence[np.ndarray],
+    frames: Sequence[Frame],
     *,
-    graph: str = "main",
-    repeats: int = 0,
     threads: int = 1,
     options: Mapping[str, Any] | None = None,
-) -> tuple[list[dict[str, np.ndarray]], float | None]:
-    """Run one engine of a folder in a process of its own.
+) -> tuple[list[dict[str, np.ndarray]], float]:
+    """Run one engine of an artefact over frames in a process of its own.
 
     Args:
-        folder: artefact folder.
+        folder: artefact.
         engine: engine name.
-        input_name: the manifest's.
-        inputs: one array per run.
-        graph: graph name.
-        repeats: further runs of the first input, for the latency.
+        frames: what to feed, in order.
         threads: CPU threads.
         options: of the engine alone, as JSON can write them.
 
     Returns:
-        Outputs by name per input, and the median latency in milliseconds (None without repeats).
+        Outputs of all graphs by name per frame, and the median latency in milliseconds of the frames that run the
+        first one's pipeline at its size, an indication (`mobileseg benchmark` measures).
 
     Raises:
         Failure: the engine refused, or died.
     """
-    with tempfile.TemporaryDirectory(prefix="mobileseg-") as work:
-        fed, answered = Path(work, "inputs.npz"), Path(work, "outputs.npz")
-        np.savez(fed, **{f"{index}/{input_name}": value for index, value in enumerate(inputs)})
+    with scratch_folder() as work:
+        fed, answered = work / "inputs.npz", work / "outputs.npz"
+        np.savez(fed, **{str(index): frame.input for index, frame in enumerate(frames)})
         request = {
             "folder": str(folder),
             "engine": engine,
-            "graph": graph,
             "threads": threads,
             "options": dict(options or {}),
+            "frames": [(frame.pipeline, frame.sequence) for frame in frames],
             "inputs": str(fed),
             "outputs": str(answered),
-            "repeats": repeats,
         }
         latency = run_task("run", request, threads=threads)["latency_ms"]
-        answers: list[dict[str, np.ndarray]] = [{} for _ in inputs]
+        answers: list[dict[str, np.ndarray]] = [{} for _ in frames]
         with np.load(answered, allow_pickle=False) as archive:
             for key in archive.files:
                 index, _, name = key.partition("/")
@@ -269,10 +248,10 @@ def _hash_problems(folder: Path, manifest: Manifest) -> list[str]:
             verified_path(folder, manifest, name)
         except MobileSegError as error:
             problems.append(f"files: {error.message}")
-    return problems + [f"files: {problem}" for problem in twin_problems(folder, manifest)]
+    return problems + [f"files: {problem}" for problem in twin_problems(folder)]
 
 
-def _preprocess_problems(spec: InputSpec, reference: Reference) -> list[str]:
+def _preprocess_problems(spec: ImageSpec, reference: Reference) -> list[str]:
     problems = []
     for row, key in zip(reference.normalize, ("mean", "std"), strict=True):
         written = np.array(getattr(spec, key), np.float32)
@@ -281,24 +260,25 @@ def _preprocess_problems(spec: InputSpec, reference: Reference) -> list[str]:
     preprocessor = Preprocessor(spec)
     for index, item in enumerate(reference.items):
         made = subsample(preprocessor(item.image), item.stride)
-        problem = _input_difference(made, item.input)
+        problem = _input_difference(made, item.input, preprocessor.largest)
         if problem:
             problems.append(f"preprocess: image {index}: {problem} (colour order {spec.color}, mean {list(spec.mean)})")
     return problems
 
 
-def _input_difference(made: np.ndarray, expected: np.ndarray) -> str:
+def _input_difference(made: np.ndarray, expected: np.ndarray, largest: float) -> str:
+    """What is wrong with an input; ``largest`` is the largest value that a pixel can become."""
     if made.shape != expected.shape or made.dtype != expected.dtype:
         return f"input is {made.dtype} {list(made.shape)}, the reference is {expected.dtype} {list(expected.shape)}"
     difference = np.abs(made.astype(np.float64) - expected.astype(np.float64))
-    if expected.dtype == np.uint8:  # a value at .5 may be rounded to either side
+    worst = float(difference.max(initial=0))
+    if expected.dtype == np.uint8:
         off = float((difference > 0).mean())
-        return f"{off:.1%} of the input values differ" if difference.max(initial=0) > 1 or off > 1e-3 else ""
-    scale = float(expected.std()) or 1.0
-    worst = float(difference.max(initial=0)) / scale
-    return f"input differs by {worst:.2e} of its standard deviation" if not worst <= _PREPROCESS_LIMIT else ""
+        return f"{off:.1%} of the input values differ" if worst > 1 or off > ROUNDED_SHARE else ""
+    allowed = INPUT_LIMIT * largest
+    return f"input differs by {worst:.2e} (allowed {allowed:.0e})" if not worst <= allowed else ""
 
 
-def _input_of(item: Item, spec: InputSpec) -> np.ndarray:
+def _input_of(item: Item, spec: ImageSpec) -> np.ndarray:
     """The stored input, or (where only samples of it are stored) the one that the preprocessing makes."""
     return item.input if item.stride == 1 else Preprocessor(spec)(item.image)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle.autograd import PyLayer
+
+from mobileseg.pixels import resize
 
 
 class MaskGroup(NamedTuple):
@@ -44,7 +45,7 @@ def shrink_masks(masks: np.ndarray, height: int, width: int) -> np.ndarray:
     """
     shrunk = np.empty((len(masks), height, width), dtype=bool)
     for mask, small in zip(masks, shrunk, strict=True):
-        small[:] = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+        small[:] = resize(mask.astype(np.float32), (height, width)) > 0.5
     return shrunk
 
 

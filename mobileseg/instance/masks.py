@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 
+from mobileseg.pixels import resize
 from mobileseg.structures import InstanceMasks
 
 _MARGIN = 1
@@ -110,7 +110,7 @@ class _Enlarger:
         begin, end = span[2:]
         rows, wide = self._grid[top:bottom], self._wide[: bottom - top]
         rows[:, left:right] = _sigmoid(exponents[top:bottom])[:, left:right]
-        cv2.resize(rows, (self._size[1], bottom - top), dst=wide, interpolation=cv2.INTER_LINEAR)
+        resize(rows, (bottom - top, self._size[1]), out=wide)
         rows[:, left:right] = 0
         strip = self._strip[:, : end - begin]
         strip[top:bottom] = wide[:, begin:end]
@@ -126,7 +126,7 @@ class _Enlarger:
         width = grid.shape[1] if grid is not self._grid else self._size[1]
         height = (last - first) * pixels
         picture = self._picture[: height * width].reshape(height, width)
-        cv2.resize(grid[first * cells : last * cells], (width, height), dst=picture, interpolation=cv2.INTER_LINEAR)
+        resize(grid[first * cells : last * cells], (height, width), out=picture)
         return first * pixels, picture
 
 

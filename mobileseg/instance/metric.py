@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from mobileseg.errors import DataError
 from mobileseg.instance.metric_coco import choose_backend, measure
+from mobileseg.instance.metric_table import render
+from mobileseg.scores import Scores
 from mobileseg.structures import InstanceResult
 
 
@@ -111,28 +113,27 @@ class CocoScorer:
         """Everything found in COCO's results format, in the order of the dataset."""
         return [entry for index in sorted(self._found) for entry in self._found[index]]
 
-    def scores(self) -> dict[str, Any]:
+    def scores(self) -> Scores:
         """The scores of everything taken in so far.
 
         Returns:
+            Mask AP decides. Values:
+
             ``mask`` and ``box``: ``ap`` (mean over IoU .50:.05:.95), ``ap50``, ``ap75``, ``ap_small``, ``ap_medium``,
             ``ap_large`` (objects below 32^2, 96^2 pixels, above), ``ar1``, ``ar10``, ``ar100``, ``ar_small``,
             ``ar_medium``, ``ar_large``; None where there is no object to find. ``class_ap``: class name -> ``mask_ap``,
             ``mask_ap50``, ``box_ap``; ``class_objects``: objects per class without crowd regions; ``classes``;
-            ``detections``: objects found; ``backend``; ``metric`` 'mask AP' and ``score``, that number (0 without
-            objects).
+            ``detections``: objects found; ``backend``.
         """
         found = self.results()
         mask, box = (measure(self.truth, found, kind, self.backend) for kind in ("segm", "bbox"))
         order = sorted(self.dataset.category_ids)  # of the class axis
         ids = dict(zip(self.dataset.classes, self.dataset.category_ids, strict=True))
         objects = Counter(one["category_id"] for one in self.truth["annotations"] if not one.get("iscrowd"))
-        numbers = mask.numbers()
-        return {
-            "metric": "mask AP",
-            "score": numbers["ap"] or 0.0,
-            "mask": numbers,
-            "box": box.numbers(),
+        masks, boxes = mask.numbers(), box.numbers()
+        values = {
+            "mask": masks,
+            "box": boxes,
             "class_ap": {
                 name: {
                     "mask_ap": mask.class_ap(order.index(number)),
@@ -146,3 +147,11 @@ class CocoScorer:
             "detections": len(found),
             "backend": self.backend,
         }
+        return Scores(
+            metric="mask AP",
+            score=masks["ap"] or 0.0,
+            further={"mask AP50": masks["ap50"], "box AP": boxes["ap"]},
+            values=values,
+            logged=("mask", "box", "class_ap"),
+            table=render(values),
+        )

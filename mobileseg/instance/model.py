@@ -26,24 +26,23 @@ PUBLISHED_SIZE, PUBLISHED_SCALE = 550, 24
 
 
 class InstanceNetwork(nn.Layer):
-    """What the networks of the family share: everything but the kind of convolution.
+    """What the networks of the family share: everything but the kind of convolution, which is a class's own.
 
     Args:
         num_classes: classes without the background.
         backbone: a layer that keeps the contract of :class:`~mobileseg.backbones.base.Backbone`. Its features of
             strides 8, 16, 32 are used, or the three coarsest where it does not have those strides.
-        input_size: side of the input that the anchors are made for.
-        channels: width of pyramid, protonet and head.
-        prototypes: number of prototype masks.
+        input_size: side of the square input (or of a square of equal area) that the anchors are made for
+            (:meth:`default_scales`).
+        fpn_channels: width of pyramid, protonet and head.
+        num_prototypes: number of prototype masks.
         proto_convs: 3x3 convolutions of the protonet before and after its upsampling.
-        scales: sides in pixels of the anchors of ratio 1, one for each level, finest first; None takes
-            :meth:`default_scales`.
-        ratios: width over height of the anchors.
-        square: give the anchors YOLACT's published square form.
-        foreground_prior: see :class:`~mobileseg.instance.head.PredictionHead`.
-        conv: makes the 3x3 convolutions.
-        output: makes the last convolutions of the head.
-        act: activation of all of them.
+        anchor_scales: sides in pixels of the anchors of ratio 1, one for each level, finest first, instead of those
+            that follow from input_size.
+        anchor_ratios: width over height of the anchors.
+        square_anchors: give the anchors YOLACT's published square form.
+        foreground_prior: probability of an object at an anchor before training, for losses over all anchors; see
+            :class:`~mobileseg.instance.head.PredictionHead`.
 
     Raises:
         ConfigError: the arguments contradict each other or the backbone.
@@ -51,44 +50,50 @@ class InstanceNetwork(nn.Layer):
 
     task = "instance"
     variances = VARIANCES
+    conv: ConvFactory
+    """Makes the 3x3 convolutions."""
+    output: Callable[[int, int], nn.Layer]
+    """Makes the last convolutions of the head."""
+    act: str
+    """Activation of all of them."""
 
     def __init__(
         self,
         num_classes: int,
         backbone: Backbone,
+        *,
         input_size: int,
-        channels: int,
-        prototypes: int,
+        fpn_channels: int,
+        num_prototypes: int,
         proto_convs: Sequence[int],
-        scales: Sequence[float] | None,
-        ratios: Sequence[float],
-        square: bool,
+        anchor_scales: Sequence[float] | None,
+        anchor_ratios: Sequence[float],
+        square_anchors: bool,
         foreground_prior: float | None,
-        conv: ConvFactory,
-        output: Callable[[int, int], nn.Layer],
-        act: str,
     ) -> None:
         super().__init__()
         self.indices = _select(backbone)
         self.strides = _level_strides([backbone.feature_info[index].stride for index in self.indices])
         """Stride in input pixels of every level of the pyramid, finest first."""
-        if scales is None:
-            scales = self.default_scales(input_size, len(self.strides))
-        _check(num_classes, channels, prototypes, proto_convs, foreground_prior)
-        _check_anchors(scales, ratios, len(self.strides))
+        scales = self.default_scales(input_size, len(self.strides)) if anchor_scales is None else anchor_scales
+        _check(num_classes, fpn_channels, num_prototypes, proto_convs, foreground_prior)
+        _check_anchors(scales, anchor_ratios, len(self.strides))
         self.num_classes = num_classes
         self.anchor_scales = tuple(float(scale) for scale in scales)
-        self.anchor_ratios = tuple(float(ratio) for ratio in ratios)
-        self.square_anchors = square
+        self.anchor_ratios = tuple(float(ratio) for ratio in anchor_ratios)
+        self.square_anchors = square_anchors
         self.size_multiple = max(spec.stride for spec in backbone.feature_info)
         """What height and width must be multiples of in a graph of dynamic size; fixed sizes are free."""
         self.backbone = backbone
         features = [backbone.feature_info[index].channels for index in self.indices]
-        self.fpn = FPN(features, channels, conv, act)
+        conv, output, act = type(self).conv, type(self).output, self.act
+        self.fpn = FPN(features, fpn_channels, conv, act)
         width = self.fpn.channels
         before, after = proto_convs
-        self.proto_net = Protonet(width, channels, prototypes, before, after, conv, act)
-        head = PredictionHead(width, len(ratios), num_classes, prototypes, conv, output, act, foreground_prior)
+        self.proto_net = Protonet(width, fpn_channels, num_prototypes, before, after, conv, act)
+        head = PredictionHead(
+            width, len(anchor_ratios), num_classes, num_prototypes, conv, output, act, foreground_prior
+        )
         self.prediction_layers = nn.LayerList([head])
         self.semantic_seg_conv = dense(width, num_classes, 1)
 
@@ -165,24 +170,14 @@ class InstanceNetwork(nn.Layer):
 class Yolact(InstanceNetwork):
     """YOLACT (Bolya et al. 2019, arXiv:1904.02689): detections, each with a mask mixed from shared prototypes.
 
-    Parameter names outside the backbone are those of the published weights.
-
-    Args:
-        num_classes: classes without the background.
-        backbone: a layer that gives features, best of strides 8, 16 and 32.
-        input_size: side of the square input (or of a square of equal area) that the anchors are made for; their
-            sides are 24, 48, 96, 192 and 384 pixels at 550, and proportional, rounded down, at another size.
-        fpn_channels: width of pyramid, protonet and head.
-        num_prototypes: number of prototype masks.
-        proto_convs: 3x3 convolutions of the protonet before and after its upsampling.
-        anchor_scales: sides of the anchors of each level in pixels, instead of those that follow from input_size.
-        anchor_ratios: width over height of the anchors.
-        square_anchors: anchors whose height equals their width, with which the published weights were trained.
-        foreground_prior: probability of an object at an anchor before training, for losses over all anchors.
-
-    Raises:
-        ConfigError: the arguments contradict each other or the backbone.
+    Parameter names outside the backbone are those of the published weights, which were trained with
+    ``square_anchors``. The sides of the anchors are 24, 48, 96, 192 and 384 pixels at 550, and proportional, rounded
+    down, at another ``input_size``. For the arguments see :class:`InstanceNetwork`.
     """
+
+    conv = staticmethod(dense)
+    output = staticmethod(dense)
+    act = "relu"
 
     def __init__(
         self,
@@ -200,17 +195,14 @@ class Yolact(InstanceNetwork):
         super().__init__(
             num_classes,
             backbone,
-            input_size,
-            fpn_channels,
-            num_prototypes,
-            proto_convs,
-            anchor_scales,
-            anchor_ratios,
-            square_anchors,
-            foreground_prior,
-            dense,
-            dense,
-            "relu",
+            input_size=input_size,
+            fpn_channels=fpn_channels,
+            num_prototypes=num_prototypes,
+            proto_convs=proto_convs,
+            anchor_scales=anchor_scales,
+            anchor_ratios=anchor_ratios,
+            square_anchors=square_anchors,
+            foreground_prior=foreground_prior,
         )
 
     @staticmethod
@@ -225,24 +217,13 @@ class MobileYolact(InstanceNetwork):
     The paper's abstract fixes depthwise separable convolutions in the whole network and a simplified protonet; the
     rest is decided here: every 3x3 convolution of pyramid, protonet and head is depthwise with norm, then
     pointwise with norm, ReLU6 where YOLACT has an activation, half of YOLACT's width, and one
-    convolution in the protonet.
-
-    Args:
-        num_classes: classes without the background.
-        backbone: a layer that gives features, best of strides 8, 16 and 32.
-        input_size: side of the square input (or of a square of equal area) that the anchors are made for: the smallest
-            are 24/550 of it, rounded, and every level doubles them.
-        fpn_channels: width of pyramid, protonet and head.
-        num_prototypes: number of prototype masks.
-        proto_convs: 3x3 convolutions of the protonet before and after its upsampling.
-        anchor_scales: sides of the anchors of each level in pixels, instead of those that follow from input_size.
-        anchor_ratios: width over height of the anchors.
-        square_anchors: anchors whose height equals their width, YOLACT's published form.
-        foreground_prior: probability of an object at an anchor before training, for losses over all anchors.
-
-    Raises:
-        ConfigError: the arguments contradict each other or the backbone.
+    convolution in the protonet. The smallest anchors are 24/550 of ``input_size``, rounded, and every level doubles
+    them. For the arguments see :class:`InstanceNetwork`.
     """
+
+    conv = staticmethod(Separable)
+    output = staticmethod(SeparableOutput)
+    act = "relu6"
 
     def __init__(
         self,
@@ -260,17 +241,14 @@ class MobileYolact(InstanceNetwork):
         super().__init__(
             num_classes,
             backbone,
-            input_size,
-            fpn_channels,
-            num_prototypes,
-            proto_convs,
-            anchor_scales,
-            anchor_ratios,
-            square_anchors,
-            foreground_prior,
-            Separable,
-            SeparableOutput,
-            "relu6",
+            input_size=input_size,
+            fpn_channels=fpn_channels,
+            num_prototypes=num_prototypes,
+            proto_convs=proto_convs,
+            anchor_scales=anchor_scales,
+            anchor_ratios=anchor_ratios,
+            square_anchors=square_anchors,
+            foreground_prior=foreground_prior,
         )
 
     @staticmethod

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mobileseg.boxes import iou
+
 _FIRST_LOOK = 4
 """The first candidates looked at, as a multiple of the wanted number of results."""
 
 _PAIRS = 1 << 18
 """Pairs of boxes compared at a time."""
-
-_TINY = np.finfo(np.float32).tiny
 
 
 @dataclass(frozen=True)
@@ -121,24 +121,6 @@ def traditional_nms(
         return keep
 
     return _per_class(scores, floor, max_detections, survivors)
-
-
-def iou(first: np.ndarray, second: np.ndarray, *, inclusive: bool = False) -> np.ndarray:
-    """Intersection over union of boxes in pairs, float32 [n]; 0 where both are empty.
-
-    Args:
-        first: float32 [n, 4], x1, y1, x2, y2; one row is compared with all.
-        second: float32 [n, 4].
-        inclusive: sides are one longer than the difference of the corners.
-    """
-    extra = np.float32(1 if inclusive else 0)
-    ax1, ay1, ax2, ay2 = first.T
-    bx1, by1, bx2, by2 = second.T
-    shared = np.maximum(np.minimum(ax2, bx2) - np.maximum(ax1, bx1) + extra, 0)
-    shared *= np.maximum(np.minimum(ay2, by2) - np.maximum(ay1, by1) + extra, 0)
-    union = (ax2 - ax1 + extra) * (ay2 - ay1 + extra) + (bx2 - bx1 + extra) * (by2 - by1 + extra) - shared
-    found: np.ndarray = shared / np.maximum(union, _TINY)
-    return found
 
 
 def _overlapped(boxes: np.ndarray, places: np.ndarray, threshold: float) -> np.ndarray:

@@ -111,6 +111,10 @@ def detect(
     )
 
 
+_MOST_CLASSES = np.float32(2**31)
+"""Labels from here on are one label, which is no class."""
+
+
 def suppressed_detections(
     detections: np.ndarray, coefficients: np.ndarray, options: DetectionOptions | None = None
 ) -> Detections:
@@ -123,7 +127,7 @@ def suppressed_detections(
         options: ``max_detections`` of them are kept.
 
     Raises:
-        RuntimeEngineError: other shapes.
+        RuntimeEngineError: other shapes, or detections that are no numbers.
     """
     options = options or DetectionOptions()
     rows = detections[0] if detections.ndim == 3 and len(detections) == 1 else detections
@@ -134,10 +138,13 @@ def suppressed_detections(
             "expected [M, 6] and [M, k]",
             remedy="export the folder again",
         )
-    real = np.flatnonzero(rows[:, 0] >= 0)
+    real = np.flatnonzero(~(rows[:, 0] < 0))  # a class that is no number is no padding
+    if np.isnan(rows[real]).any():
+        raise _not_numbers("detections")
     real = real[np.argsort(-rows[real, 1], kind="stable")][: options.max_detections]
     rows = np.asarray(rows[real], np.float32)
-    return Detections(rows[:, 2:], rows[:, 1], rows[:, 0].astype(np.int64), np.asarray(weights[real], np.float32))
+    labels = np.minimum(rows[:, 0], _MOST_CLASSES).astype(np.int64)  # a cast of more than int64 holds is undefined
+    return Detections(rows[:, 2:], rows[:, 1], labels, np.asarray(weights[real], np.float32))
 
 
 def finish(
@@ -152,7 +159,7 @@ def finish(
         options: ``mask_threshold`` and ``truncate_boxes``.
 
     Raises:
-        RuntimeEngineError: another number of prototypes than of coefficients.
+        RuntimeEngineError: another number of prototypes than of coefficients, or either are no finite numbers.
     """
     options = options or DetectionOptions()
     if prototypes.shape[0] != found.coefficients.shape[1]:
@@ -161,6 +168,11 @@ def finish(
             remedy="export the folder again",
         )
     prototypes = np.ascontiguousarray(prototypes, dtype=np.float32)
+    for name, values in (("prototypes", prototypes), ("coefficients", found.coefficients)):
+        with np.errstate(invalid="ignore"):
+            finite = np.isfinite(values.sum())  # whatever is infinite or NaN stays so in a sum
+        if not finite:
+            raise _not_numbers(name, "infinite or ")
     masks = assemble_masks(prototypes, found.coefficients, found.boxes, size, options.mask_threshold)
     return InstanceResult(pixel_boxes(found.boxes, size, options.truncate_boxes), found.scores, found.classes, masks)
 
@@ -231,9 +243,9 @@ def _check_predictions(loc: np.ndarray, conf: np.ndarray, mask: np.ndarray, anch
             f"{list(conf.shape)}, mask {list(mask.shape)}; expected [P, 4], [P, classes + 1] and [P, k]",
             remedy="take the anchors of this network at this input size, or export the folder again",
         )
-    if conf.shape[1] and np.isnan(conf[:, 0]).any():  # softmax spreads one over the whole row
+    if np.isnan(conf.sum()):
         raise _not_numbers("conf")
 
 
-def _not_numbers(name: str) -> RuntimeEngineError:
-    return RuntimeEngineError(f"'{name}' holds values that are no numbers (NaN)", remedy="check the weights")
+def _not_numbers(name: str, also: str = "") -> RuntimeEngineError:
+    return RuntimeEngineError(f"'{name}' holds values that are {also}no numbers (NaN)", remedy="check the weights")

@@ -37,15 +37,23 @@ def make_divisible(value: float, divisor: int) -> int:
     return rounded + divisor if rounded < 0.9 * value else rounded
 
 
-def batch_norm(channels: int, *, decay: bool = True) -> nn.BatchNorm2D:
-    """Batch norm with eps 1e-5 that keeps 0.9 of the old statistic per step.
+def batch_norm(channels: int, *, decay: bool = True, epsilon: float = 1e-5, momentum: float = 0.9) -> nn.BatchNorm2D:
+    """Batch norm.
 
     Args:
         channels: normalised channels.
         decay: False exempts scale and shift from the optimizer's weight decay.
+        epsilon: added to the variance.
+        momentum: share of the old statistic that a step keeps.
     """
     attributes = {} if decay else {name: ParamAttr(regularizer=L2Decay(0.0)) for name in ("weight_attr", "bias_attr")}
-    return nn.BatchNorm2D(channels, momentum=0.9, epsilon=1e-5, **attributes)
+    return nn.BatchNorm2D(channels, momentum=momentum, epsilon=epsilon, **attributes)
+
+
+def drop_path(rate: float) -> nn.Layer:
+    """Stochastic depth (Huang et al. 2016, arXiv:1603.09382): in training, zeros instead of [N, C, H, W] for a share
+    ``rate`` of the images, and the others scaled so that the mean stays."""
+    return nn.Dropout(rate, axis=0) if rate > 0 else nn.Identity()
 
 
 class ConvNormAct(nn.Layer):

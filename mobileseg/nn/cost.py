@@ -9,6 +9,8 @@ from typing import Any
 import paddle
 from paddle import nn
 
+from mobileseg.nn.graphs import run_once
+
 #: The row of what belongs to no component.
 REST = "training only"
 _STATISTICS = ("_mean", "_variance")
@@ -20,7 +22,7 @@ class Cost:
 
     Attributes:
         parameters: trained numbers; the running statistics of norms are not among them.
-        macs: multiply-adds of its convolutions and linear layers for one image.
+        macs: multiply-adds of its convolutions and linear layers, every graph run once.
     """
 
     parameters: int
@@ -54,7 +56,7 @@ def measure(network: nn.Layer, height: int, width: int) -> dict[str, Cost]:
     network.eval()
     try:
         with paddle.no_grad():
-            network(paddle.zeros([1, 3, height, width]))
+            run_once(network, (height, width))
     finally:
         for hook in hooks:
             hook.remove()

@@ -1,103 +1,78 @@
-"""The manifest of an artefact folder: what ``deploy.yaml`` says beside PaddleSeg's ``Deploy:`` block.
+"""The manifest of an artefact: what ``deploy.yaml`` says beside PaddleSeg's ``Deploy:`` block.
 
-An artefact folder holds the graphs of one network for several engines, ``deploy.yaml`` and ``golden.npz``.
-This module is the only reader and the only writer of the manifest; export fills a `Manifest` and calls
+An artefact (the folder of an exported model) holds the graphs of one network for several engines, ``deploy.yaml`` and
+``golden.npz``. This module is the only reader and the only writer of the manifest; export fills a `Manifest` and calls
 `Manifest.write`, every runtime calls `Manifest.read`. A graph file is hashed before an engine opens it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from mobileseg.errors import RuntimeEngineError
+from mobileseg import tasks
+from mobileseg.errors import ConfigError, RuntimeEngineError
 from mobileseg.files import sha256_of, write_whole
+from mobileseg.runtime.manifest_format1 import upgraded
 from mobileseg.runtime.manifest_json import JSON_FILE, json_problems, write_json
-from mobileseg.runtime.specs import (
-    RAW_KINDS,
-    SEMANTIC_KINDS,
-    STRICT,
-    SUPPRESSED_KINDS,
-    ComponentSpec,
-    DetectionSpec,
-    GraphFiles,
-    GraphSet,
-    InputSpec,
-    OutputSpec,
-    ResizeSpec,
-    VerificationRow,
-)
+from mobileseg.runtime.specs import STRICT, GraphFiles, GraphSpec, ImageSpec, OutputSpec, VerificationRow
 
-FORMAT = 1
-"""Version of the ``mobileseg:`` block that this code reads and writes."""
+FORMAT = 2
+"""Version of the ``mobileseg:`` block that this code writes; it reads format 1 as well."""
 
 DEPLOY_FILE = "deploy.yaml"
+COMPONENTS = "components"
+"""The pipeline main in graphs per component, which only Paddle has: each can have its own precision."""
 
-__all__ = [
-    "DEPLOY_FILE",
-    "FORMAT",
-    "ComponentSpec",
-    "DetectionSpec",
-    "GraphFiles",
-    "GraphSet",
-    "InputSpec",
-    "Manifest",
-    "OutputSpec",
-    "ResizeSpec",
-    "VerificationRow",
-    "is_artefact",
-    "twin_problems",
-    "verified_path",
-]
+_LARGEST = 4 << 20
+"""Bytes of deploy.yaml: what is larger was not written by an export."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Manifest:
-    """Everything a runtime must know about an artefact folder.
+    """Everything a runtime must know about an artefact.
 
     Attributes:
         name: name of the network, for titles and tables.
-        input: the image input.
-        outputs: what every graph returns unless its `GraphFiles.output_specs` says otherwise.
+        task: key of the table of tasks; its module ``runtime`` knows how outputs become a result.
+        image: how an image becomes the tensor that graphs take.
+        graphs: graph name -> tensors and files.
+        pipelines: name -> graphs that run one after the other for one frame; a network that sees one image at a time
+            has 'main' alone.
         classes: class names, by index.
         palette: one RGB colour per class, 0..255.
-        graphs: graph name ('main') -> engine key -> files.
         files: file name -> sha256 (hex) of every file in the folder but deploy.yaml and deploy.json.
-        task: 'semantic': one label per pixel; 'instance': objects with box, score, class and mask.
-        detection: of an instance graph, how its outputs become instances.
-        category_ids: of an instance graph, the COCO category id of every class, for results in COCO format; None
-            when the training data had no such numbers (then 1, 2, ... are written).
-        components: the Paddle graph in parts that run one after the other; empty unless it was exported so.
+        state: pipeline -> {tensor that later frames take: tensor of this frame that it is}, what a stream keeps.
+        settings: section of the task, which it checks itself.
         versions: package -> version, of the exporting environment.
         config_sha256: hash of the resolved training configuration, '' when unknown.
         ignore_index: label value that is no class.
         golden: file with reference inputs and outputs, None when there is none.
         verification: result of the comparison made at export.
-        least_equal: share of labels or detections, 0..1, that a graph must have in common with the reference; None
-            for the exact rule. Graphs of lower precision have it: engines round differently.
+        least_equal: share of results (labels, detections), 0..1, that a graph must have in common with the reference;
+            None for the exact rule. Graphs of lower precision have it: engines round differently.
         notes: free text by topic, for people.
         deploy: PaddleSeg's ``Deploy:`` block as written beside the manifest.
         format: version of this block.
     """
 
     name: str
-    input: InputSpec
-    outputs: tuple[OutputSpec, ...]
+    task: str
+    image: ImageSpec
+    graphs: dict[str, GraphSpec]
+    pipelines: dict[str, tuple[str, ...]]
     classes: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
-    graphs: dict[str, GraphSet]
     files: dict[str, str]
-    task: Literal["semantic", "instance"] = "semantic"
-    detection: DetectionSpec | None = None
-    category_ids: tuple[int, ...] | None = None
-    components: tuple[ComponentSpec, ...] = ()
+    state: dict[str, dict[str, str]] | None = None
+    settings: dict[str, Any] | None = None
     versions: dict[str, str] | None = None
     config_sha256: str = ""
     ignore_index: int = 255
@@ -113,22 +88,54 @@ class Manifest:
         """Number of classes, without the ignored value."""
         return len(self.classes)
 
+    @property
+    def deployed(self) -> tuple[str, ...]:
+        """Graphs of the pipelines that a stream runs: every engine needs files for all of them."""
+        used = [graph for name, graphs in self.pipelines.items() if name != COMPONENTS for graph in graphs]
+        return tuple(dict.fromkeys(used))
+
+    def graph(self, name: str) -> GraphSpec:
+        """One graph.
+
+        Raises:
+            RuntimeEngineError: there is none of that name.
+        """
+        if name not in self.graphs:
+            raise RuntimeEngineError(f"artefact '{self.name}' has no graph '{name}', it has {_names(self.graphs)}")
+        return self.graphs[name]
+
     def graph_files(self, graph: str, engine_key: str) -> GraphFiles:
         """The files of one graph for one engine.
 
         Raises:
-            RuntimeEngineError: the folder has no such graph, or not for that engine.
+            RuntimeEngineError: there is no such graph, or not for that engine.
         """
-        if graph not in self.graphs:
-            raise RuntimeEngineError(f"artefact '{self.name}' has no graph '{graph}', it has {_names(self.graphs)}")
-        found = self.graphs[graph].get(engine_key)
-        if found is None:
+        files = self.graph(graph).files
+        if engine_key not in files:
             raise RuntimeEngineError(
-                f"artefact '{self.name}' has no '{engine_key}' file for graph '{graph}', "
-                f"it has {_names(self.graphs[graph])}",
+                f"artefact '{self.name}' has no '{engine_key}' file for graph '{graph}', it has {_names(files)}",
                 remedy="choose an engine that it has, or write the missing one with `mobileseg export`",
             )
-        return found
+        return files[engine_key]
+
+    def outputs_of(self, engine_key: str | None = None) -> tuple[OutputSpec, ...]:
+        """Outputs of all deployed graphs, in the order in which they run; of one engine's files where it is named."""
+        specs: list[OutputSpec] = []
+        for name in self.deployed:
+            graph = self.graphs[name]
+            own = engine_key is not None and engine_key in graph.files
+            specs.extend(graph.outputs_of(str(engine_key)) if own else graph.outputs)
+        return tuple(specs)
+
+    def targets(self) -> tuple[str, ...]:
+        """Engine keys that have files for every deployed graph, in the order in which they are written."""
+        found = [dict.fromkeys(self.graphs[name].files) for name in self.deployed]
+        return tuple(key for key in found[0] if all(key in files for files in found)) if found else ()
+
+    def identity(self) -> str:
+        """What tells this artefact from others: the hashes of its graphs."""
+        names = {name for graph in self.graphs.values() for files in graph.files.values() for name in files.names()}
+        return " ".join(self.files.get(name, "") for name in sorted(names))
 
     def to_dict(self) -> dict[str, Any]:
         """The content of deploy.yaml: plain lists, dicts and scalars, nothing that is None or empty."""
@@ -155,12 +162,16 @@ class Manifest:
         return path
 
     @classmethod
-    def read(cls, folder: str | os.PathLike[str]) -> Manifest:
-        """Read and check the manifest of an artefact folder (hashes are checked by `verified_path`).
+    def read(cls, folder: str | os.PathLike[str], *, graphs_only: bool = False) -> Manifest:
+        """Read and check the manifest of an artefact (hashes are checked by `verified_path`).
+
+        Args:
+            folder: artefact.
+            graphs_only: leave out what only the task knows, for those who run graphs and do not ask what they mean.
 
         Raises:
-            RuntimeEngineError: no folder, no deploy.yaml, a deploy.yaml of PaddleSeg alone, another format
-                version, a field that is missing, unknown or of another type, or a contradiction.
+            RuntimeEngineError: no folder, no deploy.yaml, a deploy.yaml of PaddleSeg alone, a later format, a field
+                that is missing, unknown or of another type, or a contradiction.
         """
         path = Path(folder) / DEPLOY_FILE
         document = _load_yaml(path)
@@ -174,76 +185,90 @@ class Manifest:
                 )
             raise RuntimeEngineError(f"{path} has no 'mobileseg' block", remedy="export the model again")
         version = block.get("format")
-        if version != FORMAT:
+        if version not in (1, FORMAT) or isinstance(version, bool):
             raise RuntimeEngineError(
-                f"{path} is written in format {version!r}, this version of mobileseg reads format {FORMAT}",
+                f"{path} is written in format {version!r}, this version of mobileseg reads formats 1 and {FORMAT}",
                 remedy="export the model again, or install the mobileseg that wrote it (see 'versions' in the file)",
             )
         try:
-            manifest = TypeAdapter(cls).validate_python({**block, "deploy": document.get("Deploy")})
+            content = _in_this_format(block, path)
+            manifest = TypeAdapter(cls).validate_python({**content, "deploy": document.get("Deploy")})
         except ValidationError as error:
             raise RuntimeEngineError(f"{path} cannot be used:\n{_validation_lines(error)}") from error
-        _refuse(manifest.problems(), path)
+        _refuse(manifest.problems() or ([] if graphs_only else manifest.task_problems()), path)
         return manifest
 
     def problems(self) -> list[str]:
         """Contradictions inside the manifest; empty when it can be used."""
         found = []
-        if not self.classes:
-            found.append("classes is empty")
         if len(self.palette) != len(self.classes):
             found.append(f"palette has {len(self.palette)} colours for {len(self.classes)} classes")
         if any(not 0 <= value <= 255 for colour in self.palette for value in colour):
             found.append("palette has a value outside 0..255")
-        found.extend(_input_problems(self.input))
-        found.extend(self._task_problems())
-        for graph, engines in self.graphs.items():
-            for engine, entry in engines.items():
-                if not entry.names():
-                    found.append(f"graphs.{graph}.{engine} names no file")
-                for name in entry.names():
-                    found.extend(self._file_problems(f"graphs.{graph}.{engine}", name))
-        for part in self.components:
-            for name in part.names():
-                found.extend(self._file_problems(f"components {part.name}", name))
+        if not 1 <= len(self.classes) <= 255:
+            found.append(f"there are {len(self.classes)} classes, expected 1 to 255")
+        found.extend(self.image.problems())
+        found.extend(self._graph_problems())
+        found.extend(self._pipeline_problems())
         if self.golden is not None:
-            found.extend(self._file_problems("golden", self.golden))
+            found.extend(self.file_problems("golden", self.golden))
         return found + self._deploy_problems()
 
-    def _task_problems(self) -> list[str]:
-        """Outputs that do not make a result of the task, and what an instance graph needs besides."""
+    def task_problems(self) -> list[str]:
+        """What the task finds wrong with outputs and settings of a manifest without other problems."""
+        try:
+            return list(tasks.stage(self.task, "runtime").problems(self))
+        except ConfigError as error:
+            return [f"task: {error.message}"]
+
+    def _graph_problems(self) -> list[str]:
         found = []
-        if not self.outputs:
-            found.append("outputs is empty")
-        given = {"outputs": self.outputs}
-        for graph, engines in self.graphs.items():
-            given |= {f"graphs.{graph}.{key}": file.output_specs for key, file in engines.items() if file.output_specs}
-        for where, specs in given.items():
-            kinds = {spec.kind for spec in specs}
-            if self.task == "semantic" and kinds - set(SEMANTIC_KINDS):
-                found.append(f"{where} has {_names(kinds)}, a semantic graph returns {' or '.join(SEMANTIC_KINDS)}")
-            elif self.task == "instance" and kinds and kinds not in (set(RAW_KINDS), set(SUPPRESSED_KINDS)):
-                found.append(
-                    f"{where} has {_names(kinds)}, an instance graph returns {', '.join(RAW_KINDS)} or "
-                    f"{', '.join(SUPPRESSED_KINDS)}"
-                )
-            elif "boxes" in kinds and self.detection is not None and self.detection.anchors is None:
-                found.append(f"{where} has boxes relative to anchors, and detection.anchors names no file of anchors")
-        if self.task == "semantic":
-            extra = {"detection": self.detection, "category_ids": self.category_ids}
-            found.extend(f"{key} belongs to an instance graph" for key, value in extra.items() if value is not None)
-            return found
-        if self.input.dynamic:
-            found.append("input is dynamic, and the anchors of an instance graph belong to one size")
-        if self.detection is None:
-            found.append("task is instance and there is no block 'detection'")
-        elif self.detection.anchors is not None:
-            found.extend(self._file_problems("detection.anchors", self.detection.anchors))
-        if self.category_ids is not None and len(self.category_ids) != len(self.classes):
-            found.append(f"category_ids has {len(self.category_ids)} numbers for {len(self.classes)} classes")
+        for graph, spec in self.graphs.items():
+            if not spec.outputs:
+                found.append(f"graphs.{graph} has no outputs")
+            kinds = [(tensor.name, tensor.dtype) for tensor in spec.inputs]
+            kinds += [(tensor.name, tensor.dtype) for tensor in spec.outputs]
+            for name, dtype in kinds:
+                if dtype not in _DTYPES:
+                    found.append(f"graphs.{graph}: '{name}' is {dtype!r}, expected {_names(_DTYPES)}")
+            for engine, entry in spec.files.items():
+                if not entry.names():
+                    found.append(f"graphs.{graph}.files.{engine} names no file")
+                for name in entry.names():
+                    found.extend(self.file_problems(f"graphs.{graph}.files.{engine}", name))
         return found
 
-    def _file_problems(self, where: str, name: str) -> list[str]:
+    def _pipeline_problems(self) -> list[str]:
+        """Every input of every graph is the image, a tensor made before, or one that the stream keeps."""
+        found = []
+        if not set(self.pipelines) - {COMPONENTS}:
+            found.append("pipelines is empty")
+        kept = {name for tensors in (self.state or {}).values() for name in tensors}
+        for pipeline, graphs in self.pipelines.items():
+            known = {self.image.name, *kept}
+            if not graphs:
+                found.append(f"pipelines.{pipeline} names no graph")
+            for graph in graphs:
+                if graph not in self.graphs:
+                    found.append(f"pipelines.{pipeline} names the graph '{graph}', there is {_names(self.graphs)}")
+                    continue
+                missing = [spec.name for spec in self.graphs[graph].inputs if spec.name not in known]
+                if missing:
+                    found.append(
+                        f"pipelines.{pipeline}: the graph '{graph}' takes {', '.join(missing)}, which nothing before "
+                        "it gives"
+                    )
+                known |= {spec.name for spec in self.graphs[graph].outputs}
+            found.extend(
+                f"state.{pipeline} keeps '{tensor}', which no graph of that pipeline gives"
+                for tensor in (self.state or {}).get(pipeline, {}).values()
+                if tensor not in known
+            )
+        found.extend(f"state names the pipeline '{name}'" for name in self.state or {} if name not in self.pipelines)
+        return found
+
+    def file_problems(self, where: str, name: str) -> list[str]:
+        """Why a file that a field names cannot be one of this folder."""
         parts = PurePosixPath(name)
         if parts.is_absolute() or ".." in parts.parts or "\\" in name:
             return [f"{where}: '{name}' lies outside the folder"]
@@ -256,21 +281,21 @@ class Manifest:
         for step in transforms if isinstance(transforms, list) else [transforms]:
             if not isinstance(step, dict):
                 found.append(f"Deploy.transforms has {step!r}, expected a mapping with 'type'")
-            elif step.get("type") == "Resize" and not self.input.dynamic:
-                seen, ours = step.get("target_size"), [self.input.width, self.input.height]
+            elif step.get("type") == "Resize" and not self.image.dynamic:
+                seen, ours = step.get("target_size"), [self.image.width, self.image.height]
                 if seen != ours:
-                    found.append(f"Deploy.transforms Resize says {seen} (width, height), mobileseg.input {ours}")
-            elif step.get("type") == "Normalize" and not self.input.normalized_in_graph:
-                for key, values in (("mean", self.input.mean), ("std", self.input.std)):
+                    found.append(f"Deploy.transforms Resize says {seen} (width, height), mobileseg.image {ours}")
+            elif step.get("type") == "Normalize" and not self.image.normalized_in_graph:
+                for key, values in (("mean", self.image.mean), ("std", self.image.std)):
                     theirs = step.get(key, [0.5, 0.5, 0.5])  # PaddleSeg's default
                     if theirs != list(values):
-                        found.append(f"Deploy.transforms Normalize {key} is {theirs}, mobileseg.input {list(values)}")
+                        found.append(f"Deploy.transforms Normalize {key} is {theirs}, mobileseg.image {list(values)}")
         return found
 
 
-def twin_problems(folder: str | os.PathLike[str], manifest: Manifest) -> list[str]:
+def twin_problems(folder: str | os.PathLike[str]) -> list[str]:
     """Where the folder's deploy.json does not repeat its deploy.yaml; empty when it does."""
-    return json_problems(Path(folder), manifest.to_dict(), DEPLOY_FILE)
+    return json_problems(Path(folder), read_document(folder), DEPLOY_FILE)
 
 
 def verified_path(folder: str | os.PathLike[str], manifest: Manifest, name: str) -> Path:
@@ -300,11 +325,41 @@ def is_artefact(folder: str | os.PathLike[str]) -> bool:
     return (Path(folder) / DEPLOY_FILE).is_file()
 
 
+def _in_this_format(block: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    if block["format"] == FORMAT:
+        return block
+    try:
+        return upgraded(block)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise RuntimeEngineError(f"{path} cannot be used: its block of format 1 is damaged ({error})") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """A SafeLoader without aliases: a manifest has none, and a few lines of them expand to gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(None, None, "aliases are not allowed here", event.start_mark)
+        return super().compose_node(parent, index)
+
+
+def read_document(folder: str | os.PathLike[str]) -> Mapping[str, Any]:
+    """The content of a folder's deploy.yaml, as it is written.
+
+    Raises:
+        RuntimeEngineError: it is missing or not YAML.
+    """
+    return _load_yaml(Path(folder) / DEPLOY_FILE)
+
+
 def _load_yaml(path: Path) -> dict[str, Any]:
     if not path.parent.is_dir():
         raise RuntimeEngineError(f"there is no artefact folder {path.parent}")
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > _LARGEST:
+            raise RuntimeEngineError(f"{path} has {path.stat().st_size} bytes, a manifest has at most {_LARGEST}")
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  # a SafeLoader
     except FileNotFoundError:
         raise RuntimeEngineError(
             f"{path.parent} is no artefact folder: it has no {DEPLOY_FILE}",
@@ -312,24 +367,13 @@ def _load_yaml(path: Path) -> dict[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise RuntimeEngineError(f"cannot read {path}: {error}") from error
-    except yaml.YAMLError as error:
+    except RecursionError:
+        raise RuntimeEngineError(f"{path} is nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none, an integer of thousands of digits
         raise RuntimeEngineError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict):
         raise RuntimeEngineError(f"{path} is {type(document).__name__}, expected a mapping at the top")
     return document
-
-
-def _input_problems(spec: InputSpec) -> list[str]:
-    found = []
-    if spec.height < 1 or spec.width < 1 or spec.multiple < 1:
-        found.append("input height, width and multiple must be positive")
-    elif spec.padded(spec.height, spec.width) != (spec.height, spec.width):
-        found.append(f"input {spec.height}x{spec.width} is no multiple of {spec.multiple}")
-    if any(value <= 0 for value in spec.std):
-        found.append("input std has a value that is not positive")
-    if spec.dtype == "uint8" and not spec.normalized_in_graph:
-        found.append("input is uint8 but the graph does not normalise")
-    return found
 
 
 def _refuse(problems: list[str], path: Path) -> None:
@@ -339,6 +383,9 @@ def _refuse(problems: list[str], path: Path) -> None:
 
 def _validation_lines(error: ValidationError) -> str:
     return "\n".join(f"  mobileseg.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+
+
+_DTYPES = ("float32", "int32", "int64", "uint8")
 
 
 def _names(keys: Iterable[str]) -> str:

@@ -40,7 +40,7 @@ def json_problems(folder: Path, document: Mapping[str, Any], yaml_file: str) -> 
 
     Args:
         folder: artefact folder.
-        document: content of its deploy.yaml, as the manifest writes it.
+        document: content of its deploy.yaml.
         yaml_file: name of deploy.yaml in the folder.
     """
     path = folder / JSON_FILE

@@ -1,7 +1,7 @@
-"""From a decoded picture to the input of a graph, as the manifest says, on one thread.
+"""From a decoded image to the input of a graph, as the manifest says, on one thread.
 
-The order is fixed: resize in float32 (the suite's one rule, `mobileseg.data.io.resize_bilinear`), scale,
-mean and std, channels first. A picture that already has the input size takes a shorter way: every 8-bit value has
+The order is fixed: resize in float32 (the suite's one rule, `mobileseg.pixels.resize_bilinear`), scale,
+mean and std, channels first. An image that already has the input size takes a shorter way: every 8-bit value has
 one normalised value, so each channel is one look-up in a table of 256 entries.
 """
 
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mobileseg.data.io import resize_bilinear, to_uint8
 from mobileseg.errors import DataError, RuntimeEngineError
-from mobileseg.runtime.manifest import InputSpec
+from mobileseg.pixels import resize_bilinear, to_uint8
+from mobileseg.runtime.specs import ImageSpec
 
 _CHANNEL_ORDER = {"RGB": (0, 1, 2), "BGR": (2, 1, 0)}
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where the picture lies inside the input of the graph.
+    """Where the image lies inside the input of the graph.
 
     Attributes:
-        image: (height, width) of the picture as given.
+        image: (height, width) of the image as given.
         content: (height, width) it takes up in the input, from the top left corner.
         input: (height, width) of the input; what is beyond `content` is padding.
     """
@@ -41,39 +41,56 @@ class Preprocessor:
         spec: input of the manifest.
     """
 
-    def __init__(self, spec: InputSpec) -> None:
+    def __init__(self, spec: ImageSpec) -> None:
         self.spec = spec
-        order = _CHANNEL_ORDER[spec.color]
-        self._order = order
+        self._order = _CHANNEL_ORDER[spec.color] if spec.channels == 3 else tuple(range(spec.channels))
         mean, std = np.asarray(spec.mean, np.float64), np.asarray(spec.std, np.float64)
         if spec.normalized_in_graph:
-            self._factor, self._offset = np.ones(3), np.zeros(3)
+            self._factor, self._offset = np.ones(spec.channels), np.zeros(spec.channels)
         else:
             self._factor, self._offset = spec.scale / std, -mean / std
-        # Padding is what the network sees as the mean colour: 0 after normalisation.
-        self._padding = mean / spec.scale * self._factor + self._offset
+        # Without a value, padding is what the network sees as the mean colour: 0 after normalisation.
+        padding = spec.resize.padding
+        pixels = mean / spec.scale if padding is None else np.asarray(padding, np.float64)
+        self._padding = pixels * self._factor + self._offset
         values = np.arange(256, dtype=np.float64)[None]
         self._tables = (values * self._factor[:, None] + self._offset[:, None]).astype(np.float32)
 
+    @property
+    def _is_usual(self) -> bool:
+        spec = self.spec
+        return spec.layout == "NCHW" and spec.dtype == "float32" and spec.channels == 3 and spec.range[1] <= 255
+
+    @property
+    def largest(self) -> float:
+        """The largest absolute value that a pixel can become: what rounding is measured by."""
+        return float(np.abs(self._tables).max())
+
     def geometry(self, image: np.ndarray) -> Geometry:
-        """How a picture is placed in the input.
+        """How a image is placed in the input.
 
         Raises:
-            DataError: not uint8 [H, W, 3], or empty.
+            DataError: not [H, W, channels] of the type that the manifest says, or empty.
             RuntimeEngineError: the graph takes one size, the manifest forbids resizing, and this is another.
         """
-        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        spec = self.spec
+        wanted = np.dtype(spec.pixel_dtype)
+        fits = isinstance(image, np.ndarray) and image.dtype == wanted and image.ndim == 3
+        if not fits or image.shape[2] != spec.channels:
             seen = f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
+            order = " in RGB" if spec.channels == 3 else ""
             raise DataError(
-                f"an image must be uint8 [H, W, 3] in RGB, got {seen}",
+                f"an image must be {wanted} [H, W, {spec.channels}]{order}, got {seen}",
                 remedy="pass the path of the file, or decode it with mobileseg.data.io.read_image",
             )
         size = int(image.shape[0]), int(image.shape[1])
         if 0 in size:
             raise DataError(f"the image is empty: {size[0]}x{size[1]} pixels")
-        spec = self.spec
+        whole = spec.height, spec.width
         if spec.resize.mode == "stretch":
-            return Geometry(size, (spec.height, spec.width), (spec.height, spec.width))
+            return Geometry(size, whole, whole)
+        if spec.resize.mode == "keep-ratio":
+            return Geometry(size, largest_inside(size, whole), whole)
         if not spec.dynamic and size != (spec.height, spec.width):
             raise RuntimeEngineError(
                 f"the image is {size[0]}x{size[1]} (height x width), the graph takes {spec.height}x{spec.width} and "
@@ -97,7 +114,7 @@ class Preprocessor:
         if out is None or out.shape != shape or out.dtype != dtype:
             out = np.empty(shape, dtype)
         padded = place.content != place.input
-        if self.spec.layout == "NCHW" and dtype == np.float32 and not padded:
+        if self._is_usual and not padded:
             self._fill_planes(image, place.content, out[0])
         else:
             self._fill(image, place, out[0])
@@ -117,7 +134,7 @@ class Preprocessor:
 
     def _fill(self, image: np.ndarray, place: Geometry, target: np.ndarray) -> None:
         """Any layout, type and padding; ``target`` is one element of the batch."""
-        pixels = resize_bilinear(image, place.content)[:, :, self._order]
+        pixels = np.atleast_3d(resize_bilinear(image, place.content))[:, :, self._order]
         values = pixels * self._factor.astype(np.float32) + self._offset.astype(np.float32)
         padding = self._padding
         if target.dtype == np.uint8:
@@ -125,3 +142,12 @@ class Preprocessor:
         view = target.transpose(1, 2, 0) if self.spec.layout == "NCHW" else target
         view[...] = padding
         view[: place.content[0], : place.content[1]] = values
+
+
+def largest_inside(size: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:
+    """The largest (height, width) of the aspect ratio of ``size`` that fits into ``room``, at least one pixel.
+
+    Sides are rounded half up, as the C++ core does: ``floor(side * scale + 0.5)``.
+    """
+    scale = min(room[0] / size[0], room[1] / size[1])
+    return tuple(max(1, min(most, int(side * scale + 0.5))) for side, most in zip(size, room, strict=True))  # type: ignore[return-value]

@@ -1,55 +1,54 @@
-"""A picture in, labels or objects out: preprocess, engine, postprocess of one artefact folder."""
+"""An image in, a result out: preprocess, graphs, postprocess of one artefact."""
 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from mobileseg.errors import RuntimeEngineError
+from mobileseg import tasks
+from mobileseg.errors import MobileSegError, RuntimeEngineError
 from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.engines.registry import load
 from mobileseg.runtime.images import ImageLike, load_image
-from mobileseg.runtime.manifest import Manifest, OutputSpec
-from mobileseg.runtime.postprocess import finisher
-from mobileseg.runtime.preprocess import Preprocessor
-from mobileseg.structures import SemanticResult
-
-AFTER_SUPPRESSION = {"max_detections", "mask_threshold", "truncate_boxes"}
-"""Detection options that also hold when the suppression is inside the graph."""
+from mobileseg.runtime.manifest import Manifest
+from mobileseg.runtime.preprocess import Geometry, Preprocessor
+from mobileseg.runtime.streams import Stream, StreamState
+from mobileseg.runtime.task import Pipeline
 
 
 class Segmenter:
-    """Segments pictures with an exported network.
+    """Segments images with an exported model.
 
     ::
 
         segmenter = Segmenter("output/export")
         result = segmenter("street.jpg")
-        result.labels      # of a semantic network: uint8 [H, W], the size of street.jpg
-        result.boxes       # of an instance network; also .scores, .classes, .masks
+        result.labels      # of a semantic segmentation model: uint8 [H, W], the size of street.jpg
+        result.boxes       # of an instance segmentation model; also .scores, .classes, .masks
 
-    A segmenter reuses its input buffer and its engine's state: use one per thread.
+    Several threads may call one segmenter: they wait for each other at the engine.
 
     Args:
-        folder: artefact folder, as `mobileseg export` writes it, or a folder of the zoo.
+        folder: artefact, as `mobileseg export` writes it, or a folder of the zoo.
         engine: 'onnxruntime', 'lite', 'ncnn', 'paddle', 'tensorrt' on an NVIDIA GPU, or 'auto' for the fastest
-            installed one of the CPU that the folder has a graph for.
+            installed one of the CPU that the folder has graphs for.
         threads: CPU threads of the engine. OpenCV's threads are a setting of the whole process
             (`cv2.setNumThreads`) and are left alone.
-        scores: of a semantic network, also return class probabilities; needs a graph that ends before the argmax.
-        detection: of an instance network, options (thresholds, suppression) in place of those of the folder.
+        scores: of a semantic segmentation model, also return class probabilities; needs a graph that ends before the
+            argmax.
+        detection: of an instance segmentation model, options (thresholds, NMS) in place of those of the folder.
         engine_options: of the engine alone, for example ``precision="fp16"`` of 'tensorrt' (`TensorRTOptions`).
 
     Raises:
-        RuntimeEngineError: the folder cannot be used, its graph gives no scores and they were asked for, or it finds
-            no objects and ``detection`` was given.
+        RuntimeEngineError: the folder cannot be used, its graph gives no scores and they were asked for, or its task
+            has no such option.
         DependencyError: the engine is not installed.
     """
 
@@ -63,15 +62,23 @@ class Segmenter:
         detection: Mapping[str, Any] | None = None,
         **engine_options: Any,
     ) -> None:
+        manifest = Manifest.read(folder)
         self.engine: Engine = load(folder, engine, threads=threads, **engine_options)
-        self.manifest: Manifest = with_detection(self.engine.manifest, self.engine.outputs, detection)
-        self._finish = finisher(folder, self.manifest, self.engine.outputs, scores=scores)
-        self._preprocessor = Preprocessor(self.manifest.input)
-        self._buffer: np.ndarray | None = None
+        asked = {"scores": scores or None, "detection": detection or None}
+        options = {name: value for name, value in asked.items() if value is not None}
+        self.pipeline: Pipeline = tasks.stage(manifest, "runtime").pipeline(folder, manifest, self.engine, options)
+        """What the task does of the work."""
+        self._preprocessor = Preprocessor(manifest.image)
+        self._reused = threading.local()
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the folder says of itself, with the options given here."""
+        return self.pipeline.manifest
 
     @property
     def task(self) -> str:
-        """'semantic' or 'instance'."""
+        """Key of the table of tasks."""
         return self.manifest.task
 
     @property
@@ -86,8 +93,9 @@ class Segmenter:
 
     @property
     def category_ids(self) -> tuple[int, ...] | None:
-        """Of an instance network, the COCO category id of every class where there are such numbers."""
-        return self.manifest.category_ids
+        """The number of every class in the files of the training data (COCO), where there are such numbers."""
+        found = (self.manifest.settings or {}).get("category_ids")
+        return None if found is None else tuple(found)
 
     @property
     def name(self) -> str:
@@ -99,60 +107,70 @@ class Segmenter:
         """Name of the engine in use, also when 'auto' chose it."""
         return self.engine.name
 
+    def stream(self, state: StreamState | None = None) -> Stream:
+        """A stream of frames, with what the network and the task keep from frame to frame.
+
+        Args:
+            state: of an earlier stream of this artefact, to go on from.
+
+        Raises:
+            RuntimeEngineError: a state of another artefact.
+        """
+        return Stream(self, state)
+
     def __call__(self, image: ImageLike) -> Any:
-        """Segment one picture.
+        """Segment one image: a stream of one frame.
 
         Args:
             image: uint8 [H, W, 3] in RGB, the path of a file, or a `PIL.Image` (EXIF rotation is applied to both).
 
         Returns:
-            `SemanticResult` or `InstanceResult` by the folder's task, in the pixels of the picture, with the
+            A result of :mod:`mobileseg.structures` by the folder's task, in the pixels of the image, with the
             milliseconds of each stage (with 'decode' for a path).
 
         Raises:
-            DataError: the picture cannot be read or used.
+            DataError: the image cannot be read or used.
             RuntimeEngineError: the graph does not take this size, or fails.
         """
-        image, fed, times = self._prepared(image, self._buffer)
-        self._buffer = fed
-        return self._finished(image, fed, times)
+        return Stream(self).step(image)
 
-    def _prepared(
-        self, image: ImageLike, buffer: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
-        """Picture, input of the graph, and the milliseconds it took."""
+    def prepare(self, image: ImageLike, *, reuse: bool = False) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+        """Decoded image, tensor of it that graphs take, and the milliseconds that they took.
+
+        Args:
+            image: as for a call.
+            reuse: the tensor may be overwritten by the next call of this thread.
+        """
         times: dict[str, float] = {}
         if not isinstance(image, np.ndarray):
             start = time.perf_counter()
             image = load_image(image)
             times["decode"] = milliseconds_since(start)
         start = time.perf_counter()
-        fed = self._preprocessor(image, buffer)
+        fed = self._preprocessor(image, getattr(self._reused, "tensor", None) if reuse else None)
+        if reuse:
+            self._reused.tensor = fed
         times["preprocess"] = milliseconds_since(start)
         return image, fed, times
 
-    def _finished(self, image: np.ndarray, fed: np.ndarray, times: dict[str, float]) -> Any:
-        """Engine and postprocess."""
-        start = time.perf_counter()
-        outputs = self.engine.run({self.manifest.input.name: fed})
-        times["inference"] = milliseconds_since(start)
-        start = time.perf_counter()
-        result = self._finish(outputs, self._preprocessor.geometry(image))
-        times["postprocess"] = milliseconds_since(start)
-        return replace(result, times=times)
+    def geometry(self, image: np.ndarray) -> Geometry:
+        """Where an image lies in the input."""
+        return self._preprocessor.geometry(image)
 
-    def batch(self, images: Iterable[ImageLike], ahead: int = 1) -> Iterator[Any]:
-        """The result of each picture, in order; the next ones are prepared while the engine runs.
+    def batch(self, images: Iterable[ImageLike], ahead: int = 1, *, keep_errors: bool = False) -> Iterator[Any]:
+        """The result of each image, in order; the next ones are prepared while the engine runs.
 
-        Graphs take one picture at a time, so this saves the time of decoding and preprocessing, not that of the
+        Graphs take one image at a time, so this saves the time of decoding and preprocessing, not that of the
         engine. Results are those of single calls. Nothing is read before the first result is asked for.
 
         Args:
             images: as for a single call, of any number and sizes.
-            ahead: pictures that are prepared, and held, before their turn; each by a thread of its own.
+            ahead: images that are prepared, and held, before their turn; each by a thread of its own.
+            keep_errors: give the error (a `MobileSegError`) in the place of the result of an image that cannot be
+                used, and go on.
 
         Raises:
-            DataError, RuntimeEngineError: as a single call, at the picture that cannot be used.
+            DataError, RuntimeEngineError: as a single call, at the image that cannot be used.
         """
         if ahead < 1:
             raise RuntimeEngineError(f"ahead is {ahead}, expected at least 1")
@@ -160,17 +178,25 @@ class Segmenter:
         with ThreadPoolExecutor(max_workers=ahead) as workers:
             try:
                 for image in images:
-                    coming.append(workers.submit(self._prepared, image))
+                    coming.append(workers.submit(self.prepare, image))
                     if len(coming) > ahead:
-                        yield self._finished(*coming.popleft().result())
+                        yield self._result_of(coming.popleft(), keep_errors)
                 while coming:
-                    yield self._finished(*coming.popleft().result())
+                    yield self._result_of(coming.popleft(), keep_errors)
             finally:
                 for waiting in coming:
                     waiting.cancel()
 
+    def _result_of(self, prepared: Future[Any], keep_errors: bool) -> Any:
+        try:
+            return Stream(self).finish(*prepared.result())
+        except MobileSegError as error:
+            if not keep_errors:
+                raise
+            return error
+
     def preprocess(self, image: np.ndarray) -> np.ndarray:
-        """The input of the graph for a picture, float32 [1, 3, H, W] in most folders; an array of its own.
+        """The tensor that graphs take for an image, float32 [1, 3, H, W] of most models; an array of its own.
 
         Args:
             image: uint8 [H, W, 3], RGB.
@@ -178,40 +204,10 @@ class Segmenter:
         return self._preprocessor(image)
 
     def postprocess(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int]) -> Any:
-        """What the engine's outputs mean for a picture of ``size`` = (H, W).
-
-        Returns:
-            Labels uint8 [H, W] of a semantic network, an `InstanceResult` of an instance network.
-        """
-        blank = np.broadcast_to(np.zeros(1, np.uint8), (*size, 3))
-        result = self._finish(outputs, self._preprocessor.geometry(blank))
-        return result.labels if isinstance(result, SemanticResult) else result
-
-
-def with_detection(manifest: Manifest, outputs: Sequence[OutputSpec], options: Mapping[str, Any] | None) -> Manifest:
-    """The manifest with some detection options changed; ``outputs`` are those of the graph in use.
-
-    Raises:
-        RuntimeEngineError: it is not one of an instance network, or an option cannot be used.
-    """
-    if not options:
-        return manifest
-    if manifest.detection is None:
-        raise RuntimeEngineError(
-            f"artefact '{manifest.name}' gives labels: {', '.join(options)} are options of networks that find objects",
-            remedy="leave the detection options out",
-        )
-    inside = sorted(set(options) - AFTER_SUPPRESSION)
-    if inside and any(output.kind == "detections" for output in outputs):
-        raise RuntimeEngineError(
-            f"the graph of artefact '{manifest.name}' has the suppression inside: {', '.join(inside)} cannot be "
-            "changed",
-            remedy="export the folder again with these options, or without the suppression",
-        )
-    try:
-        return replace(manifest, detection=replace(manifest.detection, **options))
-    except (TypeError, ValueError) as error:
-        raise RuntimeEngineError(f"detection options {dict(options)}: {error}", remedy="see docs/config.md") from error
+        """The result, without times, that outputs of the engine mean for an image of ``size`` = (H, W)."""
+        spec = self.manifest.image
+        blank = np.broadcast_to(np.zeros(1, spec.pixel_dtype), (*size, spec.channels))
+        return self.pipeline.finish(outputs, self._preprocessor.geometry(blank), {})
 
 
 def milliseconds_since(start: float) -> float:

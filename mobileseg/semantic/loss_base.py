@@ -8,8 +8,8 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from mobileseg.errors import ConfigError
-from mobileseg.semantic.postprocess import nearest_indices
+from mobileseg.errors import ConfigError, DataError
+from mobileseg.pixels import nearest_indices
 
 
 def sample_label(label: paddle.Tensor, height: int, width: int) -> paddle.Tensor:
@@ -64,6 +64,7 @@ class SegmentationLoss(nn.Layer):
         Raises:
             ConfigError: the number of class weights is not the number of classes.
             ValueError: logits or label do not have the documented shape.
+            DataError: the label has values that are neither a class nor ``ignore_index``; the kernels index with them.
         """
         if logits.ndim != 4 or label.ndim != 3 or logits.shape[0] != label.shape[0]:
             raise ValueError(f"expected logits [N,K,h,w] and label [N,H,W], got {logits.shape} and {label.shape}")
@@ -73,11 +74,24 @@ class SegmentationLoss(nn.Layer):
                 remedy=f"give weight {logits.shape[1]} numbers, one per class",
             )
         with paddle.amp.auto_cast(enable=False):
-            return self.compute(logits.astype("float32"), sample_label(label, *logits.shape[2:]))
+            sampled = sample_label(label, *logits.shape[2:])
+            self._check_range(sampled, logits.shape[1])
+            return self.compute(logits.astype("float32"), sampled)
 
     def compute(self, logits: paddle.Tensor, label: paddle.Tensor) -> paddle.Tensor:
         """The loss of float32 logits [N, K, H, W] and an int64 label [N, H, W] of the same size."""
         raise NotImplementedError
+
+    def _check_range(self, label: paddle.Tensor, classes: int) -> None:
+        counted = paddle.where(label == self.ignore_index, paddle.zeros_like(label), label)
+        lowest, highest = int(counted.min()), int(counted.max())
+        if lowest < 0 or highest >= classes:
+            raise DataError(
+                f"{type(self).__name__}: the label has the value {lowest if lowest < 0 else highest}, which is neither "
+                f"one of the {classes} classes (0..{classes - 1}) nor ignore_index ({self.ignore_index})",
+                remedy="give the loss, the dataset and the padding of the transforms the same ignore_index; "
+                "'mobileseg doctor data CONFIG' checks the labels",
+            )
 
     def valid(self, label: paddle.Tensor) -> paddle.Tensor:
         """float32 [N, H, W]: 1 where the pixel counts, 0 where it is ignored."""

@@ -197,8 +197,8 @@ class Criterion(nn.Layer):
             )
         self._watch(targets["label"])
         return {
-            name: factor * loss(logits, targets["label"])
-            for (name, logits), loss, factor in zip(outputs.items(), self.losses, self.coefs, strict=True)
+            name: factor * _of_output(loss, outputs, name, targets["label"])
+            for name, loss, factor in zip(outputs, self.losses, self.coefs, strict=True)
         }
 
     def _watch(self, label: paddle.Tensor) -> None:
@@ -217,3 +217,10 @@ class Criterion(nn.Layer):
                 ignore_index,
                 ignore_index,
             )
+
+
+def _of_output(loss: nn.Layer, outputs: Mapping[str, paddle.Tensor], name: str, label: paddle.Tensor) -> paddle.Tensor:
+    """The loss of one output; a loss with ``of_outputs`` is shown the others too."""
+    of_outputs = getattr(loss, "of_outputs", None)
+    result: paddle.Tensor = loss(outputs[name], label) if of_outputs is None else of_outputs(outputs, name, label)
+    return result

@@ -6,29 +6,22 @@ Backbones of either side go under networks of either side.
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import itertools
-import logging
 import math
-import os
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import paddle
 from paddle import nn
 from paddle.jit.dy2static.convert_call_func import convert_call
 
 from mobileseg.backbones.base import FeatureSpec
-from mobileseg.errors import ConfigError, DependencyError
+from mobileseg.errors import ConfigError
 from mobileseg.nn.blocks import resize
 from mobileseg.nn.compat import is_tracing, spatial_size
 from mobileseg.nn.pool import BinPool
+from mobileseg.semantic.paddleseg_package import find_component, unknown_arguments
 
-VERSION = "2.8.0"
 _PROBE_SIDES = (128, 224, 512)
 _COARSEST = 32
 _builds = itertools.count()
@@ -46,6 +39,8 @@ class PaddleSegNetwork(nn.Layer):
         size_multiple: what sides must be multiples of in a graph of dynamic size.
     """
 
+    task = "semantic"
+
     def __init__(self, original: nn.Layer, resize_logits: bool, size_multiple: int) -> None:
         super().__init__()
         self._original = (original,)  # in a tuple, because a layer would become a child
@@ -56,12 +51,17 @@ class PaddleSegNetwork(nn.Layer):
         self.resize_logits = resize_logits
         self.size_multiple = size_multiple
 
-    def forward(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
-        """Logits of float32 [N, 3, H, W]; in training also what PaddleSeg's losses after the first take."""
+    def forward(self, x: paddle.Tensor) -> dict[str, Any]:
+        """Logits of float32 [N, 3, H, W]; in training also what PaddleSeg's losses after the first take.
+
+        Some of its losses take a tuple or a dictionary of tensors: such outputs keep their form.
+        """
         original = self._original[0]
         original.training = self.training
         outputs = list(_call(original, x))
-        if self.resize_logits:
+        if not self.training:
+            outputs = outputs[:1]
+        if self.resize_logits and isinstance(outputs[0], paddle.Tensor):
             outputs[0] = resize(outputs[0], spatial_size(x))
         return {"logits" if index == 0 else f"logits_aux{index}": output for index, output in enumerate(outputs)}
 
@@ -108,11 +108,15 @@ def build_paddleseg(kind: str, name: str, kwargs: Mapping[str, Any]) -> nn.Layer
         DependencyError: paddleseg is not installed, or another version.
         ConfigError: no such component, arguments that it does not take, or outputs that are not logits or features.
     """
-    manager, models = _import_paddleseg()
-    registry = {"network": manager.MODELS, "backbone": manager.BACKBONES}[kind].components_dict
-    component = _component(kind, name, registry, models)
+    component = find_component(kind, name)
     arguments = dict(kwargs)
-    _check_arguments(name, component, arguments)
+    if "pretrained" in arguments:
+        raise ConfigError(
+            f"paddleseg.{name}: 'pretrained' would be unpickled by the package",
+            remedy="load the weights with load_into",
+        )
+    for reason, remedy in unknown_arguments(kind, name, arguments).values():
+        raise ConfigError(reason, remedy=remedy)
     backbone = arguments.get("backbone")
     if backbone is not None and not hasattr(backbone, "feat_channels"):
         backbone.feat_channels = [spec.channels for spec in backbone.feature_info]
@@ -130,78 +134,6 @@ def build_paddleseg(kind: str, name: str, kwargs: Mapping[str, Any]) -> nn.Layer
         return layer
     resized = _probe_network(name, layer, arguments.get("num_classes"))
     return PaddleSegNetwork(layer, resized, _COARSEST * math.lcm(*bins))
-
-
-def _import_paddleseg() -> tuple[Any, Any]:
-    from importlib import metadata
-
-    remedy = "pip install --no-deps -r requirements-paddleseg.txt"
-    try:
-        found = metadata.version("paddleseg")
-    except metadata.PackageNotFoundError:
-        raise DependencyError(
-            f"'type: paddleseg...' needs the package paddleseg {VERSION}, which is not installed", remedy=remedy
-        ) from None
-    if found != VERSION:
-        raise DependencyError(f"paddleseg {VERSION} is needed, {found} is installed", remedy=remedy)
-    try:
-        with _undisturbed():
-            from paddleseg import models
-            from paddleseg.cvlibs import manager
-    except ImportError as error:
-        raise DependencyError(f"paddleseg cannot be imported: {error}", remedy=remedy) from error
-    return manager, models
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Undo what importing the package changes for the whole process, and keep its folders out of the home folder."""
-    from mobileseg.weights.download import cache_folder
-
-    root = logging.getLogger()
-    handlers, level, options = list(root.handlers), root.level, np.get_printoptions()
-    named = os.environ.get("SEG_HOME")
-    if named is None:
-        os.environ["SEG_HOME"] = str(cache_folder() / "paddleseg")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        if named is None:
-            del os.environ["SEG_HOME"]
-        root.handlers[:], root.level = handlers, level
-        np.set_printoptions(**options)
-
-
-def _component(kind: str, name: str, registry: Mapping[str, Any], models: Any) -> Callable[..., nn.Layer]:
-    if name in registry:
-        return registry[name]
-    # A few functions of the package (ResNet34_vd) are public without being registered.
-    public = getattr(models.backbones, name, None) if kind == "backbone" else None
-    if inspect.isfunction(public):
-        return public
-    near = difflib.get_close_matches(name, registry, n=3, cutoff=0.4)
-    hint = (
-        f"did you mean {' or '.join(f'paddleseg.{hit}' for hit in near)}?" if near else f"known: {', '.join(registry)}"
-    )
-    raise ConfigError(f"paddleseg has no {kind} named '{name}'", remedy=hint)
-
-
-def _check_arguments(name: str, component: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
-    parameters = inspect.signature(component).parameters
-    if "pretrained" in arguments:
-        raise ConfigError(
-            f"paddleseg.{name}: 'pretrained' would be unpickled by the package",
-            remedy="load the weights with load_into",
-        )
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return  # the class behind the function says what it does not take
-    for key in arguments:
-        if key not in parameters:
-            near = difflib.get_close_matches(key, parameters, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(parameters)}"
-            raise ConfigError(f"paddleseg.{name} has no argument '{key}'", remedy=hint)
 
 
 def _replace_pooling(layer: nn.Layer) -> list[int]:

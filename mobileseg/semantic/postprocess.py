@@ -1,7 +1,6 @@
 """From the raw output of a semantic network to a label for every pixel of the image (NumPy and OpenCV).
 
-One resize rule, that of the whole suite: bilinear with half-pixel centres in float32 for scores, and for labels the
-source pixel ``floor((i + 0.5) * source / size)``, which never mixes classes.
+Sizes change by the one rule of the suite, :mod:`mobileseg.pixels`.
 """
 
 from __future__ import annotations
@@ -11,16 +10,13 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from mobileseg.pixels import resize_bilinear, resize_nearest_label
+
 MAX_CLASSES = 256
 """Labels are 8 bits."""
 
 _CACHED_PIXELS = 32768
 """Pixels that are compared at a time: the running maximum then stays in the second-level cache."""
-
-
-def nearest_indices(size: int, source: int) -> np.ndarray:
-    """Source index of every target pixel: ``floor((i + 0.5) * source / size)`` in exact integers, int64 [size]."""
-    return (2 * np.arange(size, dtype=np.int64) + 1) * source // (2 * size)
 
 
 def labels_from_logits(logits: np.ndarray, size: Sequence[int]) -> np.ndarray:
@@ -67,12 +63,7 @@ def labels_from_labels(labels: np.ndarray, size: Sequence[int]) -> np.ndarray:
     if labels.ndim != 2 or labels.dtype.kind not in "ui":
         raise ValueError(f"expected integer labels [h, w], got {labels.dtype} {list(labels.shape)}")
     height, width = int(size[0]), int(size[1])
-    result = labels.astype(np.uint8, copy=False)
-    if result.shape[0] != height:
-        result = np.take(result, nearest_indices(height, result.shape[0]), axis=0)
-    if result.shape[1] != width:
-        result = np.take(result, nearest_indices(width, result.shape[1]), axis=1)
-    return np.ascontiguousarray(result)
+    return np.ascontiguousarray(resize_nearest_label(labels.astype(np.uint8, copy=False), (height, width)))
 
 
 def resize_scores(scores: np.ndarray, size: Sequence[int]) -> np.ndarray:
@@ -93,8 +84,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _resized(plane: np.ndarray, height: int, width: int) -> np.ndarray:
-    plane = np.ascontiguousarray(plane, dtype=np.float32)
-    return cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)
+    return resize_bilinear(np.ascontiguousarray(plane, dtype=np.float32), (height, width))
 
 
 def _argmax(scores: np.ndarray) -> np.ndarray:

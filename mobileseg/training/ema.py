@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import numpy as np
 import paddle
+
+from mobileseg.registry import EXTENSIONS
+from mobileseg.training.extension import Extension, Surroundings
 
 
 class WeightAverage:
@@ -57,7 +61,7 @@ class WeightAverage:
         """The average, float32 arrays by structured name (integer buffers as they are)."""
         return {name: tensor.numpy() for name, tensor in self._average.items()}
 
-    def load(self, arrays: dict[str, np.ndarray], updates: int) -> None:
+    def load(self, arrays: Mapping[str, np.ndarray], updates: int) -> None:
         """Continue from a saved average."""
         self.updates = updates
         for name, tensor in self._average.items():
@@ -67,3 +71,53 @@ class WeightAverage:
 @paddle.no_grad()
 def _master(tensor: paddle.Tensor) -> paddle.Tensor:
     return tensor.astype("float32") if tensor.is_floating_point() else tensor.clone()
+
+
+class Average(Extension):
+    """The section ``ema``: an average of the weights is kept, evaluated and saved beside them.
+
+    Args:
+        decay: see :class:`WeightAverage`.
+    """
+
+    name = "ema"
+    evaluates = True
+
+    def __init__(self, decay: float) -> None:
+        self.decay = decay
+        self._average: WeightAverage | None = None
+
+    @property
+    def average(self) -> WeightAverage:
+        """The average; there is none before :meth:`start`."""
+        assert self._average is not None
+        return self._average
+
+    def start(self, network: paddle.nn.Layer) -> None:
+        """Begin with the weights that the network has now."""
+        self._average = WeightAverage(network, self.decay)
+
+    def after_step(self) -> None:
+        """Take in the new weights."""
+        self.average.update()
+
+    def evaluated(self) -> AbstractContextManager[None]:
+        """Inside, the network carries the average."""
+        return self.average.applied()
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """The average and the number of its updates."""
+        return self.average.arrays(), {"updates": self.average.updates}
+
+    def load(
+        self, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any], weights: Mapping[str, np.ndarray]
+    ) -> None:
+        """Go on from a saved average, or begin anew with the saved weights."""
+        self.average.load(arrays or weights, values.get("updates", 0))
+
+
+@EXTENSIONS.add_component
+def ema(surroundings: Surroundings) -> Average:
+    """The extension of the section ``ema``."""
+    section = surroundings.config.to_dict()["ema"]
+    return Average(section["decay"])

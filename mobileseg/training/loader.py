@@ -11,7 +11,6 @@ import paddle
 
 from mobileseg.data.loading.batching import SampleOrder, load_batch
 from mobileseg.data.loading.workers import batches_from_workers
-from mobileseg.errors import DataError
 
 
 def batches(
@@ -20,7 +19,7 @@ def batches(
     """Batches from position ``start`` up to but excluding ``stop``.
 
     Args:
-        dataset: ``dataset[(epoch, index)]`` gives a dict of arrays (:func:`~mobileseg.data.loading.batching.load_batch`)
+        dataset: see :func:`~mobileseg.data.loading.batching.load_batch`.
         order: which samples stand where.
         start: first position.
         stop: position after the last one.
@@ -44,17 +43,3 @@ def _batches_from_here(
 ) -> Generator[dict[str, np.ndarray], None, None]:
     for position in range(start, stop):
         yield load_batch(dataset, order.batch(position))
-
-
-def require_labels(dataset: Any, name: str) -> None:
-    """Refuse a dataset of files some of which have no label, before training has cost anything.
-
-    Raises:
-        DataError: names the first image without a label.
-    """
-    bare = [item for item in getattr(dataset, "items", ()) if item.label is None]
-    if bare:
-        raise DataError(
-            f"{len(bare)} of {len(dataset)} images of {name} have no label, the first is {bare[0].image}",
-            remedy="write 'image label' in every line of the list file, or leave these images out",
-        )

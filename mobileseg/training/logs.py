@@ -72,6 +72,7 @@ class RunLog:
     def __init__(
         self, folder: Path, iters: int, *, active: bool = True, visualdl: bool = False, stream: TextIO | None = None
     ) -> None:
+        self.folder = folder
         self.active = active
         self.iters = iters
         self.stream = stream or sys.stderr

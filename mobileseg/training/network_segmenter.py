@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg.config.build import build_dataset, build_network
+from mobileseg.config.classes import require_same_classes
 from mobileseg.config.load import RUN_CONFIG, Config, load_config
 from mobileseg.data.sample import Sample
 from mobileseg.data.transforms.build import build_transforms
@@ -21,10 +22,10 @@ from mobileseg.runtime.images import ImageLike, load_image
 from mobileseg.runtime.manifest import Manifest, is_artefact
 from mobileseg.runtime.segmenter import milliseconds_since
 from mobileseg.structures import InstanceResult, SemanticResult
-from mobileseg.training.evaluator import task_of
+from mobileseg.tasks import task_of
 from mobileseg.training.predictors import make_predictor
 from mobileseg.training.store import run_folder_of
-from mobileseg.training.weights import load_checkpoint_weights
+from mobileseg.training.weights import OTHER_CLASSES, classes_of, load_checkpoint_weights
 from mobileseg.viz.palette import palette as generated_palette
 
 
@@ -99,9 +100,8 @@ class NetworkSegmenter:
         start = time.perf_counter()
         found = self._predict(sample)
         times["inference"] = milliseconds_since(start)
-        if isinstance(found, InstanceResult):
-            return replace(found, times=times)
-        return SemanticResult(found, None, times)
+        result: SemanticResult | InstanceResult = replace(found, times=times)
+        return result
 
 
 def _appearance(data: Mapping[str, Any], weights: Path) -> tuple[tuple[str, ...], np.ndarray, tuple[int, ...] | None]:
@@ -109,15 +109,18 @@ def _appearance(data: Mapping[str, Any], weights: Path) -> tuple[tuple[str, ...]
     folder = weights if weights.is_dir() else weights.parent
     if is_artefact(folder):
         manifest = Manifest.read(folder)
-        return manifest.classes, np.asarray(manifest.palette, np.uint8), manifest.category_ids
+        return manifest.classes, np.asarray(manifest.palette, np.uint8), (manifest.settings or {}).get("category_ids")
     count = int(data["model"]["num_classes"])
     section = data["val_dataset"]
+    trained = classes_of(weights)
     try:
         dataset = build_dataset(section)
-        return dataset.classes, dataset.palette, getattr(dataset, "category_ids", None)
-    except (ConfigError, DataError):  # the pictures need not be on this machine to predict others
+    except (ConfigError, DataError):  # the images need not be on this machine to predict others
         component = DATASETS.get(section["type"])
-    names = getattr(component, "CLASSES", None) or section.get("classes")
+    else:
+        require_same_classes(trained, dataset.classes, (str(weights), "val_dataset"), OTHER_CLASSES)
+        return dataset.classes, dataset.palette, getattr(dataset, "category_ids", None)
+    names = trained or getattr(component, "CLASSES", None) or section.get("classes")
     if isinstance(names, str) or names is None or len(names) != count:
         names = [f"class {index}" for index in range(count)]
     colours = getattr(component, "PALETTE", None)

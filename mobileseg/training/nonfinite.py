@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import paddle
 
 from mobileseg.data.loading.batching import load_batch
 from mobileseg.errors import TrainingError
-
-if TYPE_CHECKING:
-    from mobileseg.training.trainer import Trainer
+from mobileseg.training.distributed import Processes
+from mobileseg.training.logs import RunLog
+from mobileseg.training.steps import Running
 
 
 class FiniteWatch:
@@ -22,22 +23,30 @@ class FiniteWatch:
     for the other processes, so it is done before log lines and always before saving: a batch is a function of its
     number, so the offending one can be made again later. Under float16 scaling an overflow is routine and is
     left to the scaler.
+
+    Args:
+        steps: of an iteration.
+        accumulate: batches of every step.
+        processes: all of them.
+        log: is told; its folder gets the batch.
+        scaled: whether losses are scaled (float16).
     """
 
-    def __init__(self, trainer: Trainer) -> None:
-        self.trainer = trainer
-        self.active = not trainer.precision.scaler.enabled
-        self._at_once = trainer.processes.count == 1 and paddle.get_device() == "cpu"
-        self._recent: list[tuple[int, int, dict[str, paddle.Tensor]]] = []
+    def __init__(
+        self, steps: Sequence[Running], accumulate: int, processes: Processes, log: RunLog, *, scaled: bool
+    ) -> None:
+        self.steps = steps
+        self.accumulate = accumulate
+        self.processes = processes
+        self.log = log
+        self.active = not scaled
+        self._at_once = processes.count == 1 and paddle.get_device() == "cpu"
+        self._recent: list[tuple[int, list[int], dict[str, paddle.Tensor]]] = []
 
     def add(self, iteration: int, losses: dict[str, paddle.Tensor]) -> None:
-        """Note the losses of an iteration that has just been done.
-
-        Raises:
-            TrainingError: see :meth:`check`.
-        """
+        """Note the losses of an iteration that has just been done."""
         if self.active:
-            self._recent.append((iteration, self.trainer.position, losses))
+            self._recent.append((iteration, [running.position for running in self.steps], losses))
             if self._at_once:
                 self.check()
 
@@ -50,16 +59,14 @@ class FiniteWatch:
         if not self._recent:
             return
         totals = paddle.stack([paddle.add_n(list(losses.values())).reshape([]) for _, _, losses in self._recent])
-        finite = np.isfinite(self.trainer.processes.mean(totals).numpy())
+        finite = np.isfinite(self.processes.mean(totals).numpy())
         recent, self._recent = self._recent, []
         if finite.all():
             return
-        iteration, position, losses = recent[int(np.argmin(finite))]
+        iteration, positions, losses = recent[int(np.argmin(finite))]
         values = {name: float(value) for name, value in losses.items()}
-        path = _save_batch(self.trainer, iteration, position, values)
-        self.trainer.log.event(
-            "nonfinite", iter=iteration, batch=path.name, losses={k: str(v) for k, v in values.items()}
-        )
+        path = self._save_batch(iteration, positions, values)
+        self.log.event("nonfinite", iter=iteration, batch=path.name, losses={k: str(v) for k, v in values.items()})
         named = ", ".join(f"{name} {value:g}" for name, value in values.items())
         raise TrainingError(
             f"the loss of iteration {iteration} is not finite ({named}); its batch is in {path}",
@@ -67,18 +74,22 @@ class FiniteWatch:
             "checkpoints saved before are intact, continue from one with --resume",
         )
 
-
-def _save_batch(trainer: Trainer, iteration: int, position: int, losses: dict[str, float]) -> Path:
-    """Make the batches of an iteration again and save them with the names of their files."""
-    keys = [key for number in range(position - trainer.accumulate, position) for key in trainer.order.batch(number)]
-    arrays: dict[str, Any] = dict(load_batch(trainer.train_dataset, keys))
-    items = getattr(trainer.train_dataset, "items", None)
-    if items is not None:
-        arrays["files"] = np.array([[str(items[index].image), str(items[index].label)] for _, index in keys])
-    arrays["epoch_index"] = np.array(keys, dtype=np.int64)
-    for name, value in losses.items():
-        arrays[f"loss.{name}"] = np.float64(value)
-    rank = f"_rank{trainer.processes.rank}" if trainer.processes.count > 1 else ""
-    path = trainer.run / f"nonfinite_iter_{iteration:06d}{rank}.npz"
-    np.savez_compressed(path, **arrays)
-    return path
+    def _save_batch(self, iteration: int, positions: Sequence[int], losses: Mapping[str, float]) -> Path:
+        """Make the batches of an iteration again and save them with the names of their files."""
+        arrays: dict[str, Any] = {}
+        for running, position in zip(self.steps, positions, strict=True):
+            prefix = "" if running is self.steps[0] else f"{running.step.name}."
+            made = range(position - self.accumulate, position)
+            keys = [key for number in made for key in running.order.batch(number)]
+            own: dict[str, Any] = dict(load_batch(running.step.dataset, keys))
+            items = getattr(running.step.dataset, "items", None)
+            if items is not None:
+                own["files"] = np.array([[str(items[index].image), str(items[index].label)] for _, index in keys])
+            own["epoch_index"] = np.array(keys, dtype=np.int64)
+            arrays |= {f"{prefix}{name}": array for name, array in own.items()}
+        for name, value in losses.items():
+            arrays[f"loss.{name}"] = np.float64(value)
+        rank = f"_rank{self.processes.rank}" if self.processes.count > 1 else ""
+        path = self.log.folder / f"nonfinite_iter_{iteration:06d}{rank}.npz"
+        np.savez_compressed(path, **arrays)
+        return path

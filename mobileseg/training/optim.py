@@ -17,6 +17,7 @@ from mobileseg.errors import ConfigError
 from mobileseg.training.schedule import Schedule
 
 _NORM = "norm:"
+_BLOCK = re.compile(r"blocks\.([0-9]+)")
 _NORMS = (paddle.nn.layer.norm._BatchNormBase, paddle.nn.BatchNorm)
 
 
@@ -74,12 +75,14 @@ def parameter_groups(
     weight_decay: float,
     rules: Sequence[Mapping[str, Any]] = (),
     undecayed: Collection[str] = (),
+    rates: Mapping[str, float] | None = None,
 ) -> list[ParameterGroup]:
     """Sort the trainable parameters into groups.
 
     A parameter starts from the attributes its layer gave it (a ``regularizer`` such as ``L2Decay(0.0)``, a
     ``learning_rate``), else from 1 and ``weight_decay``. Then the first rule whose ``match`` fits its name applies:
-    ``lr_mult`` multiplies, ``weight_decay`` replaces. Names in ``undecayed`` have no decay, whatever the rules say.
+    ``lr_mult`` multiplies, ``weight_decay`` replaces. Names in ``undecayed`` have no decay, whatever the rules say;
+    ``rates`` are further factors on the learning rate by name.
 
     Raises:
         ConfigError: nothing is trainable, a rule matches nothing, or a layer asks for a decay that is not L2.
@@ -88,7 +91,7 @@ def parameter_groups(
     used: Counter[str] = Counter()
     named = {name: parameter for name, parameter in network.named_parameters() if not parameter.stop_gradient}
     for name, parameter in named.items():
-        rate = float(parameter.optimize_attr.get("learning_rate", 1.0))
+        rate = float(parameter.optimize_attr.get("learning_rate", 1.0)) * (rates or {}).get(name, 1.0)
         decay = weight_decay
         if parameter.regularizer is not None:
             if not isinstance(parameter.regularizer, paddle.regularizer.L2Decay):
@@ -108,7 +111,7 @@ def parameter_groups(
     if not groups:
         raise ConfigError("every parameter is frozen, there is nothing to train", remedy="freeze fewer patterns")
     for rule in rules:
-        if not used[rule["match"]]:
+        if not used[rule["match"]] and not rule.get("optional"):
             raise ConfigError(
                 f"param_groups: no trainable parameter is left for '{rule['match']}'",
                 remedy=f"names look like {_some(named)}; the first rule that matches a name wins",
@@ -137,8 +140,8 @@ def group_table(groups: Sequence[ParameterGroup], network: paddle.nn.Layer) -> s
 def build_optimizer(section: Mapping[str, Any], groups: Sequence[ParameterGroup], schedule: Schedule) -> Optimizer:
     """The optimizer of a complete ``optimizer:`` section (its keys: :mod:`mobileseg.config.schema`).
 
-    ``SGD`` adds ``weight_decay * w`` to the gradient (coupled, as PaddleSeg); ``AdamW`` decays weights apart from the
-    gradient (Loshchilov and Hutter, ICLR 2019). The weight decay comes from the groups.
+    ``SGD`` and ``Adam`` add ``weight_decay * w`` to the gradient (coupled, as PaddleSeg); ``AdamW`` decays weights
+    apart from the gradient (Loshchilov and Hutter, ICLR 2019). The weight decay comes from the groups.
 
     Raises:
         ConfigError: unknown type.
@@ -151,10 +154,52 @@ def build_optimizer(section: Mapping[str, Any], groups: Sequence[ParameterGroup]
         return paddle.optimizer.Momentum(
             schedule, momentum=section["momentum"], use_nesterov=section["use_nesterov"], parameters=parameters
         )
+    options = {key: section.get(key) for key in ("beta1", "beta2", "epsilon")}
+    if section["type"] == "Adam":
+        return paddle.optimizer.Adam(schedule, parameters=parameters, **options)
     if section["type"] == "AdamW":
-        options = {key: section[key] for key in ("beta1", "beta2", "epsilon")}
         return paddle.optimizer.AdamW(schedule, parameters=parameters, **options)
-    raise ConfigError(f"there is no optimizer '{section['type']}'", remedy="use SGD or AdamW")
+    raise ConfigError(f"there is no optimizer '{section['type']}'", remedy="use SGD, Adam or AdamW")
+
+
+def layer_rates(network: paddle.nn.Layer, decay: float) -> dict[str, float]:
+    """Factors on the learning rate that fall from the last block of a transformer to the first (Clark et al., 2020).
+
+    With n blocks, ``decay ** (n - i)`` for what has ``blocks.i`` in its name, ``decay ** (n + 1)`` for embeddings; the
+    rest (heads) is not named.
+
+    Raises:
+        ConfigError: no parameter is in a block.
+    """
+    blocks = {name: int(found[1]) for name, _ in network.named_parameters() if (found := _BLOCK.search(name))}
+    if not blocks:
+        raise ConfigError(
+            "optimizer.layerwise_decay: this network has no numbered blocks", remedy="it is for transformers: remove it"
+        )
+    count = max(blocks.values()) + 1
+    rates = {name: decay ** (count - index) for name, index in blocks.items()}
+    embeddings = [name for name, _ in network.named_parameters() if "embed" in name and name not in blocks]
+    return rates | dict.fromkeys(embeddings, decay ** (count + 1))
+
+
+def norms_and_biases(network: paddle.nn.Layer) -> list[str]:
+    """Names of the parameters that ``decay_norms: false`` spares: biases and those with one axis."""
+    return [name for name, p in network.named_parameters() if len(p.shape) == 1 or name.endswith(".bias")]
+
+
+def clip_gradients(parameters: Sequence[paddle.Tensor], section: Mapping[str, Any]) -> None:
+    """Clip the gradients of ``parameters`` in place, as a complete ``clip:`` section says."""
+    if section["norm"] is not None:
+        paddle.nn.utils.clip_grad_norm_(parameters, section["norm"])
+        return
+    for parameter in parameters:
+        if parameter.grad is None:
+            continue
+        gradient = parameter.grad.detach()
+        if section["value"] is not None:
+            gradient.clip_(*section["value"])
+        else:
+            gradient.multiply_(paddle.clip(section["tensor_norm"] / (gradient.norm() + 1e-12), max=1.0))
 
 
 def optimizer_arrays(optimizer: Optimizer, groups: Sequence[ParameterGroup]) -> dict[str, np.ndarray]:

@@ -7,8 +7,7 @@ from typing import Any
 
 import paddle
 
-from mobileseg.training.evaluator import Predictor, task_of
-from mobileseg.training.inference import NetworkPredictor, TestOptions
+from mobileseg.training.task import Predictor, training_of
 
 
 def make_predictor(
@@ -17,18 +16,12 @@ def make_predictor(
     """What evaluates a network in evaluation mode.
 
     Args:
-        network: its ``task`` decides; one without is semantic.
-        settings: resolved configuration: ``test_config`` and, for instances, ``detection``.
+        network: its ``task`` decides.
+        settings: resolved configuration.
         test_config: instead of the one of the configuration.
 
     Raises:
-        ConfigError: ``test_config`` cannot be used with this network.
+        ConfigError: the network has no task, or ``test_config`` cannot be used with it.
     """
     views = settings["test_config"] if test_config is None else test_config
-    if task_of(network) == "instance":
-        from mobileseg.instance.options import DetectionOptions
-        from mobileseg.training.inference_instance import InstancePredictor, refuse_views
-
-        refuse_views(views)
-        return InstancePredictor(network, DetectionOptions(**settings["detection"]))
-    return NetworkPredictor(network, TestOptions.from_section(views))
+    return training_of(network).predictor(network, settings, views)

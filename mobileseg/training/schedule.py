@@ -6,11 +6,26 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import paddle
 from paddle.optimizer.lr import LRScheduler
 
 from mobileseg.errors import ConfigError
 
 Decay = Callable[[int], float]
+
+_OF_PADDLE = {
+    "ExponentialDecay": "learning_rate",
+    "NaturalExpDecay": "learning_rate",
+    "InverseTimeDecay": "learning_rate",
+    "NoamDecay": "learning_rate",
+    "PiecewiseDecay": "",
+    "LinearLR": "learning_rate",
+    "LinearWarmup": "learning_rate",
+    "CosineAnnealingWarmRestarts": "learning_rate",
+    "OneCycleLR": "max_learning_rate",
+    "CyclicLR": "base_learning_rate",
+}
+"""Schedules that Paddle computes -> its name of our ``learning_rate``, '' where it has none."""
 
 
 class Schedule(LRScheduler):
@@ -64,6 +79,35 @@ def step_decay(peak: float, step_size: int, gamma: float) -> Decay:
     return lambda t: peak * gamma ** (t // step_size)
 
 
+def recorded(scheduler: LRScheduler, steps: int) -> Decay:
+    """The rates that a scheduler of Paddle gives in its first ``steps`` steps, constant afterwards.
+
+    Most of Paddle's schedulers compute a rate from the one before; recorded once, the rate of any iteration is known
+    when training resumes.
+    """
+    rates = [float(scheduler())]
+    for _ in range(steps):
+        try:
+            scheduler.step()
+        except ValueError:  # OneCycleLR refuses to go on after its cycle
+            break
+        rates.append(float(scheduler()))
+    return lambda t: rates[min(t, len(rates) - 1)]
+
+
+def _of_paddle(section: Mapping[str, Any]) -> LRScheduler:
+    own = ("type", "warmup_iters", "warmup_start_lr")
+    arguments = {key: value for key, value in section.items() if key not in own and value is not None}
+    rate = arguments.pop("learning_rate")
+    name = _OF_PADDLE[section["type"]]
+    if name:
+        arguments[name] = rate
+    try:
+        return getattr(paddle.optimizer.lr, section["type"])(**arguments)
+    except (AssertionError, ValueError, TypeError) as error:
+        raise ConfigError(f"lr_scheduler {section['type']}: {error}", remedy="see docs/config.md") from error
+
+
 def build_schedule(section: Mapping[str, Any], iters: int) -> Schedule:
     """The schedule of a complete ``lr_scheduler:`` section (its keys: :mod:`mobileseg.config.schema`).
 
@@ -80,6 +124,8 @@ def build_schedule(section: Mapping[str, Any], iters: int) -> Schedule:
         decay = step_decay(peak, section["step_size"], section["gamma"])
     elif kind == "MultiStepDecay":
         decay = multi_step(peak, section["milestones"], section["gamma"])
+    elif kind in _OF_PADDLE:
+        decay = recorded(_of_paddle(section), steps)
     else:
         raise ConfigError(f"there is no lr_scheduler '{kind}'")
     return Schedule(decay, peak, warmup, section["warmup_start_lr"])

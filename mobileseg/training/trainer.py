@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Iterator
-from contextlib import closing, nullcontext
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,30 +12,39 @@ from typing import Any
 import numpy as np
 import paddle
 
-from mobileseg.compress.channels.groups import find_groups
-from mobileseg.compress.distillation.distillation import Distillation, build_distillation
-from mobileseg.compress.pruning.sparsity import ScaleSparsity, removable_scales
 from mobileseg.config.build import build_dataset, build_losses, build_network
+from mobileseg.config.classes import require_same_classes
 from mobileseg.config.components import task_problems
 from mobileseg.config.load import Config
 from mobileseg.data.doctor.diagnose import preflight
 from mobileseg.data.loading.batching import SampleOrder
 from mobileseg.errors import ConfigError, MobileSegError, TrainingError
+from mobileseg.nn.compat import require_tested_paddle
+from mobileseg.scores import Scores
+from mobileseg.tasks import accepts, task_of
 from mobileseg.training import run_state
 from mobileseg.training.amp import Precision
 from mobileseg.training.checkpoint import read_checkpoint
 from mobileseg.training.distributed import Processes
-from mobileseg.training.ema import WeightAverage
-from mobileseg.training.eval_log import eval_event, eval_text
-from mobileseg.training.evaluator import evaluate, task_of
-from mobileseg.training.loader import batches, require_labels
+from mobileseg.training.evaluator import evaluate
+from mobileseg.training.extension import Surroundings, build_extensions
 from mobileseg.training.logs import Meter, RunLog
 from mobileseg.training.nonfinite import FiniteWatch
-from mobileseg.training.optim import build_optimizer, freeze, group_table, parameter_groups
+from mobileseg.training.optim import (
+    build_optimizer,
+    clip_gradients,
+    freeze,
+    group_table,
+    layer_rates,
+    norms_and_biases,
+    parameter_groups,
+)
 from mobileseg.training.predictors import make_predictor
 from mobileseg.training.schedule import build_schedule
 from mobileseg.training.signals import StopRequest
+from mobileseg.training.steps import Running, Step
 from mobileseg.training.store import CheckpointStore, find_checkpoint
+from mobileseg.training.task import training_of
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class FitResult:
     signal: int
     best_score: float | None
     metric: str | None
-    scores: dict[str, Any] | None
+    scores: Scores | None
 
 
 class Trainer:
@@ -68,6 +76,7 @@ class Trainer:
         output_dir: run folder; created if need be.
         network: instead of the one the configuration builds.
         criterion: ``(outputs, targets) -> {name: scalar}``, instead of the configured losses.
+        steps: of every iteration, instead of those of the network's task; they are of ``network``.
         train_dataset: instead of the configured one.
         val_dataset: instead of the configured one.
         do_eval: evaluate every ``eval_interval`` iterations.
@@ -87,12 +96,14 @@ class Trainer:
         *,
         network: paddle.nn.Layer | None = None,
         criterion: Any = None,
+        steps: Sequence[Step] | None = None,
         train_dataset: Any = None,
         val_dataset: Any = None,
         do_eval: bool = True,
         use_vdl: bool = False,
         load_pretrained: bool = True,
     ) -> None:
+        require_tested_paddle()
         self.config = config
         config.require("model", "loss", "optimizer", "lr_scheduler")
         self.settings = settings = config.to_dict()
@@ -108,50 +119,67 @@ class Trainer:
         if train_dataset is None:
             config.require("train_dataset")
             train_dataset = build_dataset(settings["train_dataset"], seed=self.seed)
-            if task_of(train_dataset) == "semantic":
-                preflight(train_dataset)
+            preflight(train_dataset)
         if do_eval and val_dataset is None:
             config.require("val_dataset")
             val_dataset = build_dataset(settings["val_dataset"])
         self.train_dataset = train_dataset
         self.val_dataset = val_dataset if do_eval else None
-        for name, dataset in (("train_dataset", self.train_dataset), ("val_dataset", self.val_dataset)):
-            if task_of(dataset) == "semantic":  # an image without objects is a sample like any other
-                require_labels(dataset, name)
-        count = self.processes.count
-        self.order = SampleOrder(len(self.train_dataset), settings["batch_size"], self.seed, self.processes.rank, count)
 
         seed_everything(self.seed, 0)  # the initial weights are the same in every process
         self.network = network or build_network(config, load_pretrained=load_pretrained)
-        self.criterion = criterion or build_losses(config)
-        scales = removable_scales(find_groups(self.network)) if settings["sparsity"] else {}
+        self._check_datasets()
+        criterion = criterion or build_losses(config)
+        self.extensions = build_extensions(Surroundings(config, self.network, train_dataset))
         self.network = self.processes.synchronise_norms(self.network)
         self.frozen_norms = freeze(self.network, settings["freeze"])
-        self.sparsity = ScaleSparsity(self.network, scales, **settings["sparsity"]) if settings["sparsity"] else None
-        undecayed = self.sparsity.scales if self.sparsity else ()
+        task = training_of(self.network)
+        steps = task.steps(self.network, criterion, train_dataset, settings) if steps is None else steps
+        for step in steps:
+            step.objective.autocast = self.precision.autocast
+        for extension in self.extensions.values():
+            extension.attach(steps[0].objective)
+        undecayed = {name for extension in self.extensions.values() for name in extension.undecayed}
         decay, rules = settings["optimizer"]["weight_decay"], settings["param_groups"]
-        self.groups = parameter_groups(self.network, decay, rules, undecayed)
-        self.distillation = self._distillation() if config.distill else None
-        if self.distillation is not None:
-            self.criterion = self.distillation.criterion
-            self.groups += self.distillation.groups(decay)
-        self.trainable = [parameter for group in self.groups for parameter in group.parameters]
-        self.schedule = build_schedule(settings["lr_scheduler"], self.iters)
-        self.optimizer = build_optimizer(settings["optimizer"], self.groups, self.schedule)
-        self.network, self.optimizer = self.precision.decorate(self.network, self.optimizer)
-        self.parallel = self.processes.wrap(self.distillation.student if self.distillation else self.network)
-        self.average = WeightAverage(self.network, settings["ema"]["decay"]) if settings["ema"] else None
+        rates, undecayed = self._rates_and_undecayed(undecayed)
+        groups = parameter_groups(self.network, decay, rules, undecayed, rates)
+        for extension in self.extensions.values():
+            groups += extension.groups(decay)
+        self.trainable = [parameter for group in groups for parameter in group.parameters]
+        schedule = build_schedule(settings["lr_scheduler"], self.iters)
+        optimizer = build_optimizer(settings["optimizer"], groups, schedule)
+        self.network, optimizer = self.precision.decorate(self.network, optimizer)
+        for extension in self.extensions.values():
+            extension.start(self.network)
+        self.state = run_state.RunState(
+            self.network,
+            optimizer,
+            groups,
+            schedule,
+            self.precision,
+            [self._running(step) for step in steps],
+            self.extensions,
+            self.seed,
+            self.iters,
+            tuple(map(str, getattr(train_dataset, "classes", ()))),
+            None if self.val_dataset is None else run_state.judge_of(config, self.val_dataset),
+        )
         self.predictor = make_predictor(self.network, settings)
 
-        # Last, so that what cannot be built leaves no run folder behind and no other configuration in an old one.
-        run_state.prepare_folder(self.run, config, self.processes)
+        run_state.prepare_folder(self.run)  # last, so that what cannot be built leaves no run folder behind
         self.log = RunLog(self.run, self.iters, active=self.processes.is_main, visualdl=use_vdl)
         self.store = CheckpointStore(self.run, settings["keep_checkpoint_max"])
-        self.iteration = 0
-        self.position = 0  # batches taken from the order of samples
-        self.best: dict[str, Any] | None = None
-        self.stale_evals = 0
-        self.scores: dict[str, Any] | None = None
+        self.scores: Scores | None = None
+
+    @property
+    def iteration(self) -> int:
+        """Iterations done."""
+        return self.state.iteration
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """``metric``, ``score`` and ``iteration`` of the best evaluation, None before the first."""
+        return self.state.best
 
     def fit(self, resume: str | Path | None = None) -> FitResult:
         """Train to the last iteration.
@@ -166,43 +194,66 @@ class Trainer:
             TrainingError: a loss that is not finite, a checkpoint that cannot be read or written.
             DataError: a sample that cannot be read.
         """
+        with ExitStack() as held:
+            held.callback(self.log.close)
+            self._prepare(held)
+            return self._fit(resume)
+
+    def _prepare(self, held: ExitStack) -> None:
+        """Lock the run folder until ``held`` is closed, and tidy it up; all processes fail together."""
+        failure: MobileSegError | None = None
         if self.processes.is_main:
-            self.store.prepare()
-        self.processes.barrier()
+            try:
+                held.enter_context(self.store.lock())
+                self.store.prepare()
+            except OSError as error:
+                failure = run_state.unwritable(self.run, error)
+            except MobileSegError as error:
+                failure = error
+        if self.processes.largest(int(failure is not None)):
+            raise failure or TrainingError(f"the first process cannot write into {self.run}; it says why")
+
+    def _fit(self, resume: str | Path | None) -> FitResult:
         checkpoint = self.store.newest(self.log.say) if resume == "auto" else None
         if resume is not None and resume != "auto":
             checkpoint = find_checkpoint(Path(resume), self.log.say)
-        try:
-            if checkpoint is not None:
-                self._restore(checkpoint)
-            if self.iteration >= self.iters:
-                self.log.say(f"already finished: {self.iteration} of {self.iters} iterations are done in {self.run}")
-                return self._result("already finished")
-            if self._patience_is_over():
-                self.log.say(
-                    f"already stopped early: {self.stale_evals} evaluations without a better score; raise "
-                    "early_stop.patience to go on"
-                )
-                return self._result("already finished")
-            self._announce()
-            with StopRequest() as stop, closing(self._stream()) as stream:
-                return self._loop(stream, stop)
-        finally:
-            self.log.close()
+        if checkpoint is not None:
+            self._restore(checkpoint)
+        if self.processes.is_main:  # after a resume, which leaves the configuration when it fails
+            run_state.prepare_folder(self.run, self.config)
+        if self.iteration >= self.iters:
+            self.log.say(f"already finished: {self.iteration} of {self.iters} iterations are done in {self.run}")
+            return self._result("already finished")
+        if self._patience_is_over():
+            self.log.say(
+                f"already stopped early: {self.state.stale_evals} evaluations without a better score; raise "
+                "early_stop.patience to go on"
+            )
+            return self._result("already finished")
+        self._announce()
+        with StopRequest() as stop, ExitStack() as streams:
+            for number, running in enumerate(self.state.steps):
+                left = self.iters - self.iteration - (number < self.state.step)
+                streams.enter_context(running.open(left * self.accumulate, self.settings["num_workers"]))
+            return self._loop(stop)
 
-    def _loop(self, stream: Iterator[dict[str, paddle.Tensor]], stop: StopRequest) -> FitResult:
-        settings = self.settings
+    def _loop(self, stop: StopRequest) -> FitResult:
+        settings, state = self.settings, self.state
         meter = Meter()
-        watch = FiniteWatch(self)
+        watch = FiniteWatch(
+            state.steps, self.accumulate, self.processes, self.log, scaled=self.precision.scaler.enabled
+        )
         self.log.start(self.iteration)
         self.train_mode()
         reason = "finished"
         while self.iteration < self.iters and reason == "finished":
-            seed_everything(self.seed, self.iteration + 1, self.processes.rank)
-            losses, waited = self._step(stream)
-            self.iteration += 1
-            meter.add(losses, waited)
-            watch.add(self.iteration, losses)
+            whole, waited = self._iteration(stop)
+            if not whole:
+                self._save(numbered=False, best=False)
+                return self._result("interrupted", stop.received)
+            meter.add(state.losses, waited)
+            watch.add(self.iteration, state.losses)
+            state.earlier, state.losses = {}, {}
             self.log.advance()
 
             done = self.iteration == self.iters
@@ -227,64 +278,91 @@ class Trainer:
                 meter.reset()  # evaluating and saving are not training speed
         return self._result(reason, stop.received)
 
-    def _step(self, stream: Iterator[dict[str, paddle.Tensor]]) -> tuple[dict[str, paddle.Tensor], float]:
-        """One optimizer step from ``accumulate`` batches; returns the losses and the seconds spent waiting for data."""
-        waited = 0.0
-        means: dict[str, paddle.Tensor] = {}
-        for number in range(1, self.accumulate + 1):
-            began = time.perf_counter()
-            batch = next(stream)
-            self.position += 1
-            waited += time.perf_counter() - began
-            last = number == self.accumulate
-            with nullcontext() if last else self.processes.without_reduction(self.parallel):
-                losses = self._losses(batch)
-                total = paddle.add_n(list(losses.values()))
-                (total * (self.precision.scaler.scale / self.accumulate)).backward()
-            for name, value in losses.items():
-                share = value.detach() / self.accumulate
-                means[name] = means[name] + share if name in means else share
-        if self.precision.scaler.update(self.precision.unscale(self.trainable)):
+    def _iteration(self, stop: StopRequest) -> tuple[bool, float]:
+        """The steps that are left of one iteration; returns whether all are done, and the seconds spent waiting.
+
+        A request to stop is heeded between two steps as well as between two iterations.
+        """
+        state, waited = self.state, 0.0
+        while True:
+            waited += self._step(state.step)
+            state.step += 1
+            if state.step == len(state.steps):
+                state.step = 0
+                state.iteration += 1
+                state.schedule.step()
+                return True, waited
+            if self._stop_requested(stop):
+                return False, waited
+
+    def _step(self, number: int) -> float:
+        """One step of the optimizer from ``accumulate`` batches; returns the seconds spent waiting for data."""
+        state, running = self.state, self.state.steps[number]
+        seed_everything(self.seed, self.iteration + 1, self.processes.rank, number)
+        scaler = self.precision.scaler
+        losses, waited = running.backward(self.processes, self.accumulate, scaler.scale, state.earlier)
+        prefix = f"{running.step.name}." if number else ""
+        state.losses |= {f"{prefix}{name}": value for name, value in losses.items()}
+        if scaler.update(self.precision.unscale(self.trainable)):
             if self.settings["clip"]:
-                paddle.nn.utils.clip_grad_norm_(self.trainable, self.settings["clip"]["norm"])
-            if self.sparsity is not None:
-                self.sparsity.add_gradients()
-            self.optimizer.step()
-            if self.average is not None:
-                self.average.update()
-        self.optimizer.clear_grad(set_to_zero=False)
-        self.schedule.step()
-        return means, waited
+                clip_gradients(self.trainable, self.settings["clip"])
+            for extension in self.extensions.values():
+                extension.before_step()
+            state.optimizer.step()
+            for extension in self.extensions.values():
+                extension.after_step()
+        state.optimizer.clear_grad(set_to_zero=False)
+        return waited
 
-    def _losses(self, batch: dict[str, paddle.Tensor]) -> dict[str, paddle.Tensor]:
-        with self.precision.autocast():
-            outputs = self.parallel(batch["image"])
-        outputs = {name: value.astype("float32") for name, value in outputs.items()}
-        losses: dict[str, paddle.Tensor] = self.criterion(outputs, batch)
-        return losses
+    def _rates_and_undecayed(self, undecayed: set[str]) -> tuple[dict[str, float], set[str]]:
+        """Factors on the rates of single parameters, and the parameters without weight decay."""
+        section = self.settings["optimizer"]
+        layerwise = section.get("layerwise_decay")
+        rates = layer_rates(self.network, layerwise) if layerwise else {}
+        if not section.get("decay_norms", True):
+            undecayed = {*undecayed, *norms_and_biases(self.network)}
+        return rates, undecayed
 
-    def _distillation(self) -> Distillation:
-        image = self.train_dataset[(0, 0)]["image"]
-        ignore_index = getattr(self.train_dataset, "ignore_index", 255)
-        return build_distillation(self.config, self.network, self.criterion, image.shape[1:], ignore_index)
+    def _running(self, step: Step) -> Running:
+        size = step.batch_size or self.settings["batch_size"]
+        order = SampleOrder(len(step.dataset), size, self.seed, self.processes.rank, self.processes.count)
+        return Running(step, order, self.processes.wrap(step.objective))
+
+    def _check_datasets(self) -> None:
+        """Datasets are of a task that the network's accepts, and can be trained and evaluated on."""
+        task = task_of(self.network)
+        for where, dataset in (("train_dataset", self.train_dataset), ("val_dataset", self.val_dataset)):
+            if dataset is None:
+                continue
+            own = task_of(dataset)
+            if not accepts(task, own):
+                raise ConfigError(
+                    f"{where} is for {own} segmentation, the network {type(self.network).__name__} for {task}",
+                    remedy=f"use a dataset for {task} segmentation",
+                )
+            training_of(dataset).require(dataset, where)
+        if self.val_dataset is not None:
+            require_same_classes(
+                self.train_dataset.classes,
+                self.val_dataset.classes,
+                ("train_dataset", "val_dataset"),
+                "give both the same classes in the same order (classes: [...])",
+            )
 
     def train_mode(self) -> None:
         """Training mode, except for frozen batch normalisations."""
         self.network.train()
-        self.criterion.train()
+        for running in self.state.steps:
+            running.step.objective.train()
         for layer in self.frozen_norms:
             layer.eval()
-
-    def _stream(self) -> Any:
-        workers = self.settings["num_workers"]
-        stop = self.position + (self.iters - self.iteration) * self.accumulate
-        return batches(self.train_dataset, self.order, self.position, stop, num_workers=workers)
 
     def _report(self, meter: Meter) -> None:
         means = self.processes.mean(meter.means()).tolist()
         named = dict(zip(meter.names(), means, strict=True))
-        speed = meter.speed(self.order.whole * self.accumulate)
-        values = {"iter": self.iteration, "loss": sum(means), "lr": self.schedule.at(self.iteration - 1)}
+        images = sum(running.order.whole for running in self.state.steps) * self.accumulate
+        speed = meter.speed(images)
+        values = {"iter": self.iteration, "loss": sum(means), "lr": self.state.schedule.at(self.iteration - 1)}
         values |= {"images_per_s": speed["images_per_s"], "data_wait": speed["data_wait"]}
         values["eta"] = (self.iters - self.iteration) * speed["seconds"]
         if len(named) > 1:
@@ -301,29 +379,32 @@ class Trainer:
             if self.processes.count == 1:  # a validation image that cannot be read must not cost the weights
                 self._save(numbered=False, best=False)
             raise
-        improved = self.best is None or scores["score"] > self.best["score"]
-        if improved:
-            self.best = {"metric": scores["metric"], "score": scores["score"], "iteration": self.iteration}
-        self.stale_evals = 0 if improved else self.stale_evals + 1
-        self.log.event("eval", iter=self.iteration, **eval_event(scores))
-        best = self.best or {}
+        state = self.state
+        best = state.best
+        if best is None or scores.score > best["score"]:
+            best = {"metric": scores.metric, "score": scores.score, "iteration": self.iteration}
+        improved = best is not state.best
+        state.best, state.stale_evals = best, 0 if improved else state.stale_evals + 1
+        self.log.event("eval", iter=self.iteration, **scores.event())
         self.log.say(
-            f"[eval]  {self.iteration}/{self.iters}  {eval_text(scores)}  "
-            f"best {best['score']:.4f} at {best['iteration']}"
+            f"[eval]  {self.iteration}/{self.iters}  {scores.headline}  best {best['score']:.4f} at {best['iteration']}"
         )
         return improved
 
     def _patience_is_over(self) -> bool:
         patience = self.settings["early_stop"]
-        return bool(patience) and self.val_dataset is not None and self.stale_evals >= patience["patience"]
+        return bool(patience) and self.val_dataset is not None and self.state.stale_evals >= patience["patience"]
 
-    def evaluate(self) -> dict[str, Any]:
+    def evaluate(self) -> Scores:
         """Scores on the validation dataset, see :func:`mobileseg.training.evaluator.evaluate`."""
         if self.val_dataset is None:
             raise TrainingError("this trainer has no validation dataset", remedy="create it with do_eval=True")
         self.processes.share_statistics(self.network)
         self.network.eval()
-        with self.average.applied() if self.average else nullcontext(), self.precision.autocast():
+        with ExitStack() as stack:
+            for extension in self.extensions.values():
+                stack.enter_context(extension.evaluated())
+            stack.enter_context(self.precision.autocast())
             scores = evaluate(
                 self.predictor,
                 self.val_dataset,
@@ -336,13 +417,37 @@ class Trainer:
     def _save(self, *, numbered: bool, best: bool) -> None:
         self.processes.share_statistics(self.network)
         if self.processes.is_main:
-            folder = self.store.save(self.iteration, run_state.pack(self), numbered=numbered, best=best)
+            checkpoint = run_state.pack(self.state, self.config, self.processes)
+            folder = self.store.save(self.iteration, checkpoint, numbered=numbered, best=best)
             self.log.event("save", iter=self.iteration, folder=str(folder.relative_to(self.run)), best=best)
         self.processes.barrier()
 
     def _restore(self, folder: Path) -> None:
-        run_state.unpack(self, read_checkpoint(folder), folder)
+        run_state.unpack(
+            self.state,
+            read_checkpoint(folder),
+            folder,
+            config=self.config,
+            processes=self.processes,
+            say=self.log.say,
+        )
         self.log.event("resume", iter=self.iteration, checkpoint=str(folder))
+        self._continue_line(folder)
+
+    def _continue_line(self, resumed: Path) -> None:
+        """Make what was resumed the only line of the run folder, with the best weights that its state knows."""
+        state, found = self.state, False
+        if self.processes.is_main:
+            aside = self.store.roll_back(state.iteration)
+            if aside is not None:
+                self.log.say(f"checkpoints after iteration {state.iteration} are of a line that ends: moved to {aside}")
+            found = state.best is not None and self.store.adopt_best(state.best["iteration"], resumed)
+        if state.best is not None and not self.processes.largest(int(found)):
+            self.log.say(
+                f"the weights of the best score so far ({state.best['score']:.4f} at {state.best['iteration']}) are "
+                "not there any more: the next evaluation is the best"
+            )
+            state.best, state.stale_evals = None, 0
 
     def _stop_requested(self, stop: StopRequest) -> bool:
         # Processes must agree; asking them costs a reduction, so they are asked only now and then.
@@ -353,9 +458,10 @@ class Trainer:
 
     def _announce(self) -> None:
         self.log.say(run_state.environment_line(self.processes, self.config))
-        if self.distillation is not None:
-            self.log.say(self.distillation.description)
-        self.log.say(group_table(self.groups, self.network))
+        for extension in self.extensions.values():
+            if extension.description:
+                self.log.say(extension.description)
+        self.log.say(group_table(self.state.groups, self.network))
         self.log.event("start", iter=self.iteration, config=self.config.hash, processes=self.processes.count)
 
     def _result(self, reason: str, signal: int = 0) -> FitResult:
@@ -363,13 +469,13 @@ class Trainer:
         return FitResult(self.iteration, reason, signal, best["score"], best["metric"], self.scores)
 
 
-def seed_everything(seed: int, iteration: int, rank: int = 0) -> None:
-    """Seed Python, NumPy and Paddle from (seed, iteration, rank).
+def seed_everything(seed: int, iteration: int, rank: int = 0, step: int = 0) -> None:
+    """Seed Python, NumPy and Paddle from (seed, iteration, rank) and, after the first, the number of the step.
 
     Done before every iteration, so that no generator state has to be kept to continue exactly (Paddle 2.6 gives none
     out that could be stored).
     """
-    words = np.random.SeedSequence([seed, iteration, rank]).generate_state(3)
+    words = np.random.SeedSequence([seed, iteration, rank, *([step] if step else [])]).generate_state(3)
     random.seed(int(words[0]))
     np.random.seed(int(words[1]))
     paddle.seed(int(words[2]))

@@ -38,7 +38,7 @@ class NetworkReport:
         eval_metrics: scores as `mobileseg.training.evaluator.evaluate` gives them, or as ``scores.json`` holds them.
         examples: images with prediction and, where known, truth.
         verification_rows: rows of the comparison made at export (dataclasses or mappings with engine or target,
-            status, max_diff, labels_equal, size_bytes, latency_ms).
+            status, max_diff, equal, size_bytes, latency_ms).
         benchmark_rows: rows of `mobileseg benchmark`.
         config_yaml: resolved configuration.
         classes: class names; those of ``eval_metrics`` when empty.

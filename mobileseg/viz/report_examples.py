@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from mobileseg.pixels import resize
 from mobileseg.tasks import stage
 from mobileseg.viz.report_parts import swatch
 from mobileseg.viz.task import Model, Visualization
@@ -68,7 +69,7 @@ def _small(image: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
     if width <= _WIDTH:
         return image
-    return cv2.resize(image, (_WIDTH, max(1, round(height * _WIDTH / width))), interpolation=cv2.INTER_AREA)
+    return resize(image, (max(1, round(height * _WIDTH / width)), _WIDTH), cv2.INTER_AREA)
 
 
 def _data_uri(image: np.ndarray) -> str:

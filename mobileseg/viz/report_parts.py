@@ -20,7 +20,6 @@ def as_mapping(row: Any) -> dict[str, Any]:
 
 def verification_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Every exported graph against the network it came from."""
-    equal = "detections_equal" if any(row.get("detections_equal") is not None for row in rows) else "labels_equal"
     lines = []
     for row in rows:
         status = str(row.get("status", ""))
@@ -29,13 +28,13 @@ def verification_table(rows: Sequence[Mapping[str, Any]]) -> str:
             f"<td>{escape(str(row.get('target') or row.get('engine') or ''))}</td>",
             f'<td><span class="{tone}">{escape(status.replace("-", ", ", 1).replace("-", " "))}</span></td>',
             cell(row.get("max_diff"), "{:.1e}"),
-            cell(row.get(equal), "{:.3%}"),
+            cell(row.get("equal"), "{:.3%}"),
             cell(None if row.get("size_bytes") is None else row["size_bytes"] / 1e6, "{:.2f} MB"),
             cell(row.get("latency_ms"), "{:.1f} ms"),
         ]
         lines.append(f"<tr>{''.join(cells)}</tr>")
     head = '<th>graph</th><th>status</th><th class="n">largest difference</th>'
-    head += f'<th class="n">equal {equal.removesuffix("_equal")}</th>'
+    head += '<th class="n">equal results</th>'
     head += '<th class="n">size</th><th class="n">latency</th>'
     note = (
         '<p class="note">Differences of raw outputs in standard deviations of the network in Paddle. '

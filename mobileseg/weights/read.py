@@ -14,6 +14,7 @@ import numpy as np
 
 from mobileseg.errors import WeightsError
 from mobileseg.weights.download import fetch, is_url
+from mobileseg.weights.package import is_package_file, package_file
 from mobileseg.weights.pdparams import read_pdparams
 from mobileseg.weights.quantised import refuse_exported
 from mobileseg.weights.torch_file import LEGACY_HEAD, read_torch_legacy, read_torch_zip
@@ -30,7 +31,8 @@ _SUFFIXES = (".pdparams", ".npz", ".pth", ".pt", ".pth.tar")
 def read_weights(path_or_url: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Arrays by parameter name, as the file spells the names.
 
-    The format is told by the content, not by the ending. An http(s) address is downloaded once to a cache.
+    The format is told by the content, not by the ending. An http(s) address is downloaded once to a cache;
+    ``package:NAME/path`` is a file of an installed package.
 
     Raises:
         WeightsError: no such file, not a weights file, damaged, refused because it is more than arrays, too large,
@@ -38,6 +40,8 @@ def read_weights(path_or_url: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """
     if is_url(path_or_url):
         return read_weights(fetch(str(path_or_url)))
+    if is_package_file(path_or_url):
+        return read_weights(package_file(str(path_or_url)))
     path = Path(path_or_url)
     refuse_exported(path)
     if path.is_dir():
@@ -91,7 +95,11 @@ def _read_zip(stream: BinaryIO, what: str, *, archive: bool) -> dict[str, np.nda
         if not is_numpy:
             return read_torch_zip(stream, what, MAX_TOTAL_BYTES)
         with np.load(stream, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+            found = {name: arrays[name] for name in arrays.files}
+        odd = [name for name, value in found.items() if not isinstance(value, np.ndarray)]
+        if odd:
+            raise WeightsError(f"{what}: the member '{odd[0]}.npy' is no array", remedy="save arrays with np.savez")
+        return found
     except WeightsError:
         raise
     except ValueError as error:

@@ -18,7 +18,7 @@ def test_the_input_must_be_that_of_the_protocol(tmp_path: Path) -> None:
     PRESETS["sd855"].check("model", manifest)
     with pytest.raises(ConfigError, match=r"model has an input 1x3x256x256, preset v100 .*\n.*--size 1024 2048"):
         PRESETS["v100"].check("model", manifest)
-    dynamic = replace(manifest, input=replace(manifest.input, dynamic=True))
+    dynamic = replace(manifest, image=replace(manifest.image, dynamic=True))
     with pytest.raises(ConfigError, match="of any size"):
         PRESETS["sd855"].check("model", dynamic)
 

@@ -62,7 +62,7 @@ def draw_blocks(root: Path, count: int = 8, size: tuple[int, int] = SIZE, scale:
 def blocks_section(root: Path, size: tuple[int, int] = SIZE) -> dict[str, Any]:
     """A configuration that evaluates ToyDetector on the pictures."""
     return {
-        "plugins": [str(Path(__file__).parents[1] / "engine" / "toy_detector.py")],
+        "plugins": [str(Path(__file__).parents[1] / "training" / "toy_detector.py")],
         "val_dataset": {
             "type": "CocoInstances",
             "dataset_root": str(root),

@@ -57,8 +57,8 @@ def test_export_prints_the_table_and_writes_the_folder(command, work, tmp_path, 
     assert "onnx    onnxruntime  ok" in printed
     assert f"verified and written to {tmp_path / 'out'}" in printed
     manifest = Manifest.read(tmp_path / "out")
-    assert manifest.input.shape() == (1, 3, *SIZE)
-    assert [spec.kind for spec in manifest.outputs] == ["labels"]
+    assert manifest.image.shape() == (1, 3, *SIZE)
+    assert [spec.kind for spec in manifest.outputs_of()] == ["labels"]
     assert manifest.verification[0].status == "ok"
 
 
@@ -70,15 +70,17 @@ def test_flags_of_paddleseg(command, work, tmp_path, capsys):
     assert code == 0
     assert "warning: the images to verify with came from the suite's generator" in capsys.readouterr().out
     manifest = Manifest.read(tmp_path / "out")
-    assert manifest.outputs[0].shape == (1, 5, 32, 48)
-    assert list(manifest.graphs["main"]) == ["paddle"]
+    assert manifest.outputs_of()[0].shape == (1, 5, 32, 48)
+    assert list(manifest.graphs["main"].files) == ["paddle"]
 
 
 def test_existing_folder_is_safe(command, work, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("keep")
     assert command("--model_path", work / "model.pdparams", "--images", work / "images") == 6
-    assert "add --overwrite" in capsys.readouterr().err
+    assert "exists and is not empty" in capsys.readouterr().err
+    assert command("--model_path", work / "model.pdparams", "--overwrite") == 6
+    assert "holds what no export wrote there (mine.txt)" in capsys.readouterr().err
     assert (tmp_path / "out" / "mine.txt").read_text() == "keep"
 
 
@@ -140,3 +142,15 @@ def test_without_weights_the_network_is_the_same_each_time(command, tmp_path):
         with np.load(tmp_path / "out" / "golden.npz") as golden:
             answers.append(golden["logits.0"])
     np.testing.assert_array_equal(answers[0], answers[1])
+
+
+def test_untrained_weights_are_timed_and_not_judged(command, work, tmp_path, capsys):
+    assert command("--untrained", "--model_path", work / "model.pdparams") == 6
+    assert "--untrained exports random weights" in capsys.readouterr().err
+    assert command("--untrained", "--targets", "paddle", "onnx", "lite_arm") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("run, not judged") == 2
+    assert "untrained: for timing alone, nothing here was verified" in printed
+    manifest = Manifest.read(tmp_path / "out")
+    assert [row.engine for row in manifest.verification] == ["lite_arm"]
+    assert "nothing here was verified" in manifest.notes["warning"]

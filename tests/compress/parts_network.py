@@ -23,6 +23,7 @@ class Stem(nn.Layer):
 class PartsNetwork(nn.Layer):
     """A stem and a head that say that they are components."""
 
+    task = "semantic"
     size_multiple = 1
 
     def __init__(self, num_classes: int, width: int = 8) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from mobileseg.benchmarking.benchmark import Case
 from mobileseg.compress import measure as module
-from mobileseg.compress.measure import cost_of, measure_engines, named_scores, scores_of, targets_for
+from mobileseg.compress.measure import cost_of, measure_engines, scores_of, targets_for
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.config.build import build_dataset, build_network
 from mobileseg.errors import CompressionError
@@ -21,12 +21,6 @@ def test_cost_and_scores(toy_config):
     scores = scores_of(network, config, build_dataset(config.to_dict()["val_dataset"]))
     assert list(scores) == ["mIoU", "accuracy"]
     assert all(0 <= value <= 1 for value in scores.values())
-
-
-def test_scores_of_objects():
-    found = named_scores({"metric": "mask AP", "score": 0.2, "mask": {"ap50": 0.4, "ap": 0.2}, "box": {"ap": None}})
-    assert found == {"mask AP": 0.2, "mask AP50": 0.4, "box AP": 0.0}
-    assert next(iter(found)) == "mask AP"
 
 
 def test_targets_of_engines():

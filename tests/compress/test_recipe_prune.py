@@ -130,11 +130,11 @@ def test_finished_steps_are_not_repeated(recipe, tmp_path, monkeypatch):
 def test_an_interrupted_training_goes_on(recipe, tmp_path, monkeypatch):
     real = Trainer._step
 
-    def stopping(self, stream):
+    def stopping(self, number):
         if self.run.name == "finetuned" and self.iteration == 1 and not (tmp_path / "stopped").exists():
             (tmp_path / "stopped").touch()
             signal.raise_signal(signal.SIGTERM)
-        return real(self, stream)
+        return real(self, number)
 
     monkeypatch.setattr(Trainer, "_step", stopping)
     with pytest.raises(Interrupted) as stop:

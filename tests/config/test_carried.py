@@ -10,6 +10,7 @@ def test_optimizer_keeps_only_what_the_new_type_has(write):
     config = load_config(write("a.yml", "_base_: base.yml\noptimizer: {type: AdamW}"))
     assert config.to_dict()["optimizer"] == {
         "type": "AdamW", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0.5,
+        "layerwise_decay": None, "decay_norms": True,
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from mobileseg.config.load import load_config
+from mobileseg.training.schedule import build_schedule
 
 
 @pytest.mark.parametrize(
@@ -13,11 +14,6 @@ from mobileseg.config.load import load_config
             "loss: {types: [{type: MixedLoss, losses: [{type: A}, {type: B}], coef: [1]}], coef: [1]}",
             "loss.types.0.coef",
             "2 losses but 1 coefficients",
-        ),
-        (
-            "iters: 100\nlr_scheduler: {type: CosineDecay, learning_rate: 1, warmup_iters: 100}",
-            "lr_scheduler.warmup_iters",
-            "does not end before the training of 100",
         ),
         (
             "lr_scheduler: {type: MultiStepDecay, learning_rate: 1, milestones: [5, 5, 9]}",
@@ -67,9 +63,20 @@ def test_values_that_agree(write, text):
 
 
 def test_contradictions_and_structural_errors_come_together(write, refused):
-    file = write("a.yml", "iters: 5\nbad: 1\nlr_scheduler: {type: CosineDecay, learning_rate: x, warmup_iters: 7}")
+    file = write(
+        "a.yml", "iters: 5\nbad: 1\nlr_scheduler: {type: MultiStepDecay, learning_rate: x, milestones: [9, 3]}"
+    )
     keys = {problem.key for problem in refused(load_config, file).problems}
-    assert keys == {"bad", "lr_scheduler.learning_rate", "lr_scheduler.warmup_iters"}
+    assert keys == {"bad", "lr_scheduler.learning_rate", "lr_scheduler.milestones"}
+
+
+def test_training_may_end_within_the_warm_up(write, caplog):
+    """PaddleSeg's users try a configuration with --iters 10; the rates are those of the first ten iterations."""
+    file = write("a.yml", "iters: 10\nlr_scheduler: {type: CosineDecay, learning_rate: 1.0, warmup_iters: 1000}")
+    config = load_config(file)
+    assert "a.yml:2: training ends after 10 of the 1000 iterations of the warm-up" in caplog.text
+    schedule = build_schedule(config.to_dict()["lr_scheduler"], config.iters)
+    assert [schedule.at(iteration) for iteration in (0, 5, 9)] == pytest.approx([0.0, 0.005, 0.009])
 
 
 @pytest.mark.parametrize(

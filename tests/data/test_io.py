@@ -1,9 +1,8 @@
-"""Decoding, and the resize rule, against Pillow and plain formulas."""
+"""Decoding against Pillow."""
 
 import io
-import math
+import os
 import pickle
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,64 +10,19 @@ import pytest
 from PIL import Image, ImageOps
 
 from mobileseg.data.io import (
+    IMAGE_SUFFIXES,
     ColourLabelError,
+    DepthError,
     FileError,
-    LabelDepthError,
     MissingFileError,
+    SizeError,
     TruncatedFileError,
     orientation,
     read_image,
     read_label,
-    resize_bilinear,
-    resize_nearest_label,
-    to_uint8,
     write_png,
 )
 from mobileseg.errors import DataError
-
-
-def bilinear_by_hand(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Half-pixel centres, edge pixels repeated, float64."""
-
-    def axis(old: int, new: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        position = (np.arange(new) + 0.5) * old / new - 0.5
-        low = np.floor(position).astype(int)
-        return np.clip(low, 0, old - 1), np.clip(low + 1, 0, old - 1), position - low
-
-    top, bottom, row = axis(image.shape[0], height)
-    left, right, column = axis(image.shape[1], width)
-    image = image.astype(np.float64)
-    rows = image[top] * (1 - row)[:, None, None] + image[bottom] * row[:, None, None]
-    return rows[:, left] * (1 - column)[:, None] + rows[:, right] * column[:, None]
-
-
-@pytest.mark.parametrize("size", [(7, 9), (40, 31), (13, 60), (1, 1), (24, 32), (12, 16), (48, 64)])
-def test_bilinear_is_half_pixel_in_float(picture, size) -> None:
-    image = picture(24, 32).astype(np.float32)
-    resized = resize_bilinear(image, size)
-    assert resized.dtype == np.float32
-    assert resized.shape == (*size, 3)
-    np.testing.assert_allclose(resized, bilinear_by_hand(image, *size), atol=2e-3)
-    if size not in ((24, 32),):
-        assert (resized != np.rint(resized)).any(), "values must not be rounded to 8 bits"
-
-
-def test_bilinear_keeps_the_number_of_dimensions() -> None:
-    assert resize_bilinear(np.ones((4, 5), np.float32), (8, 10)).shape == (8, 10)
-    assert resize_bilinear(np.ones((4, 5, 1), np.float32), (8, 10)).shape == (8, 10, 1)
-
-
-@pytest.mark.parametrize("size", [(7, 9), (40, 31), (13, 60), (1, 1), (12, 16), (48, 64), (30, 50)])
-def test_nearest_label_takes_the_pixel_under_the_centre(size) -> None:
-    label = np.random.default_rng(0).integers(0, 200, (24, 32), dtype=np.uint8)
-    rows, columns = (
-        [math.floor((position + Fraction(1, 2)) * old / new) for position in range(new)]
-        for old, new in zip(label.shape, size, strict=True)
-    )
-    resized = resize_nearest_label(label, size)
-    np.testing.assert_array_equal(resized, label[np.ix_(rows, columns)])
-    pillow = np.asarray(Image.fromarray(label).resize(size[::-1], Image.Resampling.NEAREST))
-    assert (resized == pillow).mean() > 0.9  # the same rule, but rounded floats at exact ties
 
 
 @pytest.mark.parametrize("turn", range(1, 9))
@@ -211,11 +165,11 @@ def test_colour_labels_are_refused(tmp_path: Path) -> None:
 def test_deep_labels_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "label.png"
     Image.fromarray(np.full((4, 4), 1000, np.uint16)).save(path)
-    with pytest.raises(LabelDepthError, match="1000"):
+    with pytest.raises(DepthError, match="1000"):
         read_label(path)
     path = tmp_path / "label.tif"
     Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(path)
-    with pytest.raises(LabelDepthError, match="mode F"):
+    with pytest.raises(DepthError, match="mode F"):
         read_label(path)
 
 
@@ -232,9 +186,57 @@ def test_write_png_to_a_folder_that_is_missing(tmp_path: Path) -> None:
         write_png(tmp_path / "no" / "x.png", np.zeros((2, 2), np.uint8))
 
 
-@pytest.mark.parametrize("shape", [(2, 1, 3), (1, 2, 3)])
-def test_to_uint8_rounds_and_clips(shape) -> None:
-    values = np.array([-3, 0.4, 0.6, 127.4, 254.6, 300], np.float32).reshape(shape)
-    result = to_uint8(values)
-    assert result.dtype == np.uint8
-    np.testing.assert_array_equal(result, np.array([0, 0, 1, 127, 255, 255]).reshape(shape))
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_images_of_32_bits_are_refused(tmp_path: Path, dtype: type) -> None:
+    """OpenCV clips their values to 0..255: a height map in 0..1 would be black."""
+    path = tmp_path / "deep.tif"
+    Image.fromarray(np.linspace(0, 1000, 200).reshape(10, 20).astype(dtype)).save(path)
+    with pytest.raises(DepthError, match="from 0 to 1000") as caught:
+        read_image(path)
+    assert "8 or 16 bits" in caught.value.remedy
+    Image.fromarray(np.full((10, 20), 30000, np.uint16)).save(path)
+    assert read_image(path)[0, 0].tolist() == [117, 117, 117]
+
+
+def test_exif_of_an_image_beyond_the_limit_of_pillow(tmp_path: Path, picture, monkeypatch) -> None:
+    path = tmp_path / "photo.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(picture(24, 40)).save(path, exif=exif)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # 960 pixels are more than twice that
+    assert read_image(path).shape == (40, 24, 3)
+    assert orientation(path.read_bytes()) == 6
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp", "bmp", "gif"])
+def test_images_beyond_the_budget_are_refused(tmp_path: Path, picture, suffix: str, monkeypatch) -> None:
+    path = tmp_path / f"large.{suffix}"
+    Image.fromarray(picture(24, 40)).save(path)
+    assert read_image(path).shape == (24, 40, 3)
+    monkeypatch.setattr("mobileseg.limits.MAX_PIXELS", 959)
+    with pytest.raises(SizeError, match="40x24 are 960 pixels, more than 959"):
+        read_image(path)
+
+
+def test_pipes_and_devices_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", Path("/dev/zero"), tmp_path):
+        with pytest.raises(FileError, match="cannot be read"):
+            read_image(path)
+        with pytest.raises(FileError, match="cannot be read"):
+            read_label(path)
+
+
+@pytest.mark.parametrize("suffix", sorted(IMAGE_SUFFIXES))
+def test_every_suffix_that_is_looked_for_is_decoded(tmp_path: Path, picture, suffix: str) -> None:
+    path = tmp_path / f"image{suffix}"
+    image = Image.fromarray(picture(24, 40)).convert("L" if suffix == ".pgm" else "RGB")
+    image.save(path, format={".jfif": "JPEG"}.get(suffix))
+    assert read_image(path).shape == (24, 40, 3)
+
+
+def test_formats_that_are_opened_within_the_limit_of_pillow(tmp_path: Path, picture, monkeypatch) -> None:
+    Image.fromarray(picture(24, 40)).save(tmp_path / "image.bmp")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(SizeError, match="too large"):
+        read_image(tmp_path / "image.bmp")

@@ -18,7 +18,15 @@ BUILD = ROOT / "build" / "lite"
 PACKAGES = "cmake ninja-build clang libclang-rt-dev zlib1g-dev nlohmann-json3-dev doctest-dev libopencv-dev"
 """Debian's packages that hold everything; `tools/setup_cpp.sh` installs them where it may."""
 
-FUZZERS = {"manifest": 1500, "npz": 50_000, "golden": 10_000}
+FUZZERS = {
+    "manifest": 1500,
+    "npz": 50_000,
+    "golden": 10_000,
+    "nb": 50_000,
+    "encoded": 50_000,
+    "options": 20_000,
+    "output": 1000,
+}
 """Fuzz targets, and how many inputs they get in a run of the tests."""
 
 

@@ -82,6 +82,14 @@ def test_selftest_says_where_it_first_differs(program: Lite) -> None:
     assert "inference    FAILED   image 0: output 'labels' differs in 1 of 1536 values" in done.stdout
 
 
+def test_steep_probabilities_have_the_slack_that_export_grants(program: Lite) -> None:
+    done = program.run("mobileseg_lite", "selftest", artefact(program, "softmax"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = program.run("mobileseg_lite", "selftest", artefact(program, "softmax_bad"))
+    assert done.returncode == 6
+    assert "inference    FAILED   image 0: output 'probabilities' differs" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("good", "bad", "what"), [("int8", "int8_bad", "labels"), ("instance_coarse", "instance_coarse_bad", "detections")]
 )
@@ -117,7 +125,7 @@ def test_pictures(program: Lite, tmp_path: Path) -> None:
         assert cv2.imread(str(out / "overlay" / f"{path.stem}.png")).shape == image.shape
     done = program.run("mobileseg_lite", "folder", folder, tmp_path, "--output", out)
     assert done.returncode == 3
-    assert "broken.jpg cannot be read" in done.stderr
+    assert "broken.jpg is truncated" in done.stderr
     assert "3 of 4 pictures" in done.stdout
 
 

@@ -29,6 +29,7 @@ SUBJECT = Subject(
 class Toy(nn.Layer):
     """Strided convolution, batch norm, relu6, swish, bilinear upsampling; four classes that all appear."""
 
+    task = "semantic"
     num_classes = 4
     size_multiple = 4
 

@@ -11,9 +11,9 @@ from mobileseg.export import exporter
 from mobileseg.export.conversion import converters
 from mobileseg.export.exporter import export_network
 from mobileseg.export.options import TARGETS
-from mobileseg.export.semantic import SemanticTask
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.segmenter import Segmenter
+from mobileseg.semantic.export import SemanticExport
 from tests.export.conftest import SUBJECT, Toy, options, seeded
 
 
@@ -27,10 +27,10 @@ def test_every_target_is_written_run_and_compared(exported):
     assert rows.pop("lite_arm").status == "converted-not-run"
     for target, row in rows.items():
         assert row.status == "ok", row
-        assert row.labels_equal > 0.999
+        assert row.equal > 0.999
         assert row.latency_ms > 0
         assert row.size_bytes == sum(
-            (exported.folder / name).stat().st_size for name in exported.manifest.graphs["main"][target].names()
+            (exported.folder / name).stat().st_size for name in exported.manifest.graphs["main"].files[target].names()
         )
     assert rows["ncnn"].max_diff < 1e-3
 
@@ -94,7 +94,7 @@ def test_dynamic_is_verified_at_two_sizes(toy, images, tmp_path):
     result = export_network(
         toy, tmp_path / "a", options(dynamic=True, output_op="none"), SUBJECT, images, targets=["onnx", "lite_x86"]
     )
-    spec = result.manifest.input
+    spec = result.manifest.image
     assert (spec.dynamic, spec.multiple, spec.resize.mode) == (True, 4, "none")
     assert all(row.status == "ok" for row in result.rows)
     with np.load(result.folder / "golden.npz") as golden:
@@ -117,13 +117,20 @@ def test_existing_folder_needs_overwrite(exported, toy, images):
 
 
 def test_overwrite_replaces_the_whole_folder(folder, toy, images):
-    (folder / "stale.txt").write_text("old")
     result = export_network(toy, folder, options(), SUBJECT, images, targets=["paddle"], overwrite=True)
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         [*result.manifest.files, "deploy.yaml", "deploy.json"]
     )
     assert "model.onnx" not in result.manifest.files
     assert os.listdir(folder.parent) == [folder.name]
+
+
+def test_overwrite_deletes_nothing_that_no_export_wrote(folder, toy, images):
+    (folder / "notes.txt").write_text("mine")
+    before = sorted(folder.iterdir())
+    with pytest.raises(ExportError, match=r"holds what no export wrote there \(notes\.txt\)"):
+        export_network(toy, folder, options(), SUBJECT, images, targets=["paddle"], overwrite=True)
+    assert sorted(folder.iterdir()) == before
 
 
 class Flattened(Toy):
@@ -200,7 +207,7 @@ def test_missing_converter(toy, images, tmp_path, monkeypatch):
     monkeypatch.setattr(converters, "find_spec", lambda name: None if name == "paddlelite" else object())
     with pytest.raises(DependencyError, match="lite_arm cannot be written: 'paddlelite' is not installed"):
         export_network(toy, tmp_path / "a", options(), SUBJECT, images, targets=["lite_arm"])
-    chosen, left_out = exporter._choose(None, options(), SemanticTask())
+    chosen, left_out = exporter._choose(None, options(), SemanticExport())
     assert chosen == ("paddle", "onnx", "ncnn")
     assert [(row.target, row.status) for row in left_out] == [("lite_arm", "skipped"), ("lite_x86", "skipped")]
     assert "pip install paddlelite" in left_out[0].problems[0]

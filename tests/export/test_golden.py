@@ -3,11 +3,12 @@ import paddle
 import pytest
 
 from mobileseg.errors import ExportError
-from mobileseg.export.golden import build_reference, load_reference, subsample, to_input
-from mobileseg.export.semantic import SemanticItem, SemanticTask
+from mobileseg.export.golden import load_reference, subsample
+from mobileseg.export.recording import build_reference, to_input
+from mobileseg.semantic.export import SemanticExport, SemanticItem
 from tests.export.conftest import MEAN, SIZE, STD, options
 
-TASK = SemanticTask()
+TASK = SemanticExport()
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_close_pixels_are_those_within_the_limit(reference):
 
 def test_survives_the_file(reference, tmp_path):
     reference.save(tmp_path / "golden.npz")
-    loaded = load_reference(tmp_path / "golden.npz", TASK)
+    loaded = load_reference(tmp_path / "golden.npz", TASK.load_item)
     assert loaded.classes_present == reference.classes_present
     for ours, theirs in zip(loaded.items, reference.items, strict=True):
         assert np.array_equal(ours.image, theirs.image)
@@ -92,4 +93,4 @@ def test_bytes_are_rounded_once():
 def test_not_a_reference(tmp_path):
     np.savez(tmp_path / "golden.npz", other=np.zeros(3))
     with pytest.raises(ExportError, match="cannot be read as the reference"):
-        load_reference(tmp_path / "golden.npz", TASK)
+        load_reference(tmp_path / "golden.npz", TASK.load_item)

@@ -23,4 +23,4 @@ def test_backbone(network, backbone, tmp_path):
     assert {row.target for row in result.rows if row.status != "ok"} == {"lite_arm"}
     for row in result.rows:
         assert row.max_diff is None or row.max_diff < 1e-3
-        assert row.detections_equal is None or row.detections_equal > 0.95
+        assert row.equal is None or row.equal > 0.95

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mobileseg.errors import ExportError, RuntimeEngineError
+from mobileseg.export.golden import Frame
 from mobileseg.export.verify import Row, replay, run_engine, verify
 from mobileseg.files import sha256_of
 from mobileseg.runtime.manifest import Manifest
@@ -122,9 +123,9 @@ def test_unknown_engine(folder):
 
 
 def test_engine_runs_in_a_process_of_its_own(folder):
-    spec = Manifest.read(folder).input
+    spec = Manifest.read(folder).image
     image = np.zeros(spec.shape(), np.float32)
-    answers, latency = run_engine(folder, "onnxruntime", spec.name, [image, image], repeats=2)
+    answers, latency = run_engine(folder, "onnxruntime", [Frame("main", 0, image), Frame("main", 1, image)])
     assert [answer["labels"].shape for answer in answers] == [(1, spec.height, spec.width)] * 2
     assert latency > 0
 

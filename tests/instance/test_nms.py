@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mobileseg.instance.nms import cross_class_nms, fast_nms, iou, traditional_nms
+from mobileseg.boxes import iou
+from mobileseg.instance.nms import cross_class_nms, fast_nms, traditional_nms
 
 EMPTY = np.zeros((0, 4), np.float32), np.zeros((0, 3), np.float32)
 

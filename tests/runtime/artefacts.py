@@ -10,7 +10,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from mobileseg.files import sha256_of
-from mobileseg.runtime.manifest import GraphFiles, InputSpec, Manifest, OutputSpec, ResizeSpec
+from mobileseg.runtime.manifest import Manifest
+from mobileseg.runtime.specs import GraphFiles, ImageSpec, OutputSpec, ResizeSpec
+from tests.manifests import one_graph, rewritten
 
 CLASSES = ("red", "green", "blue")
 PALETTE = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
@@ -56,9 +58,9 @@ def artefact(
     colour_graph(folder / "model.onnx", output=output, size=None if dynamic else size)
     height, width = (-1, -1) if dynamic else size
     shape = (1, height, width) if output == "labels" else (1, 3, height, width)
-    manifest = Manifest(
-        name="colours",
-        input=InputSpec(
+    manifest = one_graph(
+        "colours",
+        ImageSpec(
             name="x",
             height=size[0],
             width=size[1],
@@ -69,7 +71,7 @@ def artefact(
             mean=MEAN,
             std=STD,
         ),
-        outputs=(
+        (
             OutputSpec(
                 name=output,
                 kind=output,
@@ -78,20 +80,13 @@ def artefact(
                 resize="labels-nearest" if output == "labels" else "scores-bilinear",
             ),
         ),
+        {"onnx": GraphFiles(model="model.onnx")},
         classes=CLASSES,
         palette=PALETTE,
-        graphs={"main": {"onnx": GraphFiles(model="model.onnx")}},
         files={"model.onnx": sha256_of(folder / "model.onnx")},
     )
     manifest.write(folder)
     return manifest
-
-
-def rewritten(folder: Path, manifest: Manifest, **changes: object) -> Manifest:
-    """The manifest with some fields changed, written over the old one."""
-    changed = replace(manifest, **changes)
-    changed.write(folder)
-    return changed
 
 
 def enlarged_artefact(folder: Path, *, output: str, factor: int, size: tuple[int, int] = (16, 24)) -> Manifest:
@@ -108,10 +103,11 @@ def enlarged_artefact(folder: Path, *, output: str, factor: int, size: tuple[int
         dims[len(dims) + axis].dim_value = length * factor
     onnx.checker.check_model(model)
     onnx.save(model, str(folder / "model.onnx"))
-    shape = (*manifest.outputs[0].shape[:-2], size[0] * factor, size[1] * factor)
+    (spec,) = manifest.outputs_of()
+    shape = (*spec.shape[:-2], size[0] * factor, size[1] * factor)
     return rewritten(
         folder,
         manifest,
-        outputs=(replace(manifest.outputs[0], shape=shape, resize="in-graph"),),
+        outputs=(replace(spec, shape=shape, resize="in-graph"),),
         files={"model.onnx": sha256_of(folder / "model.onnx")},
     )

@@ -15,7 +15,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mobileseg.files import sha256_of
 from mobileseg.instance.anchors import make_anchors
-from mobileseg.runtime.manifest import DetectionSpec, GraphFiles, InputSpec, Manifest, OutputSpec
+from mobileseg.instance.settings import DetectionSpec, InstanceSettings
+from mobileseg.runtime.manifest import Manifest
+from mobileseg.runtime.specs import GraphFiles, ImageSpec, OutputSpec
+from mobileseg.tasks import INSTANCE
+from tests.manifests import one_graph
 from tests.runtime.artefacts import CLASSES, PALETTE
 
 SIZE = (32, 48)
@@ -64,17 +68,17 @@ def instance_artefact(
         outputs = _specs(detections=(-1, 6), coefficients=(-1, 4))
     _write(folder / "model.onnx", nodes, constants, outputs)
     names = sorted(path.name for path in folder.iterdir() if path.name in ("model.onnx", "anchors.npy"))
-    manifest = Manifest(
-        name="blocks",
-        input=InputSpec(name="x", height=SIZE[0], width=SIZE[1], mean=(0.4,) * 3, std=(0.2,) * 3),
-        outputs=outputs,
+    detection = DetectionSpec(anchors="anchors.npy" if detections is None else None, **(options or {}))
+    manifest = one_graph(
+        "blocks",
+        ImageSpec(name="x", height=SIZE[0], width=SIZE[1], mean=(0.4,) * 3, std=(0.2,) * 3),
+        outputs,
+        {"onnx": GraphFiles(model="model.onnx")},
+        task=INSTANCE,
         classes=CLASSES,
         palette=PALETTE,
-        graphs={"main": {"onnx": GraphFiles(model="model.onnx")}},
         files={name: sha256_of(folder / name) for name in names},
-        task="instance",
-        detection=DetectionSpec(anchors="anchors.npy" if detections is None else None, **(options or {})),
-        category_ids=category_ids,
+        settings=InstanceSettings(detection, category_ids).to_dict(),
     )
     manifest.write(folder)
     return manifest

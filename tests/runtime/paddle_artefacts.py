@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from mobileseg.files import sha256_of
-from mobileseg.runtime.manifest import GraphFiles
+from mobileseg.runtime.specs import GraphFiles
+from tests.manifests import rewritten
 from tests.runtime.artefacts import artefact
 
 
@@ -62,10 +63,10 @@ def write(folder: Path, *, dynamic: bool) -> None:
     config.disable_glog_info()
     name = paddle.inference.create_predictor(config).get_output_names()[0]
     logits = replace(
-        manifest.outputs[0], name="logits", kind="logits", dtype="float32", shape=(1, 3, height or -1, width or -1)
+        manifest.outputs_of()[0], name="logits", kind="logits", dtype="float32", shape=(1, 3, height or -1, width or -1)
     )
     engines = {
-        **manifest.graphs["main"],
+        **manifest.graphs["main"].files,
         "paddle": GraphFiles(model="model.pdmodel", params="model.pdiparams", outputs={"labels": name}),
         "lite_x86": GraphFiles(model="model.x86.nb", outputs={"labels": name}),
         "ncnn": GraphFiles(
@@ -77,7 +78,7 @@ def write(folder: Path, *, dynamic: bool) -> None:
         ),
     }
     files = {path.name: sha256_of(path) for path in sorted(folder.glob("model.*"))}
-    replace(manifest, graphs={"main": engines}, files=files).write(folder)
+    rewritten(folder, manifest, engines=engines, files=files)
 
 
 if __name__ == "__main__":

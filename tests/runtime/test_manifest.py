@@ -9,15 +9,9 @@ from hypothesis import strategies as st
 
 from mobileseg.errors import RuntimeEngineError
 from mobileseg.instance.options import DetectionOptions
-from mobileseg.runtime.manifest import (
-    DEPLOY_FILE,
-    DetectionSpec,
-    GraphFiles,
-    Manifest,
-    VerificationRow,
-    is_artefact,
-    verified_path,
-)
+from mobileseg.instance.settings import InstanceSettings
+from mobileseg.runtime.manifest import DEPLOY_FILE, Manifest, is_artefact, verified_path
+from mobileseg.runtime.specs import GraphFiles, VerificationRow
 from tests.runtime.artefacts import artefact
 from tests.runtime.instance_artefacts import instance_artefact
 
@@ -26,7 +20,7 @@ def edit(folder: Path, change) -> None:
     """Change deploy.yaml the way a person with an editor would."""
     path = folder / DEPLOY_FILE
     document = yaml.safe_load(path.read_text())
-    change(document)
+    change(document["mobileseg"], document)
     path.write_text(yaml.safe_dump(document))
 
 
@@ -34,7 +28,7 @@ def test_manifest_survives_writing_and_reading(tmp_path: Path) -> None:
     manifest = replace(
         artefact(tmp_path),
         versions={"mobileseg": "0.1.0"},
-        verification=(VerificationRow("onnx", "ok", max_diff=1e-6, labels_equal=1.0),),
+        verification=(VerificationRow("onnx", "ok", max_diff=1e-6, equal=1.0),),
         deploy={"model": "model.pdmodel", "transforms": [{"type": "Resize", "target_size": [24, 16]}]},
     )
     manifest.write(tmp_path)
@@ -49,8 +43,8 @@ def test_deploy_block_stands_beside_ours_as_paddleseg_reads_it(tmp_path: Path) -
     replace(artefact(tmp_path), deploy=deploy).write(tmp_path)
     document = yaml.safe_load((tmp_path / DEPLOY_FILE).read_text())
     assert document["Deploy"] == deploy
-    assert document["mobileseg"]["format"] == 1
-    assert document["mobileseg"]["graphs"] == {"main": {"onnx": {"model": "model.onnx"}}}
+    assert document["mobileseg"]["format"] == 2
+    assert document["mobileseg"]["graphs"]["main"]["files"] == {"onnx": {"model": "model.onnx"}}
 
 
 def test_missing_folder_and_missing_manifest_are_told_apart(tmp_path: Path) -> None:
@@ -74,7 +68,12 @@ def test_a_deploy_yaml_of_paddleseg_alone_is_named(tmp_path: Path) -> None:
         ("a: [1", "not valid YAML"),
         ("- 1\n- 2\n", "list, expected a mapping"),
         ("other: 1\n", "no 'mobileseg' block"),
-        ("mobileseg: {format: 99}\n", "format 99"),
+        ("mobileseg: {format: 99}\n", "format 99, this version of mobileseg reads formats 1 and 2"),
+        ("mobileseg: {format: true}\n", "format True"),
+        ("mobileseg: {format: 1, components: 5}\n", "its block of format 1 is damaged"),
+        ("a: &a [1]\nb: [*a, *a]\n", "aliases are not allowed"),
+        ("[" * 3000, "nested too deeply"),
+        (f"a: {'9' * 5000}\n", "not valid YAML"),
         ("mobileseg: !!python/object/apply:os.getcwd []\n", "not valid YAML"),
     ],
 )
@@ -87,21 +86,52 @@ def test_unusable_text_is_refused_with_its_reason(tmp_path: Path, text: str, see
 @pytest.mark.parametrize(
     ("change", "seen"),
     [
-        (lambda d: d["mobileseg"].pop("input"), r"mobileseg\.input: "),
-        (lambda d: d["mobileseg"]["input"].update(colour="RGB"), r"mobileseg\.input\.colour: "),
-        (lambda d: d["mobileseg"]["input"].update(height="tall"), r"mobileseg\.input\.height: "),
-        (lambda d: d["mobileseg"]["input"].update(color="CMYK"), r"mobileseg\.input\.color: "),
-        (lambda d: d["mobileseg"]["input"].update(std=[0, 1, 1]), "std has a value that is not positive"),
-        (lambda d: d["mobileseg"]["input"].update(multiple=32), "16x24 is no multiple of 32"),
-        (lambda d: d["mobileseg"]["palette"].pop(), "palette has 2 colours for 3 classes"),
-        (lambda d: d["mobileseg"]["graphs"]["main"]["onnx"].update(model="../m.onnx"), "lies outside the folder"),
-        (lambda d: d["mobileseg"]["graphs"]["main"]["onnx"].update(model="b.onnx"), "no sha256"),
+        (lambda m, d: m.pop("image"), r"mobileseg\.image: "),
+        (lambda m, d: m["image"].update(colour="RGB"), r"mobileseg\.image\.colour: "),
+        (lambda m, d: m["image"].update(height="tall"), r"mobileseg\.image\.height: "),
+        (lambda m, d: m["image"].update(color="CMYK"), r"mobileseg\.image\.color: "),
+        (lambda m, d: m["image"].update(std=[0, 1, 1]), "std has a value that is not positive"),
+        (lambda m, d: m["image"].update(multiple=32), "16x24 is no multiple of 32"),
+        (lambda m, d: m["image"].update(scale=0.0), "scale is 0.0, expected a positive number"),
+        (lambda m, d: m["image"].update(scale=float("nan")), "scale is nan"),
+        (lambda m, d: m["image"].update(mean=[float("inf"), 0, 0]), "mean has a value that is not finite"),
+        (lambda m, d: m["image"].update(mean=[0.5]), "mean has 1 values for 3 channels"),
+        (lambda m, d: m["image"].update(channels=5), "channels is 5, expected 1 to 4"),
+        (lambda m, d: m["image"].update(range=[255, 0]), "two rising values"),
+        (lambda m, d: m["image"].update(height=20000), "a side above 16384"),
+        (lambda m, d: m["image"]["resize"].update(padding=[1]), "resize.padding has 1 values"),
         (
-            lambda d: d.update(Deploy={"transforms": [{"type": "Resize", "target_size": [16, 24]}]}),
+            lambda m, d: m.update(classes=["c"] * 300, palette=[[0, 0, i % 256] for i in range(300)]),
+            "there are 300 classes",
+        ),
+        (lambda m, d: m.update(classes=["one"], palette=[[0, 0, 0]]), "3 channels for 1 classes"),
+        (lambda m, d: m["graphs"]["main"]["outputs"][0].update(kind="boxes"), "segmentation graph returns"),
+        (lambda m, d: m["graphs"]["main"]["outputs"][0].update(dtype="float99"), "is 'float99', expected"),
+        (lambda m, d: m["pipelines"].update(main=["left"]), "names the graph 'left', there is main"),
+        (lambda m, d: m["pipelines"].update(main=[]), "pipelines"),
+        (lambda m, d: m.pop("pipelines"), r"mobileseg\.pipelines"),
+        (
+            lambda m, d: m["graphs"]["main"]["inputs"].append({"name": "y", "dtype": "float32", "shape": [1]}),
+            "takes y, which nothing before it gives",
+        ),
+        (lambda m, d: m.update(state={"main": {"kept": "nothing"}}), "keeps 'nothing', which no graph"),
+        (lambda m, d: m.update(state={"key": {"kept": "x"}}), "state names the pipeline 'key'"),
+        (lambda m, d: m.update(task="panoptic"), "there is no task 'panoptic'"),
+        (lambda m, d: m["palette"].pop(), "palette has 2 colours for 3 classes"),
+        (
+            lambda m, d: m["graphs"]["main"]["files"]["onnx"].update(model="../m.onnx"),
+            "lies outside the folder",
+        ),
+        (lambda m, d: m["graphs"]["main"]["files"]["onnx"].update(model="b.onnx"), "no sha256"),
+        (
+            lambda m, d: d.update(Deploy={"transforms": [{"type": "Resize", "target_size": [16, 24]}]}),
             r"Resize says \[16, 24\]",
         ),
-        (lambda d: d.update(Deploy={"transforms": ["Resize"]}), "expected a mapping"),
-        (lambda d: d.update(Deploy={"transforms": [{"type": "Normalize", "mean": [0.1, 0.5, 0.6]}]}), "Normalize mean"),
+        (lambda m, d: d.update(Deploy={"transforms": ["Resize"]}), "expected a mapping"),
+        (
+            lambda m, d: d.update(Deploy={"transforms": [{"type": "Normalize", "mean": [0.1, 0.5, 0.6]}]}),
+            "Normalize mean",
+        ),
     ],
 )
 def test_damaged_manifests_are_refused(tmp_path: Path, change, seen: str) -> None:
@@ -114,7 +144,7 @@ def test_damaged_manifests_are_refused(tmp_path: Path, change, seen: str) -> Non
 def test_contradictions_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     manifest = artefact(tmp_path)
     before = (tmp_path / DEPLOY_FILE).read_bytes()
-    with pytest.raises(RuntimeEngineError, match="classes is empty"):
+    with pytest.raises(RuntimeEngineError, match="there are 0 classes"):
         replace(manifest, classes=(), palette=()).write(tmp_path)
     assert (tmp_path / DEPLOY_FILE).read_bytes() == before
 
@@ -144,7 +174,7 @@ def test_a_graph_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) 
 
 
 def test_input_shape_and_padding_follow_layout_and_multiple(tmp_path: Path) -> None:
-    spec = artefact(tmp_path, dynamic=True, multiple=8).input
+    spec = artefact(tmp_path, dynamic=True, multiple=8).image
     assert spec.shape() == (1, 3, 16, 24)
     assert spec.padded(17, 24) == (24, 24)
     assert replace(spec, layout="NHWC").shape(8, 40) == (1, 8, 40, 3)
@@ -194,29 +224,42 @@ def test_the_manifest_of_an_instance_folder_survives(tmp_path: Path) -> None:
     manifest = instance_artefact(tmp_path, category_ids=(1, 3, 90), options=options)
     found = Manifest.read(tmp_path)
     assert found == manifest
-    assert found.detection.options == DetectionOptions(**options)
+    assert InstanceSettings.of(found.settings).detection.options == DetectionOptions(**options)
     block = yaml.safe_load((tmp_path / DEPLOY_FILE).read_text())["mobileseg"]
-    assert block["detection"]["variances"] == [0.1, 0.2]
-    assert block["detection"]["anchors"] == "anchors.npy"
-    assert [output["kind"] for output in block["outputs"]] == ["boxes", "scores", "coefficients", "prototypes"]
+    assert block["settings"]["detection"]["variances"] == [0.1, 0.2]
+    assert block["settings"]["detection"]["anchors"] == "anchors.npy"
+    assert [output["kind"] for output in block["graphs"]["main"]["outputs"]] == [
+        "boxes",
+        "scores",
+        "coefficients",
+        "prototypes",
+    ]
 
 
 @pytest.mark.parametrize(
     ("change", "seen"),
     [
-        (lambda d: d["mobileseg"].pop("detection"), "there is no block 'detection'"),
-        (lambda d: d["mobileseg"]["detection"].pop("anchors"), r"detection\.anchors names no file"),
-        (lambda d: d["mobileseg"]["detection"].update(anchors="../a.npy"), "lies outside the folder"),
-        (lambda d: d["mobileseg"]["detection"].update(anchors="b.npy"), r"detection\.anchors: 'b\.npy' has no sha256"),
-        (lambda d: d["mobileseg"]["detection"].update(nms="soft"), r"mobileseg\.detection\.nms: "),
-        (lambda d: d["mobileseg"]["detection"].update(threshold=1), r"mobileseg\.detection\.threshold: "),
-        (lambda d: d["mobileseg"]["detection"].update(top_k=0), r"mobileseg\.detection\.top_k: "),
-        (lambda d: d["mobileseg"]["outputs"].pop(), "has boxes, coefficients, scores, an instance graph returns"),
-        (lambda d: d["mobileseg"].pop("outputs"), "outputs"),
-        (lambda d: d["mobileseg"].update(category_ids=[1, 2]), "category_ids has 2 numbers for 3 classes"),
-        (lambda d: d["mobileseg"].update(task="semantic"), "a semantic graph returns labels or"),
-        (lambda d: d["mobileseg"].update(task="panoptic"), r"mobileseg\.task: "),
-        (lambda d: d["mobileseg"]["input"].update(dynamic=True), "the anchors of an instance graph belong to one size"),
+        (lambda m, d: m["settings"].pop("detection"), r"settings\.detection: "),
+        (lambda m, d: m["settings"]["detection"].pop("anchors"), r"detection\.anchors names no file"),
+        (lambda m, d: m["settings"]["detection"].update(anchors="../a.npy"), "lies outside the folder"),
+        (
+            lambda m, d: m["settings"]["detection"].update(anchors="b.npy"),
+            r"detection\.anchors: 'b\.npy' has no sha256",
+        ),
+        (lambda m, d: m["settings"]["detection"].update(nms="soft"), r"settings\.detection\.nms: "),
+        (lambda m, d: m["settings"]["detection"].update(threshold=1), r"settings\.detection\.threshold: "),
+        (lambda m, d: m["settings"]["detection"].update(top_k=0), r"settings\.detection\.top_k: "),
+        (
+            lambda m, d: m["graphs"]["main"]["outputs"].pop(),
+            "boxes, coefficients, scores is given, an instance",
+        ),
+        (lambda m, d: m["graphs"]["main"].pop("outputs"), "outputs"),
+        (lambda m, d: m["settings"].update(category_ids=[1, 2]), "category_ids has 2 numbers for 3 classes"),
+        (lambda m, d: m.update(task="semantic"), "does not belong to a semantic segmentation model"),
+        (
+            lambda m, d: m["image"].update(dynamic=True),
+            "the anchors of an instance segmentation model belong",
+        ),
     ],
 )
 def test_damaged_manifests_of_instance_folders_are_refused(tmp_path: Path, change, seen: str) -> None:
@@ -224,9 +267,3 @@ def test_damaged_manifests_of_instance_folders_are_refused(tmp_path: Path, chang
     edit(tmp_path, change)
     with pytest.raises(RuntimeEngineError, match=seen):
         Manifest.read(tmp_path)
-
-
-def test_blocks_of_the_other_task_are_refused(tmp_path: Path) -> None:
-    manifest = artefact(tmp_path)
-    with pytest.raises(RuntimeEngineError, match="detection belongs to an instance graph"):
-        replace(manifest, detection=DetectionSpec()).write(tmp_path)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mobileseg.runtime.manifest import DEPLOY_FILE, Manifest, twin_problems
+from mobileseg.runtime.manifest import DEPLOY_FILE, twin_problems
 from mobileseg.runtime.manifest_json import JSON_FILE, YAML_HASH
 from tests.runtime.artefacts import artefact
 
@@ -17,7 +17,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def problems(folder: Path) -> list[str]:
-    return twin_problems(folder, Manifest.read(folder))
+    return twin_problems(folder)
 
 
 def test_it_repeats_the_yaml_and_holds_its_hash(folder: Path) -> None:
@@ -34,7 +34,7 @@ def test_a_yaml_changed_by_hand_is_seen(folder: Path) -> None:
     found = problems(folder)
     assert len(found) == 2
     assert "not written together" in found[0]
-    assert found[1].endswith("deploy.yaml: mobileseg.input")
+    assert found[1].endswith("deploy.yaml: mobileseg.image")
 
 
 def test_a_json_changed_by_hand_is_seen(folder: Path) -> None:

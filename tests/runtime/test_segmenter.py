@@ -54,8 +54,8 @@ def test_the_graph_sees_what_the_manifest_says(tmp_path: Path) -> None:
 def test_colour_order_is_executed(tmp_path: Path) -> None:
     """The same graph fed blue first names the classes the other way round."""
     manifest = artefact(tmp_path)
-    plain = replace(manifest.input, mean=(0.5,) * 3, std=(0.5,) * 3)
-    rewritten(tmp_path, manifest, input=replace(plain, color="BGR"))
+    plain = replace(manifest.image, mean=(0.5,) * 3, std=(0.5,) * 3)
+    rewritten(tmp_path, manifest, image=replace(plain, color="BGR"))
     np.testing.assert_array_equal(Segmenter(tmp_path)(stripes()).labels, 2 - truth(16, 24))
 
 
@@ -81,7 +81,7 @@ def test_logits_may_be_asked_to_answer_as_a_graph_that_ends_in_labels(tmp_path: 
     artefact(tmp_path / "labels", output="labels")
     manifest = artefact(tmp_path / "logits", output="logits")
     resized_scores = Segmenter(tmp_path / "logits")(image).labels
-    (spec,) = manifest.outputs
+    (spec,) = manifest.outputs_of()
     rewritten(tmp_path / "logits", manifest, outputs=(replace(spec, resize="labels-nearest"),))
     expected = Segmenter(tmp_path / "labels")(image).labels
     np.testing.assert_array_equal(Segmenter(tmp_path / "logits")(image).labels, expected)
@@ -108,8 +108,8 @@ def test_preprocess_and_postprocess_are_the_stages_of_the_call(tmp_path: Path) -
     segmenter, image = Segmenter(tmp_path), stripes(9, 27)
     first = segmenter.preprocess(image)
     assert first.shape == (1, 3, 16, 32)
-    outputs = segmenter.engine.run({"x": first})
-    np.testing.assert_array_equal(segmenter.postprocess(outputs, (9, 27)), segmenter(image).labels)
+    outputs = segmenter.engine.run("main", {"x": first})
+    np.testing.assert_array_equal(segmenter.postprocess(outputs, (9, 27)).labels, segmenter(image).labels)
     assert first is not segmenter.preprocess(image)
 
 
@@ -198,3 +198,13 @@ def test_a_batch_is_read_as_it_is_used_and_fails_at_its_picture(tmp_path: Path) 
         next(results)
     with pytest.raises(RuntimeEngineError, match="ahead is 0"):
         next(Segmenter(tmp_path / "model").batch(images(), 0))
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_a_batch_can_go_on_after_a_picture_that_cannot_be_used(tmp_path: Path, ahead: int) -> None:
+    artefact(tmp_path / "model", dynamic=True)
+    images = [stripes(), tmp_path / "nothing.png", np.zeros((3, 3), np.uint8), stripes(8, 12)]
+    found = list(Segmenter(tmp_path / "model").batch(images, ahead, keep_errors=True))
+    assert [isinstance(result, DataError) for result in found] == [False, True, True, False]
+    assert "nothing.png" in str(found[1])
+    assert found[3].labels.shape == (8, 12)

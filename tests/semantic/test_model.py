@@ -137,7 +137,8 @@ def test_a_backbone_of_other_strides() -> None:
 @pytest.mark.parametrize("name", sorted(BACKBONES))
 def test_every_registered_backbone_fits(name: str) -> None:
     network = MobileSeg(3, BACKBONES.get(name)())
-    assert network.strides[-1] == network.backbone.feature_info[-1].stride
+    coarsest = network.backbone.feature_info[-1].stride
+    assert network.strides[-1] == min(coarsest, 32), "global tokens of stride 64 are no feature to decode"
     assert network.num_classes == 3
 
 

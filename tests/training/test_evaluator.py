@@ -6,12 +6,13 @@ import pytest
 from mobileseg.data.sample import Sample
 from mobileseg.errors import DataError
 from mobileseg.structures import SemanticResult
-from mobileseg.training.evaluator import SegmenterPredictor, evaluate
+from mobileseg.training.evaluator import SegmenterPredictor, evaluate, make_scorer
 
 
 class Pictures:
     """Seven pictures of different sizes; the value of the image is the class, with a little noise."""
 
+    task = "semantic"
     classes = ("a", "b", "c")
     num_classes = 3
     ignore_index = 255
@@ -68,6 +69,10 @@ def test_scores_are_those_counted_by_hand(workers):
     assert "boundary_iou" not in scores
 
 
+def scored(dataset, **options):
+    return evaluate(read_off, dataset, scorer=make_scorer(dataset, boundary=True), **options)
+
+
 class Share:
     """One of several processes, run one after the other; ``sums`` are what the group would have answered."""
 
@@ -80,12 +85,12 @@ class Share:
 
 
 def test_shards_add_up():
-    whole = evaluate(read_off, Pictures(), boundary=True)
+    whole = scored(Pictures())
     shares = [Share(rank, 3) for rank in range(3)]
     for share in shares:
-        evaluate(read_off, Pictures(), boundary=True, processes=share)
+        scored(Pictures(), processes=share)
     sums = [sum(arrays) for arrays in zip(*(share.parts for share in shares), strict=True)]
-    again = evaluate(read_off, Pictures(), boundary=True, processes=Share(0, 3, sums))
+    again = scored(Pictures(), processes=Share(0, 3, sums))
     for key in ("class_iou", "accuracy", "kappa", "class_boundary_iou"):
         assert again[key] == whole[key]
 

@@ -10,7 +10,8 @@ import pytest
 from mobileseg.config.build import build_dataset
 from mobileseg.data.loading.batching import SampleOrder
 from mobileseg.errors import DataError
-from mobileseg.training.loader import batches, require_labels
+from mobileseg.semantic.training import require
+from mobileseg.training.loader import batches
 from tests.data.loading.test_workers import alive
 from tests.data.numbers import Numbers, expected, values
 
@@ -56,13 +57,13 @@ def test_workers_end_with_the_stream():
     assert not any(map(alive, processes))
 
 
-def test_require_labels():
+def test_require():
     class Item(NamedTuple):
         image: Path
         label: Path | None
 
     dataset = Numbers()
-    require_labels(dataset, "train_dataset")  # no files, nothing to refuse
+    require(dataset, "train_dataset")  # no files, nothing to refuse
     dataset.items = [Item(Path("a.png"), Path("a_label.png")), Item(Path("b.png"), None)]
     with pytest.raises(DataError, match=r"1 of 16 images of train_dataset have no label, the first is b\.png"):
-        require_labels(dataset, "train_dataset")
+        require(dataset, "train_dataset")

@@ -9,8 +9,8 @@ from mobileseg.config.load import Config
 from mobileseg.data.io import write_png
 from mobileseg.errors import ConfigError, WeightsError
 from mobileseg.instance.options import DetectionOptions
-from mobileseg.training.inference import NetworkPredictor
-from mobileseg.training.inference_instance import InstancePredictor
+from mobileseg.instance.predictor import InstancePredictor
+from mobileseg.semantic.predictor import NetworkPredictor
 from mobileseg.training.network_segmenter import NetworkSegmenter
 from mobileseg.weights.load import load_into
 from mobileseg.weights.pdparams import save_pdparams
@@ -35,7 +35,7 @@ def test_labels_are_those_of_evaluation(toy_config: ToyConfig, weights: Path) ->
     network = build_network(config, load_pretrained=False)
     load_into(network, weights)
     network.eval()
-    expected = NetworkPredictor(network)(dataset.prepare(0))
+    expected = NetworkPredictor(network)(dataset.prepare(0)).labels
     image = dataset.load(0).image.astype(np.uint8)
     result = segmenter(image)
     np.testing.assert_array_equal(result.labels, expected)

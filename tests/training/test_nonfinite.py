@@ -12,7 +12,8 @@ from mobileseg.training.trainer import Trainer
 
 def test_loss_that_is_not_finite_stops_and_keeps_the_batch(toy_config, tmp_path):
     trainer = Trainer(toy_config(), tmp_path)
-    real = trainer.criterion
+    criterion = trainer.state.steps[0].step.objective.criterion
+    real = criterion.forward
 
     def broken(outputs, targets):
         losses = real(outputs, targets)
@@ -20,13 +21,12 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_batch(toy_config, tmp_path)
             losses["logits"] = losses["logits"] * float("nan")
         return losses
 
-    broken.train = real.train
-    trainer.criterion = broken
+    criterion.forward = broken
     with pytest.raises(TrainingError, match="loss of iteration 6 is not finite") as caught:
         trainer.fit()
     assert "learning rate" in caught.value.remedy
     with np.load(tmp_path / "nonfinite_iter_000006.npz") as saved:
-        keys = trainer.order.batch(5)
+        keys = trainer.state.steps[0].order.batch(5)
         assert saved["epoch_index"].tolist() == [list(key) for key in keys]
         assert [Path(image) for image, _ in saved["files"]] == [trainer.train_dataset.items[i].image for _, i in keys]
         np.testing.assert_array_equal(saved["image"][1], trainer.train_dataset[keys[1]]["image"])
@@ -38,7 +38,8 @@ def test_where_looking_is_expensive_it_is_done_before_log_lines_and_saves(toy_co
     """As on a GPU: the loss of iteration 3 is found at the log line of iteration 6, and its own batch is kept."""
     monkeypatch.setattr(FiniteWatch, "add", _note_only)
     trainer = Trainer(toy_config("accumulate=2", "log_iters=6", "save_interval=8"), tmp_path, do_eval=False)
-    real = trainer.criterion
+    criterion = trainer.state.steps[0].step.objective.criterion
+    real = criterion.forward
 
     def broken(outputs, targets):
         losses = real(outputs, targets)
@@ -46,17 +47,16 @@ def test_where_looking_is_expensive_it_is_done_before_log_lines_and_saves(toy_co
             losses["logits"] = losses["logits"] * float("inf")
         return losses
 
-    broken.train = real.train
-    trainer.criterion = broken
+    criterion.forward = broken
     with pytest.raises(TrainingError, match="loss of iteration 3 is not finite"):
         trainer.fit()
     assert trainer.iteration == 6
     with np.load(tmp_path / "nonfinite_iter_000003.npz") as saved:
-        expected = [list(key) for position in (4, 5) for key in trainer.order.batch(position)]
+        expected = [list(key) for position in (4, 5) for key in trainer.state.steps[0].order.batch(position)]
         assert saved["epoch_index"].tolist() == expected
         assert saved["label"].shape == (8, 32, 32)
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
 def _note_only(self, iteration, losses):
-    self._recent.append((iteration, self.trainer.position, losses))
+    self._recent.append((iteration, [running.position for running in self.steps], losses))

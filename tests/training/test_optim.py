@@ -4,7 +4,7 @@ import numpy as np
 import paddle
 import pytest
 
-from mobileseg.config.schema import OPTIMIZERS
+from mobileseg.config.schema_optimizers import OPTIMIZERS
 from mobileseg.errors import ConfigError
 from mobileseg.training.optim import (
     build_optimizer,

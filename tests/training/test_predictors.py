@@ -7,9 +7,9 @@ import pytest
 
 from mobileseg.config.plugins import load_file
 from mobileseg.errors import ConfigError
+from mobileseg.instance.predictor import InstancePredictor
 from mobileseg.registry import NETWORKS
-from mobileseg.training.inference import NetworkPredictor
-from mobileseg.training.inference_instance import InstancePredictor
+from mobileseg.semantic.predictor import NetworkPredictor
 from mobileseg.training.predictors import make_predictor
 
 QUIET = {"aug_eval": False, "is_slide": False}
@@ -28,8 +28,15 @@ def test_network_that_finds_objects(detector):
     assert found.options.top_k == 7
 
 
-def test_network_that_does_not_say_its_task():
-    found = make_predictor(paddle.nn.Linear(1, 1), SETTINGS, {"flip_vertical": True})
+def test_network_that_does_not_say_its_task_is_an_error():
+    with pytest.raises(ConfigError, match="Linear does not say which task it is for"):
+        make_predictor(paddle.nn.Linear(1, 1), SETTINGS)
+
+
+def test_network_that_labels_pixels():
+    network = paddle.nn.Linear(1, 1)
+    network.task = "semantic"
+    found = make_predictor(network, SETTINGS, {"flip_vertical": True})
     assert isinstance(found, NetworkPredictor)
     assert found.options.flip_vertical
 

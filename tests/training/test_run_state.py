@@ -41,14 +41,14 @@ def test_position_survives_another_batch_size(toy_config, tmp_path):
     Trainer(toy_config("iters=6"), tmp_path, do_eval=False).fit()
     half = Trainer(toy_config("iters=7", "batch_size=2"), tmp_path, do_eval=False)
     half.fit("auto")
-    assert half.position == 12 + 1  # one and a half epochs of 8 batches, and one more batch
+    assert half.state.steps[0].position == 12 + 1  # one and a half epochs of 8 batches, and one more batch
 
 
 def test_average_that_the_saved_run_did_not_have(toy_config, tmp_path):
     Trainer(toy_config(), tmp_path, do_eval=False).fit()
     trainer = Trainer(toy_config("ema.decay=0.9", "iters=9"), tmp_path, do_eval=False)
     trainer.fit("auto")
-    assert trainer.average.updates == 1
+    assert trainer.extensions["ema"].average.updates == 1
 
 
 def test_loss_scale_is_exact_skips_overflows_and_is_resumed(toy_config, tmp_path):
@@ -57,7 +57,8 @@ def test_loss_scale_is_exact_skips_overflows_and_is_resumed(toy_config, tmp_path
     def scaled(folder, iters, poisoned=None):
         trainer = Trainer(toy_config(f"iters={iters}", "lr_scheduler.decay_steps=10"), tmp_path / folder, do_eval=False)
         trainer.precision.scaler = LossScaler(scale=1024.0, growth_interval=3)
-        real = trainer.criterion
+        own = trainer.state.steps[0].step.objective.criterion
+        real = own.forward
 
         def criterion(outputs, batch):
             losses = real(outputs, batch)
@@ -65,8 +66,7 @@ def test_loss_scale_is_exact_skips_overflows_and_is_resumed(toy_config, tmp_path
                 losses["logits"] = losses["logits"] * float("inf")
             return losses
 
-        criterion.train = real.train
-        trainer.criterion = criterion
+        own.forward = criterion
         return trainer
 
     plain = Trainer(toy_config("iters=8", "lr_scheduler.decay_steps=10"), tmp_path / "plain", do_eval=False)

@@ -5,7 +5,7 @@ import math
 import paddle
 import pytest
 
-from mobileseg.config.schema import SCHEDULES
+from mobileseg.config.schema_schedules import SCHEDULES
 from mobileseg.errors import ConfigError
 from mobileseg.training.schedule import build_schedule
 
@@ -69,9 +69,41 @@ def test_a_step_to_an_iteration_is_that_iteration():
     assert (schedule.last_epoch, schedule()) == (33, schedule.at(33))
 
 
+OF_PADDLE = {
+    "ExponentialDecay": {"gamma": 0.9},
+    "NaturalExpDecay": {"gamma": 0.1},
+    "InverseTimeDecay": {"gamma": 0.5},
+    "NoamDecay": {"d_model": 64, "warmup_steps": 5},
+    "PiecewiseDecay": {"boundaries": [3, 6], "values": [0.05, 0.02, 0.01]},
+    "LinearLR": {"total_steps": 8, "start_factor": 0.25, "end_factor": 1.0},
+    "LinearWarmup": {"warmup_steps": 4, "start_lr": 0.0, "end_lr": 0.05},
+    "CosineAnnealingWarmRestarts": {"T_0": 3, "T_mult": 2, "eta_min": 0.001},
+    "OneCycleLR": {"total_steps": 20},
+    "CyclicLR": {"max_learning_rate": 0.2, "step_size_up": 4},
+}
+RATE = {"PiecewiseDecay": None, "OneCycleLR": "max_learning_rate", "CyclicLR": "base_learning_rate"}
+
+
 def test_every_schedule_of_the_schema_is_built():
     extra = {"StepDecay": {"step_size": 3}, "MultiStepDecay": {"milestones": [3]}}
-    for kind in SCHEDULES:
+    for kind in set(SCHEDULES) - set(OF_PADDLE):
         assert build(kind, **WARM, **extra.get(kind, {})).at(10) == pytest.approx(0.05)
-    with pytest.raises(ConfigError, match="no lr_scheduler 'NoamDecay'"):
-        build_schedule({"type": "NoamDecay", "learning_rate": 1.0, "warmup_iters": 0, "warmup_start_lr": 0.0}, 5)
+
+
+@pytest.mark.parametrize("kind", OF_PADDLE)
+def test_schedules_of_paddle_give_paddles_rates_after_the_warm_up(kind):
+    """Whatever the order in which the iterations are asked for, as after a resume."""
+    rate = {} if RATE.get(kind, "") is None else {RATE.get(kind, "learning_rate"): 0.05}
+    theirs = getattr(paddle.optimizer.lr, kind)(**rate, **OF_PADDLE[kind])
+    expected = []
+    for _ in range(15):
+        expected.append(theirs())
+        theirs.step()
+    ours = build(kind, **WARM, **OF_PADDLE[kind])
+    assert [ours.at(10 + step) for step in reversed(range(15))] == expected[::-1]
+    assert ours.at(5) == pytest.approx((0.0001 + 0.05) / 2)
+
+
+def test_what_paddle_refuses_is_an_error_of_the_configuration():
+    with pytest.raises(ConfigError, match="lr_scheduler LinearWarmup"):
+        build("LinearWarmup", **WARM, warmup_steps=4, start_lr=0.5, end_lr=0.1)

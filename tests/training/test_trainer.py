@@ -13,6 +13,7 @@ import pytest
 
 from mobileseg.config.load import load_config
 from mobileseg.errors import ConfigError, DataError, TrainingError
+from mobileseg.scores import Scores
 from mobileseg.training.checkpoint import read_checkpoint
 from mobileseg.training.trainer import Trainer, seed_everything
 from mobileseg.viz.history import read_log
@@ -26,8 +27,8 @@ def interrupted_and_resumed(config, run: Path, stop_at: int) -> Trainer:
     first = Trainer(config, run)
     step = first._step
 
-    def stopping(stream):
-        result = step(stream)
+    def stopping(number):
+        result = step(number)
         if first.iteration + 1 == stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
         return result
@@ -48,11 +49,11 @@ def test_resume_in_the_middle_of_an_epoch_is_exact(toy_config, tmp_path, workers
     config = toy_config(*extra)
     whole = Trainer(config, tmp_path / "whole")
     assert whole.fit().reason == "finished"
-    assert whole.order.size == 16
-    assert whole.order.batches_per_epoch == 4
+    assert whole.state.steps[0].order.size == 16
+    assert whole.state.steps[0].order.batches_per_epoch == 4
     halves = interrupted_and_resumed(config, tmp_path / "halves", stop_at=3)  # neither an epoch nor a save
     assert equal(weights_of(whole), weights_of(halves))
-    assert equal(whole.average.arrays(), halves.average.arrays())
+    assert equal(whole.extensions["ema"].average.arrays(), halves.extensions["ema"].average.arrays())
     assert losses_of(tmp_path / "whole") == losses_of(tmp_path / "halves")
     assert whole.best == halves.best
 
@@ -134,19 +135,7 @@ def test_evaluation_time_is_not_training_time(toy_config, tmp_path, monkeypatch)
 
     def slow():
         later[0] += 3600.0
-        return {
-            "metric": "mIoU",
-            "score": 0.5,
-            "miou": 0.5,
-            "accuracy": 0.5,
-            "mean_accuracy": 0.5,
-            "dice": 0.5,
-            "kappa": 0.5,
-        } | {
-            "class_iou": [0.5, 0.5, 0.5],
-            "images": 5,
-            "seconds": 0.5,
-        }
+        return Scores("mIoU", 0.5, {}, {"miou": 0.5}, images=5, seconds=0.5)
 
     trainer.evaluate = slow
     trainer.fit()
@@ -227,7 +216,7 @@ def test_read_only_folder_is_one_message(toy_config, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
     with pytest.raises(TrainingError, match=r"cannot write into the run folder.*Permission denied"):
-        Trainer(toy_config(), tmp_path / "run")
+        Trainer(toy_config(), tmp_path / "run").fit()
 
 
 def test_seeding_covers_the_three_generators():

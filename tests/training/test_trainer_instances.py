@@ -40,7 +40,7 @@ def test_resume_is_exact(instance_config, tmp_path):
     assert whole.fit().reason == "finished"
     halves = interrupted_and_resumed(config, tmp_path / "halves", stop_at=3)
     assert equal(weights_of(whole), weights_of(halves))
-    assert equal(whole.average.arrays(), halves.average.arrays())
+    assert equal(whole.extensions["ema"].average.arrays(), halves.extensions["ema"].average.arrays())
     assert losses_of(tmp_path / "whole") == losses_of(tmp_path / "halves")
     assert whole.best == halves.best
 
@@ -81,8 +81,9 @@ def test_batches_without_objects_do_not_stop_a_run(instance_config, instance_dat
 
 def test_a_loss_that_is_not_finite_saves_the_batch_with_its_objects(instance_config, tmp_path):
     trainer = Trainer(instance_config(), tmp_path, do_eval=False)
-    criterion = trainer.criterion.forward
-    trainer.criterion.forward = lambda *arguments: {k: v * float("nan") for k, v in criterion(*arguments).items()}
+    criterion = trainer.state.steps[0].step.objective.criterion
+    forward = criterion.forward
+    criterion.forward = lambda *arguments: {k: v * float("nan") for k, v in forward(*arguments).items()}
     with pytest.raises(TrainingError, match="iteration 1 is not finite"):
         trainer.fit()
     with np.load(tmp_path / "nonfinite_iter_000001.npz") as saved:

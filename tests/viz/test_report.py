@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mobileseg.errors import ConfigError
-from mobileseg.runtime.manifest import VerificationRow
+from mobileseg.runtime.specs import VerificationRow
 from mobileseg.structures import SemanticResult
 from mobileseg.viz.report import Example, NetworkReport, write_report
 from mobileseg.viz.report_parts import latency_table
@@ -91,9 +91,9 @@ def page(tmp_path: Path, log: Path) -> Page:
         },
         examples=[Example("street.jpg", image, found, found), Example("test.jpg", image, found)],
         verification_rows=[
-            VerificationRow("onnx", "ok", max_diff=2e-6, labels_equal=1.0, size_bytes=5_000_000, latency_ms=8.0),
+            VerificationRow("onnx", "ok", max_diff=2e-6, equal=1.0, size_bytes=5_000_000, latency_ms=8.0),
             VerificationRow("lite_arm", "converted-not-run", size_bytes=4_000_000),
-            {"target": "ncnn", "status": "failed", "max_diff": 0.5, "labels_equal": 0.9},
+            {"target": "ncnn", "status": "failed", "max_diff": 0.5, "equal": 0.9},
         ],
         benchmark_rows=[row("paddle", 20.0), row("onnxruntime", 10.0)],
         config_yaml="model: {type: '<MobileSeg>'}\n",

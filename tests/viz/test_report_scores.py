@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from mobileseg.instance import visualize
-from mobileseg.training.eval_log import eval_event
 from mobileseg.training.evaluator import evaluate
 from mobileseg.viz.history import read_history
 from mobileseg.viz.report_scores import curves, score_tables, tiles
@@ -59,7 +58,7 @@ def test_curves(scores, tmp_path: Path) -> None:
     lines = [
         {"event": "train", "iter": number, "loss": 6.5 / number, "lr": 0.1, **parts} for number in range(10, 60, 10)
     ]
-    lines += [{"event": "eval", "iter": number, **eval_event(scores)} for number in (20, 40)]
+    lines += [{"event": "eval", "iter": number, **scores.event()} for number in (20, 40)]
     path = tmp_path / "log.jsonl"
     path.write_text("\n".join(json.dumps(line) for line in lines))
     html = curves(read_history(path), "instance")

@@ -32,6 +32,7 @@ class Reader {
 
   std::string value_of(const std::string& flag) {
     if (done()) wrong(flag + " needs a value");
+    if (peek().empty()) wrong(flag + " is empty");
     return take();
   }
 
@@ -42,7 +43,7 @@ class Reader {
   // One value or more, up to the next flag.
   std::vector<std::string> values_of(const std::string& flag) {
     std::vector<std::string> values{value_of(flag)};
-    while (!done() && peek().compare(0, 2, "--") != 0) values.push_back(take());
+    while (!done() && peek().compare(0, 2, "--") != 0) values.push_back(value_of(flag));
     return values;
   }
 
@@ -101,6 +102,8 @@ void read_flag(const std::string& flag, Reader* reader, Options* options) {
     options->runs = reader->integer_of(flag, 1, 1000000);
   } else if (flag == "--warmup") {
     options->warmup = reader->integer_of(flag, 0, 1000000);
+  } else if (flag == "--font") {
+    options->font = reader->value_of(flag);
   } else if (flag == "--image") {
     options->image = reader->value_of(flag);
   } else {
@@ -133,6 +136,7 @@ Options parse(int count, const char* const* arguments) {
   Options options;
   while (!reader.done()) {
     const std::string word = reader.take();
+    if (word.empty()) wrong("an argument is empty");
     if (word.compare(0, 2, "--") == 0) {
       read_flag(word, &reader, &options);
     } else if (options.verb.empty()) {
@@ -179,6 +183,7 @@ MODEL is a folder that `mobileseg export` wrote, with a graph for Paddle Lite.
   --graph NAME           graph of the folder (main)
   --alpha A              share of the class colour in overlays (0.55)
   --min-score S          leave out instances of lower scores (0.3)
+  --font FILE            font for names in overlays (one of the system; ASCII needs none)
   --show                 video, camera: show the frames in a window; q ends
   --max-frames N         video, camera: stop after N frames
   --runs N, --warmup N   benchmark: timed runs (200) and untimed ones before (10)

@@ -24,6 +24,7 @@ struct Options {
   int runs = 200;
   int warmup = 10;
   std::string image;  // benchmark
+  std::string font;   // file, for names in overlays; empty: one of the usual places
 };
 
 // Throws mobileseg::Error(kUsage).

@@ -7,6 +7,8 @@
 #include <memory>
 #include <opencv2/imgcodecs.hpp>
 
+#include "encoded.h"
+#include "files.h"
 #include "mobileseg/error.h"
 
 namespace app {
@@ -14,6 +16,9 @@ namespace {
 
 using mobileseg::Error;
 using mobileseg::ErrorKind;
+
+constexpr std::size_t kMaxBytes = std::size_t{1} << 30;
+constexpr const char* kAgain = "copy or download the file again";
 
 bool is_picture(const std::string& name) {
   const std::size_t dot = name.rfind('.');
@@ -25,18 +30,42 @@ bool is_picture(const std::string& name) {
   return std::find(std::begin(kSuffixes), std::end(kSuffixes), suffix) != std::end(kSuffixes);
 }
 
+// As EXIF numbers the eight ways to hold a camera.
+cv::Mat upright(const cv::Mat& stored, int orientation) {
+  cv::Mat turned = stored;
+  if (orientation >= 5) cv::transpose(stored, turned);
+  const bool mirrored = orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7;
+  const bool upside_down = orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8;
+  if (mirrored) cv::flip(turned, turned, 1);
+  if (upside_down) cv::flip(turned, turned, 0);
+  return turned;
+}
+
 }  // namespace
 
 cv::Mat read_picture(const std::string& path) {
-  cv::Mat picture;
-  std::string reason = "there is no such file, or it is no picture";
+  if (!mobileseg::is_file(path))
+    throw Error(ErrorKind::kData, path + " cannot be read: there is no such file");
+  std::string data;
   try {
-    picture = cv::imread(path, cv::IMREAD_COLOR);
+    data = mobileseg::read_file(path, kMaxBytes);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kData, error.what());
+  }
+  if (data.empty()) throw Error(ErrorKind::kData, path + " cannot be read: it is empty (0 bytes)", kAgain);
+  if (!mobileseg::is_complete(data)) {
+    throw Error(ErrorKind::kData, path + " is truncated (the file ends before the image does)", kAgain);
+  }
+  cv::Mat picture;
+  std::string reason = "it is no image that OpenCV decodes";
+  try {
+    const cv::Mat bytes(1, static_cast<int>(data.size()), CV_8U, &data[0]);
+    picture = cv::imdecode(bytes, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
   } catch (const cv::Exception& error) {
     reason = error.err;
   }
-  if (picture.empty()) throw Error(ErrorKind::kData, path + " cannot be read: " + reason);
-  return picture;
+  if (picture.empty()) throw Error(ErrorKind::kData, path + " cannot be read: " + reason, kAgain);
+  return upright(picture, mobileseg::orientation_of(data));  // TIFF is turned by OpenCV
 }
 
 mobileseg::ImageView view_of(const cv::Mat& picture) {
@@ -58,6 +87,12 @@ std::vector<std::string> pictures_in(const std::string& folder) {
   if (paths.empty()) throw Error(ErrorKind::kData, folder + " holds no pictures");
   std::sort(paths.begin(), paths.end());
   return paths;
+}
+
+std::string DistinctNames::name_of(const std::string& stem) {
+  std::string name = stem;
+  for (int count = 2; !used_.insert(name).second; ++count) name = stem + "_" + std::to_string(count);
+  return name;
 }
 
 std::string stem_of(const std::string& path) {

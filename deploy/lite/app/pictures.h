@@ -3,6 +3,7 @@
 #define MOBILESEG_APP_PICTURES_H_
 
 #include <opencv2/core.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -10,7 +11,8 @@
 
 namespace app {
 
-// Decodes a picture to BGR and turns it as its EXIF data say; throws mobileseg::Error(kData).
+// Decodes a picture to BGR and turns it as its EXIF data say; throws mobileseg::Error(kData), also for a file
+// that ends before its picture does.
 cv::Mat read_picture(const std::string& path);
 
 mobileseg::ImageView view_of(const cv::Mat& picture);
@@ -20,6 +22,15 @@ std::vector<std::string> pictures_in(const std::string& folder);
 
 // 'dir/street.jpg' -> 'street'
 std::string stem_of(const std::string& path);
+
+// Makes names distinct, as `mobileseg predict` does: street, street_2; no result hides another.
+class DistinctNames {
+ public:
+  std::string name_of(const std::string& stem);
+
+ private:
+  std::set<std::string> used_;
+};
 
 }  // namespace app
 

@@ -1,6 +1,5 @@
 #include <chrono>
 #include <cstdio>
-#include <map>
 
 #include "commands.h"
 #include "files.h"
@@ -17,12 +16,6 @@ double since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-// Two inputs of one name do not overwrite each other's results.
-std::string distinct(const std::string& stem, std::map<std::string, int>* seen) {
-  const int before = (*seen)[stem]++;
-  return before == 0 ? stem : stem + "_" + std::to_string(before + 1);
-}
-
 // The colours of the numbers in an instance map.
 mobileseg::ColorTable instance_colors(const mobileseg::Result& result, const mobileseg::Manifest& manifest) {
   const mobileseg::ColorTable classes = mobileseg::color_table(manifest);
@@ -36,7 +29,10 @@ mobileseg::ColorTable instance_colors(const mobileseg::Result& result, const mob
 class ImageWriter {
  public:
   ImageWriter(const Options& options, const mobileseg::Segmenter& segmenter)
-      : folder_(options.output), segmenter_(segmenter), painter_(segmenter.manifest(), options.alpha) {
+      : folder_(options.output),
+        segmenter_(segmenter),
+        painter_(segmenter.manifest(), options.alpha),
+        names_(segmenter.manifest(), options.font) {
     semantic_ = segmenter.manifest().task == mobileseg::Task::kSemantic;
     masks_ = folder_ + (semantic_ ? "/labels/" : "/instances/");
     for (const std::string& part : {folder_ + "/overlay", masks_, folder_ + "/json"})
@@ -58,7 +54,7 @@ class ImageWriter {
                                    instance_colors(result, manifest));
     }
     painter_.draw(result, picture.data, picture.step[0], mobileseg::ColorOrder::kBgr);
-    draw_names(result, manifest, &picture);
+    names_.draw(result, &picture);
     mobileseg::write_color_png(folder_ + "/overlay/" + name + ".png", view_of(picture));
   }
 
@@ -67,6 +63,7 @@ class ImageWriter {
   std::string masks_;
   const mobileseg::Segmenter& segmenter_;
   mobileseg::Painter painter_;
+  NameWriter names_;
   bool semantic_ = true;
   std::vector<std::uint8_t> numbers_;
 };
@@ -79,17 +76,18 @@ int run_images(const Options& options) {
   mobileseg::Segmenter segmenter = mobileseg::Segmenter::open(options.model, options.engine);
   ImageWriter writer(options, segmenter);
   mobileseg::Result result;
-  std::map<std::string, int> names;
+  DistinctNames names;
   int exit_code = 0;
   std::size_t done = 0;
   for (const std::string& path : paths) {
+    const std::string name = names.name_of(stem_of(path));
     try {
       const Clock::time_point start = Clock::now();
       const cv::Mat picture = read_picture(path);
       const double decode_ms = since(start);
       segmenter.run(view_of(picture), &result);
       mobileseg::drop_below(options.min_score, &result);
-      writer.write(path, distinct(stem_of(path), &names), picture, result, decode_ms);
+      writer.write(path, name, picture, result, decode_ms);
       ++done;
       std::printf("%s: %dx%d, decode %.1f, preprocess %.2f, inference %.1f, postprocess %.2f ms\n",
                   path.c_str(), picture.cols, picture.rows, decode_ms, result.times.preprocess,

@@ -1,7 +1,7 @@
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <opencv2/highgui.hpp>
 #include <opencv2/imgproc.hpp>
 #include <opencv2/videoio.hpp>
@@ -11,6 +11,7 @@
 #include "mobileseg/mobileseg.h"
 #include "names.h"
 #include "pictures.h"
+#include "recording.h"
 
 namespace app {
 namespace {
@@ -21,6 +22,23 @@ using mobileseg::ErrorKind;
 
 constexpr double kUnknownRate = 25.0;  // frames per second of a source that does not say
 constexpr double kMemory = 0.9;        // of the shown rate: how much of the older frames stays in it
+
+constexpr int kInterrupted = 130;  // what shells report for a program ended by Ctrl-C
+
+volatile std::sig_atomic_t interrupted = 0;
+
+extern "C" void note_interruption(int /*signal*/) {
+  interrupted = 1;
+}
+
+// Ctrl-C ends after the present frame, with complete files; a second one ends at once.
+void end_in_order_on_interruption() {
+  struct sigaction action {};
+  action.sa_handler = note_interruption;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
 
 double milliseconds(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
@@ -41,27 +59,6 @@ void open_source(const Options& options, cv::VideoCapture* capture) {
   }
   if (!capture->isOpened()) throw Error(ErrorKind::kData, where + " cannot be opened as a " + options.verb);
 }
-
-// Writes the overlay; the file is made when the first frame tells its size.
-class Recorder {
- public:
-  Recorder(std::string path, double rate) : path_(std::move(path)), rate_(rate) {}
-
-  void write(const cv::Mat& frame) {
-    if (!writer_.isOpened()) {
-      writer_.open(path_, cv::VideoWriter::fourcc('m', 'p', '4', 'v'), rate_, frame.size());
-      if (!writer_.isOpened()) {
-        throw Error(ErrorKind::kData, "cannot write " + path_, "OpenCV needs FFmpeg to write MPEG-4");
-      }
-    }
-    writer_.write(frame);
-  }
-
- private:
-  std::string path_;
-  double rate_;
-  cv::VideoWriter writer_;
-};
 
 // Frame rate and stage times in the corner, on a dark bar.
 void draw_times(const std::string& text, cv::Mat* frame) {
@@ -87,6 +84,7 @@ std::string text_of(double rate, double decode_ms, const mobileseg::StageTimes& 
 int run_video(const Options& options) {
   mobileseg::Segmenter segmenter = mobileseg::Segmenter::open(options.model, options.engine);
   const mobileseg::Painter painter(segmenter.manifest(), options.alpha);
+  const NameWriter names(segmenter.manifest(), options.font);
   cv::VideoCapture capture;
   open_source(options, &capture);
   const double said = capture.get(cv::CAP_PROP_FPS);
@@ -95,25 +93,25 @@ int run_video(const Options& options) {
       options.verb == "camera" ? "camera" + options.inputs[0] : stem_of(options.inputs[0]);
   mobileseg::make_folders(options.output + "/overlay");
   mobileseg::make_folders(options.output + "/json");
-  Recorder recorder(options.output + "/overlay/" + name + ".mp4", rate);
-  std::ofstream log(options.output + "/json/" + name + ".jsonl", std::ios::trunc);
+  VideoRecording video(options.output + "/overlay/" + name + ".mp4", rate);
+  LineRecording lines(options.output + "/json/" + name + ".jsonl");
+  end_in_order_on_interruption();
 
   mobileseg::Result result;
   cv::Mat frame;
   int count = 0;
   double shown_rate = 0;
-  for (Clock::time_point start = Clock::now(); capture.read(frame);) {
+  for (Clock::time_point start = Clock::now(); interrupted == 0 && capture.read(frame);) {
     const double decode_ms = milliseconds(start, Clock::now());
     segmenter.run(view_of(frame), &result);
     mobileseg::drop_below(options.min_score, &result);
     const std::string number = std::to_string(count);
-    log << mobileseg::to_json(result, segmenter.manifest(), segmenter.engine().name(),
-                              {name + ":" + number, number, decode_ms}, -1)
-        << "\n";
+    lines.write(mobileseg::to_json(result, segmenter.manifest(), segmenter.engine().name(),
+                                   {name + ":" + number, number, decode_ms}, -1));
     painter.draw(result, frame.data, frame.step[0], mobileseg::ColorOrder::kBgr);
-    draw_names(result, segmenter.manifest(), &frame);
+    names.draw(result, &frame);
     draw_times(text_of(shown_rate, decode_ms, result.times), &frame);
-    recorder.write(frame);
+    video.write(frame);
     if (options.show) {
       cv::imshow("mobileseg_lite", frame);
       const int key = cv::waitKey(1);
@@ -126,10 +124,14 @@ int run_video(const Options& options) {
     start = now;
     if (count == options.max_frames) break;
   }
-  if (count == 0) throw Error(ErrorKind::kData, options.inputs[0] + " holds no frames");
-  if (!log) throw Error(ErrorKind::kData, "cannot write " + options.output + "/json/" + name + ".jsonl");
-  std::printf("%d frames, %.1f fps, results in %s\n", count, shown_rate, options.output.c_str());
-  return 0;
+  if (count == 0 && interrupted == 0) throw Error(ErrorKind::kData, options.inputs[0] + " holds no frames");
+  if (count > 0) {
+    video.finish();
+    lines.finish();
+  }
+  std::printf("%s%d frames, %.1f fps, results in %s\n", interrupted == 0 ? "" : "interrupted after ", count,
+              shown_rate, options.output.c_str());
+  return interrupted != 0 && options.verb == "video" ? kInterrupted : 0;  // nothing else ends a camera
 }
 
 }  // namespace app

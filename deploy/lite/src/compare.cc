@@ -42,8 +42,8 @@ double value_at(const TensorView& tensor, std::int64_t index) {
   return 0;
 }
 
-Difference compare(const TensorView& made, const TensorView& expected, double limit, const Subsample& sample,
-                   const std::uint8_t* excused) {
+Difference compare(const TensorView& made, const TensorView& expected, const Limit& limit,
+                   const Subsample& sample, const std::uint8_t* excused) {
   Difference result;
   const Shape seen = sample.stride == 1 ? made.shape : thinned(made.shape, sample);
   if (seen != expected.shape) {
@@ -64,7 +64,7 @@ Difference compare(const TensorView& made, const TensorView& expected, double li
     const double difference = std::fabs(ours - theirs);
     if (excused == nullptr || excused[i] == 0) {
       if (!(difference <= result.largest)) result.largest = difference;
-      if (!(difference <= limit) && result.off++ == 0) {
+      if (!(difference <= limit.at(theirs)) && result.off++ == 0) {
         std::string text = "at [";
         for (int axis = 0; axis < seen.rank(); ++axis) {
           text += (axis ? ", " : "") + std::to_string(index[static_cast<std::size_t>(axis)]);

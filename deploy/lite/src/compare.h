@@ -16,6 +16,17 @@ struct Subsample {
   int column_axis = 3;
 };
 
+// What an element may differ by.
+struct Limit {
+  Limit(double everywhere) : all(everywhere) {}  // NOLINT: a number is a limit
+  Limit(double everywhere, double slope) : all(everywhere), steepness(slope) {}
+
+  double at(double expected) const { return all + steepness * expected * (1.0 - expected); }
+
+  double all;
+  double steepness = 0;  // of probabilities p: times p * (1 - p)
+};
+
 struct Difference {
   bool same = true;
   double largest = 0;    // of all elements
@@ -27,7 +38,7 @@ struct Difference {
 
 // Compares `made`, thinned out, with `expected`. `excused` (same shape as `expected`, or null) marks elements
 // that may differ.
-Difference compare(const TensorView& made, const TensorView& expected, double limit,
+Difference compare(const TensorView& made, const TensorView& expected, const Limit& limit,
                    const Subsample& sample = Subsample(), const std::uint8_t* excused = nullptr);
 
 // The element at a place, whatever its type.

@@ -45,7 +45,7 @@ Painter::Painter(const Manifest& manifest, float alpha)
     : colors_(color_table(manifest)),
       class_count_(manifest.classes.size()),
       ignore_index_(manifest.ignore_index),
-      weight_(static_cast<int>(std::min(std::max(alpha, 0.0F), 1.0F) * 256.0F + 0.5F)) {}
+      weight_(alpha >= 0.0F ? static_cast<int>(std::min(alpha, 1.0F) * 256.0F + 0.5F) : 0) {}
 
 void Painter::draw(const Result& result, std::uint8_t* pixels, std::size_t stride, ColorOrder order) const {
   if (result.task == Task::kInstance) {

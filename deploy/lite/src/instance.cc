@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 #include <string>
 #include <utility>
 
 #include "mobileseg/error.h"
+#include "numbers.h"
 #include "simd.h"
 
 namespace mobileseg {
@@ -22,8 +24,10 @@ std::size_t place_of(const std::vector<OutputSpec>& outputs, OutputKind kind, co
               "export the folder again");
 }
 
-[[noreturn]] void not_numbers(const std::string& what) {
-  throw Error(ErrorKind::kRuntime, what + " hold values that are no numbers (NaN)", "check the weights");
+std::string text_of(float value) {
+  std::ostringstream text;
+  text << value;
+  return text.str();
 }
 
 float highest(const float* values, std::size_t count) {
@@ -42,9 +46,9 @@ float highest(const float* values, std::size_t count) {
 
 }  // namespace
 
-InstancePostprocessor::InstancePostprocessor(const DetectionSpec& spec, Array anchors,
+InstancePostprocessor::InstancePostprocessor(const DetectionSpec& spec, std::size_t classes, Array anchors,
                                              const std::vector<OutputSpec>& outputs, Size input)
-    : spec_(spec), anchors_(std::move(anchors)), input_(input) {
+    : spec_(spec), classes_(classes), anchors_(std::move(anchors)), input_(input) {
   for (const OutputSpec& output : outputs)
     suppressed_ = suppressed_ || output.kind == OutputKind::kDetections;
   mask_ = place_of(outputs, OutputKind::kCoefficients, "coefficients");
@@ -79,15 +83,16 @@ void InstancePostprocessor::check(const std::vector<TensorView>& values) const {
   const Shape& mask = values[mask_].shape;
   const Shape& proto = values[proto_].shape;
   const std::int64_t count = anchors_.shape[0];
-  bool fits = loc == Shape{1, count, 4} && proto.rank() == 4 && proto[0] == 1 && conf.rank() == 3 &&
-              conf[0] == 1 && conf[1] == count && conf[2] >= 1 && mask == Shape{1, count, proto[1]} &&
-              proto[2] > 0 && proto[3] > 0;
+  bool fits = loc == Shape{1, count, 4} && proto.rank() == 4 && proto[0] == 1 &&
+              conf == Shape{1, count, static_cast<std::int64_t>(classes_) + 1} &&
+              mask == Shape{1, count, proto[1]} && proto[2] > 0 && proto[3] > 0;
   for (const std::size_t place : {loc_, conf_, mask_, proto_})
     fits = fits && values[place].dtype == DType::kFloat32;
   if (fits) return;
   throw Error(ErrorKind::kRuntime,
-              "predictions do not fit the anchors " + anchors_.shape.str() + ": boxes " + loc.str() +
-                  ", scores " + conf.str() + ", coefficients " + mask.str() + ", prototypes " + proto.str() +
+              "predictions do not fit the anchors " + anchors_.shape.str() + " and " +
+                  std::to_string(classes_) + " classes: boxes " + loc.str() + ", scores " + conf.str() +
+                  ", coefficients " + mask.str() + ", prototypes " + proto.str() +
                   "; expected float32 [1, P, 4], [1, P, classes + 1], [1, P, k] and [1, k, h, w]",
               "export the folder again");
 }
@@ -125,11 +130,11 @@ void InstancePostprocessor::collect(const float* scores, const float* loc, std::
   suppression_.reserve(count * (columns - 1), columns);
   for (std::size_t anchor = 0; anchor < count; ++anchor) {
     const float* row = scores + anchor * columns;
-    if (std::isnan(row[0])) not_numbers("scores");  // softmax spreads one over the whole row
+    require_no_nan("the scores", row, columns);
     if (columns == 1 || !(highest(row + 1, columns - 1) > spec_.score_threshold)) continue;
     const Box box = decoded(loc, anchor);
-    if (std::isnan(box.x1) || std::isnan(box.y1) || std::isnan(box.x2) || std::isnan(box.y2))
-      not_numbers("boxes");
+    const float corners[4] = {box.x1, box.y1, box.x2, box.y2};
+    require_no_nan("the boxes", corners, 4);
     add_candidates(row, columns, static_cast<std::uint32_t>(boxes_.size()));
     chosen_.push_back(static_cast<std::uint32_t>(anchor));
     boxes_.push_back(box);
@@ -191,7 +196,17 @@ void InstancePostprocessor::find_in_detections(const std::vector<TensorView>& va
   order.clear();
   order.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    if (row[6 * i] >= 0) order.push_back({row[6 * i + 1], static_cast<std::uint32_t>(i), 0});
+    const float label = row[6 * i];
+    require_no_nan("the detections", &label, 1);
+    if (label < 0) continue;  // padding
+    require_no_nan("the detections", row + 6 * i, 6);
+    if (label >= static_cast<float>(classes_)) {
+      throw Error(ErrorKind::kRuntime,
+                  "the graph returned class " + text_of(label) + ", the manifest names " +
+                      std::to_string(classes_) + " classes",
+                  "export the folder again");
+    }
+    order.push_back({row[6 * i + 1], static_cast<std::uint32_t>(i), 0});
   }
   std::sort(order.begin(), order.end(), [](const Candidate& a, const Candidate& b) {
     return a.score != b.score ? a.score > b.score : a.box < b.box;
@@ -216,6 +231,10 @@ void InstancePostprocessor::run(const std::vector<TensorView>& values, Size imag
   const Shape& proto = values[proto_].shape;
   const auto kinds = static_cast<std::size_t>(proto[1]);
   const Size grid{static_cast<int>(proto[2]), static_cast<int>(proto[3])};
+  require_finite("the prototypes", values[proto_].as<float>(), static_cast<std::size_t>(proto.count()));
+  for (const Found& found : found_) {
+    require_finite("the coefficients", values[mask_].as<float>() + found.row * kinds, kinds);
+  }
   masks_.start(values[proto_].as<float>(), static_cast<int>(kinds), grid, image);
   result->size = image;
   result->instances.reserve(suppression_options_.max_detections);

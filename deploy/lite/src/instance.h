@@ -17,14 +17,16 @@ namespace mobileseg {
 
 class InstancePostprocessor {
  public:
+  // `classes` is the number of classes that the manifest names.
   // `anchors` is float32 [P, 4] (unused when the graph gives detections), `input` the size of the network's
   // input, in whose pixels `inclusive_pixels` counts. Throws Error(kRuntime) when the anchors are not of that
   // form, or `outputs` lacks one.
-  InstancePostprocessor(const DetectionSpec& spec, Array anchors, const std::vector<OutputSpec>& outputs,
-                        Size input);
+  InstancePostprocessor(const DetectionSpec& spec, std::size_t classes, Array anchors,
+                        const std::vector<OutputSpec>& outputs, Size input);
 
   // `values` in the order of `outputs`; fills size, instances and mask_bytes of the result.
-  // Throws Error(kRuntime) for shapes that do not fit each other, or predictions that are no numbers.
+  // Throws Error(kRuntime) for shapes that do not fit each other or the classes, predictions that are no
+  // numbers, and labels that are no class.
   void run(const std::vector<TensorView>& values, Size image, Result* result);
 
  private:
@@ -45,6 +47,7 @@ class InstancePostprocessor {
   Box in_pixels(const Box& box, Size image) const;
 
   DetectionSpec spec_;
+  std::size_t classes_;
   SuppressionOptions suppression_options_;
   Array anchors_;
   Size input_;

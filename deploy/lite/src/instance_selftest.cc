@@ -131,7 +131,8 @@ Check check_instances(const std::vector<OutputSpec>& outputs, const Manifest& ma
                       const Golden& golden) {
   Array anchors = read_anchors(manifest);
   const std::int64_t anchor_count = anchors.shape.rank() == 2 ? anchors.shape[0] : 0;
-  InstancePostprocessor postprocessor(manifest.detection, std::move(anchors), outputs, manifest.input.size);
+  InstancePostprocessor postprocessor(manifest.detection, manifest.classes.size(), std::move(anchors),
+                                      outputs, manifest.input.size);
   int replayed = 0;
   Result result;
   for (int item = 0; item < golden.items(); ++item) {

@@ -1,4 +1,6 @@
 // PNG (ISO/IEC 15948): signature, chunks with a CRC, rows that zlib packs.
+#include "png.h"
+
 #include <zlib.h>
 
 #include <string>
@@ -42,10 +44,11 @@ Buffer packed(const Buffer& rows) {
   return out;
 }
 
-void write_png(const std::string& path, Size size, std::uint8_t color_type, const Buffer& palette,
-               const Buffer& rows) {
-  if (size.height < 1 || size.width < 1)
-    throw Error(ErrorKind::kData, "cannot write " + path + ": it has no pixels");
+void require_pixels(Size size) {
+  if (size.height < 1 || size.width < 1) throw Error(ErrorKind::kData, "a PNG needs pixels, there are none");
+}
+
+Buffer png(Size size, std::uint8_t color_type, const Buffer& palette, const Buffer& rows) {
   Buffer file = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
   Buffer header;
   append_u32(&header, static_cast<std::uint32_t>(size.width));
@@ -55,13 +58,13 @@ void write_png(const std::string& path, Size size, std::uint8_t color_type, cons
   if (!palette.empty()) append_chunk(&file, "PLTE", palette);
   append_chunk(&file, "IDAT", packed(rows));
   append_chunk(&file, "IEND", {});
-  write_file(path, file.data(), file.size());
+  return file;
 }
 
 }  // namespace
 
-void write_palette_png(const std::string& path, const std::uint8_t* values, Size size,
-                       const ColorTable& colors) {
+std::vector<std::uint8_t> palette_png(const std::uint8_t* values, Size size, const ColorTable& colors) {
+  require_pixels(size);
   Buffer palette;
   for (const auto& color : colors) palette.insert(palette.end(), color.begin(), color.end());
   Buffer rows;
@@ -71,10 +74,11 @@ void write_palette_png(const std::string& path, const std::uint8_t* values, Size
     const std::uint8_t* row = values + static_cast<std::size_t>(y) * static_cast<std::size_t>(size.width);
     rows.insert(rows.end(), row, row + size.width);
   }
-  write_png(path, size, kColorPalette, palette, rows);
+  return png(size, kColorPalette, palette, rows);
 }
 
-void write_color_png(const std::string& path, const ImageView& image) {
+std::vector<std::uint8_t> color_png(const ImageView& image) {
+  require_pixels(image.size);
   const int red = image.order == ColorOrder::kRgb ? 0 : 2;
   Buffer rows;
   rows.reserve(image.size.pixels() * 3 + static_cast<std::size_t>(image.size.height));
@@ -90,7 +94,18 @@ void write_color_png(const std::string& path, const ImageView& image) {
       }
     }
   }
-  write_png(path, image.size, kColorRgb, {}, rows);
+  return png(image.size, kColorRgb, {}, rows);
+}
+
+void write_palette_png(const std::string& path, const std::uint8_t* values, Size size,
+                       const ColorTable& colors) {
+  const Buffer file = palette_png(values, size, colors);
+  write_file(path, file.data(), file.size());
+}
+
+void write_color_png(const std::string& path, const ImageView& image) {
+  const Buffer file = color_png(image);
+  write_file(path, file.data(), file.size());
 }
 
 }  // namespace mobileseg

@@ -35,6 +35,14 @@ Preprocessor::Preprocessor(const InputSpec& spec) : spec_(spec) {
   }
 }
 
+double Preprocessor::largest() const {
+  float found = 0;
+  for (const auto& table : tables_) {
+    for (const float value : table) found = std::max(found, std::fabs(value));
+  }
+  return static_cast<double>(found);
+}
+
 Geometry Preprocessor::geometry(Size image) const {
   if (image.height < 1 || image.width < 1)
     throw Error(ErrorKind::kData, "the image is empty: " + text_of(image) + " pixels");

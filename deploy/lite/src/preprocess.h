@@ -28,6 +28,9 @@ class Preprocessor {
   // Throws Error(kData) for an empty picture, Error(kRuntime) when the graph does not take this size.
   Geometry geometry(Size image) const;
 
+  // The largest absolute value that a pixel can become: what rounding is measured by.
+  double largest() const;
+
   // Fills the input: `spec.shape(geometry(image.size).input)` elements of `spec.dtype`.
   void run(const ImageView& image, void* input);
 

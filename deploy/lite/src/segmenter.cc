@@ -22,10 +22,14 @@ double milliseconds(Clock::time_point from, Clock::time_point to) {
 
 struct Segmenter::State {
   State(Manifest read, std::unique_ptr<Engine> loaded)
-      : manifest(std::move(read)), engine(std::move(loaded)), preprocessor(manifest.input) {
+      : manifest(std::move(read)),
+        engine(std::move(loaded)),
+        preprocessor(manifest.input),
+        semantic(manifest.classes.size()) {
     if (manifest.task == Task::kInstance) {
-      instance = std::make_unique<InstancePostprocessor>(manifest.detection, read_anchors(manifest),
-                                                         engine->outputs(), manifest.input.size);
+      instance = std::make_unique<InstancePostprocessor>(manifest.detection, manifest.classes.size(),
+                                                         read_anchors(manifest), engine->outputs(),
+                                                         manifest.input.size);
     } else {
       answer = pick_output(engine->outputs());
     }

@@ -14,13 +14,10 @@
 #include "preprocess.h"
 #include "semantic.h"
 #include "share_selftest.h"
+#include "tolerances.h"
 
 namespace mobileseg {
 namespace {
-
-constexpr double kPreprocessLimit = 1e-5;  // of normalised values; relative for inputs of 0..255
-constexpr double kOutputLimit = 1e-3;      // in standard deviations of the reference
-constexpr double kRoundedShare = 1e-3;     // of byte inputs: a value at .5 may be rounded to either side
 
 std::string scientific(double value) {
   std::ostringstream text;
@@ -72,8 +69,7 @@ Check check_preprocess(const Manifest& manifest, const Golden& golden) {
     preprocessor.run(image, input.data());
     const Array& expected = golden.at("input", item);
     const bool bytes = manifest.input.dtype == DType::kUint8;
-    double limit = bytes ? 0.0 : kPreprocessLimit;
-    if (manifest.input.normalized_in_graph && !bytes) limit *= 255.0;
+    const double limit = bytes ? 0.0 : kInputLimit * preprocessor.largest();
     const Difference difference = compare({input.data(), manifest.input.dtype, shape}, expected.view(), limit,
                                           sample_of(golden, item, manifest.input.channels_last));
     const bool rounding =
@@ -97,7 +93,11 @@ Difference compare_output(const Golden& golden, int item, const OutputSpec& spec
     return compare(value, expected.view(), 0.0, Subsample(), usable ? close.bytes.data() : nullptr);
   }
   *scale = golden.has("scale", item, spec.name) ? golden.scalar("scale", item, spec.name) : 1.0;
-  return compare(value, expected.view(), kOutputLimit * *scale, sample_of(golden, item, false));
+  Limit limit = kOutputLimit * *scale;
+  if (spec.kind == OutputKind::kProbabilities && golden.has("scale", item, "logits")) {
+    limit.steepness = kSteepness * kOutputLimit * golden.scalar("scale", item, "logits");
+  }
+  return compare(value, expected.view(), limit, sample_of(golden, item, false));
 }
 
 Check check_inference(const Manifest& manifest, const Golden& golden, Engine* engine) {
@@ -130,7 +130,7 @@ Check check_inference(const Manifest& manifest, const Golden& golden, Engine* en
 Check check_labels(const std::vector<OutputSpec>& outputs, const Manifest& manifest, const Golden& golden) {
   const OutputSpec& spec = outputs[pick_output(outputs)];
   Preprocessor preprocessor(manifest.input);
-  SemanticPostprocessor postprocessor;
+  SemanticPostprocessor postprocessor(manifest.classes.size());
   std::vector<std::uint8_t> labels;
   int replayed = 0;
   for (int item = 0; item < golden.items(); ++item) {

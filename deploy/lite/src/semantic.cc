@@ -5,6 +5,7 @@
 #include <string>
 
 #include "mobileseg/error.h"
+#include "numbers.h"
 #include "simd.h"
 
 namespace mobileseg {
@@ -19,12 +20,21 @@ constexpr std::int64_t kMaxSide = 16384;
               "export the folder again");
 }
 
-template <typename T>
-void to_bytes(const T* values, std::size_t count, std::uint8_t* bytes) {
-  for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::uint8_t>(values[i]);
-}
-
 }  // namespace
+
+template <typename T>
+void SemanticPostprocessor::to_bytes(const OutputSpec& spec, const T* values) {
+  for (std::size_t i = 0; i < small_.size(); ++i) {
+    const auto label = static_cast<std::int64_t>(values[i]);
+    if (label < 0 || label >= classes_) {
+      throw Error(ErrorKind::kRuntime,
+                  "output '" + spec.name + "' holds the label " + std::to_string(label) +
+                      ", the manifest names " + std::to_string(classes_) + " classes",
+                  "export the folder again");
+    }
+    small_[i] = static_cast<std::uint8_t>(label);
+  }
+}
 
 void SemanticPostprocessor::run(const OutputSpec& spec, const TensorView& output, const Geometry& place,
                                 std::vector<std::uint8_t>* labels) {
@@ -35,8 +45,14 @@ void SemanticPostprocessor::run(const OutputSpec& spec, const TensorView& output
     if (shape[axis] < 1 || shape[axis] > kMaxSide || shape[0] != 1) refuse(spec, output);
   }
   if (spec.kind != OutputKind::kLabels) {
-    if (shape.rank() != 4 || shape[1] < 1 || shape[1] > 256 || output.dtype != DType::kFloat32)
-      refuse(spec, output);
+    if (shape.rank() != 4 || output.dtype != DType::kFloat32) refuse(spec, output);
+    if (shape[1] != classes_) {
+      throw Error(ErrorKind::kRuntime,
+                  "output '" + spec.name + "' has " + std::to_string(shape[1]) +
+                      " channels, the manifest names " + std::to_string(classes_) + " classes",
+                  "export the folder again");
+    }
+    require_no_nan("the scores", output.as<float>(), static_cast<std::size_t>(shape.count()));
     const auto classes = static_cast<int>(shape[1]);
     const Size source{static_cast<int>(shape[2]), static_cast<int>(shape[3])};
     if (spec.resize != OutputResize::kLabelsNearest) {
@@ -57,11 +73,11 @@ void SemanticPostprocessor::run(const OutputSpec& spec, const TensorView& output
   if (padded && stored != place.input) refuse(spec, output);
   small_.resize(stored.pixels());
   if (output.dtype == DType::kInt32) {
-    to_bytes(output.as<std::int32_t>(), small_.size(), small_.data());
+    to_bytes(spec, output.as<std::int32_t>());
   } else if (output.dtype == DType::kInt64) {
-    to_bytes(output.as<std::int64_t>(), small_.size(), small_.data());
+    to_bytes(spec, output.as<std::int64_t>());
   } else if (output.dtype == DType::kUint8) {
-    std::memcpy(small_.data(), output.data, small_.size());
+    to_bytes(spec, output.as<std::uint8_t>());
   } else {
     refuse(spec, output);
   }

@@ -16,8 +16,12 @@ namespace mobileseg {
 
 class SemanticPostprocessor {
  public:
+  // `classes` is the number of classes that the manifest names.
+  explicit SemanticPostprocessor(std::size_t classes) : classes_(static_cast<std::int64_t>(classes)) {}
+
   // `labels` receives the class index of every pixel of `place.image`.
-  // Throws Error(kRuntime) for a shape or type that is not of the kind the manifest names.
+  // Throws Error(kRuntime) for a shape or type that is not of the kind the manifest names, scores that are no
+  // numbers, and labels that are no class.
   void run(const OutputSpec& spec, const TensorView& output, const Geometry& place,
            std::vector<std::uint8_t>* labels);
 
@@ -38,6 +42,11 @@ class SemanticPostprocessor {
     int y = -1;
   };
 
+  // Labels as bytes, into small_.
+  template <typename T>
+  void to_bytes(const OutputSpec& spec, const T* values);
+
+  std::int64_t classes_;
   AxisTaps vertical_;
   AxisTaps horizontal_;
   NearestTaps rows_;

@@ -81,11 +81,12 @@ std::string percent(double share) {
 Check check_share(const Manifest& manifest, const Golden& golden, Engine* engine) {
   Preprocessor preprocessor(manifest.input);
   const bool instances = manifest.task == Task::kInstance;
-  SemanticPostprocessor semantic;
+  SemanticPostprocessor semantic(manifest.classes.size());
   std::unique_ptr<InstancePostprocessor> detector;
   if (instances) {
-    detector = std::make_unique<InstancePostprocessor>(manifest.detection, read_anchors(manifest),
-                                                       engine->outputs(), manifest.input.size);
+    detector = std::make_unique<InstancePostprocessor>(manifest.detection, manifest.classes.size(),
+                                                       read_anchors(manifest), engine->outputs(),
+                                                       manifest.input.size);
   }
   Share share;
   Result result;

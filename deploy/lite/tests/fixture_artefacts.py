@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 from fixture_parts import manifest, picture, raw_outputs, raw_specs, result_arrays, smooth
 
+from mobileseg.export.tolerance import LIMIT
 from mobileseg.files import sha256_of
 from mobileseg.instance.anchors import make_anchors
 from mobileseg.instance.postprocess import DetectionOptions, instances_from_outputs
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Preprocessor
-from mobileseg.runtime.specs import DetectionSpec, GraphFiles, InputSpec, OutputSpec, ResizeSpec
-from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits
+from mobileseg.runtime.specs import GraphFiles, ImageSpec, OutputSpec, ResizeSpec
+from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits, softmax
 
 LITE_VERSION = "v2.13-stand-in"
 
@@ -23,8 +24,8 @@ LITE_VERSION = "v2.13-stand-in"
 def nb_bytes(
     items: list[tuple[np.ndarray, Mapping[str, np.ndarray]]], *, version: str = LITE_VERSION, misbehave: str = ""
 ) -> bytes:
-    """A .nb for the stand-in runtime: the real head (layout, version), then inputs and answers."""
-    parts = [(2).to_bytes(2, "little"), version.encode().ljust(16, b"\0")[:16]]
+    """A .nb for the stand-in runtime: the real layout, with inputs and answers where the graph is, and no weights."""
+    parts = []
     if misbehave:
         parts.append(f"misbehave {misbehave}\n".encode())
     for fed, outputs in items:
@@ -34,7 +35,10 @@ def nb_bytes(
             shape = " ".join(map(str, value.shape))
             parts.append(f"{name} {value.dtype} {value.ndim} {shape}\n".encode())
             parts.append(np.ascontiguousarray(value).tobytes())
-    return b"".join(parts)
+    graph = b"".join(parts)
+    head = (2).to_bytes(2, "little") + version.encode().ljust(16, b"\0")[:16] + len(graph).to_bytes(8, "little")
+    no_weights = b"".join(value.to_bytes(size, "little") for value, size in ((0, 2), (0, 2), (6, 2), (0, 2), (0, 4)))
+    return head + graph + no_weights
 
 
 def write_artefact(folder: Path, found: Manifest, items: list[dict[str, np.ndarray]], **nb: str) -> None:
@@ -58,7 +62,7 @@ def write_artefact(folder: Path, found: Manifest, items: list[dict[str, np.ndarr
     replace(found, graphs=graphs, files=files, golden="golden.npz").write(folder)
 
 
-def semantic_items(spec: InputSpec, sizes: list[tuple[int, int]], seed: int) -> list[dict[str, np.ndarray]]:
+def semantic_items(spec: ImageSpec, sizes: list[tuple[int, int]], seed: int) -> list[dict[str, np.ndarray]]:
     """Items of a graph that ends in labels."""
     rng = np.random.default_rng(seed)
     items = []
@@ -86,7 +90,7 @@ def semantic_items(spec: InputSpec, sizes: list[tuple[int, int]], seed: int) -> 
 
 def artefacts(root: Path) -> None:
     """Whole folders, well-behaved and not."""
-    spec = InputSpec("x", 32, 48)
+    spec = ImageSpec("x", 32, 48)
     labels = OutputSpec("labels", "labels", "int32", (1, 32, 48), "labels-nearest")
     found = manifest("labels", spec, (labels,), 5)
     items = semantic_items(spec, [(40, 60), (32, 48), (90, 31)], 4)
@@ -109,19 +113,48 @@ def artefacts(root: Path) -> None:
         write_artefact(root / f"fault_{fault}", found, items, misbehave=fault)
 
     for name, least in (("int8", 0.99), ("int8_bad", 0.9999)):  # one of 1536 labels is another
-        write_artefact(root / name, replace(found, least_equal=least), items, misbehave="values")
+        more = manifest("labels", spec, (labels,), 6, least_equal=least)  # the other one is the sixth class
+        write_artefact(root / name, more, items, misbehave="values")
 
-    dynamic = InputSpec("x", 32, 32, dynamic=True, multiple=16, resize=ResizeSpec("none"))
+    for name, off in (("softmax", 0.9), ("softmax_bad", 30.0)):  # parts of what the logits may differ by
+        softmax_artefact(root / name, spec, off)
+
+    dynamic = ImageSpec("x", 32, 32, dynamic=True, multiple=16, resize=ResizeSpec("none"))
     open_labels = replace(labels, shape=(1, -1, -1))
     sizes = [(32, 32), (40, 60), (16, 100), (32, 32), (64, 20), (90, 31)]
     write_artefact(root / "dynamic", manifest("dynamic", dynamic, (open_labels,), 5), semantic_items(dynamic, sizes, 5))
     instance_artefact(root / "instance")
 
 
+def softmax_artefact(folder: Path, spec: InputSpec, off: float) -> None:
+    """A folder whose graph gives steep probabilities; its answers come from logits that differ a little."""
+    rng = np.random.default_rng(7)
+    items = []
+    for size in ((40, 60), (32, 48)):
+        image = picture(rng, *size)
+        logits = 10 * smooth(rng, (5, 32, 48))
+        answered = logits + (off * LIMIT * logits.std() * rng.uniform(-1, 1, logits.shape)).astype(np.float32)
+        expected, answer = softmax(logits)[None], softmax(answered)[None]
+        items.append(
+            {
+                "stride": np.array(1),
+                "image": image,
+                "input": Preprocessor(spec)(image),
+                "labels": labels_from_logits(expected[0], size),
+                "output.probabilities": expected,
+                "scale.probabilities": np.array(expected.std()),
+                "scale.logits": np.array(logits.std()),
+                "whole.probabilities": answer,
+            }
+        )
+    output = OutputSpec("probabilities", "probabilities", "float32", (1, 5, 32, 48), "scores-bilinear")
+    write_artefact(folder, manifest(folder.name, spec, (output,), 5), items)
+
+
 def instance_artefact(folder: Path) -> None:
     """A folder whose graph detects; its golden.npz keeps some anchors, as export does."""
     rng = np.random.default_rng(6)
-    spec = InputSpec("x", 138, 138)
+    spec = ImageSpec("x", 138, 138)
     anchors = make_anchors(((18, 18), (9, 9)), (138, 138), ((24,), (48,)), (1.0, 0.5, 2.0), square=True)
     options = DetectionOptions()
     folder.mkdir(parents=True)

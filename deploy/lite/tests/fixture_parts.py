@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mobileseg.data.io import resize_bilinear
+from mobileseg.pixels import resize_bilinear
 from mobileseg.runtime.manifest import Manifest
-from mobileseg.runtime.specs import InputSpec, OutputSpec
+from mobileseg.runtime.specs import ImageSpec, OutputSpec
 from mobileseg.structures import InstanceResult
 
 
@@ -28,7 +28,7 @@ def smooth(rng: np.random.Generator, shape: tuple[int, int, int], cell: int = 4)
     return np.ascontiguousarray(resized.transpose(2, 0, 1), dtype=np.float32)
 
 
-def manifest(name: str, spec: InputSpec, outputs: tuple[OutputSpec, ...], classes: int, **more: Any) -> Manifest:
+def manifest(name: str, spec: ImageSpec, outputs: tuple[OutputSpec, ...], classes: int, **more: Any) -> Manifest:
     """A manifest without files."""
     rng = np.random.default_rng(classes)
     return Manifest(

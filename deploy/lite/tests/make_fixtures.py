@@ -18,14 +18,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tools"))
 import numpy as np
 from benchmark_postprocess import predictions
 from fixture_artefacts import artefacts
-from fixture_parts import manifest, picture, raw_outputs, raw_specs, result_arrays, smooth
+from fixture_faults import CLASSES, FAULTS, Fault, damaged
+from fixture_parts import RAW, manifest, picture, raw_outputs, raw_specs, result_arrays, smooth
+from fixture_pictures import REFUSED, write_pictures
 
+from mobileseg.data.io import orientation
 from mobileseg.files import sha256_of
 from mobileseg.instance.anchors import make_anchors
 from mobileseg.instance.postprocess import DetectionOptions, finish, instances_from_outputs, suppressed_detections
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Preprocessor
-from mobileseg.runtime.specs import DetectionSpec, InputSpec, OutputSpec, ResizeSpec
+from mobileseg.runtime.specs import DetectionSpec, ImageSpec, OutputSpec, ResizeSpec
 from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits, resize_scores
 
 
@@ -38,14 +41,25 @@ def write_case(folder: Path, found: Manifest, arrays: Mapping[str, np.ndarray]) 
         file.write(f"{folder.name}\n")
 
 
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SOURCE_SIZES = (
+    *((480, 24), (24, 640), (360, 18), (18, 480), (375, 20), (20, 500), (333, 15), (17, 501), (224, 288), (97, 131)),
+    *((64, 202), (7, 5), (1, 1), (1, 40), (90, 2)),
+)
+TARGET_SIZES = (
+    *((352, 352), (224, 288), (288, 24), (24, 288), (256, 20), (20, 256), (192, 384), (16, 320), (512, 14), (14, 512)),
+    *((550, 9), (9, 550), (138, 30), (97, 131), (65, 33), (33, 500), (3, 8), (1, 1), (1, 77), (240, 1)),
+)
+"""15 times 20 pairs of (height, width)."""
+
 LABELS = OutputSpec("labels", "labels", "int32", (1, -1, -1), "labels-nearest")
 
 
 def preprocess_cases(root: Path) -> None:
     """Every form of input, resized up, down and not at all."""
     rng = np.random.default_rng(1)
-    plain = InputSpec("x", 256, 256, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-    dynamic = InputSpec("x", 64, 64, dynamic=True, multiple=32, resize=ResizeSpec("none"))
+    plain = ImageSpec("x", 256, 256, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    dynamic = ImageSpec("x", 64, 64, dynamic=True, multiple=32, resize=ResizeSpec("none"))
     cases = {
         "down": (plain, (480, 640)),
         "same": (plain, (256, 256)),
@@ -76,8 +90,8 @@ def preprocess_cases(root: Path) -> None:
 def semantic_cases(root: Path) -> None:
     """Labels and scores, nearest and bilinear, up and down, with padding."""
     rng = np.random.default_rng(2)
-    spec = InputSpec("x", 64, 96)
-    dynamic = InputSpec("x", 64, 64, dynamic=True, multiple=32, resize=ResizeSpec("none"))
+    spec = ImageSpec("x", 64, 96)
+    dynamic = ImageSpec("x", 64, 64, dynamic=True, multiple=32, resize=ResizeSpec("none"))
 
     def labels(name: str, dtype: str, stored: tuple[int, int], size: tuple[int, int]) -> None:
         values = rng.integers(0, 11, (1, *stored)).astype(dtype)
@@ -155,11 +169,11 @@ def instance_cases(root: Path) -> None:
         "full_size": (default, 80, 32, (138, 138), (480, 640), 0),
     }
     for name, (options, classes, kinds, grid, size, objects) in cases.items():
-        spec = InputSpec("x", 138, 138)
+        spec = ImageSpec("x", 138, 138)
         anchors = make_anchors(sizes, (138, 138), ((24,), (48,), (96,)), (1.0, 0.5, 2.0), square=True)
         outputs = raw_outputs(rng, len(anchors), classes, kinds, grid, objects)
         if name == "full_size":  # what Python's postprocess is timed with
-            spec, made = InputSpec("x", 550, 550), predictions("mix")
+            spec, made = ImageSpec("x", 550, 550), predictions("mix")
             outputs, anchors = made["outputs"], made["anchors"]
         if name == "fast":  # equal scores: the anchor of the lower number comes first
             outputs["conf"][0, 100:104] = outputs["conf"][0, 100]
@@ -194,8 +208,53 @@ def instance_cases(root: Path) -> None:
     write_case(root / "suppressed", found, {**outputs, "size": np.array((60, 80)), **result_arrays(result)})
 
 
+def fault_cases(root: Path) -> None:
+    """Answers that must be refused; `words` is what the message must contain, empty for a sound answer."""
+    sound = {graph: Fault(graph, "mask", lambda array: None, "") for graph in ("raw", "suppressed")}
+    for name, fault in {**sound, **FAULTS}.items():
+        outputs, anchors = damaged(fault)
+        folder = root / name
+        folder.mkdir(parents=True)
+        np.save(folder / "anchors.npy", anchors)
+        kinds = RAW | {"rows": "detections"}
+        specs = tuple(OutputSpec(n, kinds[n], "float32", v.shape) for n, v in outputs.items())  # type: ignore[arg-type]
+        detection = DetectionSpec(anchors="anchors.npy", **vars(DetectionOptions()))
+        found = manifest(name, InputSpec("x", 64, 64), specs, CLASSES, task="instance", detection=detection)
+        found = replace(found, files={"anchors.npy": sha256_of(folder / "anchors.npy")})
+        write_case(folder, found, {**outputs, "words": np.frombuffer(fault.words.encode() + b"\n", np.uint8)})
+
+
+def size_cases(root: Path) -> None:
+    """Preprocessing from many sizes to many, sampled: `input.S.T` at the places `places.S.T` of the flat input."""
+    root.mkdir(parents=True)
+    rng = np.random.default_rng(9)
+    arrays: dict[str, np.ndarray] = {"targets": np.array(TARGET_SIZES)}
+    for source, size in enumerate(SOURCE_SIZES):
+        image = rng.integers(0, 256, (*size, 3), np.uint8)
+        arrays[f"image.{source}"] = image
+        for target, (height, width) in enumerate(TARGET_SIZES):
+            fed = Preprocessor(InputSpec("x", height, width, mean=MEAN, std=STD))(image).ravel()
+            places = rng.integers(0, fed.size, min(fed.size, 2000))
+            arrays[f"places.{source}.{target}"] = places.astype(np.int32)
+            arrays[f"input.{source}.{target}"] = fed[places]
+    np.savez(root / "sizes.npz", **arrays)
+
+
+def picture_cases(root: Path) -> None:
+    """Encoded images; a line per file: its name, whether it is complete, its orientation as Pillow reads it."""
+    write_pictures(root)
+    lines = []
+    for path in sorted(root.iterdir()):
+        complete = path.name not in REFUSED or REFUSED[path.name] != "truncated"
+        lines.append(f"{path.name} {int(complete)} {orientation(path.read_bytes()) if path.suffix != '.tif' else 1}\n")
+    (root / "cases.txt").write_text("".join(lines), encoding="ascii")
+
+
 def main(root: Path) -> None:
     """Write everything."""
+    fault_cases(root / "faults")
+    size_cases(root / "sizes")
+    picture_cases(root / "pictures")
     preprocess_cases(root / "preprocess")
     semantic_cases(root / "semantic")
     instance_cases(root / "instance")

@@ -17,8 +17,8 @@ namespace {
 struct Loaded {
   explicit Loaded(const std::string& name)
       : item("instance", name),
-        postprocessor(item.manifest.detection, read_anchors(item.manifest), item.manifest.outputs,
-                      item.manifest.input.size) {}
+        postprocessor(item.manifest.detection, item.manifest.classes.size(), read_anchors(item.manifest),
+                      item.manifest.outputs, item.manifest.input.size) {}
 
   std::vector<TensorView> values() const {
     std::vector<TensorView> views;
@@ -110,6 +110,27 @@ TEST_CASE("predictions that are no numbers are refused") {
   }
 }
 
+TEST_CASE("answers that no runtime may use are refused, with the words that Python has, too") {
+  for (const std::string& name : fixtures::cases("faults")) {
+    CAPTURE(name);
+    const fixtures::Case item("faults", name);
+    InstancePostprocessor postprocessor(item.manifest.detection, item.manifest.classes.size(),
+                                        read_anchors(item.manifest), item.manifest.outputs, {64, 64});
+    std::vector<TensorView> values;
+    for (const OutputSpec& spec : item.manifest.outputs) values.push_back(item.at(spec.name).view());
+    const Array& stored = item.at("words");
+    const std::string words(stored.bytes.begin(), stored.bytes.end() - 1);
+    Result result;
+    if (words.empty()) {
+      postprocessor.run(values, {50, 60}, &result);
+      CHECK(result.instances.size() == 9);
+    } else {
+      CHECK_THROWS_WITH_AS(postprocessor.run(values, {50, 60}, &result), doctest::Contains(words.c_str()),
+                           Error);
+    }
+  }
+}
+
 TEST_CASE("boxes as large as floats go end at the picture's border") {
   Loaded loaded("fast");
   Array& loc = loaded.item.arrays.at("loc");
@@ -142,10 +163,10 @@ TEST_CASE("outputs that do not fit each other are refused") {
   }
   std::vector<OutputSpec> fewer = loaded.item.manifest.outputs;
   fewer.pop_back();
-  CHECK_THROWS_WITH_AS(InstancePostprocessor(loaded.item.manifest.detection,
+  CHECK_THROWS_WITH_AS(InstancePostprocessor(loaded.item.manifest.detection, 80,
                                              read_anchors(loaded.item.manifest), fewer, {138, 138}),
                        doctest::Contains("prototypes"), Error);
-  CHECK_THROWS_WITH_AS(InstancePostprocessor(loaded.item.manifest.detection, Array(),
+  CHECK_THROWS_WITH_AS(InstancePostprocessor(loaded.item.manifest.detection, 80, Array(),
                                              loaded.item.manifest.outputs, {138, 138}),
                        doctest::Contains("anchors"), Error);
 }

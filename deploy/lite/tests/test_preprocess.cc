@@ -1,5 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include <cstdint>
 #include <vector>
 
@@ -7,6 +10,7 @@
 #include "fixtures.h"
 #include "mobileseg/error.h"
 #include "preprocess.h"
+#include "tolerances.h"
 
 using namespace mobileseg;
 
@@ -67,4 +71,37 @@ TEST_CASE("one preprocessor serves pictures of changing sizes") {
     Preprocessor(spec).run(image, fresh.data());
     CHECK(ours == fresh);
   }
+}
+
+// Python's resize is OpenCV's without IPP, ours is our own: they must agree at every pair of sizes.
+TEST_CASE("hundreds of pairs of sizes agree within the tolerance of the self test") {
+  const auto arrays = read_npz(fixtures::root() + "/sizes/sizes.npz");
+  const Array& targets = arrays.at("targets");
+  int pairs = 0;
+  std::vector<float> made;
+  for (int source = 0; arrays.count("image." + std::to_string(source)) > 0; ++source) {
+    const ImageView image = fixtures::view(arrays.at("image." + std::to_string(source)));
+    for (std::int64_t target = 0; target < targets.shape[0]; ++target) {
+      const std::string pair = std::to_string(source) + "." + std::to_string(target);
+      CAPTURE(pair);
+      InputSpec spec;
+      spec.size.height = static_cast<int>(targets.as<std::int64_t>()[2 * target]);
+      spec.size.width = static_cast<int>(targets.as<std::int64_t>()[2 * target + 1]);
+      spec.mean = {{0.485, 0.456, 0.406}};
+      spec.std = {{0.229, 0.224, 0.225}};
+      Preprocessor preprocessor(spec);
+      made.resize(spec.size.pixels() * 3);
+      preprocessor.run(image, made.data());
+      const Array& places = arrays.at("places." + pair);
+      const Array& expected = arrays.at("input." + pair);
+      double largest = 0;
+      for (std::int64_t i = 0; i < places.shape.count(); ++i) {
+        const float ours = made[static_cast<std::size_t>(places.as<std::int32_t>()[i])];
+        largest = std::max(largest, std::fabs(static_cast<double>(ours - expected.as<float>()[i])));
+      }
+      CHECK(largest <= kInputLimit * preprocessor.largest());
+      ++pairs;
+    }
+  }
+  CHECK(pairs == 300);
 }

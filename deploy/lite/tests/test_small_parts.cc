@@ -1,7 +1,10 @@
 #include <doctest/doctest.h>
 
+#include <sstream>
+
 #include "files.h"
 #include "fixtures.h"
+#include "mobileseg/engine.h"
 #include "mobileseg/error.h"
 #include "mobileseg/tensor.h"
 #include "nb_header.h"
@@ -46,12 +49,56 @@ TEST_CASE("the head of a .nb") {
   CHECK_THROWS_AS(nb_version(fixtures::root() + "/nowhere"), Error);
 }
 
+TEST_CASE("a .nb that was cut short or has more at its end is refused before the runtime sees it") {
+  const std::string whole =
+      read_file(fixtures::root() + "/artefacts/labels/model.x86.nb", std::size_t{1} << 24);
+  const auto version = [](const std::string& data) {
+    std::istringstream file(data);
+    return nb_version(file, data.size(), "cut.nb");
+  };
+  CHECK(version(whole) == "v2.13-stand-in");
+  for (std::size_t size = 0; size < whole.size(); size += size < 40 || size + 20 > whole.size() ? 1 : 97) {
+    CAPTURE(size);
+    CHECK_THROWS_AS(version(whole.substr(0, size)), Error);
+  }
+  CHECK_THROWS_WITH_AS(version(whole + '\0'), doctest::Contains("do not add up"), Error);
+  const std::string head =
+      std::string("\2\0v2.13-rc\0\0\0\0\0\0\0\0", 18) + std::string("\3\0\0\0\0\0\0\0abc", 11);
+  const std::string weights(
+      "\0\0\0\0\6\0\2\0\0\0\0\0"
+      "\6\0\0\0\4\0\0\0xy"
+      "\5\0\0\0\4\0\0\0z",
+      31);
+  CHECK(version(head + weights) == "v2.13-rc");
+  std::string damaged = head + weights;
+  damaged[head.size() + 6] = 3;  // a weight more than there are
+  CHECK_THROWS_AS(version(damaged), Error);
+  damaged = head + weights;
+  damaged[head.size() + 15] = '\x7f';  // a weight of 2 GB
+  CHECK_THROWS_AS(version(damaged), Error);
+  std::string endless = head;
+  endless.replace(18, 8, 8, '\xff');
+  CHECK_THROWS_AS(version(endless + weights), Error);
+}
+
 TEST_CASE("labels are taken from the pixel under the centre") {
   NearestTaps taps;
   taps.set(3, 6);
   CHECK(taps.index == std::vector<std::int32_t>{0, 0, 1, 1, 2, 2});
   taps.set(6, 3);
   CHECK(taps.index == std::vector<std::int32_t>{1, 3, 5});
+}
+
+TEST_CASE("an output without data is told apart from one of another shape") {
+  OutputSpec spec;
+  spec.name = "labels";
+  spec.shape = {1, 2, 2};
+  const std::int32_t values[4] = {};
+  CHECK_NOTHROW(check_output(spec, {values, DType::kInt32, {1, 2, 2}}, "lite"));
+  CHECK_THROWS_WITH_AS(check_output(spec, {nullptr, DType::kInt32, {1, 2, 2}}, "lite"),
+                       doctest::Contains("output 'labels' holds no data"), Error);
+  CHECK_THROWS_WITH_AS(check_output(spec, {values, DType::kInt32, {1, 2, 3}}, "lite"),
+                       doctest::Contains("is int32 [1, 2, 3], the manifest says int32 [1, 2, 2]"), Error);
 }
 
 TEST_CASE("shapes") {

@@ -45,7 +45,7 @@ int main(int count, char** arguments) {
   }
   for (const char* name : {"labels_up", "scores_up"}) {
     const fixtures::Case item("semantic", name);
-    SemanticPostprocessor postprocessor;
+    SemanticPostprocessor postprocessor(item.manifest.classes.size());
     const Geometry place = Preprocessor(item.manifest.input).geometry({480, 640});
     std::vector<std::uint8_t> labels;
     const double time = median_ms(
@@ -54,8 +54,9 @@ int main(int count, char** arguments) {
   }
   for (const std::string& name : fixtures::cases("instance")) {
     const fixtures::Case item("instance", name);
-    InstancePostprocessor postprocessor(item.manifest.detection, read_anchors(item.manifest),
-                                        item.manifest.outputs, item.manifest.input.size);
+    InstancePostprocessor postprocessor(item.manifest.detection, item.manifest.classes.size(),
+                                        read_anchors(item.manifest), item.manifest.outputs,
+                                        item.manifest.input.size);
     std::vector<TensorView> values;
     for (const OutputSpec& spec : item.manifest.outputs) values.push_back(item.at(spec.name).view());
     Result result;

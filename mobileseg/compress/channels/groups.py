@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import paddle
 from paddle import nn
 
 from mobileseg.compress.channels.labels import LOCKED
 from mobileseg.compress.channels.modes import evaluating
 from mobileseg.compress.channels.propagate import Axis, Weighted, propagate
 from mobileseg.compress.channels.trace import TRACE_SIZE, Graph, trace
+from mobileseg.nn.graphs import run_once
 from mobileseg.nn.width import shapes_of
 
 Tracer = Callable[[nn.Layer, tuple[int, int]], Graph]
@@ -125,7 +125,7 @@ def _deployed(network: nn.Layer, size: tuple[int, int]) -> frozenset[str]:
     handles = [layer.register_forward_pre_hook(recorder(name)) for name, layer in network.named_sublayers()]
     try:
         with evaluating(network):
-            network(paddle.zeros([1, 3, *size]))
+            run_once(network, size)
     finally:
         for handle in handles:
             handle.remove()

@@ -14,6 +14,7 @@ from paddle.static import InputSpec
 
 from mobileseg.compress.channels.modes import DROPOUTS
 from mobileseg.errors import CompressionError
+from mobileseg.nn.graphs import run_once
 from mobileseg.nn.trace_failure import REMEDY, trace_failure
 
 #: Input size of a trace: sides that differ and are multiples of 32, small because labels are kept for every pixel.
@@ -87,13 +88,14 @@ class _Untranslated(nn.Layer):
     That is for branches on values of tensors, and a network with those has no fixed channels to speak of.
     """
 
-    def __init__(self, network: nn.Layer) -> None:
+    def __init__(self, network: nn.Layer, size: tuple[int, int]) -> None:
         super().__init__()
         self.network = network
+        self.size = size
 
     @paddle.jit.not_to_static
     def forward(self, x: paddle.Tensor) -> Any:
-        return self.network(x)
+        return run_once(self.network, self.size, x)
 
 
 def trace(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE, *, training: bool = True) -> Graph:
@@ -114,7 +116,7 @@ def trace(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE, *, training: bo
         if isinstance(layer, DROPOUTS):
             layer.eval()  # what it draws at random is no part of the structure
     try:
-        wrapper = _Untranslated(network)
+        wrapper = _Untranslated(network, size)
         spec = paddle.jit.to_static(wrapper.forward, full_graph=True)._function_spec
         image = InputSpec([1, 3, *size], "float32", name="x")
         # Not get_concrete_program, which goes on to prepare the program for running: twice the time.

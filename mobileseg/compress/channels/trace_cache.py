@@ -9,19 +9,21 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import paddle
 from paddle import nn
 
-import mobileseg
 from mobileseg.compress.channels.trace import TRACE_SIZE, Graph, Op, trace
 from mobileseg.files import write_whole
+from mobileseg.tasks import packages
 from mobileseg.weights.download import cache_folder
 
 FORMAT = 1
-_SOURCES = ("nn", "backbones", "semantic", "instance", "compress/channels/trace.py")
+_SOURCES = ("mobileseg.nn", "mobileseg.backbones", "mobileseg.compress.channels.trace")
+"""Beside the packages of the tasks."""
 _PASSING = {"training", "_built", "_full_name"}
 """Attributes of layers that say nothing about what they compute."""
 
@@ -75,9 +77,12 @@ def _clock(what: str) -> Iterator[None]:
 
 def _key(network: nn.Layer, size: tuple[int, int]) -> str:
     digest = hashlib.sha256(f"{FORMAT} {paddle.__version__} {size}\n".encode())
-    package = Path(mobileseg.__file__).parent
-    own = [package / name for name in _SOURCES]
-    files = {path for place in own for path in (place.rglob("*.py") if place.is_dir() else [place])}
+    files: set[Path] = set()
+    for name in (*_SOURCES, *packages().values()):
+        spec = find_spec(name)
+        places = [] if spec is None else spec.submodule_search_locations or [str(spec.origin)]
+        for place in map(Path, places):
+            files.update(place.rglob("*.py") if place.is_dir() else [place])
     for name, layer in network.named_sublayers(include_self=True):
         source = sys.modules[type(layer).__module__].__file__
         if source and not type(layer).__module__.startswith("paddle."):

@@ -18,9 +18,14 @@ from mobileseg.compress.distillation import checks
 from mobileseg.compress.distillation.head import head_losses
 from mobileseg.compress.distillation.losses import feature_loss, logit_loss
 from mobileseg.config.build import build_network
+from mobileseg.config.classes import class_names
 from mobileseg.config.load import Config, load_config
 from mobileseg.config.schema_distill import Distill
 from mobileseg.errors import ConfigError, MobileSegError, Problem
+from mobileseg.nn.graphs import run_once
+from mobileseg.registry import EXTENSIONS
+from mobileseg.training.extension import Extension, Surroundings
+from mobileseg.training.objective import Objective
 from mobileseg.training.optim import ParameterGroup
 from mobileseg.training.weights import load_checkpoint_weights
 
@@ -133,19 +138,37 @@ class DistillCriterion(nn.Layer):
         return losses
 
 
-class Distillation:
-    """What a trainer needs to distil.
+class Distillation(Extension):
+    """The section ``distill``: the student learns from a teacher too.
 
     Attributes:
-        student: to be run instead of the network: a :class:`DistilledNetwork` around it.
+        student: is run instead of the network, after :meth:`attach`: a :class:`DistilledNetwork` around it.
         criterion: instead of the student's own.
-        description: which teacher, for the reader.
+
+    Args:
+        surroundings: of the run.
     """
 
-    def __init__(self, student: DistilledNetwork, criterion: DistillCriterion, description: str) -> None:
-        self.student = student
-        self.criterion = criterion
-        self.description = description
+    name = PREFIX
+    student: DistilledNetwork
+    criterion: DistillCriterion
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self.config = surroundings.config
+        self.dataset = surroundings.dataset
+
+    def attach(self, objective: Objective) -> None:
+        """Build the teacher and put its losses beside those of the student.
+
+        Raises:
+            ConfigError, WeightsError: see :func:`build_distillation`.
+        """
+        size = self.dataset[(0, 0)]["image"].shape[1:]
+        ignore_index = getattr(self.dataset, "ignore_index", 255)
+        self.student, self.criterion, self.description = build_distillation(
+            self.config, objective.network, objective.criterion, size, ignore_index
+        )
+        objective.network, objective.criterion = self.student, self.criterion
 
     def groups(self, weight_decay: float) -> list[ParameterGroup]:
         """The adapters as a group of parameters; none without adapters."""
@@ -156,7 +179,13 @@ class Distillation:
         """The adapters, for a checkpoint."""
         return {name: parameter.numpy() for name, parameter in self._named().items()}
 
-    def load(self, arrays: Mapping[str, np.ndarray]) -> None:
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """The adapters."""
+        return self.arrays(), {}
+
+    def load(
+        self, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any], weights: Mapping[str, np.ndarray]
+    ) -> None:
         """Restore what :meth:`arrays` gave and :meth:`check` found fit."""
         for name, parameter in self._named().items():
             parameter.set_value(arrays[name])
@@ -182,7 +211,7 @@ class Distillation:
 
 def build_distillation(
     config: Config, network: nn.Layer, criterion: nn.Layer, size: tuple[int, int], ignore_index: int = 255
-) -> Distillation:
+) -> tuple[DistilledNetwork, DistillCriterion, str]:
     """Build the teacher and what connects it with a student.
 
     Args:
@@ -191,6 +220,9 @@ def build_distillation(
         criterion: of the student.
         size: height and width of a training image.
         ignore_index: label of pixels that do not count.
+
+    Returns:
+        The network and the criterion to train instead, and which teacher it is, for the reader.
 
     Raises:
         ConfigError: student and teacher do not go together; names everything found.
@@ -204,7 +236,7 @@ def build_distillation(
     _refuse(checks.config_problems(config, teacher_config))
     teacher = build_network(teacher_config, load_pretrained=False)
     _refuse(checks.network_problems(config, section, network, teacher))
-    source = load_checkpoint_weights(section.teacher_weights, teacher)
+    source = load_checkpoint_weights(section.teacher_weights, teacher, class_names(config))
     answering = Teacher(teacher, [pair.teacher for pair in section.features])
     if section.head is not None:
         _refuse(checks.anchor_problems(config, network, teacher, size))
@@ -219,7 +251,13 @@ def build_distillation(
         network, [pair.student for pair in section.features], [(own[1], to[1]) for own, to in pairs]
     )
     wrapped = DistillCriterion(criterion, answering, section, ignore_index)
-    return Distillation(student, wrapped, f"teacher: {teacher_config.name}, weights of {source}")
+    return student, wrapped, f"teacher: {teacher_config.name}, weights of {source}"
+
+
+@EXTENSIONS.add_component
+def distill(surroundings: Surroundings) -> Distillation:
+    """The extension of the section ``distill``."""
+    return Distillation(surroundings)
 
 
 @contextmanager
@@ -256,7 +294,7 @@ def _shapes(network: nn.Layer, names: Sequence[str], size: tuple[int, int]) -> d
     """Shapes of everything that layers give in one pass; () for what is no tensor. Leaves evaluation mode behind."""
     network.eval()
     with recorded(network, names) as found:
-        network(paddle.zeros([1, 3, *size]))
+        run_once(network, size)
     return {
         name: [tuple(one.shape) if isinstance(one, paddle.Tensor) else () for one in outputs]
         for name, outputs in found.items()

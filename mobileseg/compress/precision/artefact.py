@@ -15,13 +15,14 @@ from mobileseg.compress.precision.qdq import write_qdq
 from mobileseg.compress.precision.ranges import Ranges, float_weights
 from mobileseg.compress.precision.simulate import Precision, simulated
 from mobileseg.errors import CompressionError, ExportError
-from mobileseg.export.atomic_folder import put_in_place, staging
+from mobileseg.export.atomic_folder import keep_failed, put_in_place, refuse_existing, staging
 from mobileseg.export.conversion import converters, lite, onnx
 from mobileseg.export.conversion.pdmodel import Program
 from mobileseg.export.conversion.process import Failure
-from mobileseg.export.golden import build_reference
 from mobileseg.export.manifest import GOLDEN_FILE, build_manifest, file_names
+from mobileseg.export.recording import build_reference
 from mobileseg.export.verify import FAILED, SKIPPED, Row, check_engines
+from mobileseg.names import MAIN
 from mobileseg.runtime.manifest import Manifest
 
 TARGETS = ("paddle", "onnx", "lite_arm")
@@ -64,7 +65,7 @@ def write_int8(
         prepared: the float network.
         ranges: of its activations.
         layers: paths of the layers to run in int8.
-        folder: to make, or to replace.
+        folder: to make; an artefact folder that is there is replaced.
         images: uint8 [h,w,3] RGB to verify with, at least four.
         source: where they are from.
         agreement: share of labels, or detections, that every engine must have in common with the reference.
@@ -75,8 +76,9 @@ def write_int8(
     Raises:
         CompressionError: PaddleSlim failed, or an engine disagrees (the folder is kept as ``<folder>.failed``).
         DependencyError: a converter is not installed.
-        ExportError: a conversion failed.
+        ExportError: a conversion failed, or the folder holds something else.
     """
+    refuse_existing(folder, overwrite=True)
     for target in targets:
         converters.require(target)
     task, options = prepared.task, prepared.options
@@ -86,7 +88,7 @@ def write_int8(
     with simulated(prepared.network, limits, precision):
         reference = build_reference(task, prepared.network, options, images, [size], source)
     weakness = task.weakness(reference, len(prepared.subject.classes))
-    with staging(folder) as (stage, work):
+    with staging(folder, True) as (stage, work):
         kernels = _write_graphs(prepared, ranges, layers, targets, stage, work, reference.items[0].input, say)
         reference.save(stage / GOLDEN_FILE)
         task.write_files(stage)
@@ -100,16 +102,19 @@ def write_int8(
         left = [layer for layer in prepared.calls if layer not in set(layers)]
         if left:
             notes["float_layers"] = " ".join(left)
-        manifest = build_manifest(stage, task, prepared.subject, options, targets, reference, (), notes)
-        graphs = {name: replace(files, precision="int8") for name, files in manifest.graphs["main"].items()}
-        manifest = replace(manifest, graphs={"main": graphs}, least_equal=agreement)
+        deployed = task.deployment(prepared.network, options)
+        manifest = build_manifest(stage, task, deployed, prepared.subject, options, targets, reference, (), notes)
+        graphs = {
+            name: replace(graph, files={key: replace(files, precision="int8") for key, files in graph.files.items()})
+            for name, graph in manifest.graphs.items()
+        }
+        manifest = replace(manifest, graphs=graphs, least_equal=agreement)
         manifest.write(stage)
         say("run every graph and compare it with simulated int8")
-        rows = check_engines(stage, Manifest.read(stage), task, reference, [item.input for item in reference.items])
+        rows = check_engines(stage, Manifest.read(stage), task, reference, reference.frames())
         failed = [row for row in rows if row.status == FAILED]
         if failed:
-            kept = folder.with_name(folder.name + ".failed")
-            put_in_place(stage, kept)
+            kept = keep_failed(stage, folder)
             listed = "\n".join(f"  {row.target} ({row.engine}): {row.problems[0]}" for row in failed)
             raise CompressionError(
                 f"int8 graphs do not agree with simulated int8:\n{listed}",
@@ -136,7 +141,7 @@ def _write_graphs(
     slim.write_graph(prepared.model, image[0], ranges.limits, float_weights(prepared.program, layers), work / "int8")
     model, params = work / "int8" / "model.pdmodel", work / "int8" / "model.pdiparams"
     program = Program.read(model)
-    program.name_outputs(prepared.task.output_names(prepared.options))
+    program.name_outputs(prepared.task.output_names(MAIN, prepared.options))
     program.write(model)
     kernels = 0
     for target in targets:

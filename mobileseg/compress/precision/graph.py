@@ -8,7 +8,7 @@ from typing import Any
 from mobileseg.export.conversion.pdmodel import Program
 from mobileseg.export.conversion.tracing import save_paddle_graph
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.task import Task
+from mobileseg.export.task import ExportTask
 
 _RUNTIME_ONLY = {
     "exhaustive_search", "force_fp32_output", "fuse_relu_before_depthwise_conv", "mkldnn_data_type", "onednn_data_type",
@@ -18,7 +18,7 @@ _RUNTIME_ONLY = {
 """Attributes that say how Paddle itself runs an operator, or where it was written; Lite would store them."""
 
 
-def save_float_graph(network: Any, options: ExportOptions, stem: Path, task: Task) -> Program:
+def save_float_graph(network: Any, options: ExportOptions, stem: Path, task: ExportTask) -> Program:
     """Trace a network whose norms are folded; ``<stem>.pdmodel``, ``<stem>.pdiparams`` and origins are written.
 
     Args:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mobileseg.data.io import read_image
 from mobileseg.errors import CompressionError, DataError
+from mobileseg.training.task import training_of
 
 if TYPE_CHECKING:
     from mobileseg.data.base import ImageDataset
@@ -87,11 +88,7 @@ def read_chosen(dataset: ImageDataset, indices: Sequence[int]) -> list[np.ndarra
 
 def _classes_of(dataset: Any, index: int) -> np.ndarray:
     """bool [K]: the classes that an image shows."""
-    if getattr(dataset, "task", "semantic") == "instance":
-        shown = np.asarray(dataset.objects(index).classes, np.int64)
-    else:
-        label = dataset.load(index).label
-        shown = np.flatnonzero(np.bincount(label.ravel(), minlength=256)) if label is not None else np.zeros(0, int)
+    shown = np.asarray(list(training_of(dataset).classes_in(dataset, index)), np.int64)
     found = np.zeros(dataset.num_classes, np.bool_)
     found[shown[shown < dataset.num_classes]] = True
     return found

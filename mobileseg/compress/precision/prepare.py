@@ -19,15 +19,15 @@ from mobileseg.compress.precision.ranges import Call, Ranges, find_calls
 from mobileseg.compress.precision.scores import component_paths
 from mobileseg.config.build import build_dataset
 from mobileseg.config.load import Config
-from mobileseg.data.io import resize_bilinear
 from mobileseg.errors import CompressionError, ConfigError, DataError
 from mobileseg.export.conversion.pdmodel import Program
 from mobileseg.export.from_config import options_from, subject_from
-from mobileseg.export.golden import to_input
 from mobileseg.export.manifest import Subject
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.task import Task
+from mobileseg.export.recording import to_input
+from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
+from mobileseg.pixels import resize_bilinear
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Prepared:
     network: Any
     options: ExportOptions
     subject: Subject
-    task: Task
+    task: ExportTask
     program: Program
     model: Path
     calls: dict[str, tuple[Call, ...]]
@@ -76,7 +76,7 @@ def prepare(network: Any, config: Config, dataset: Any, work: Path, zoo: Path | 
     network.eval()
     fold_norms(network)
     subject = subject_from(config, network, dataset, zoo)
-    task = task_for(network, options, subject.detection)
+    task = task_for(network, options, subject.settings)
     program = save_float_graph(network, options, work / "float", task)
     layers = dict(network.named_sublayers())
     calls = {

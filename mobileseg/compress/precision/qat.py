@@ -8,7 +8,6 @@ that all graphs have one source of ranges.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from mobileseg.compress.precision.slim import require_paddleslim
 from mobileseg.compress.steps import phase_config
 from mobileseg.config.load import Config
 from mobileseg.errors import CompressionError
+from mobileseg.folders import scratch_folder
 from mobileseg.training.checkpoint import read_checkpoint
 from mobileseg.training.store import BEST, LAST
 from mobileseg.training.trainer import Trainer
@@ -55,8 +55,8 @@ def train_quantised(
     phase = settings.qat
     assert phase is not None
     plain = load()
-    with tempfile.TemporaryDirectory(prefix="mobileseg-") as work:
-        layers = wanted_layers(prepare(plain, config, dataset, Path(work)), settings.components, settings.skip)
+    with scratch_folder() as work:
+        layers = wanted_layers(prepare(plain, config, dataset, work), settings.components, settings.skip)
     own = _training_config(config, phase)
     network = load()
     fold_norms(network)

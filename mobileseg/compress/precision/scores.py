@@ -8,6 +8,7 @@ from typing import Any
 
 from mobileseg.compress.precision.reuse import Reuse
 from mobileseg.compress.precision.simulate import Precision, Simulation
+from mobileseg.scores import Scores
 from mobileseg.training.evaluator import make_scorer
 from mobileseg.training.predictors import make_predictor
 
@@ -51,7 +52,7 @@ class Evaluation:
         *,
         time_limit: float | None = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[Scores]:
         """The scores of every variant, all on the same images; a component is computed once per input and precision.
 
         Args:

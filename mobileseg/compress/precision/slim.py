@@ -9,7 +9,6 @@ weights, and only the kernels' inputs and weights are rounded, so that it comput
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +20,7 @@ from mobileseg.compress.precision.kl import kl_threshold
 from mobileseg.compress.precision.ranges import KERNELS
 from mobileseg.errors import CompressionError, DependencyError
 from mobileseg.export.conversion.process import Failure, run_task
+from mobileseg.folders import scratch_folder
 
 _SECONDS = 600.0
 _SECONDS_PER_IMAGE = 60.0  # mse tries 36 scales of every tensor; what takes longer hangs
@@ -73,8 +73,8 @@ def write_graph(model: Path, image: np.ndarray, limits: Mapping[str, float], ski
 
 def _run(model: Path, images: np.ndarray, request: dict[str, Any]) -> dict[str, dict[str, float]]:
     require_paddleslim()
-    with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
-        fed, answer = Path(folder, "images.npy"), Path(folder, "limits.json")
+    with scratch_folder() as folder:
+        fed, answer = folder / "images.npy", folder / "limits.json"
         np.save(fed, images)
         files = {"model": str(model), "images": str(fed), "limits": str(answer)}
         try:

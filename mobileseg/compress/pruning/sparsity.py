@@ -8,10 +8,13 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from mobileseg.compress.channels.groups import Groups
+from mobileseg.compress.channels.groups import Groups, find_groups
 from mobileseg.compress.channels.labels import LOCKED
 from mobileseg.compress.channels.norms import find_norms
 from mobileseg.errors import CompressionError
+from mobileseg.registry import EXTENSIONS
+from mobileseg.training.extension import Extension, Surroundings
+from mobileseg.training.objective import Objective
 
 
 class ScaleSparsity:
@@ -50,6 +53,41 @@ class ScaleSparsity:
                 if parameter.grad is not None:
                     push = strength * paddle.sign(parameter.astype("float32"))
                     parameter.grad.add_(push.astype(parameter.grad.dtype))
+
+
+class Sparsity(Extension):
+    """The section ``sparsity``.
+
+    Args:
+        removable: from :func:`removable_scales`, of the network as it was built.
+        strength: see :class:`ScaleSparsity`.
+    """
+
+    name = "sparsity"
+
+    def __init__(self, removable: Mapping[str, np.ndarray], strength: float) -> None:
+        self.removable = removable
+        self.strength = strength
+
+    def attach(self, objective: Objective) -> None:
+        """Find the scales that are trained; what presses on them takes the place of their weight decay.
+
+        Raises:
+            CompressionError: there are none.
+        """
+        self._pressure = ScaleSparsity(objective.network, self.removable, self.strength)
+        self.undecayed = self._pressure.scales
+
+    def before_step(self) -> None:
+        """Press on the scales."""
+        self._pressure.add_gradients()
+
+
+@EXTENSIONS.add_component
+def sparsity(surroundings: Surroundings) -> Sparsity:
+    """The extension of the section ``sparsity``."""
+    section = surroundings.config.to_dict()["sparsity"]
+    return Sparsity(removable_scales(find_groups(surroundings.network)), section["strength"])
 
 
 def removable_scales(groups: Groups) -> dict[str, np.ndarray]:

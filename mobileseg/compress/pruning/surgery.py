@@ -14,7 +14,9 @@ from paddle import nn
 from mobileseg.compress.channels.groups import Groups
 from mobileseg.compress.channels.modes import evaluating
 from mobileseg.compress.channels.norms import find_norms
+from mobileseg.compress.channels.trace import TRACE_SIZE
 from mobileseg.errors import CompressionError
+from mobileseg.nn.graphs import run_once
 from mobileseg.nn.width import plan_between, set_arrays, shapes_of
 
 
@@ -71,7 +73,7 @@ def prune(
 def _try(network: nn.Layer) -> None:
     with evaluating(network):
         try:
-            network(paddle.zeros([1, 3, 64, 96]))
+            run_once(network, TRACE_SIZE)
         except (ValueError, RuntimeError) as error:
             raise CompressionError(
                 f"the narrower network does not run: {str(error).strip().splitlines()[-1]}",
@@ -134,8 +136,8 @@ def _input_means(
         handles.append(layers[name.removesuffix(".weight")].register_forward_pre_hook(recorder(name)))
     try:
         with evaluating(network), _scales_of_zero(network, groups, removed, active=images is None):
-            for image in [paddle.zeros([1, 3, 128, 128])] if images is None else images:
-                network(paddle.to_tensor(image))
+            for image in [None] if images is None else map(paddle.to_tensor, images):
+                run_once(network, (128, 128) if image is None else tuple(image.shape[2:]), image)
     finally:
         for handle in handles:
             handle.remove()

@@ -1,31 +1,22 @@
 """The doctor of datasets: reads everything once and says whether training may start.
 
 :func:`diagnose` is the whole examination, :func:`preflight` the quick look that costs a fraction of a second
-and catches the one mistake that no single file shows.
+and catches the mistakes that no single file shows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from itertools import combinations
 from typing import Any
 
-import numpy as np
-
-from mobileseg.data.doctor.checks import (
-    Finding,
-    class_findings,
-    file_findings,
-    is_binary_255,
-    label_findings,
-    size_findings,
-)
-from mobileseg.data.doctor.instances import InstanceSummary, dummy, preflight_instances
+from mobileseg.class_names import class_problems
+from mobileseg.data.doctor.checks import Finding, file_findings
 from mobileseg.data.doctor.leaks import duplicate_findings, leak_findings
-from mobileseg.data.doctor.objects_checks import object_findings
-from mobileseg.data.doctor.scan import LabelSummary, Summary, scan
-from mobileseg.data.io import read_label
+from mobileseg.data.doctor.scan import Summary, scan
+from mobileseg.data.doctor.task import doctor_of
+from mobileseg.data.transforms.ranges import normalisation_problem
 from mobileseg.errors import DataError
 
 LEVELS = ("error", "warning", "info")
@@ -52,19 +43,9 @@ class Diagnosis:
         return DataError.exit_code if any(finding.level == "error" for finding in self.findings) else 0
 
     def class_weights(self) -> list[float] | None:
-        """Median-frequency weights (Eigen and Fergus, ICCV 2015) of the training split, 1 for absent classes.
-
-        The frequency of a class is its share of the counted pixels of those images in which it occurs; its
-        weight is the median of all frequencies divided by its own.
-        """
+        """Weights of the classes of the training split for a loss; None where there are none."""
         train = self.splits.get("train")
-        if not isinstance(train, LabelSummary) or not train.pixels.any():
-            return None
-        present = train.pixels > 0
-        frequency = train.pixels[present] / train.counted_with[present]
-        weights = np.ones(len(present))
-        weights[present] = np.median(frequency) / frequency
-        return [round(float(weight), 4) for weight in weights]
+        return None if train is None else doctor_of(train.dataset).class_weights(train)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON: ``may_train``, ``findings``, ``splits``, ``class_weights``."""
@@ -101,16 +82,12 @@ def diagnose(
     splits: dict[str, Summary] = {}
     for name, dataset in datasets.items():
         report = None if progress is None else _for_split(progress, name)
-        empty = InstanceSummary(name, dataset) if dataset.task == "instance" else LabelSummary(name, dataset)
-        splits[name] = scan(name, dataset, summary=empty, limit=limit, workers=workers, progress=report)
+        empty = doctor_of(dataset).summary(name, dataset)
+        splits[name] = scan(empty, limit=limit, workers=workers, progress=report)
     for name, summary in splits.items():
         findings += file_findings(summary)
-        if isinstance(summary, LabelSummary):
-            findings += label_findings(summary)
-            findings += size_findings(summary, batch_size)
-        elif isinstance(summary, InstanceSummary) and summary.objects is not None:
-            findings += object_findings(name, summary.objects, summary.dataset.classes, keep_empty=name in keep_empty)
-            findings += size_findings(summary, batch_size, partial(dummy, summary.dataset))
+        task = doctor_of(summary.dataset)
+        findings += task.findings(summary, batch_size=batch_size, keep_empty=name in keep_empty)
         findings += duplicate_findings(summary)
         if summary.scanned < summary.total:
             findings.append(
@@ -123,57 +100,40 @@ def diagnose(
                 )
             )
     findings += _contradictions(datasets)
-    findings += class_findings(splits)
     findings += leak_findings(splits)
     findings.sort(key=lambda finding: LEVELS.index(finding.level))
     classes = next(iter(datasets.values())).classes if datasets else ()
     return Diagnosis(findings, splits, classes)
 
 
-def preflight(dataset: Any, count: int = 16) -> None:
-    """Look at a few labels or objects for the mistakes that no single one shows.
-
-    Labels: 0/255 masks while 255 is ignored; a sample that looks like it is confirmed by reading the other labels up
-    to the first counter-example. Objects: :func:`mobileseg.data.doctor.instances.preflight_instances`.
+def preflight(dataset: Any) -> None:
+    """The quick look before a training, see :meth:`mobileseg.data.doctor.task.TaskDoctor.preflight`.
 
     Raises:
-        DataError: training would learn nothing, or something else than was annotated; or a label cannot be read.
+        DataError: training would learn nothing, or something else than was annotated; or a file cannot be read.
+        ConfigError: the dataset has no task.
     """
-    if dataset.task == "instance":
-        preflight_instances(dataset)
-        return
-    labels = [item.label for item in dataset.items if item.label is not None]
-    sample = [labels[index] for index in np.linspace(0, len(labels) - 1, min(count, len(labels))).round().astype(int)]
-    stored = np.zeros(256, np.int64)
-    for label in [*sample, *labels]:
-        stored += np.bincount(read_label(label).ravel(), minlength=256)
-        if stored[1:255].any():
-            return
-    if is_binary_255(stored, dataset.lookup, dataset.ignore_index, dataset.num_classes):
-        raise DataError(
-            f"all {len(labels)} labels of the '{dataset.mode}' dataset consist of 0 and 255 only "
-            f"(for example {labels[0]}), and 255 is ignore_index: only class 0 would be learnt",
-            remedy="did you mean class 1? write 'label_map: {0: 0, 255: 1}' into the dataset section",
-        )
+    doctor_of(dataset).preflight(dataset)
 
 
 def _for_split(progress: Progress, name: str) -> Callable[[int, int], None]:
     return lambda done, total: progress(name, done, total)
 
 
-def _contradictions(datasets: Mapping[str, Any]) -> list[Finding]:
-    classes = {name: dataset.classes for name, dataset in datasets.items()}
-    if len(set(classes.values())) < 2:
-        return []
-    counts = ", ".join(f"{name}: {len(names)}" for name, names in classes.items())
-    return [
-        Finding(
-            "error",
-            "classes-differ",
-            f"the splits do not have the same classes ({counts})",
-            fix="give both dataset sections the same num_classes and classes",
-        )
-    ]
+def _contradictions(datasets: Mapping[str, Any]) -> Iterator[Finding]:
+    """Splits whose class indices mean different things, and pixels that are normalised differently."""
+    for (first, one), (second, other) in combinations(datasets.items(), 2):
+        differences = class_problems(one.classes, other.classes)
+        if differences:
+            yield Finding(
+                "error",
+                "classes-differ",
+                f"{first} and {second} do not have the same classes in the same order: {'; '.join(differences)}",
+                fix="give both dataset sections the same classes, in the same order",
+            )
+        normalised = normalisation_problem(one.transforms, other.transforms)
+        if normalised:
+            yield Finding("error", "normalise-differs", normalised, fix="give both pipelines the same Normalize")
 
 
 def _statistics(summary: Summary) -> dict[str, Any]:
@@ -185,38 +145,4 @@ def _statistics(summary: Summary) -> dict[str, Any]:
             for (height, width), count in summary.sizes.most_common(20)
         ],
     }
-    if isinstance(summary, LabelSummary):
-        found |= _label_statistics(summary)
-    elif isinstance(summary, InstanceSummary) and summary.objects is not None:
-        objects = summary.objects
-        found |= {
-            "annotations": objects.total,
-            "images_without_objects": objects.without.count,
-            "classes": [
-                {
-                    "name": name,
-                    "objects": int(objects.objects[index]),
-                    "crowd_regions": int(objects.crowds[index]),
-                    "images": int(objects.images_with[index]),
-                }
-                for index, name in enumerate(summary.dataset.classes)
-            ],
-        }
-    return found
-
-
-def _label_statistics(summary: LabelSummary) -> dict[str, Any]:
-    counted = int(summary.pixels.sum())
-    everything = counted + summary.ignored
-    return {
-        "ignored_share": summary.ignored / everything if everything else None,
-        "classes": [
-            {
-                "name": name,
-                "pixels": int(summary.pixels[index]),
-                "share": int(summary.pixels[index]) / counted if counted else None,
-                "images": int(summary.images_with[index]),
-            }
-            for index, name in enumerate(summary.dataset.classes)
-        ],
-    }
+    return found | doctor_of(summary.dataset).statistics(summary)

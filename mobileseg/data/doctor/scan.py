@@ -13,8 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mobileseg.data.base import Item, SegmentationDataset
-from mobileseg.data.io import FileError, decode_image, decode_label, orientation, read_bytes
+from mobileseg.data.base import Item
+from mobileseg.data.io import FileError, decode_image, decode_label, label_colours, orientation, read_bytes
+from mobileseg.pixels import resize
 
 EXAMPLES = 5
 _THUMBNAIL = 16
@@ -31,6 +32,7 @@ class Facts:
         size: (height, width) of the image as it is displayed; None when it cannot be read.
         turn: EXIF orientation, 1 = as stored.
         stored: int64 [256], pixels per stored label value; None when there is no usable label.
+        colours: colour in the label's palette of every value that occurs; {} without a palette.
         digest: hash of the bytes of the image file.
         thumbnail: float32 [256], grey, zero mean and unit length; zeros for a flat image.
     """
@@ -40,6 +42,7 @@ class Facts:
     size: Size | None = None
     turn: int = 1
     stored: np.ndarray | None = None
+    colours: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     digest: bytes = b""
     thumbnail: np.ndarray | None = None
 
@@ -69,6 +72,7 @@ def examine_item(item: Item) -> Facts:
     if data.startswith(b"\xff\xd8"):
         facts.problems.append(("label-lossy", f"{item.label} is a JPEG file"))
     facts.stored = np.bincount(label.ravel(), minlength=256)
+    facts.colours = label_colours(data, np.flatnonzero(facts.stored))
     shape = (int(label.shape[0]), int(label.shape[1]))
     if facts.size is not None and shape != facts.size:
         sizes = f"label {shape[1]}x{shape[0]}, image {facts.size[1]}x{facts.size[0]}: {item.label}"
@@ -81,7 +85,7 @@ def examine_item(item: Item) -> Facts:
 def thumbnail(image: np.ndarray) -> np.ndarray:
     """float32 [256]: 16x16 grey means of uint8 [H, W, 3], zero mean, unit length (all zero for a flat image)."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+    small = resize(grey, (_THUMBNAIL, _THUMBNAIL), cv2.INTER_AREA).astype(np.float32).ravel()
     small -= small.mean()
     length = float(np.linalg.norm(small))
     # Below two grey levels of contrast, noise decides what looks alike.
@@ -155,87 +159,24 @@ class Summary:
         """All images were taken in."""
 
 
-class LabelSummary(Summary):
-    """A split of images with index masks.
-
-    Attributes:
-        stored: int64 [256], pixels per stored label value.
-        pixels: int64 [K], pixels per class.
-        images_with: int64 [K], images in which the class occurs.
-        counted_with: int64 [K], pixels that count (not ignored) of those images.
-        ignored: pixels with ignore_index.
-        wrong: stored value outside the classes -> (pixels, examples).
-        all_ignored: images without any pixel that counts.
-    """
-
-    reads_labels = True
-
-    def __init__(self, name: str, dataset: SegmentationDataset) -> None:
-        super().__init__(name, dataset)
-        classes = dataset.num_classes
-        self.stored = np.zeros(256, np.int64)
-        self.pixels = np.zeros(classes, np.int64)
-        self.images_with = np.zeros(classes, np.int64)
-        self.counted_with = np.zeros(classes, np.int64)
-        self.ignored = 0
-        self.wrong: dict[int, Examples] = {}
-        self.wrong_files = Examples()
-        self.all_ignored = Examples()
-
-    def add(self, facts: Facts) -> None:
-        """Take in one image and its label."""
-        super().add(facts)
-        if facts.stored is not None and facts.item.label is not None:
-            self._add_label(facts.stored, str(facts.item.label))
-
-    def _add_label(self, stored: np.ndarray, label: str) -> None:
-        self.stored += stored
-        dataset = self.dataset
-        table = np.arange(256) if dataset.lookup is None else dataset.lookup.astype(np.int64)
-        mapped = np.bincount(table, weights=stored, minlength=256).astype(np.int64)
-        ignored = int(mapped[dataset.ignore_index])
-        mapped[dataset.ignore_index] = 0  # also when ignore_index is the number of a class
-        per_class = mapped[: dataset.num_classes]
-        self.ignored += ignored
-        self.pixels += per_class
-        self.images_with += per_class > 0
-        self.counted_with += np.where(per_class > 0, per_class.sum(), 0)
-        if not mapped.any():
-            self.all_ignored.add(label)
-        outside = [
-            value
-            for value in np.flatnonzero(stored)
-            if table[value] >= dataset.num_classes and table[value] != dataset.ignore_index
-        ]
-        for value in outside:
-            self.wrong.setdefault(int(value), Examples()).add(label)
-        if outside:
-            self.wrong_files.add(label, ", ".join(f"{value}: {stored[value]} pixels" for value in outside[:8]))
-
-
 def scan(
-    name: str,
-    dataset: Any,
+    summary: Summary,
     *,
-    summary: Summary | None = None,
     limit: int | None = None,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Summary:
-    """Read a dataset and add up what was found.
+    """Read the dataset of a summary and let the summary take in what is found.
 
     Args:
-        name: name of the split.
-        dataset: what to read.
-        summary: takes in what is found; None makes one for images with index masks.
+        summary: of the split, empty; it is returned.
         limit: read only so many images, evenly spaced.
         workers: threads; decoding runs outside Python's lock.
         progress: called with (images read, images to read).
     """
-    items = dataset.items
+    items = summary.dataset.items
     if limit is not None and 0 < limit < len(items):
         items = [items[index] for index in np.linspace(0, len(items) - 1, limit).round().astype(int)]
-    summary = LabelSummary(name, dataset) if summary is None else summary
     if not summary.reads_labels:
         items = [Item(item.image, None) for item in items]
     for done, facts in enumerate(_examine_all(items, workers), 1):

@@ -14,15 +14,18 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from mobileseg.data.annotations import AnnotationRows, AnnotationTable, Rle, encode_region
+from mobileseg.data.annotations import AnnotationRows, AnnotationTable, Rle
 from mobileseg.data.base import Item, checked_mode, existing_folder
-from mobileseg.data.formats.coco_json import choose_classes, is_far, read_json
-from mobileseg.data.formats.listfile import CLASS_FILE, find_file, read_class_names
+from mobileseg.data.formats.coco_annotations import is_far
+from mobileseg.data.formats.coco_json import choose_classes, read_json
+from mobileseg.data.formats.listfile import CLASS_FILE, find_file, read_class_names, read_lines
 from mobileseg.data.instance_base import InstanceDataset
 from mobileseg.data.instances import Region, Size
-from mobileseg.data.io import FileError, decode_label, read_image
+from mobileseg.data.io import IMAGE_SUFFIXES, FileError, decode_label, read_image
 from mobileseg.errors import DataError
+from mobileseg.limits import MAX_COORDINATE, broken_character, size_fault
 from mobileseg.registry import DATASETS
+from mobileseg.rle import encode_region
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +35,6 @@ _HINT = (
 )
 _NOT_LABELME = "expected a file of labelme: an object with 'shapes' and 'imagePath'"
 _CIRCLE_POINTS = 72
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _WITHOUT_AREA = ("line", "linestrip", "point", "points")
 
 
@@ -79,14 +81,15 @@ class LabelmeInstances(InstanceDataset):
         files, source = _files(root, mode, given)
         documents = [_read(path) for path in files]
         names = _class_names(root) if classes is None else choose_classes(classes, classes, str(root))
-        used = Counter(str(shape.get("label")) for document in documents for shape in document["shapes"])
+        used = Counter(shape["label"] for document in documents for shape in document["shapes"])
         if classes is not None and mode == "train":
             choose_classes(classes, sorted(used), source)
-        _warn_of_unused(used, names, source)
+        left_out = {label: count for label, count in used.items() if label not in names}
+        _warn_of_unused(left_out, source)
         rows, sizes, items = AnnotationRows(), [], []
         for index, (path, document) in enumerate(zip(files, documents, strict=True)):
             image = _image(path, document)
-            size = _size(image, document)
+            size = _size(path, image, document)
             for label, rle in _objects(path, document["shapes"], names, size):
                 x, y, width, height = coco_mask.toBbox(rle).tolist()
                 rows.add(
@@ -112,6 +115,7 @@ class LabelmeInstances(InstanceDataset):
             seed=seed,
             source=source,
         )  # fmt: skip
+        self.left_out = left_out
 
     @staticmethod
     def count_classes(section: Mapping[str, Any]) -> int | None:
@@ -129,8 +133,7 @@ def _files(root: Path, mode: str, given: str | None) -> tuple[list[Path], str]:
         files = sorted((root / mode).rglob("*.json"))
         source = str(root / mode)
     elif listed.is_file():
-        lines = [line.strip() for line in listed.read_text(encoding="utf-8-sig").splitlines()]
-        files = [_json_file(root / line) for line in lines if line]
+        files = [_json_file(root / line) for _, line in read_lines(listed, _HINT)]
         source = str(listed)
     else:
         flat = len(list(root.glob("*.json")))
@@ -145,13 +148,13 @@ def _json_file(path: Path) -> Path:
     """The JSON file of a line that names it, its image, or either without a suffix."""
     if path.suffix.lower() == ".json":
         return path
-    return path.with_suffix(".json") if path.suffix.lower() in _IMAGE_SUFFIXES else path.with_name(f"{path.name}.json")
+    return path.with_suffix(".json") if path.suffix.lower() in IMAGE_SUFFIXES else path.with_name(f"{path.name}.json")
 
 
 def _class_names(root: Path) -> tuple[str, ...]:
     if (root / CLASS_FILE).is_file():
         return read_class_names(root / CLASS_FILE)
-    labels = {str(shape.get("label")) for path in sorted(root.rglob("*.json")) for shape in _read(path)["shapes"]}
+    labels = {shape["label"] for path in sorted(root.rglob("*.json")) for shape in _read(path)["shapes"]}
     if not labels:
         raise DataError(f"the files of labelme under {root} have no shape", remedy="draw objects, or give classes")
     return tuple(sorted(labels))
@@ -167,11 +170,18 @@ def _read(path: Path) -> dict[str, Any]:
         )
     if not isinstance(document.get("imagePath"), str):
         raise DataError(f"{path} has no imagePath; {_NOT_LABELME}", remedy="open and save the image with labelme")
+    for number, shape in enumerate(shapes):
+        label = shape.get("label")
+        if not isinstance(label, str) or not label.strip() or broken_character(label):
+            raise DataError(
+                f"{path}: shape {number} has the label {ascii(label)[:60]}; expected a text",
+                remedy="name the shape in labelme, or delete it",
+            )
+        shape["label"] = label.strip()  # a blank at the end would make a class of its own
     return {key: document.get(key) for key in ("shapes", "imagePath", "imageHeight", "imageWidth")}
 
 
-def _warn_of_unused(used: Counter[str], names: Sequence[str], source: str) -> None:
-    unused = {label: count for label, count in used.items() if label not in names}
+def _warn_of_unused(unused: Mapping[str, int], source: str) -> None:
     if unused:
         shown = ", ".join(f"{label} ({count})" for label, count in sorted(unused.items())[:8])
         logger.warning("%s: shapes with labels that are no class are left out: %s", source, shown)
@@ -179,16 +189,20 @@ def _warn_of_unused(used: Counter[str], names: Sequence[str], source: str) -> No
 
 def _image(path: Path, document: Mapping[str, Any]) -> Path:
     image = Path(os.path.normpath(path.parent / document["imagePath"].replace("\\", "/")))
-    if not image.is_file():
+    if not os.path.isfile(image):  # also False for a name that no file can have
         raise DataError(
             f"{path}: its image {image} does not exist", remedy="correct imagePath (relative to the JSON file)"
         )
     return image
 
 
-def _size(image: Path, document: Mapping[str, Any]) -> Size:
+def _size(path: Path, image: Path, document: Mapping[str, Any]) -> Size:
     height, width = document["imageHeight"], document["imageWidth"]
-    if isinstance(height, int) and isinstance(width, int):
+    if type(height) is int and type(width) is int:
+        fault = size_fault(height, width)
+        if fault:
+            raise DataError(f"{path}: imageWidth and imageHeight cannot be: {fault}",
+                            remedy="open and save the image with labelme")  # fmt: skip
         return height, width
     shape = read_image(image).shape  # older versions did not write the size
     return shape[0], shape[1]
@@ -200,7 +214,7 @@ def _objects(
     """(label, mask) of every object of one image; the parts of a group are united."""
     parts: dict[Any, list[Rle]] = {}
     for number, shape in enumerate(shapes):
-        label, group = str(shape.get("label")), shape.get("group_id")
+        label, group = shape["label"], shape.get("group_id")
         if label not in names or shape.get("shape_type", "polygon") in _WITHOUT_AREA:
             continue
         key = (label, "shape", number) if group is None else (label, "group", str(group))
@@ -213,7 +227,7 @@ def _mask(path: Path, number: int, shape: Mapping[str, Any], size: Size) -> Rle:
     where = f"{path}: shape {number} ({shape.get('label')}, {kind})"
     points = _points(where, shape.get("points"))
     if kind == "mask":
-        return encode_region(_stored_mask(where, shape, points, size), size)
+        return encode_region(size, *_stored_mask(where, shape, points, size))
     if kind == "rectangle" and len(points) == 2:
         (x1, y1), (x2, y2) = points
         points = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
@@ -237,9 +251,9 @@ def _points(where: str, value: Any) -> np.ndarray:
     """float64 [n, 2]."""
     try:
         points = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         points = np.array(np.nan)
-    if points.shape[1:] != (2,) or not np.isfinite(points).all():
+    if points.shape[1:] != (2,) or not (np.abs(points) <= MAX_COORDINATE).all():
         raise DataError(f"{where} has points that are no pairs of numbers", remedy="draw it again in labelme")
     return points
 

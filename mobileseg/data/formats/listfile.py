@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mobileseg.data.base import Item, SegmentationDataset, checked_mode, existing_folder
+from mobileseg.class_names import generated_names
+from mobileseg.data.base import Item, SegmentationDataset, check_count, checked_mode, existing_folder
 from mobileseg.errors import ConfigError, DataError
+from mobileseg.limits import broken_character, home_expanded, read_text
 from mobileseg.registry import DATASETS
 
 CLASS_FILE = "classes.txt"
@@ -26,31 +28,56 @@ def read_list(path: Path, root: Path, separator: str = " ", labels_needed: bool 
     Raises:
         DataError: the file is missing or empty, or a line does not have two fields.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataError(f"the list file {path} does not exist", remedy="check train_path / val_path") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the list file {path} cannot be read: {error}", remedy="save it as UTF-8 text") from error
     items = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        fields = line.strip().split(separator)
+    for number, line in read_lines(path, "check train_path / val_path"):
+        fields = line.split(separator)
+        if separator.isspace():  # two blanks are meant as one
+            fields = [field for field in fields if field.strip()]
         if len(fields) != 2 and (labels_needed or len(fields) != 1):
             raise DataError(
                 f"{path}:{number}: expected 'image{separator}label' with separator {separator!r}, "
-                f"found {len(fields)} field{'s' if len(fields) != 1 else ''}: {line.strip()[:120]!r}",
-                remedy=_separator_hint(line.strip(), separator),
+                f"found {len(fields)} field{'s' if len(fields) != 1 else ''}: {line[:120]!r}",
+                remedy=_separator_hint(line, separator),
             )
-        items.append(Item(root / fields[0].strip(), root / fields[1].strip() if len(fields) == 2 else None))
+        items.append(Item(*(root / field.strip() for field in fields), *([None] if len(fields) == 1 else [])))
     if not items:
         raise DataError(f"the list file {path} is empty", remedy="write one line 'image label' per image")
     return items
 
 
+def read_lines(path: Path, remedy: str) -> Iterator[tuple[int, str]]:
+    """Number and text of every line that is not empty, UTF-8 with or without a byte order mark.
+
+    Backslashes, as Windows writes them, become slashes.
+
+    Args:
+        path: the list file.
+        remedy: what to do when there is none.
+
+    Raises:
+        DataError: the file is missing, no text, no regular file, or has characters that no file name can have.
+    """
+    try:
+        text = read_text(path)
+    except FileNotFoundError as error:
+        raise DataError(f"the list file {path} does not exist", remedy=remedy) from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"the list file {path} cannot be read: {reason}", remedy="save it as UTF-8 text") from error
+    for number, whole in enumerate(text.splitlines(), 1):
+        line = whole.strip()
+        broken = broken_character(line.replace("\t", " "))
+        if broken:
+            raise DataError(
+                f"{path}:{number}: the line has the character {broken}, which no file name can have: {line[:120]!a}",
+                remedy="write the list again as UTF-8 text",
+            )
+        if line:
+            yield number, line.replace("\\", "/")
+
+
 def _separator_hint(line: str, separator: str) -> str:
-    for other, name in (("\t", "separator: '\\t'"), (",", "separator: ','"), (" ", "separator: ' '")):
+    for other, name in (("\t", 'separator: "\\t"'), (",", 'separator: ","'), (" ", 'separator: " "')):
         if other != separator and len(line.split(other)) == 2:
             return f"the line splits in two at {other!r}: write {name} in the dataset section"
     if len(line.split(separator)) > 2:
@@ -59,17 +86,28 @@ def _separator_hint(line: str, separator: str) -> str:
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
-    """Class names, one per line, the line number being the index (from 0); empty lines at the end are dropped."""
+    """Class names, one per line, the line number being the index (from 0); empty lines at the end are dropped.
+
+    Raises:
+        DataError: the file cannot be read, or has an empty line between names.
+    """
     try:
-        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+        lines = read_text(path).rstrip().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"the class file {path} cannot be read: {error}", remedy="one name per line, UTF-8") from error
-    return tuple(line.strip() for line in lines)
+    names = tuple(line.strip() for line in lines)
+    if "" in names:
+        raise DataError(
+            f"{path}:{names.index('') + 1}: the line is empty; the number of a line is the index of its class",
+            remedy="delete the line, or name the class",
+        )
+    return names
 
 
 def find_file(name: str | os.PathLike[str], root: Path) -> Path:
     """``name`` as given or, when there is no such file, inside ``root``."""
-    return Path(name) if Path(name).exists() or not (root / name).exists() else root / name
+    path = home_expanded(name)  # os.path is also content with a name that no file can have
+    return path if os.path.exists(path) or not os.path.exists(root / path) else root / path
 
 
 def class_names(
@@ -80,6 +118,8 @@ def class_names(
     Raises:
         ConfigError: number of names and ``num_classes`` contradict each other, or neither is known.
     """
+    if num_classes is not None:
+        check_count(num_classes)
     origin = "classes"
     names: tuple[str, ...] = ()
     if isinstance(classes, str):
@@ -100,7 +140,7 @@ def class_names(
             "the dataset has neither num_classes nor classes",
             remedy=f"write num_classes: N, or put {CLASS_FILE} beside the list file",
         )
-    return names or tuple(f"class {index}" for index in range(num_classes or 0))
+    return names or generated_names(num_classes or 0)
 
 
 @DATASETS.add_component
@@ -148,15 +188,17 @@ class Dataset(SegmentationDataset):
         mode = checked_mode(mode, "Dataset", ("train", "val", "test"))
         if img_channels != 3:
             raise ConfigError(f"img_channels is {img_channels}", remedy="use 3: greyscale files become three channels")
-        if not separator:
-            raise ConfigError("separator is empty", remedy="write separator: ' '")
+        if not isinstance(separator, str) or not separator:
+            raise ConfigError(
+                f"separator is {separator!r}" if separator else "separator is empty", remedy="write separator: ' '"
+            )
         root = existing_folder(dataset_root, "Dataset", "check dataset_root; it is relative to the working folder")
         name = {"train": train_path, "val": val_path, "test": test_path}[mode]
         if name is None:
             raise ConfigError(f"mode is '{mode}' but {mode}_path is not given", remedy=f"write {mode}_path: LIST.txt")
         list_file = find_file(name, root)
         super().__init__(
-            read_list(list_file, root, separator, labels_needed=mode != "test"),
+            read_list(list_file, root, separator.replace("\\t", "\t"), labels_needed=mode != "test"),
             mode=mode,
             transforms=transforms,
             classes=class_names(classes, num_classes, list_file, root),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg.data.base import Item, SegmentationDataset, checked_mode, existing_folder
+from mobileseg.data.formats.listfile import read_lines
 from mobileseg.errors import DataError
 from mobileseg.registry import DATASETS
 
@@ -91,5 +92,5 @@ class PascalVOC(SegmentationDataset):
 def _items(year: Path, list_file: Path, label_folder: str, hint: str) -> list[Item]:
     if not list_file.is_file():
         raise DataError(f"the list file {list_file} does not exist", remedy=hint)
-    names = list_file.read_text(encoding="utf-8").split()
+    names = [name for _, line in read_lines(list_file, hint) for name in line.split()]
     return [Item(year / "JPEGImages" / f"{name}.jpg", year / label_folder / f"{name}.png") for name in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ import numpy as np
 
 from mobileseg.data.base import Item, checked_mode, existing_folder
 from mobileseg.data.formats.coco_json import choose_classes
-from mobileseg.data.formats.listfile import find_file
+from mobileseg.data.formats.listfile import find_file, read_lines
 from mobileseg.data.formats.voc import PascalVOC
 from mobileseg.data.instance_base import InstanceDataset
 from mobileseg.data.instances import Instances, Region
-from mobileseg.data.io import FileError, MissingFileError, read_label
+from mobileseg.data.io import FileError, MissingFileError, read_bytes, read_label
 from mobileseg.errors import DataError, DependencyError
 from mobileseg.registry import DATASETS
 
@@ -67,7 +68,7 @@ class VocInstances(InstanceDataset):
         path = lists / f"{mode}.txt" if list_file is None else find_file(list_file, lists)
         if not path.is_file():
             raise DataError(f"the list file {path} does not exist", remedy=_HINT)
-        names = path.read_text(encoding="utf-8").split()
+        names = [name for _, line in read_lines(path, _HINT) for name in line.split()]
         items = [_sbd_item(folder, name) if self._is_sbd else _voc_item(folder, name) for name in names]
         _require_files(items)
         chosen = choose_classes(classes, self.CLASSES, "PASCAL VOC")
@@ -162,7 +163,7 @@ def _read_sbd(path: Path) -> tuple[np.ndarray, dict[int, int]]:
     except ImportError as error:
         raise DependencyError(f"reading {path.name} of SBD needs SciPy", remedy="pip install scipy") from error
     try:
-        content = loadmat(str(path), variable_names=["GTinst"])["GTinst"][0, 0]
+        content = loadmat(io.BytesIO(read_bytes(path, "annotation")), variable_names=["GTinst"])["GTinst"][0, 0]
         numbers = np.asarray(content["Segmentation"], np.uint8)
         categories = np.asarray(content["Categories"], np.int64).ravel()
     except Exception as error:  # SciPy lets through whatever damaged bytes lead to

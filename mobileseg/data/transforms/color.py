@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from mobileseg.data.io import to_uint8
 from mobileseg.data.sample import Sample
+from mobileseg.data.transforms.ranges import PIXELS, PixelRange
 from mobileseg.errors import ConfigError
+from mobileseg.pixels import to_uint8
 from mobileseg.registry import TRANSFORMS
 
 
@@ -43,6 +44,8 @@ class RandomDistort:
     number drawn from [-range, range] on an 8-bit circle, see :func:`shift_hue`. They work on 8 bits, so an image
     for which any of them is drawn is rounded to 8 bits first; all others pass unchanged.
     """
+
+    takes = gives = PIXELS
 
     def __init__(
         self,
@@ -101,6 +104,8 @@ class RandomNoise:
         max_sigma: upper end of the uniformly drawn standard deviation, in grey values (0..255).
     """
 
+    takes = gives = PIXELS
+
     def __init__(self, prob: float = 0.5, max_sigma: float = 10.0) -> None:
         self.prob = prob
         self.max_sigma = max_sigma
@@ -121,6 +126,8 @@ class RandomBlur:
         prob: probability.
         blur_type: 'gaussian', 'median', 'blur' (box) or 'random' for one of them.
     """
+
+    takes = gives = PIXELS
 
     _KINDS = ("gaussian", "median", "blur")
 
@@ -149,6 +156,8 @@ class RandomBlur:
 class RandomGrayscale:
     """Replace the colours by their luma (0.299 R + 0.587 G + 0.114 B) with probability ``prob``."""
 
+    takes = gives = PIXELS
+
     def __init__(self, prob: float = 0.1) -> None:
         self.prob = prob
 
@@ -161,13 +170,28 @@ class RandomGrayscale:
 
 @TRANSFORMS.add_component
 class Normalize:
-    """(image / 255 - mean) / std; ``mean`` and ``std`` have one value or one per channel (R, G, B)."""
+    """(image / 255 - mean) / std; ``mean`` and ``std`` have one value or one per channel (R, G, B), in shares of white.
+
+    Attributes:
+        takes: 0..255.
+        gives: from black to white of the channels that reach furthest.
+    """
+
+    takes = PIXELS
 
     def __init__(self, mean: Sequence[float] | float = (0.5,), std: Sequence[float] | float = (0.5,)) -> None:
         self.mean = self._channels("mean", mean)
         self.std = self._channels("std", std)
         if (self.std <= 0).any():
             raise ConfigError(f"Normalize.std is {std}", remedy="use positive numbers")
+        for key, value in (("mean", self.mean), ("std", self.std)):
+            if (value < 0).any() or (value > 1).any():
+                grey = f"if it is in 0..255, write {key}: {np.round(value / 255, 4).tolist()}"
+                raise ConfigError(
+                    f"Normalize.{key} is {value.tolist()}, not a share of white (0..1): pixels are divided by 255",
+                    remedy=grey if (value >= 0).all() and (value <= 255).all() else "use numbers in 0..1",
+                )
+        self.gives = PixelRange(float((-self.mean / self.std).min()), float(((1 - self.mean) / self.std).max()))
 
     @staticmethod
     def _channels(name: str, value: Sequence[float] | float) -> np.ndarray:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from mobileseg.data.sample import Sample
+from mobileseg.data.transforms.ranges import PIXELS
 from mobileseg.errors import ConfigError
 from mobileseg.registry import TRANSFORMS
 
@@ -27,6 +28,8 @@ class PhotometricDistort:
         hue: largest turn of the hue in degrees.
         prob: probability of each of the four.
     """
+
+    takes = gives = PIXELS
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ import numpy as np
 from mobileseg.data.geometry import pad_sample, resize_sample
 from mobileseg.data.sample import Sample
 from mobileseg.errors import ConfigError, DataError
+from mobileseg.limits import MAX_SIDE
 from mobileseg.registry import TRANSFORMS
 
 INTERPOLATIONS = {
@@ -32,8 +33,10 @@ def pair(name: str, value: Sequence[int] | int) -> tuple[int, int]:
         ConfigError: not one or two positive integers.
     """
     sizes = [value, value] if isinstance(value, int) else list(value) if isinstance(value, (list, tuple)) else []
-    if len(sizes) != 2 or not all(isinstance(size, int) and size > 0 for size in sizes):
-        raise ConfigError(f"{name} is {value!r}; expected two positive integers", remedy="write [width, height]")
+    if len(sizes) != 2 or not all(isinstance(size, int) and 0 < size <= MAX_SIDE for size in sizes):
+        raise ConfigError(
+            f"{name} is {value!r}; expected two positive integers of at most {MAX_SIDE}", remedy="write [width, height]"
+        )
     return sizes[0], sizes[1]
 
 

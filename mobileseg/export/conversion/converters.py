@@ -8,9 +8,20 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mobileseg.errors import DependencyError
-from mobileseg.export.conversion import lite, ncnn, onnx, torchscript
+from mobileseg.export.conversion import lite, ncnn, onnx, process, torchscript
 from mobileseg.export.manifest import file_names
-from mobileseg.export.options import PACKAGES
+from mobileseg.export.options import ENGINES, PACKAGES
+from mobileseg.names import MAIN
+from mobileseg.runtime.engines.registry import unavailable
+
+_KINDS = {
+    "onnx": ("onnx",),
+    "lite_arm": ("lite",),
+    "lite_x86": ("lite",),
+    "ncnn": ("onnx",),
+    "torchscript": ("onnx", "torchscript"),
+}
+"""Target -> kinds of work in its conversion, see `mobileseg.export.conversion.process`."""
 
 _INSTALL = {
     "paddle2onnx": "pip install paddle2onnx==1.3.1",
@@ -28,14 +39,16 @@ class Graph:
     Attributes:
         model: ``.pdmodel``.
         params: ``.pdiparams``.
-        shapes: shapes of its input to convert with: one, or two for an open size.
+        shapes: shapes of its inputs to convert with, in their order: one set, or two for an open size.
         opset: ONNX operator set.
+        name: of the graph, and of the files that are made of it.
     """
 
     model: Path
     params: Path
-    shapes: tuple[tuple[int, ...], ...]
+    shapes: tuple[tuple[tuple[int, ...], ...], ...]
     opset: int
+    name: str = MAIN
 
 
 def missing(target: str) -> str:
@@ -53,6 +66,13 @@ def require(target: str) -> None:
         raise DependencyError(f"the export target {target} cannot be written: {reason}")
 
 
+def prepare(targets: Sequence[str]) -> None:
+    """Start the processes that convert and run these targets; they import while the caller does something else."""
+    kinds = [kind for target in targets for kind in _KINDS.get(target, ())]
+    engines = [ENGINES[target] for target in targets if target in ENGINES]
+    process.prepare([*kinds, *(f"run {engine}" for engine in engines if not unavailable(engine))])
+
+
 def convert(target: str, graph: Graph, folder: Path, work: Path) -> None:
     """Write the files of one target.
 
@@ -65,7 +85,7 @@ def convert(target: str, graph: Graph, folder: Path, work: Path) -> None:
     Raises:
         Failure: a converter refused or died.
     """
-    _CONVERTERS[target](graph, [folder / name for name in file_names(target)], work)
+    _CONVERTERS[target](graph, [folder / name for name in file_names(target, graph.name)], work)
 
 
 def _paddle(graph: Graph, out: Sequence[Path], _work: Path) -> None:
@@ -86,13 +106,13 @@ def _lite_x86(graph: Graph, out: Sequence[Path], _work: Path) -> None:
 
 
 def _ncnn(graph: Graph, out: Sequence[Path], work: Path) -> None:
-    between = work / "ncnn.onnx"
+    between = work / f"{graph.name}.ncnn.onnx"
     onnx.convert(graph.model, graph.params, between, graph.opset)
     ncnn.convert(between, out[0], out[1], graph.shapes)
 
 
 def _torchscript(graph: Graph, out: Sequence[Path], work: Path) -> None:
-    between = work / "torchscript.onnx"
+    between = work / f"{graph.name}.torchscript.onnx"
     onnx.convert(graph.model, graph.params, between, graph.opset)
     torchscript.convert(between, out[0], graph.shapes[0])
 

@@ -6,12 +6,12 @@ import importlib.util
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from mobileseg.errors import DependencyError
 from mobileseg.export.conversion.process import Failure, run_program
+from mobileseg.folders import scratch_folder
 
 
 def executable() -> Path:
@@ -31,24 +31,24 @@ def convert(
     model: str | os.PathLike[str],
     param: str | os.PathLike[str],
     binary: str | os.PathLike[str],
-    shapes: Sequence[Sequence[int]],
+    shapes: Sequence[Sequence[Sequence[int]]],
 ) -> None:
-    """Convert an ONNX graph with one input.
+    """Convert an ONNX graph.
 
     Args:
         model: ``.onnx`` file.
         param: path of the ``.ncnn.param`` file to write.
         binary: path of the ``.ncnn.bin`` file to write.
-        shapes: shape of the input; a second one for a graph of open size.
+        shapes: shapes of the inputs; a second set for a graph of open size.
 
     Raises:
         Failure: pnnx died, or left an operator that NCNN does not have.
     """
-    with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
-        source = Path(folder, "graph.onnx")
+    with scratch_folder() as folder:
+        source = folder / "graph.onnx"
         shutil.copyfile(model, source)
         keys = ("inputshape", "inputshape2")
-        arguments = [f"{key}=[{','.join(map(str, shape))}]f32" for key, shape in zip(keys, shapes, strict=False)]
+        arguments = [f"{key}={_written(inputs)}" for key, inputs in zip(keys, shapes, strict=False)]
         # fp16=0: weights stay float32, so that the graph can be compared with the network.
         log = run_program([str(executable()), str(source), *arguments, "fp16=0", "optlevel=2"], "pnnx")
         made = source.with_name("graph.ncnn.param"), source.with_name("graph.ncnn.bin")
@@ -59,6 +59,11 @@ def convert(
             raise Failure("pnnx", f"left operators that NCNN does not have: {', '.join(unknown)}")
         shutil.move(made[0], param)
         shutil.move(made[1], binary)
+
+
+def _written(shapes: Sequence[Sequence[int]]) -> str:
+    """Shapes as pnnx takes them: ``[1,3,64,96]f32,[1,8]f32``."""
+    return ",".join(f"[{','.join(map(str, shape))}]f32" for shape in shapes)
 
 
 def foreign_layers(param: str) -> list[str]:
@@ -84,8 +89,7 @@ def blob_names(param: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
         read.update(line[4 : 4 + bottoms])
         written.extend(line[4 + bottoms : 4 + bottoms + tops])
     loose = [name for name in written if name not in read and name not in inputs]
-    # pnnx sorts layers by depth and numbers the outputs: out3 may stand before out0.
-    numbers = [re.fullmatch(r"out(\d+)", name) for name in loose]
-    if all(numbers):
-        loose.sort(key=lambda name: int(name[3:]))
-    return inputs, loose
+    # pnnx numbers the outputs, and sorts layers by depth: out3 may stand before out0. What is loose besides them is a
+    # part of a split that nothing reads.
+    numbered = [name for name in loose if re.fullmatch(r"out\d+", name)]
+    return inputs, sorted(numbered, key=lambda name: int(name[3:])) or loose

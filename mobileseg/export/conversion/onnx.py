@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from mobileseg.errors import ExportError
 from mobileseg.export.conversion.process import run_task
+from mobileseg.folders import scratch_folder
 
 
 def convert(
@@ -32,8 +31,8 @@ def translate(model: str, params: str, out: str, opset: int) -> dict[str, Any]:
     import onnxslim
     import paddle2onnx
 
-    with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
-        raw = str(Path(folder, "raw.onnx"))
+    with scratch_folder() as folder:
+        raw = str(folder / "raw.onnx")
         paddle2onnx.export(model, params, raw, opset_version=opset, verbose=False)
         graph = onnx.load(raw)
     _refuse_zero_strides(graph)

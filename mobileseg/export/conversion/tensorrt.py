@@ -13,8 +13,9 @@ from mobileseg.errors import ExportError
 from mobileseg.export.conversion.converters import Graph
 from mobileseg.export.conversion.pdmodel import Program
 from mobileseg.export.conversion.process import run_task
-from mobileseg.export.options import INPUT_NAME
-from mobileseg.runtime.manifest import ComponentSpec, Manifest
+from mobileseg.names import IMAGE, MAIN
+from mobileseg.runtime.manifest import COMPONENTS, Manifest
+from mobileseg.runtime.specs import GraphFiles, GraphSpec, OutputSpec, TensorSpec
 
 SHAPES_FILE = "model.shapes.pbtxt"
 
@@ -40,15 +41,27 @@ class ServerFiles:
 
     Attributes:
         components: the component graphs, in the order in which they run.
+        shapes: file of collected shapes of the whole graph, None when they were not collected.
     """
 
-    components: tuple[ComponentSpec, ...]
+    components: dict[str, GraphSpec]
+    shapes: str | None = None
 
     def added_to(self, manifest: Manifest) -> Manifest:
         """The manifest with these files in it."""
-        graphs = {name: dict(engines) for name, engines in manifest.graphs.items()}
-        graphs["main"]["paddle"] = replace(graphs["main"]["paddle"], shapes=SHAPES_FILE)
-        return replace(manifest, graphs=graphs, components=self.components)
+        results = {spec.name: spec for spec in manifest.outputs_of()}
+        parts = {
+            name: replace(graph, outputs=tuple(results.get(spec.name, spec) for spec in graph.outputs))
+            for name, graph in self.components.items()
+        }
+        graphs, pipelines = {**manifest.graphs, **parts}, dict(manifest.pipelines)
+        if self.shapes is not None:
+            main = manifest.graphs[MAIN]
+            files = {**main.files, "paddle": replace(main.files["paddle"], shapes=self.shapes)}
+            graphs[MAIN] = replace(main, files=files)
+        if self.components:
+            pipelines[COMPONENTS] = tuple(self.components)
+        return replace(manifest, graphs=graphs, pipelines=pipelines)
 
 
 def write_server_files(
@@ -68,14 +81,14 @@ def write_server_files(
         Failure: Paddle refused a graph, or died.
     """
     fed = work / "server-inputs.npz"
-    np.savez(fed, **{f"{index}/{INPUT_NAME}": value for index, value in enumerate(inputs)})
+    np.savez(fed, **{f"{index}/{IMAGE}": value for index, value in enumerate(inputs)})
     run_task(
         "shapes",
         {
             "model": str(graph.model),
             "params": str(graph.params),
             "inputs": str(fed),
-            "take": [INPUT_NAME],
+            "take": [IMAGE],
             "give": Program.read(graph.model).outputs(),
             "out": str(stage / SHAPES_FILE),
             "outputs": str(work / "server-outputs.npz"),
@@ -83,8 +96,9 @@ def write_server_files(
     )
     pieces = divide(Program.read(graph.model), component_paths(network))
     if len(pieces) < 2:
-        return ServerFiles(())
-    found, values = [], fed
+        return ServerFiles({}, SHAPES_FILE)
+    found: dict[str, GraphSpec] = {}
+    values = fed
     for piece in pieces:
         stem = f"component.{piece.name}"
         names = f"{stem}.pdmodel", f"{stem}.pdiparams", f"{stem}.shapes.pbtxt"
@@ -98,8 +112,23 @@ def write_server_files(
         files = {"model": str(stage / names[0]), "params": str(stage / names[1]), "out": str(stage / names[2])}
         run_task("shapes", {**request, **files, "inputs": str(values), "outputs": str(after)})
         values = after
-        found.append(ComponentSpec(piece.name, *names, piece.inputs, piece.outputs))
-    return ServerFiles(tuple(found))
+        taken = tuple(TensorSpec(name, *_form(values, name)) for name in piece.inputs)
+        given = tuple(OutputSpec(name, "features", *_form(values, name)) for name in piece.outputs)
+        entry = GraphFiles(model=names[0], params=names[1], shapes=names[2])
+        found[piece.name] = GraphSpec(taken, given, {"paddle": entry})
+    return ServerFiles(found, SHAPES_FILE)
+
+
+def _form(values: Path, name: str) -> tuple[str, tuple[int, ...]]:
+    """Type and shape of a tensor in a file of several runs; -1 where its shape differs from run to run."""
+    with np.load(values, allow_pickle=False) as archive:
+        found = [archive[key] for key in archive.files if key.partition("/")[2] == name]
+    shapes = [array.shape for array in found]
+    if len({len(shape) for shape in shapes}) != 1:
+        return str(found[0].dtype), ()
+    return str(found[0].dtype), tuple(
+        lengths[0] if len(set(lengths)) == 1 else -1 for lengths in zip(*shapes, strict=True)
+    )
 
 
 def component_paths(network: Any) -> dict[str, str]:

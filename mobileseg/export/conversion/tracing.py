@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import paddle
 from paddle import nn
+from paddle.jit.dy2static import convert_call_func, program_translator, utils
 
 from mobileseg.errors import ExportError
 from mobileseg.export.conversion.pdmodel import Origin, Program, refuse_open_shapes
-from mobileseg.export.options import INPUT_NAME, ExportOptions
-from mobileseg.export.task import Task
+from mobileseg.export.options import ExportOptions
+from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
+from mobileseg.folders import scratch_folder
+from mobileseg.names import IMAGE
+from mobileseg.nn.graphs import GraphInput, NetworkGraph
 from mobileseg.nn.trace_failure import REMEDY, trace_failure
 
 _PADDLE_FOLDER = str(Path(paddle.__file__).parent)
 
 
 def save_paddle_graph(
-    network: nn.Layer, options: ExportOptions, stem: str | os.PathLike[str], task: Task | None = None
+    network: nn.Layer,
+    options: ExportOptions,
+    stem: str | os.PathLike[str],
+    task: ExportTask | None = None,
+    graph: str | None = None,
 ) -> Program:
-    """Trace a network and write ``<stem>.pdmodel``, ``<stem>.pdiparams`` and ``<stem>.origins.json``.
+    """Trace a graph of a network and write ``<stem>.pdmodel``, ``<stem>.pdiparams`` and ``<stem>.origins.json``.
 
     The network is put into evaluation mode for the trace and back into its mode afterwards.
 
@@ -33,6 +43,7 @@ def save_paddle_graph(
         options: form of the graph.
         stem: path without suffix.
         task: of the network; None asks the network.
+        graph: name; None is the first one.
 
     Raises:
         ExportError: the network cannot be traced, or a static graph has an open dimension.
@@ -41,10 +52,12 @@ def save_paddle_graph(
     was_training = network.training
     forwards = {id(layer): layer.__dict__.get("forward") for layer in network.sublayers(include_self=True)}
     task = task or task_for(network, options)
-    wrapper = task.wrapper(network, options)
+    deployed = task.deployment(network, options)
+    chosen = deployed.graphs[0] if graph is None else deployed.graph(graph)
+    wrapper = task.wrapper(chosen, options)
     wrapper.eval()
     try:
-        origins = _trace_and_save(wrapper, options, stem)
+        origins = _trace_and_save(wrapper, network, chosen, options, stem)
     finally:
         for layer in network.sublayers(include_self=True):
             # Tracing leaves its rewritten forward on every layer instance; the class's own one comes back.
@@ -56,21 +69,21 @@ def save_paddle_graph(
     model = stem.with_name(stem.name + ".pdmodel")
     program = Program.read(model)
     program.origins = origins
-    program.name_outputs(task.output_names(options))
+    program.name_outputs(task.output_names(chosen.name, options))
     if not options.dynamic:
         refuse_open_shapes(program)
     program.write(model, with_origins=True)
     return program
 
 
-def _trace_and_save(wrapper: nn.Layer, options: ExportOptions, stem: Path) -> dict[str, Origin]:
-    shape = options.input_shape(open_size=options.dynamic)
-    spec = paddle.static.InputSpec(
-        [None if side == -1 else side for side in shape], dtype=options.input_dtype, name=INPUT_NAME
-    )
-    static = paddle.jit.to_static(wrapper, input_spec=[spec], full_graph=True)
+def _trace_and_save(
+    wrapper: nn.Layer, network: nn.Layer, graph: NetworkGraph, options: ExportOptions, stem: Path
+) -> dict[str, Origin]:
+    specs = [_input_spec(spec, options) for spec in graph.inputs]
+    sources = _sources()
+    static = paddle.jit.to_static(wrapper, input_spec=specs, full_graph=True)
     try:
-        with _recorded_layers(wrapper.network) as layer_of:
+        with _rewriting(sources), _recorded_layers(network) as layer_of:
             program = static.forward.concrete_program.main_program
         origins = {
             name: Origin(layer_of.get(name, ""), _python_line(op))
@@ -85,6 +98,50 @@ def _trace_and_save(wrapper: nn.Layer, options: ExportOptions, stem: Path) -> di
     finally:
         stem.with_name(stem.name + ".pdiparams.info").unlink(missing_ok=True)
     return origins
+
+
+def _input_spec(spec: GraphInput, options: ExportOptions) -> Any:
+    """The image in the form of the options, every other tensor as it is."""
+    if spec.name != IMAGE:
+        return paddle.static.InputSpec(list(spec.shape), dtype=spec.dtype, name=spec.name)
+    shape = options.input_shape(open_size=options.dynamic)
+    return paddle.static.InputSpec(
+        [None if side == -1 else side for side in shape], dtype=options.input_dtype, name=spec.name
+    )
+
+
+@contextmanager
+def _rewriting(folder: str) -> Iterator[None]:
+    """While active, Paddle rewrites the source of a method once for all instances of its class, in a folder of ours.
+
+    Paddle caches what it has rewritten by a weak reference to the bound method, which is gone at once, so that it
+    rewrites the same forward for every layer: half of the time of a trace. The function behind a method lives as long
+    as its class, and is all that the rewriting looks at. The folder is otherwise in the home directory, which may be
+    read-only.
+    """
+    convert, place = program_translator.convert_to_static, utils.get_temp_dir
+
+    def convert_function(function: Any) -> Any:
+        return convert(getattr(function, "__func__", function))
+
+    users = (program_translator, convert_call_func)
+    for module in users:
+        module.convert_to_static = convert_function
+    utils.get_temp_dir = lambda: folder
+    try:
+        yield
+    finally:
+        utils.get_temp_dir = place
+        for module in users:
+            module.convert_to_static = convert
+
+
+@cache
+def _sources() -> str:
+    """Where the rewritten sources of this process are: Paddle's cache refers to them until it ends."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return str(stack.enter_context(scratch_folder()))
 
 
 @contextmanager

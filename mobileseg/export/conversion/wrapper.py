@@ -1,23 +1,26 @@
-"""The layers that are exported: a network between its deployment input and output forms.
+"""The base of the layers that are exported: a graph of a network behind its deployment input form.
 
-Everything that only deployment wants (normalisation, casts, layout, argmax) is here, so networks stay as
-they are trained.
+Everything that only deployment wants (normalisation, casts, layout) is here, and what comes after the network in the
+task's module, so networks stay as they are trained.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import paddle
-import paddle.nn.functional as F
 from paddle import Tensor, nn
 
 from mobileseg.export.options import ExportOptions
+from mobileseg.names import IMAGE
+from mobileseg.nn.graphs import NetworkGraph
 
 
 class DeployInput(nn.Layer):
     """What a deployed graph does before the network; the base of the layers that say what it does after it.
 
     Args:
-        network: layer for float32 [N, 3, H, W], normalised.
+        network: layer whose first input is float32 [N, 3, H, W], normalised.
         options: form of input and output.
     """
 
@@ -32,36 +35,57 @@ class DeployInput(nn.Layer):
         self.register_buffer("input_scale", paddle.to_tensor(scale, dtype="float32").reshape(shape), persistable=False)
         self.register_buffer("input_shift", paddle.to_tensor(shift, dtype="float32").reshape(shape), persistable=False)
 
-    def outputs(self, x: Tensor) -> dict[str, Tensor]:
-        """The network's outputs for float32 or uint8, [1,3,H,W] or [1,H,W,3]."""
+    def outputs(self, x: Tensor, *others: Tensor) -> dict[str, Tensor]:
+        """The network's outputs for float32 or uint8, [1,3,H,W] or [1,H,W,3], and its other inputs as they are."""
         if self.options.input_dtype == "uint8":
             x = x.astype("float32")  # before the transpose: Paddle has no transpose of uint8
         if self.options.layout == "NHWC":
             x = x.transpose([0, 3, 1, 2])
         if self.options.normalize_in_graph:
             x = x * self.input_scale + self.input_shift
-        return self.network(x)
+        return self.network(x, *others)
 
 
-class DeployNetwork(DeployInput):
-    """Pixels (or a normalised image) in; labels, probabilities or logits out."""
+class DeployGraph(nn.Layer):
+    """A graph as it is: one whose inputs are tensors of other graphs.
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Args: x as the options say. Returns the output named by the options."""
-        logits = self.outputs(x)["logits"]
-        if self.options.output_size is not None:
-            logits = F.interpolate(logits, size=list(self.options.output_size), mode="bilinear", align_corners=False)
-        if self.options.output_op == "argmax":
-            return paddle.argmax(logits, axis=1, dtype="int32")
-        if self.options.output_op == "softmax":
-            return F.softmax(logits, axis=1)
-        return logits
+    Args:
+        network: gives ``{name: tensor}``.
+        outputs: names to return, in order.
+    """
+
+    def __init__(self, network: nn.Layer, outputs: Sequence[str]) -> None:
+        super().__init__()
+        self.network = network
+        self.names = tuple(outputs)
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Args: the inputs in their order. Returns the outputs in the order of their names."""
+        found = self.network(*inputs)
+        return tuple(found[name] for name in self.names)
 
 
-class DeployInstances(DeployInput):
-    """Pixels (or a normalised image) in; raw predictions out."""
+class DeployImageGraph(DeployInput):
+    """A graph that takes the image first, and is otherwise as it is.
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Args: x as the options say. Returns loc [1,P,4], conf [1,P,K+1], mask [1,P,k], proto [1,k,h,w]."""
-        found = self.outputs(x)
-        return found["loc"], found["conf"], found["mask"], found["proto"]
+    Args:
+        network: gives ``{name: tensor}``.
+        options: form of the image.
+        outputs: names to return, in order.
+    """
+
+    def __init__(self, network: nn.Layer, options: ExportOptions, outputs: Sequence[str]) -> None:
+        super().__init__(network, options)
+        self.names = tuple(outputs)
+
+    def forward(self, x: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        """Args: x as the options say, and the other inputs. Returns the outputs in the order of their names."""
+        found = self.outputs(x, *others)
+        return tuple(found[name] for name in self.names)
+
+
+def plain(graph: NetworkGraph, options: ExportOptions) -> nn.Layer:
+    """The wrapper of a graph that ends as the network does; the image, if it takes it, is its first input."""
+    if graph.inputs and graph.inputs[0].name == IMAGE:
+        return DeployImageGraph(graph.layer, options, graph.outputs)
+    return DeployGraph(graph.layer, graph.outputs)

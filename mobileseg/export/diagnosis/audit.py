@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,10 @@ from mobileseg.export.conversion.tracing import save_paddle_graph
 from mobileseg.export.diagnosis.bisect import locate_failure
 from mobileseg.export.diagnosis.operator_support import Finding, check_operators
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.task import Task
+from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
+from mobileseg.folders import scratch_folder
+from mobileseg.names import IMAGE
 
 
 @dataclass(frozen=True)
@@ -54,21 +55,23 @@ def audit(network: Any, options: ExportOptions, targets: Sequence[str]) -> Audit
         ExportError: the network cannot be traced, or a fixed size leaves open dimensions (names the layer).
     """
     task = task_for(network, options)
-    with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
-        work = Path(folder)
-        graphs = {"": _save(network, task, options, work / "graph")}
-        program = Program.read(graphs[""].model)
+    with scratch_folder() as work:
+        graphs = {"": _save(network, task, options, work)}
+        programs = [Program.read(graph.model) for graph in graphs[""]]
         for target in targets:
             if task.form(target, options) != options:
-                graphs[target] = _save(network, task, task.form(target, options), work / target)
-        findings = check_operators(program, tuple(targets))
+                graphs[target] = _save(network, task, task.form(target, options), work, target)
+        findings = [finding for program in programs for finding in check_operators(program, tuple(targets))]
         states: dict[str, str] = {}
         for target in targets:
             known = [item for item in findings if item.target == target and item.level == "error"]
-            states[target], found = _try(target, graphs.get(target, graphs[""]), work, known)
-            findings.extend(found)
+            for graph in graphs.get(target, graphs[""]):
+                state, found = _try(target, graph, work, known)
+                findings.extend(found)
+                if states.get(target) != "fails":
+                    states[target] = state
     counts: dict[str, int] = {}
-    for op in program.operators():
+    for op in (op for program in programs for op in program.operators()):
         if op.type not in ("feed", "fetch"):
             counts[op.type] = counts.get(op.type, 0) + 1
     findings.sort(key=lambda finding: (finding.level != "error", finding.target, finding.operator.index))
@@ -91,11 +94,18 @@ def format_audit(result: Audit, limit: int = 12) -> str:
     return "\n".join(lines)
 
 
-def _save(network: Any, task: Task, options: ExportOptions, stem: Path) -> converters.Graph:
-    save_paddle_graph(network, options, stem, task)
-    shape = (1, 3, options.height, options.width)
-    shapes = (shape if options.layout == "NCHW" else (1, options.height, options.width, 3),)
-    return converters.Graph(stem.with_suffix(".pdmodel"), stem.with_suffix(".pdiparams"), shapes, options.opset)
+def _save(
+    network: Any, task: ExportTask, options: ExportOptions, work: Path, prefix: str = "graph"
+) -> list[converters.Graph]:
+    """Trace every graph of the network."""
+    found = []
+    for graph in task.deployment(network, options).graphs:
+        stem = work / f"{prefix}-{graph.name}"
+        save_paddle_graph(network, options, stem, task, graph.name)
+        shapes = tuple(tuple(options.input_shape()) if spec.name == IMAGE else spec.shape for spec in graph.inputs)
+        model, params = stem.with_suffix(".pdmodel"), stem.with_suffix(".pdiparams")
+        found.append(converters.Graph(model, params, (shapes,), options.opset, graph.name))
+    return found
 
 
 def _try(target: str, graph: converters.Graph, work: Path, known: Sequence[Finding]) -> tuple[str, list[Finding]]:

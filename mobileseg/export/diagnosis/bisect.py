@@ -6,7 +6,6 @@ over prefixes of the program: the shortest prefix that still fails ends with the
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,16 @@ from mobileseg.errors import MobileSegError
 from mobileseg.export.conversion import converters
 from mobileseg.export.conversion.pdmodel import Operator, Program
 from mobileseg.export.conversion.process import Failure, run_task
-from mobileseg.export.golden import Reference
+from mobileseg.export.golden import Frame, Reference
 from mobileseg.export.manifest import file_names
-from mobileseg.export.options import ENGINES, INPUT_NAME
+from mobileseg.export.options import ENGINES
 from mobileseg.export.tolerance import LIMIT
 from mobileseg.export.verify import run_engine
 from mobileseg.files import sha256_of
+from mobileseg.folders import scratch_folder
+from mobileseg.names import IMAGE, MAIN
 from mobileseg.runtime.manifest import Manifest
-from mobileseg.runtime.specs import GraphFiles, InputSpec, OutputSpec
+from mobileseg.runtime.specs import GraphFiles, GraphSpec, ImageSpec, OutputSpec
 
 _DTYPES = {2: "int32", 3: "int64", 5: "float32", 20: "uint8", 21: "int8", 0: "bool"}
 _CONVERSION_TIMEOUT = 120.0
@@ -76,7 +77,7 @@ def run_natively(graph: converters.Graph, image: np.ndarray, work: Path) -> dict
         Failure: Paddle refused the program or died.
     """
     fed, answered = work / "native-input.npz", work / "native-output.npz"
-    np.savez(fed, **{INPUT_NAME: image})
+    np.savez(fed, **{IMAGE: image})
     run_task(
         "native", {"model": str(graph.model), "params": str(graph.params), "inputs": str(fed), "outputs": str(answered)}
     )
@@ -88,8 +89,8 @@ def _bisect(program: Program, bad: Callable[[Program, Path], bool]) -> Operator 
     operators = [op for op in program.operators() if op.type != "fetch"]
 
     def is_bad(count: int) -> bool:
-        with tempfile.TemporaryDirectory(prefix="mobileseg-") as folder:
-            return bad(program.prefix(count), Path(folder))
+        with scratch_folder() as folder:
+            return bad(program.prefix(count), folder)
 
     low, high = 1, len(operators)  # the feed alone is fine; everything together must fail
     if high < 2 or not is_bad(high):
@@ -125,28 +126,30 @@ def _run_prefix(target: str, prefix: Program, folder: Path, image: np.ndarray) -
         blobs_in, blobs_out = blob_names(folder / names[0])
         if len(blobs_out) != len(specs):
             return {}  # pnnx merged loose ends: this prefix tells nothing
-        inputs = {INPUT_NAME: blobs_in[0]}
+        inputs = {IMAGE: blobs_in[0]}
         outputs = {spec.name: blob for spec, blob in zip(specs, blobs_out, strict=True)}
     keys = ("param", "bin") if target == "ncnn" else ("model", "params")
     named: dict[str, Any] = dict(zip(keys, names, strict=False))
     files = GraphFiles(**named, inputs=inputs, outputs=outputs, output_specs=specs)
+    spec = _image_spec(image)
     Manifest(
         name="prefix",
-        input=_input_spec(image),
-        outputs=specs,
+        task="none",  # an engine runs graphs, whatever they are for
+        image=spec,
+        graphs={MAIN: GraphSpec((spec.tensor(),), specs, {target: files})},
+        pipelines={MAIN: (MAIN,)},
         classes=("class",),
         palette=((0, 0, 0),),
-        graphs={"main": {target: files}},
         files={name: sha256_of(folder / name) for name in names},
     ).write(folder)
-    return run_engine(folder, ENGINES[target], INPUT_NAME, [image])[0][0]
+    return run_engine(folder, ENGINES[target], [Frame(MAIN, 0, image)])[0][0]
 
 
-def _input_spec(image: np.ndarray) -> InputSpec:
+def _image_spec(image: np.ndarray) -> ImageSpec:
     nhwc = image.shape[3] == 3 and image.shape[1] != 3
     height, width = image.shape[1:3] if nhwc else image.shape[2:]
-    return InputSpec(
-        INPUT_NAME,
+    return ImageSpec(
+        IMAGE,
         height,
         width,
         layout="NHWC" if nhwc else "NCHW",

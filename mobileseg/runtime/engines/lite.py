@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mobileseg.errors import RuntimeEngineError
-from mobileseg.runtime.engines.base import Engine
+from mobileseg.runtime.engines.base import Engine, Port
+from mobileseg.runtime.engines.nb import check_nb
 
 
 class LiteEngine(Engine):
-    """Runs an x86 ``.nb`` file.
+    """Runs x86 ``.nb`` files.
 
     The wheel's `MobileConfig` has no thread setting; its kernels run on the OpenMP library inside the wheel,
     which is told the number of threads before every run. int8 files crash this runtime and are refused by
@@ -23,46 +25,64 @@ class LiteEngine(Engine):
 
     name = "lite"
     files_key = "lite_x86"
-    _config: Any
-    _predictor: Any
 
-    def _load(self) -> None:
+    def _open(self, port: Port) -> Any:
         import zlib  # noqa: F401  # paddlelite bundles a zlib, as Paddle does: see mobileseg/__init__.py
 
-        self._open(self.path_of(self.files.model))
+        path = self.path_of(port, port.files.model)
+        check_nb(path)
+        session = _Session(path)
         self._openmp = _openmp()
-        self._require_names(list(self._predictor.get_input_names()), list(self._predictor.get_output_names()))
+        predictor = session.predictor
+        port.require_names(self.name, list(predictor.get_input_names()), list(predictor.get_output_names()))
+        return session
 
-    def _open(self, path: Path) -> None:
-        from paddlelite import lite
-
-        self._path = path
-        self._shape: tuple[int, ...] | None = None
-        # The predictor reads from its config's memory: both must live as long as this object.
-        self._config = lite.MobileConfig()
-        self._config.set_model_from_file(str(path))
-        try:
-            self._predictor = lite.create_paddle_predictor(self._config)
-        except Exception as error:
-            raise RuntimeEngineError(f"Paddle Lite cannot load {path}: {error}") from error
-
-    def _run(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        if self._shape not in (None, image.shape):
-            # A predictor that has run keeps buffers of the first size: it crashes on a larger input and
-            # answers wrongly on a smaller one.
-            self._open(self._path)
-        self._shape = image.shape
+    def _run(self, session: Any, port: Port, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        predictor = session.ready_for([value.shape for value in inputs.values()])
         self._openmp.omp_set_num_threads(self.threads)
-        self._predictor.get_input_by_name(self._input_name).from_numpy(image)
+        for name, value in inputs.items():
+            predictor.get_input_by_name(port.input_names[name]).from_numpy(value)
         try:
-            self._predictor.run()
+            predictor.run()
         except Exception as error:
-            raise RuntimeEngineError(f"Paddle Lite failed on an input of {list(image.shape)}: {error}") from error
+            shapes = ", ".join(str(list(value.shape)) for value in inputs.values())
+            raise RuntimeEngineError(f"Paddle Lite failed on an input of {shapes}: {error}") from error
         # numpy() is a view into the predictor's memory, which the next run overwrites.
         return {
-            ours: np.array(self._predictor.get_output_by_name(theirs).numpy(), copy=True)
-            for ours, theirs in self._output_names.items()
+            ours: np.array(predictor.get_output_by_name(theirs).numpy(), copy=True)
+            for ours, theirs in port.output_names.items()
         }
+
+
+class _Session:
+    """A predictor, made again when the sizes of its inputs change.
+
+    A predictor that has run keeps buffers of the first sizes: it crashes on larger inputs and answers wrongly on
+    smaller ones.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._shapes: list[tuple[int, ...]] | None = None
+        self._open()
+
+    def ready_for(self, shapes: list[tuple[int, ...]]) -> Any:
+        """The predictor for inputs of these shapes."""
+        if self._shapes not in (None, shapes):
+            self._open()
+        self._shapes = shapes
+        return self.predictor
+
+    def _open(self) -> None:
+        from paddlelite import lite
+
+        # The predictor reads from its config's memory: both must live as long as this object.
+        self._config = lite.MobileConfig()
+        self._config.set_model_from_file(str(self._path))
+        try:
+            self.predictor: Any = lite.create_paddle_predictor(self._config)
+        except Exception as error:
+            raise RuntimeEngineError(f"Paddle Lite cannot load {self._path}: {error}") from error
 
 
 def _openmp() -> ctypes.CDLL:

@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from mobileseg.errors import RuntimeEngineError
-from mobileseg.runtime.engines.base import Engine
+from mobileseg.runtime.engines.base import Engine, Port
 
 
 class OnnxRuntimeEngine(Engine):
-    """Runs the ONNX graph with the CPU provider."""
+    """Runs ONNX graphs with the CPU provider."""
 
     name = "onnxruntime"
     files_key = "onnx"
-    _session: Any
 
-    def _load(self) -> None:
+    def _open(self, port: Port) -> Any:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3  # errors only
-        path = self.path_of(self.files.model)
+        path = self.path_of(port, port.files.model)
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the exception types of onnxruntime have no common base but this
             raise RuntimeEngineError(f"ONNX Runtime cannot load {path}: {error}") from error
-        self._require_names(
-            [value.name for value in self._session.get_inputs()], [value.name for value in self._session.get_outputs()]
-        )
+        inputs, outputs = ([value.name for value in values()] for values in (session.get_inputs, session.get_outputs))
+        port.require_names(self.name, inputs, outputs)
+        return session
 
-    def _run(self, image: np.ndarray) -> dict[str, np.ndarray]:
+    def _run(self, session: Any, port: Port, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        fed = {port.input_names[name]: value for name, value in inputs.items()}
         try:
-            results = self._session.run(list(self._output_names.values()), {self._input_name: image})
+            results = session.run(list(port.output_names.values()), fed)
         except Exception as error:
-            raise RuntimeEngineError(f"ONNX Runtime failed on an input of {list(image.shape)}: {error}") from error
-        return dict(zip(self._output_names, results, strict=True))
+            shapes = ", ".join(str(list(value.shape)) for value in inputs.values())
+            raise RuntimeEngineError(f"ONNX Runtime failed on an input of {shapes}: {error}") from error
+        return dict(zip(port.output_names, results, strict=True))

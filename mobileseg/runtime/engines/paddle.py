@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 from mobileseg.errors import DependencyError, RuntimeEngineError
-from mobileseg.runtime.engines.base import Engine
-from mobileseg.runtime.engines.predictors import Part, Stage, collect_shapes, run_stages
+from mobileseg.names import MAIN
+from mobileseg.runtime.engines.base import Engine, Port
+from mobileseg.runtime.engines.predictors import Part, Stage, on_cpu
+from mobileseg.runtime.manifest import COMPONENTS
 
 # oneDNN keeps compiled primitives per input shape; without a bound a dynamic graph grows with every new size.
 _CACHED_SHAPES = 10
@@ -30,83 +31,60 @@ class PaddleEngine(Engine):
     name = "paddle"
     files_key = "paddle"
     option_names: ClassVar[tuple[str, ...]] = ("device", "onednn", "components", "print_details")
-    _stages: list[Stage]
 
-    def _load(self) -> None:
-        inference = import_inference()
-        self._device = self.options.get("device", "cpu")
-        if self._device not in ("cpu", "gpu"):
-            raise RuntimeEngineError(f"device is '{self._device}', expected 'cpu' or 'gpu'")
-        if self._device == "gpu":
-            require_gpu()
-        parts = self._component_parts() if self.options.get("components", False) else [self._main_part()]
-        self._stages = [Stage(part, inference, self._config(inference, part)) for part in parts]
+    @property
+    def _by_component(self) -> bool:
+        return bool(self.options.get("components", False))
 
-    def _config(self, inference: Any, part: Part) -> Any:
-        config = inference.Config(str(part.model), str(part.params))
-        if not self.options.get("print_details", False):
-            config.disable_glog_info()
-        config.enable_memory_optim()
-        if self._device == "gpu":
-            config.enable_use_gpu(GPU_MEMORY_MB, 0)
-            return config
-        config.disable_gpu()
-        if self.options.get("onednn", True):
-            config.set_mkldnn_cache_capacity(_CACHED_SHAPES)
-            config.enable_mkldnn()
-        config.set_cpu_math_library_num_threads(self.threads)
-        return config
-
-    def _run(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        found = run_stages(self._stages, {self._input_name: image})
-        return {ours: found[theirs] for ours, theirs in self._output_names.items()}
-
-    def collect_shapes(self, inputs: Sequence[np.ndarray], target: Path) -> None:
-        """Write the range of shapes of all tensors that these inputs give, for `TensorRTOptions.shape_file`.
-
-        Args:
-            inputs: what the graph is fed, run by run.
-            target: file to write.
-
-        Raises:
-            RuntimeEngineError: Paddle failed.
-        """
-        collect_shapes(self._main_part(), [{self._input_name: image} for image in inputs], target)
-
-    def _main_part(self) -> Part:
-        """The whole graph."""
-        shapes = self.path_of(self.files.shapes) if self.files.shapes else None
-        return Part(
-            "graph",
-            self.path_of(self.files.model),
-            self.path_of(self.files.params),
-            shapes,
-            (self._input_name,),
-            tuple(self._output_names.values()),
-        )
-
-    def _component_parts(self) -> list[Part]:
-        """The components of the graph, in the order in which they run.
-
-        Raises:
-            RuntimeEngineError: the folder has none.
-        """
-        if not self.manifest.components:
+    def _pipelines(self) -> dict[str, tuple[str, ...]]:
+        if not self._by_component:
+            return super()._pipelines()
+        if COMPONENTS not in self.manifest.pipelines:
             raise RuntimeEngineError(
                 f"artefact '{self.manifest.name}' has no component graphs",
                 remedy="export it with `mobileseg export --tensorrt`, or give one precision for the whole",
             )
-        return [
-            Part(
-                part.name,
-                self.path_of(part.model),
-                self.path_of(part.params),
-                self.path_of(part.shapes),
-                part.inputs,
-                part.outputs,
-            )
-            for part in self.manifest.components
-        ]
+        return {MAIN: self.manifest.pipelines[COMPONENTS]}
+
+    def _open(self, port: Port) -> Any:
+        inference = import_inference()
+        device = self.options.get("device", "cpu")
+        if device not in ("cpu", "gpu"):
+            raise RuntimeEngineError(f"device is '{device}', expected 'cpu' or 'gpu'")
+        if device == "gpu":
+            require_gpu()
+        part = self._part(port)
+        return Stage(part, inference, self._config(inference, part, device))
+
+    def _config(self, inference: Any, part: Part, device: str) -> Any:
+        config = inference.Config(str(part.model), str(part.params))
+        if not self.options.get("print_details", False):
+            config.disable_glog_info()
+        config.enable_memory_optim()
+        if device == "gpu":
+            config.enable_use_gpu(GPU_MEMORY_MB, 0)
+            return config
+        onednn = self.options.get("onednn", True)
+        on_cpu(config, onednn=onednn)
+        if onednn:
+            config.set_mkldnn_cache_capacity(_CACHED_SHAPES)
+        config.set_cpu_math_library_num_threads(self.threads)
+        return config
+
+    def _run(self, session: Any, port: Port, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        found = session.run({port.input_names[name]: value for name, value in inputs.items()})
+        return {ours: found[theirs] for ours, theirs in port.output_names.items()}
+
+    def _part(self, port: Port) -> Part:
+        """The files of a graph, after their hashes have been checked."""
+        return Part(
+            port.graph,
+            self.path_of(port, port.files.model),
+            self.path_of(port, port.files.params),
+            self.path_of(port, port.files.shapes) if port.files.shapes else None,
+            tuple(port.input_names.values()),
+            tuple(port.output_names.values()),
+        )
 
 
 def import_inference() -> Any:

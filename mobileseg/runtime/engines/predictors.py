@@ -1,8 +1,8 @@
-"""Predictors of Paddle Inference, one after the other: a whole graph, or the components of one."""
+"""Predictors of Paddle Inference."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,10 @@ from typing import Any
 import numpy as np
 
 from mobileseg.errors import RuntimeEngineError
+
+WRONG_FUSION = "reshape_transpose_matmul_mkldnn_fuse_pass"
+"""Paddle's graph pass for oneDNN after which a product of two activations is wrong, without a word, when one of them
+comes from a convolution by reshape and a swap of its last two axes: the attention of TopFormer as published."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +81,19 @@ class Stage:
         return {name: self._predictor.get_output_handle(name).copy_to_cpu() for name in self.part.outputs}
 
 
-def run_stages(stages: Iterable[Stage], values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Run predictors in their order; every tensor that was given or made, by name."""
-    found = dict(values)
-    for stage in stages:
-        found.update(stage.run(found))
-    return found
+def on_cpu(config: Any, *, onednn: bool) -> None:
+    """Make a `Config` of Paddle Inference compute on the CPU.
+
+    Args:
+        config: changed in place.
+        onednn: with oneDNN, which Paddle takes when nothing is said (without its faulty pass); else plain kernels.
+    """
+    config.disable_gpu()
+    if onednn:
+        config.enable_mkldnn()
+        config.delete_pass(WRONG_FUSION)
+    else:
+        config.disable_mkldnn()
 
 
 def collect_shapes(part: Part, inputs: Sequence[Mapping[str, np.ndarray]], target: Path) -> list[dict[str, np.ndarray]]:
@@ -104,7 +115,7 @@ def collect_shapes(part: Part, inputs: Sequence[Mapping[str, np.ndarray]], targe
     from paddle import inference
 
     config = inference.Config(str(part.model), str(part.params))
-    config.disable_gpu()
+    on_cpu(config, onednn=False)
     config.disable_glog_info()
     config.collect_shape_range_info(str(target))
     stage = Stage(part, inference, config)

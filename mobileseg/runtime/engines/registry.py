@@ -74,16 +74,13 @@ def unavailable(engine: str) -> str:
     return _missing((ENGINES | EXTRA_ENGINES)[engine])
 
 
-def load(
-    folder: str | os.PathLike[str], engine: str, *, graph: str = "main", threads: int = 1, **options: Any
-) -> Engine:
-    """Load one graph of an artefact folder.
+def load(folder: str | os.PathLike[str], engine: str, *, threads: int = 1, **options: Any) -> Engine:
+    """Load the graphs of an artefact.
 
     Args:
-        folder: artefact folder.
+        folder: artefact.
         engine: 'onnxruntime', 'lite', 'paddle', 'ncnn', 'tensorrt', or 'auto' for the fastest one that is installed
-            and that the folder has a file for (never 'tensorrt').
-        graph: name of the graph in the manifest.
+            and that the folder has files for (never 'tensorrt').
         threads: CPU threads of one inference.
         options: of the engine alone, see its class.
 
@@ -94,44 +91,45 @@ def load(
     """
     if threads < 1:
         raise RuntimeEngineError(f"threads is {threads}, expected at least 1")
-    manifest = Manifest.read(folder)
-    name = choose(manifest, graph) if engine == "auto" else engine
+    manifest = Manifest.read(folder, graphs_only=True)
+    name = choose(manifest) if engine == "auto" else engine
     known = ENGINES | EXTRA_ENGINES
     if name not in known:
         raise RuntimeEngineError(f"there is no engine '{name}'", remedy=f"choose one of auto, {', '.join(known)}")
     info = known[name]
-    manifest.graph_files(graph, info.files_key)
+    for graph in manifest.deployed:
+        manifest.graph_files(graph, info.files_key)
     reason = _missing(info)
     if reason:
-        others = fitting(manifest, graph) if name in EXTRA_ENGINES else []
+        others = fitting(manifest) if name in EXTRA_ENGINES else []
         raise DependencyError(
             reason, remedy=f"engines that run this folder here: {', '.join(others)}" if others else None
         )
     engine_class: type[Engine] = getattr(import_module(info.module), info.class_name)
-    return engine_class(folder, manifest, graph, threads, **options)
+    return engine_class(folder, manifest, threads, **options)
 
 
-def fitting(manifest: Manifest, graph: str = "main") -> list[str]:
+def fitting(manifest: Manifest) -> list[str]:
     """Installed engines that the folder has files for, fastest first."""
-    files = manifest.graphs.get(graph, {})
+    files = manifest.targets()
     return [name for name, info in ENGINES.items() if info.files_key in files and not _missing(info)]
 
 
-def choose(manifest: Manifest, graph: str = "main") -> str:
+def choose(manifest: Manifest) -> str:
     """The fastest installed engine that the folder has files for.
 
     Raises:
         RuntimeEngineError: the folder's files need engines that are not installed.
     """
-    found = fitting(manifest, graph)
+    found = fitting(manifest)
     if found:
         return found[0]
-    files = manifest.graphs.get(graph, {})
+    files = manifest.targets()
     wanted = {name: info for name, info in ENGINES.items() if info.files_key in files}
     if not wanted:
         raise RuntimeEngineError(
-            f"artefact '{manifest.name}' has no file for graph '{graph}' that an engine of this program runs "
-            f"(it has {', '.join(sorted(files)) or 'none'})",
+            f"artefact '{manifest.name}' has no files for {', '.join(manifest.deployed)} that an engine of this "
+            f"program runs (it has {', '.join(sorted(files)) or 'none'})",
             remedy="export it again with one of the targets onnx, lite_x86, ncnn, paddle",
         )
     raise DependencyError(

@@ -6,7 +6,7 @@ import gc
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ import numpy as np
 from mobileseg.data.io import read_image
 from mobileseg.errors import DependencyError, RuntimeEngineError
 from mobileseg.files import write_whole
+from mobileseg.runtime.engines.base import Port
 from mobileseg.runtime.engines.paddle import GPU_MEMORY_MB, PaddleEngine, import_inference
-from mobileseg.runtime.engines.predictors import Part, Stage, collect_shapes, run_stages
+from mobileseg.runtime.engines.predictors import Part, Stage, collect_shapes
 from mobileseg.runtime.engines.registry import fitting
 from mobileseg.runtime.engines.tensorrt_options import (
     PRECISIONS,
@@ -27,7 +28,9 @@ from mobileseg.runtime.engines.tensorrt_options import (
     cache_root,
     calibration_digest,
 )
+from mobileseg.runtime.manifest import COMPONENTS
 from mobileseg.runtime.preprocess import Preprocessor
+from mobileseg.runtime.specs import TensorSpec
 
 _TABLE_NOTE = "calibrated.json"
 _SHAPES = "shapes.pbtxt"
@@ -41,7 +44,7 @@ class Plan:
     Attributes:
         part: its graph; `Part.shapes` is the cache's own copy, or None for an engine of one fixed shape.
         precision: 'fp32', 'fp16' or 'int8'.
-        calibrated: value ranges come from pictures, not from the graph.
+        calibrated: value ranges come from images, not from the graph.
         cache: folder of its engines.
     """
 
@@ -52,10 +55,10 @@ class Plan:
 
 
 class TensorRTEngine(PaddleEngine):
-    """Runs ``model.pdmodel`` and ``model.pdiparams``, or the component graphs, as TensorRT engines.
+    """Runs Paddle graphs, or the component graphs of one, as TensorRT engines.
 
     Options are those of `TensorRTOptions`. The first load on a machine builds the engines, which takes minutes; later
-    loads read them from the cache. Between components tensors go through the memory of the host.
+    loads read them from the cache. Between graphs tensors go through the memory of the host.
 
     Raises:
         DependencyError: no GPU, or no GPU build of Paddle with TensorRT.
@@ -65,18 +68,27 @@ class TensorRTEngine(PaddleEngine):
     name = "tensorrt"
     option_names = tuple(field.name for field in fields(TensorRTOptions))
 
-    def _load(self) -> None:
+    @property
+    def _by_component(self) -> bool:
+        """A network of several graphs has a precision per graph; one graph must have been divided for that."""
+        divided = COMPONENTS in self.manifest.pipelines or len(self.manifest.deployed) == 1
+        return self._settings.by_component and divided
+
+    def _pipelines(self) -> dict[str, tuple[str, ...]]:
         self._settings = TensorRTOptions(**self.options)
+        return super()._pipelines()
+
+    def _open_all(self, ports: Sequence[Port]) -> dict[str, Any]:
         inference = import_inference()
         reason = missing(inference)
         if reason:
-            others = fitting(self.manifest, self.graph)
+            others = fitting(self.manifest)
             raise DependencyError(
                 f"TensorRT cannot be used: {reason}",
                 remedy=f"engines that run this folder here: {', '.join(others)}" if others else None,
             )
         machine = machine_of(inference, self._settings.device)
-        parts = self._component_parts() if self._settings.by_component else [self._main_part()]
+        parts = [self._part(port) for port in ports]
         precisions = self._settings.precision_of([part.name for part in parts])
         quantised = {part.name: is_quantised(part.model) for part in parts}
         wanted = [part.name for part in parts if precisions[part.name] == "int8" and not quantised[part.name]]
@@ -84,37 +96,46 @@ class TensorRTEngine(PaddleEngine):
         if wanted and not calibration:
             raise RuntimeEngineError(
                 f"int8 needs value ranges, and {self._where(wanted)} was not quantised in training",
-                remedy="name pictures to calibrate with (calibration=[...]), about a hundred",
+                remedy="name images to calibrate with (calibration=[...]), about a hundred",
             )
-        if self.manifest.input.dynamic and "int8" in precisions.values():
+        if self.manifest.image.dynamic and "int8" in precisions.values():
             raise RuntimeEngineError(
                 "int8 needs a graph of fixed size, and this one takes any size",
                 remedy="export without --dynamic, or use fp16",
             )
         digest = calibration_digest(calibration)
         plans = [
-            self._plan(machine, part, precisions[part.name], part.name in wanted, digest) for part in self._ready(parts)
+            self._plan(machine, part, precisions[part.name], part.name in wanted, digest)
+            for part in self._ready(ports, parts)
         ]
         if any(plan.calibrated and not (plan.cache / _TABLE_NOTE).is_file() for plan in plans):
             self._calibrate(inference, plans, calibration)
-        self._stages = [Stage(plan.part, inference, configure(inference, plan, self._settings)) for plan in plans]
-        self._warm_up()
+        sessions: dict[str, Any] = {
+            plan.part.name: Stage(plan.part, inference, configure(inference, plan, self._settings)) for plan in plans
+        }
+        for _ in range(self._settings.warmup):
+            self._through(sessions, self._blank())
+        return sessions
 
-    def _ready(self, parts: Sequence[Part]) -> list[Part]:
+    def _ready(self, ports: Sequence[Port], parts: Sequence[Part]) -> list[Part]:
         """The parts with a shape file each: the user's, the folder's, or one collected here and kept."""
         if self._settings.shape_file is not None:
             return [replace(part, shapes=Path(self._settings.shape_file)) for part in parts]
-        if all(part.shapes is not None for part in parts):
-            return list(parts)
-        (part,) = parts  # components always have shapes
-        hashes = self.manifest.files[part.model.name][:16], self.manifest.files[part.params.name][:16]
-        target = cache_root(self._settings) / "shapes" / f"{'-'.join(hashes)}.pbtxt"
-        if not target.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial = target.with_suffix(f".{os.getpid()}")
-            collect_shapes(part, [{self._input_name: self._blank()}], partial)
-            os.replace(partial, target)
-        return [replace(part, shapes=target)]
+        found: list[Part] = []
+        for port, part in zip(ports, parts, strict=True):
+            if part.shapes is not None:
+                found.append(part)
+                continue
+            hashes = self.manifest.files[part.model.name][:16], self.manifest.files[part.params.name][:16]
+            target = cache_root(self._settings) / "shapes" / f"{'-'.join(hashes)}.pbtxt"
+            if not target.is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                partial = target.with_suffix(f".{os.getpid()}")
+                fed = {port.input_names[spec.name]: self._blank_tensor(spec) for spec in port.inputs}
+                collect_shapes(part, [fed], partial)
+                os.replace(partial, target)
+            found.append(replace(part, shapes=target))
+        return found
 
     def _plan(self, machine: Machine, part: Part, precision: str, calibrated: bool, digest: str) -> Plan:
         key = cache_key(machine, part, precision, self._settings, digest if calibrated else "")
@@ -129,11 +150,13 @@ class TensorRTEngine(PaddleEngine):
         return Plan(replace(part, shapes=shapes), precision, calibrated, folder)
 
     def _calibrate(self, inference: Any, plans: Sequence[Plan], inputs: Sequence[np.ndarray]) -> None:
-        """Run the pictures; Paddle writes the tables when the predictors end."""
+        """Run the images; Paddle writes the tables when the predictors end."""
         before = {plan.part.name: set(os.listdir(plan.cache)) for plan in plans}
-        stages = [Stage(plan.part, inference, configure(inference, plan, self._settings)) for plan in plans]
+        stages = {
+            plan.part.name: Stage(plan.part, inference, configure(inference, plan, self._settings)) for plan in plans
+        }
         for image in inputs:
-            run_stages(stages, {self._input_name: image})
+            self._through(stages, image)
         stages.clear()
         gc.collect()
         for plan in plans:
@@ -144,20 +167,33 @@ class TensorRTEngine(PaddleEngine):
                     f"the calibration of {self._where([plan.part.name])} gave no table in {plan.cache}",
                     remedy="look at Paddle's log with print_details=True",
                 )
-            write_whole(plan.cache / _TABLE_NOTE, json.dumps({"pictures": len(inputs)}) + "\n")
+            write_whole(plan.cache / _TABLE_NOTE, json.dumps({"images": len(inputs)}) + "\n")
+
+    def _through(self, sessions: Mapping[str, Any], image: np.ndarray) -> None:
+        """One frame through every pipeline, with nothing remembered."""
+        for graphs in self.pipelines.values():
+            tensors = {self.manifest.image.name: image}
+            for graph in graphs:
+                port = self._ports[graph]
+                fed = {
+                    spec.name: tensors[spec.name] if spec.name in tensors else self._blank_tensor(spec)
+                    for spec in port.inputs
+                }
+                tensors.update(self._run(sessions[graph], port, fed))
 
     def _calibration_inputs(self) -> list[np.ndarray]:
-        preprocess = Preprocessor(self.manifest.input)
-        pictures = self._settings.calibration
-        return [preprocess(item if isinstance(item, np.ndarray) else read_image(item)) for item in pictures]
-
-    def _warm_up(self) -> None:
-        for _ in range(self._settings.warmup):
-            self._run(self._blank())
+        preprocess = Preprocessor(self.manifest.image)
+        images = self._settings.calibration
+        return [preprocess(item if isinstance(item, np.ndarray) else read_image(item)) for item in images]
 
     def _blank(self) -> np.ndarray:
-        spec = self.manifest.input
+        spec = self.manifest.image
         return np.zeros(spec.shape(), np.dtype(spec.dtype))
+
+    def _blank_tensor(self, spec: TensorSpec) -> np.ndarray:
+        if spec.name == self.manifest.image.name:
+            return self._blank()
+        return np.zeros([max(1, length) for length in spec.shape], np.dtype(spec.dtype))
 
     def _where(self, names: Sequence[str]) -> str:
         return ", ".join(names) if self._settings.by_component else f"artefact '{self.manifest.name}'"

@@ -100,10 +100,10 @@ def test_another_task(start, instance_data, tmp_path):
 
 
 def test_losses_of_the_other_task(start, teacher, instance_data, tmp_path):
-    with pytest.raises(ConfigError, match=r"distill.head: .* no head to imitate \(use logits instead\)"):
+    with pytest.raises(ConfigError, match=r"distill.head: .* no head to imitate \(use logits or features instead\)"):
         start(teacher, head={})
     section = toy_instance_section(instance_data)
-    with pytest.raises(ConfigError, match=r"distill.logits: .* no logits to imitate \(use head instead\)"):
+    with pytest.raises(ConfigError, match=r"distill.logits: .* no logits to imitate \(use head or features instead\)"):
         start(make_teacher(tmp_path / "finder", section), section, logits={})
 
 
@@ -139,6 +139,6 @@ def test_the_shipped_student_differs_by_its_teacher_alone_and_fits_it(monkeypatc
     )
     assert alone.to_dict() | {"distill": taught.to_dict()["distill"]} == taught.to_dict()
     network = build_network(taught, load_pretrained=False)
-    found = build_distillation(taught, network, build_losses(taught), (64, 64))
-    assert found.arrays() == {}  # the decoders are of the same widths
-    assert "mobileseg_mobilenetv2_camvid" in found.description
+    student, _, described = build_distillation(taught, network, build_losses(taught), (64, 64))
+    assert len(student.adapters) == 0  # the decoders are of the same widths
+    assert "mobileseg_mobilenetv2_camvid" in described

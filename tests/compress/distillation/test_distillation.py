@@ -39,7 +39,7 @@ def distilled(toy_data, tmp_path):
 def test_resume_is_exact_with_trained_adapters(distilled, tmp_path, extra):
     config = distilled(*EXACT, *extra)
     whole = Trainer(config, tmp_path / "whole")
-    before = whole.distillation.arrays()
+    before = whole.extensions["distill"].arrays()
     assert {name: array.shape for name, array in before.items()} == {
         "distill.feature1.weight": (10, 6, 1, 1),
         "distill.feature1.bias": (10,),
@@ -47,15 +47,15 @@ def test_resume_is_exact_with_trained_adapters(distilled, tmp_path, extra):
     whole.fit()
     halves = interrupted_and_resumed(config, tmp_path / "halves", stop_at=3)
     assert equal(weights_of(whole), weights_of(halves))
-    assert equal(whole.distillation.arrays(), halves.distillation.arrays())
-    assert equal(whole.average.arrays(), halves.average.arrays())
+    assert equal(whole.extensions["distill"].arrays(), halves.extensions["distill"].arrays())
+    assert equal(whole.extensions["ema"].average.arrays(), halves.extensions["ema"].average.arrays())
     assert losses_of(tmp_path / "whole") == losses_of(tmp_path / "halves")
-    assert all(not np.array_equal(before[name], array) for name, array in whole.distillation.arrays().items())
+    assert all(not np.array_equal(before[name], array) for name, array in whole.extensions["distill"].arrays().items())
 
 
 def test_the_teacher_does_not_change(distilled, tmp_path):
     trainer = Trainer(distilled(), tmp_path / "run")
-    teacher = trainer.criterion.teacher.network
+    teacher = trainer.extensions["distill"].criterion.teacher.network
     before = {name: value.numpy() for name, value in teacher.state_dict().items()}
     trainer.fit()
     assert equal(before, {name: value.numpy() for name, value in teacher.state_dict().items()})
@@ -95,7 +95,7 @@ def test_the_student_starts_as_it_would_alone(distilled, toy_config, tmp_path):
         trainer.fit()
     assert equal(weights_of(alone), weights_of(silent))
     assert not equal(weights_of(alone), weights_of(taught))
-    assert silent.distillation.arrays() == {}
+    assert silent.extensions["distill"].arrays() == {}
 
 
 def test_a_run_is_not_resumed_with_other_adapters(distilled, tmp_path):
@@ -120,7 +120,7 @@ def test_another_architecture_teaches_a_mobileseg(toy_data, tmp_path):
     (tmp_path / "student.yml").write_text(yaml.safe_dump(section))
     trainer = Trainer(load_config(tmp_path / "student.yml", ["iters=3"]), tmp_path / "run")
     trainer.fit()
-    assert trainer.distillation.arrays()["distill.feature1.weight"].shape == (6, 8, 1, 1)
+    assert trainer.extensions["distill"].arrays()["distill.feature1.weight"].shape == (6, 8, 1, 1)
     assert np.isfinite(list(losses_of(tmp_path / "run").values())).all()
 
 
@@ -147,7 +147,7 @@ def test_heads_of_instance_networks(distilled_instances, tmp_path):
     assert {"box", "class", "mask", "segm", "distill_feature1"} <= event.keys()
     halves = interrupted_and_resumed(config, tmp_path / "halves", stop_at=2)
     assert equal(weights_of(whole), weights_of(halves))
-    assert equal(whole.distillation.arrays(), halves.distillation.arrays())
+    assert equal(whole.extensions["distill"].arrays(), halves.extensions["distill"].arrays())
 
 
 @pytest.mark.long
@@ -161,7 +161,7 @@ def test_two_processes_with_half_batches_are_one_with_the_whole(distilled, tmp_p
     one, two = losses_of(tmp_path / "single"), losses_of(tmp_path / "double")
     np.testing.assert_allclose([one[i] for i in one], [two[i] for i in one], rtol=2e-5)
     saved = read_checkpoint(tmp_path / "double" / "last")
-    for name, array in {**weights_of(single), **single.distillation.arrays()}.items():
+    for name, array in {**weights_of(single), **single.extensions["distill"].arrays()}.items():
         found = saved.weights[name] if name in saved.weights else saved.arrays["distill"][name]
         np.testing.assert_allclose(found, array, rtol=1e-4, atol=2e-6, err_msg=name)
 

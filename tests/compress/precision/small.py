@@ -47,6 +47,7 @@ class Head(nn.Layer):
 class Small(nn.Layer):
     """Three classes."""
 
+    task = "semantic"
     num_classes = 3
     size_multiple = 4
 

@@ -2,8 +2,8 @@ import pytest
 
 from mobileseg.compress.precision.scores import Evaluation, OutOfTime, component_paths
 from mobileseg.compress.precision.simulate import Simulation
+from mobileseg.semantic.predictor import NetworkPredictor
 from mobileseg.training.evaluator import evaluate
-from mobileseg.training.inference import NetworkPredictor
 from tests.compress.precision.truth import SETTINGS, OwnTruth
 
 

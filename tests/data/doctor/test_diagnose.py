@@ -8,9 +8,8 @@ import pytest
 
 from mobileseg.data.datasets import Dataset
 from mobileseg.data.doctor.checks import Finding
-from mobileseg.data.doctor.diagnose import diagnose, preflight
+from mobileseg.data.doctor.diagnose import diagnose
 from mobileseg.data.doctor.table import render
-from mobileseg.data.io import read_label
 from mobileseg.errors import DataError
 
 CROP = [{"type": "RandomPaddingCrop", "crop_size": [16, 16]}]
@@ -81,8 +80,24 @@ def test_splits_with_other_classes(folder) -> None:
     data["val"] = Dataset(str(folder.root), mode="val", val_path="val.txt", num_classes=5)
     diagnosis = diagnose(data)
     assert diagnosis.findings[0].code == "classes-differ"
-    assert "train: 3, val: 5" in diagnosis.findings[0].message
+    assert "3 classes against 5" in diagnosis.findings[0].message
     render(diagnosis)
+
+
+def test_splits_whose_classes_stand_in_another_order(folder) -> None:
+    data = datasets(folder)
+    data["val"] = Dataset(str(folder.root), mode="val", val_path="val.txt", classes=["sky", "car", "pole"])
+    (finding,) = diagnose(data).findings
+    assert (finding.code, finding.level) == ("classes-differ", "error")
+    assert "class 1 is 'pole' in the first and 'car' in the second" in finding.message
+
+
+def test_splits_that_normalise_differently(folder) -> None:
+    data = datasets(folder)
+    data["train"] = Dataset(str(folder.root), [*CROP, {"type": "Normalize"}], train_path="train.txt", num_classes=3)
+    found = [finding for finding in diagnose(data).findings if finding.level == "error"]
+    assert [finding.code for finding in found] == ["normalise-differs"]
+    assert "val: does not normalise" in found[0].message
 
 
 def test_limit_is_said(folder) -> None:
@@ -96,38 +111,6 @@ def test_nothing_to_read() -> None:
     diagnosis = diagnose({}, earlier=broken)
     assert diagnosis.exit_code == 3
     assert "ERROR dataset-unusable [train]" in render(diagnosis)
-
-
-def test_preflight_stops_0_255_masks(folder) -> None:
-    for index in range(4):
-        label = np.zeros((24, 32), np.uint8)
-        label[:5] = 255
-        folder.add(str(index), label)
-    name = folder.list("l.txt", list("0123"))
-    with pytest.raises(DataError, match="0 and 255 only") as caught:
-        preflight(Dataset(str(folder.root), train_path=name, num_classes=2), count=2)
-    assert "label_map: {0: 0, 255: 1}" in caught.value.remedy
-    preflight(Dataset(str(folder.root), train_path=name, num_classes=2, label_map={255: 1}))
-    folder.add("2", np.ones((24, 32), np.uint8))  # a label that the sample of two does not contain
-    preflight(Dataset(str(folder.root), train_path=name, num_classes=2), count=2)
-
-
-def test_preflight_reads_few_labels(folder, monkeypatch) -> None:
-    data = Dataset(str(folder.root), train_path=folder.fill("l.txt", 30), num_classes=3)
-    read = []
-    monkeypatch.setattr("mobileseg.data.doctor.diagnose.read_label", lambda path: read.append(path) or read_label(path))
-    preflight(data, count=4)
-    assert 1 <= len(read) <= 4
-
-
-def test_preflight_of_labels_that_are_fine_or_missing(folder) -> None:
-    data = datasets(folder)
-    preflight(data["train"])
-    (folder.root / "test.txt").write_text("train_0.png\n")
-    preflight(Dataset(str(folder.root), mode="test", test_path="test.txt", num_classes=3))
-    data["train"].items[0].label.unlink()
-    with pytest.raises(DataError, match="does not exist"):
-        preflight(data["train"])
 
 
 def test_photographs(photos: Path) -> None:

@@ -10,14 +10,15 @@ from PIL import Image, ImageEnhance
 from mobileseg.data.datasets import Dataset
 from mobileseg.data.doctor.leaks import duplicate_findings, leak_findings
 from mobileseg.data.doctor.scan import scan
+from mobileseg.semantic.doctor_labels import LabelSummary
 
 
 def summaries(folder, train: list[str], val: list[str]) -> dict:
     folder.list("train.txt", train)
     folder.list("val.txt", val)
     return {
-        "train": scan("train", Dataset(str(folder.root), train_path="train.txt", num_classes=3)),
-        "val": scan("val", Dataset(str(folder.root), mode="val", val_path="val.txt", num_classes=3)),
+        "train": scan(LabelSummary("train", Dataset(str(folder.root), train_path="train.txt", num_classes=3))),
+        "val": scan(LabelSummary("val", Dataset(str(folder.root), mode="val", val_path="val.txt", num_classes=3))),
     }
 
 
@@ -83,7 +84,7 @@ def test_duplicates_inside_a_split(pictures) -> None:
 def test_photographs_of_two_drives_do_not_look_alike(photos: Path) -> None:
     root = str(photos / "camvid")
     found = {
-        "train": scan("train", Dataset(root, train_path="train.txt"), limit=60),
-        "val": scan("val", Dataset(root, mode="val", val_path="val.txt"), limit=30),
+        "train": scan(LabelSummary("train", Dataset(root, train_path="train.txt")), limit=60),
+        "val": scan(LabelSummary("val", Dataset(root, mode="val", val_path="val.txt")), limit=30),
     }
     assert list(leak_findings(found)) == []

@@ -6,6 +6,7 @@ from PIL import Image
 
 from mobileseg.data.datasets import Dataset, Item
 from mobileseg.data.doctor.scan import EXAMPLES, Examples, examine_item, scan, thumbnail
+from mobileseg.semantic.doctor_labels import LabelSummary
 
 
 def codes(item: Item) -> list[str]:
@@ -90,7 +91,7 @@ def test_sums_of_a_split(folder) -> None:
     data = Dataset(str(folder.root), train_path="l.txt", num_classes=3, label_map={5: 2})
     steps: list[tuple[int, int]] = []
     for workers in (1, 3):
-        summary = scan("train", data, workers=workers, progress=lambda *step: steps.append(step))
+        summary = scan(LabelSummary("train", data), workers=workers, progress=lambda *step: steps.append(step))
         assert summary.pixels.tolist() == [23 * 32 + 22 * 32 + 24 * 32, 32, 32]
         assert summary.images_with.tolist() == [3, 1, 1]
         assert summary.counted_with.tolist() == [24 * 32 + 23 * 32 + 24 * 32, 24 * 32, 23 * 32]
@@ -103,7 +104,7 @@ def test_sums_of_a_split(folder) -> None:
 
 def test_wrong_values_and_limit(folder) -> None:
     folder.fill("l.txt", 9)
-    summary = scan("train", Dataset(str(folder.root), train_path="l.txt", num_classes=2), limit=3)
+    summary = scan(LabelSummary("train", Dataset(str(folder.root), train_path="l.txt", num_classes=2)), limit=3)
     assert (summary.scanned, summary.total) == (3, 9)
     assert list(summary.wrong) == [2]
     assert summary.wrong[2].count == summary.wrong_files.count == 3
@@ -112,7 +113,7 @@ def test_wrong_values_and_limit(folder) -> None:
 
 def test_ignore_index_that_is_a_class_number(folder) -> None:
     folder.fill("l.txt", 1)
-    summary = scan("train", Dataset(str(folder.root), train_path="l.txt", num_classes=3, ignore_index=0))
+    summary = scan(LabelSummary("train", Dataset(str(folder.root), train_path="l.txt", num_classes=3, ignore_index=0)))
     assert summary.pixels[0] == 0
     assert summary.ignored == summary.stored[0] > 0
 
@@ -122,3 +123,12 @@ def test_examples_keep_only_a_few() -> None:
     for index in range(12):
         examples.add(f"file {index}", "detail")
     assert (examples.count, len(examples.files), len(examples.details)) == (12, EXAMPLES, EXAMPLES)
+
+
+def test_sizes_and_depths_are_named(folder, monkeypatch) -> None:
+    image, label = folder.add("one")
+    deep = folder.root / "deep.tif"
+    Image.fromarray(np.zeros((24, 32), np.float32)).save(deep)
+    assert codes(Item(deep, label)) == ["image-depth"]
+    monkeypatch.setattr("mobileseg.limits.MAX_PIXELS", 100)
+    assert codes(Item(image, label)) == ["image-size", "label-size"]

@@ -2,13 +2,15 @@
 
 import copy
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from mobileseg.data.formats.coco_json import AnnotationError, count_categories, read_coco
+from mobileseg.data.formats.coco_annotations import AnnotationError
+from mobileseg.data.formats.coco_json import count_categories, read_coco
 from mobileseg.errors import ConfigError, DataError
 
 SQUARE = [[2, 3, 12, 3, 12, 13, 2, 13]]
@@ -144,6 +146,26 @@ def test_missing_file(tmp_path: Path) -> None:
         ({"id": 11}, "id", "has the id of another one"),
         ({"id": "x"}, "id", "no id that is a whole number"),
         ({"id": [1]}, "id", "no id that is a whole number"),
+        ({"id": 2**64}, "id", "a number of more than 64 bits"),
+        ({"id": 12.0}, "id", "annotation 12.0 (float)"),
+        ({"image_id": "7"}, "image", "image_id is '7' (text), the images count in whole numbers"),
+        ({"image_id": 7.0}, "image", "image_id is 7.0 (float)"),
+        ({"image_id": 10**400}, "image", "there is no image with that id"),
+        ({"image_id": float("inf")}, "image", "there is no image"),
+        ({"category_id": "3"}, "category", "no category '3' (text)"),
+        ({"bbox": [1, 2, 3, 10**400]}, "box", "not four numbers"),
+        ({"bbox": [1, 2, 1e308, 4]}, "box", "not four numbers"),
+        ({"bbox": [-1e300, 2, 3, 4]}, "box", "not four numbers"),
+        ({"segmentation": [[1, 1, 5, 5, 10**400, 3]]}, "polygon", "no finite numbers"),
+        ({"segmentation": {"size": 5, "counts": [600]}}, "rle", "for the size 5"),
+        ({"segmentation": {"size": "ab", "counts": [600]}}, "rle", "for the size 'ab'"),
+        ({"segmentation": {"size": [20, 30], "counts": [2**64, 600]}}, "rle", "neither text nor"),
+        ({"segmentation": {"size": [20, 30], "counts": [2**62] * 4 + [600]}}, "rle", "but the image has 600"),
+        ({"segmentation": {"size": [20, 30], "counts": "\u00e9"}}, "rle", "not COCO's compressed text"),
+        ({"segmentation": {"size": [20, 30], "counts": None}}, "rle", "neither text nor"),
+        ({"iscrowd": "0"}, "crowd", "iscrowd is '0' (text), neither 0 nor 1"),
+        ({"iscrowd": 2}, "crowd", "iscrowd is 2"),
+        ({"iscrowd": [1]}, "crowd", "iscrowd is [1] (list)"),
     ],
 )
 def test_annotations_that_cannot_be_used(tmp_path: Path, change: dict, code: str, seen: str) -> None:
@@ -183,7 +205,17 @@ def test_annotations_of_other_classes_are_not_looked_into(tmp_path: Path) -> Non
         ("images", {"id": "7"}, "an image has id '7'"),
         ("images", {"file_name": ""}, "file_name ''"),
         ("images", {"height": 0}, "image 40 (a.png) has width 30 and height 0"),
-        ("images", {"width": None}, "has width None"),
+        ("images", {"width": None}, "has width None (null)"),
+        ("images", {"width": "30"}, "has width '30' (text)"),
+        ("images", {"width": 30.0}, "has width 30.0 (float)"),
+        ("images", {"height": -1}, "30x-1 is no size"),
+        ("images", {"height": 2**40}, "a side of more than 65,535 pixels"),
+        ("images", {"height": 10**400}, "height a number of more than 64 bits"),
+        ("images", {"height": 60000, "width": 60000}, "3,600,000,000 pixels"),
+        ("images", {"id": 40.0}, "an image has id 40.0 (float)"),
+        ("images", {"id": 2**63}, "a number of more than 64 bits"),
+        ("images", {"file_name": "a\0.png"}, "U+0000"),
+        ("images", {"file_name": "a\ud800.png"}, "U+D800"),
         ("categories", {"id": 3}, "stands there twice"),
         ("categories", {"name": "car"}, "stands there twice"),
         ("categories", {"name": None}, "a category has id 90 and name None"),
@@ -213,3 +245,49 @@ def test_categories_are_counted_without_parsing_the_file(tmp_path: Path) -> None
     assert count_categories(write(tmp_path, "{")) is None
     assert count_categories(write(tmp_path, '{"categories": 3, "images": [1]}')) is None
     assert count_categories(tmp_path / "nothing.json") is None
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":', '{"images": ['])
+def test_deep_json_is_refused(tmp_path: Path, opening: str) -> None:
+    path = write(tmp_path, opening * 100_000)
+    with pytest.raises(DataError, match=r"nested too deeply|no JSON"):
+        read_coco(path)
+    assert count_categories(write(tmp_path, '"categories":' + "[" * 100_000)) is None
+
+
+def test_devices_and_pipes_are_no_annotations(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    for path in (tmp_path / "pipe.json", Path("/dev/zero"), tmp_path):
+        with pytest.raises(DataError, match="cannot be read"):
+            read_coco(path)
+        assert count_categories(path) is None
+
+
+@pytest.mark.parametrize("stated", [None, "900", -1, float("nan"), 10**400, [4]])
+def test_an_area_that_is_none_is_that_of_the_mask(tmp_path: Path, stated: object) -> None:
+    """A diagonal strip: its box of 20x20 pixels is larger than its 20 pixels, which decide about small and medium."""
+    mask = np.eye(20, 30, dtype=np.uint8)
+    rle = coco_mask.encode(np.asfortranarray(mask))
+    text = {"size": [20, 30], "counts": rle["counts"].decode()}
+    flat = mask.ravel(order="F")
+    runs = np.diff(np.concatenate([[0], np.flatnonzero(np.diff(flat)) + 1, [flat.size]])).tolist()
+    runs = runs if flat[0] == 0 else [0, *runs]
+    value = document()
+    forms = [SQUARE, text, {"size": [20, 30], "counts": runs}]
+    drawn = coco_mask.area(coco_mask.merge(coco_mask.frPyObjects(SQUARE, 20, 30)))
+    for annotation, form in zip(value["annotations"], forms, strict=True):
+        annotation.update(segmentation=form, image_id=7, area=stated)
+    value["annotations"][0].pop("area")
+    assert sorted(read_coco(write(tmp_path, value)).table.areas.tolist()) == sorted([20, 20, float(drawn)])
+    value["annotations"][1]["area"] = 12.5
+    assert 12.5 in read_coco(write(tmp_path, value)).table.areas
+
+
+def test_names_with_backslashes_and_crowds_of_any_kind(tmp_path: Path) -> None:
+    value = document()
+    value["images"][0]["file_name"] = "train\\a.png"
+    for annotation, crowd in zip(value["annotations"], [True, None, 0], strict=True):
+        annotation["iscrowd"] = crowd
+    found = read_coco(write(tmp_path, value))
+    assert found.file_names[0] == "train/a.png"
+    assert sorted(found.table.crowd.tolist()) == [False, False, True]

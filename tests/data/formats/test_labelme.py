@@ -215,3 +215,61 @@ def test_no_shapes_at_all(tmp_path: Path) -> None:
 def test_arguments_are_documented() -> None:
     text = inspect.getdoc(LabelmeInstances)
     assert [name for name in inspect.signature(LabelmeInstances).parameters if f"{name}:" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("label", "seen"), [(None, "None"), ("", "''"), ("  ", "'  '"), (7, "7"), ("a\0b", "x00"), (["a"], "a")]
+)
+def test_labels_that_are_no_text(tmp_path: Path, label: object, seen: str) -> None:
+    """A label of null was a class named None."""
+    path = save(tmp_path / "train", "a", [shape("nut", SQUARE), shape("nut", SQUARE) | {"label": label}])
+    with pytest.raises(DataError, match=r"shape 1 has the label .*; expected a text") as caught:
+        LabelmeInstances(str(tmp_path))
+    assert str(path) in caught.value.message
+    assert seen in caught.value.message
+
+
+def test_blanks_around_a_label_make_no_class(tmp_path: Path) -> None:
+    save(tmp_path / "train", "a", [shape("cat", SQUARE), shape("cat ", SQUARE), shape(" cat", SQUARE)])
+    data = LabelmeInstances(str(tmp_path))
+    assert data.classes == ("cat",)
+    assert len(data.load(0).instances) == 3
+
+
+@pytest.mark.parametrize(
+    ("size", "seen"),
+    [
+        ({"imageHeight": 2**40}, "a side of more than 65,535"),
+        ({"imageHeight": -1}, "no size"),
+        ({"imageHeight": 0}, "no size"),
+        ({"imageHeight": 60000, "imageWidth": 60000}, "3,600,000,000 pixels"),
+        ({"imageWidth": 10**400}, "a side"),
+    ],
+)
+def test_sizes_that_no_image_has(tmp_path: Path, size: dict, seen: str) -> None:
+    path = save(tmp_path / "train", "a", [shape("nut", SQUARE)], **size)
+    with pytest.raises(DataError, match=seen) as caught:
+        LabelmeInstances(str(tmp_path))
+    assert str(path) in caught.value.message
+
+
+@pytest.mark.parametrize("size", [None, "40", 40.0, True])
+def test_a_size_that_is_no_whole_number_is_read_from_the_image(tmp_path: Path, size: object) -> None:
+    save(tmp_path / "train", "a", [shape("nut", SQUARE)], imageHeight=size)
+    assert LabelmeInstances(str(tmp_path)).load(0).instances.size == (40, 60)
+
+
+@pytest.mark.parametrize("number", [1e300, 10**400, float("nan"), float("inf"), "x", None])
+def test_points_that_are_nowhere(tmp_path: Path, number: object) -> None:
+    for kind, points in (("polygon", [[1, 1], [5, 1], [number, 5]]), ("circle", [[9, 9], [number, 9]])):
+        save(tmp_path / "train", "a", [shape("nut", points, kind)])
+        with pytest.raises(DataError, match=r"no pairs of numbers|far outside") as caught:
+            LabelmeInstances(str(tmp_path))
+        assert f"shape 0 (nut, {kind})" in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "\ud800", "", "../.."])
+def test_images_that_no_file_is(tmp_path: Path, name: str) -> None:
+    save(tmp_path / "train", "a", [shape("nut", SQUARE)], imagePath=name)
+    with pytest.raises(DataError, match="does not exist"):
+        LabelmeInstances(str(tmp_path))

@@ -1,5 +1,6 @@
 """List files and class names."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,9 @@ def test_lines_become_items(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "separator", "hint"),
     [
-        ("1.jpg\t1.png", " ", r"separator: '\t'"),
-        ("1.jpg,1.png", " ", "separator: ','"),
-        ("1.jpg 1.png", ",", "separator: ' '"),
+        ("1.jpg\t1.png", " ", r'separator: "\t"'),
+        ("1.jpg,1.png", " ", 'separator: ","'),
+        ("1.jpg 1.png", ",", 'separator: " "'),
         ("my image.jpg my label.png", " ", "must not contain the separator"),
         ("1.jpg", " ", "image and label"),
     ],
@@ -105,3 +106,74 @@ def test_impossible_arguments(folder, arguments, error, text: str) -> None:
     with pytest.raises(error, match=text) as caught:
         Dataset(**(usual | arguments))
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("separator", ["\t", "\\t"])
+def test_the_separator_of_the_hint_works_when_it_is_pasted(tmp_path: Path, separator: str) -> None:
+    """In single quotes YAML makes a backslash and a t of it."""
+    write(tmp_path / "l.txt", "1.jpg\t1.png\n")
+    data = Dataset(str(tmp_path), train_path="l.txt", num_classes=2, separator=separator)
+    assert data.items[0].label == tmp_path / "1.png"
+
+
+def test_two_blanks_are_one(tmp_path: Path) -> None:
+    (item,) = read_list(write(tmp_path / "l.txt", "1.jpg   1.png\n"), tmp_path)
+    assert item == (tmp_path / "1.jpg", tmp_path / "1.png")
+
+
+def test_backslashes_are_slashes(tmp_path: Path) -> None:
+    (item,) = read_list(write(tmp_path / "l.txt", "a\\1.jpg b\\1.png\n"), tmp_path)
+    assert item == (tmp_path / "a/1.jpg", tmp_path / "b/1.png")
+
+
+@pytest.mark.parametrize("mark", ["\0", "\x07"])
+def test_characters_that_no_file_name_has(tmp_path: Path, mark: str) -> None:
+    path = write(tmp_path / "l.txt", f"0.jpg 0.png\n1{mark}.jpg 1.png\n")
+    with pytest.raises(DataError, match=rf"l\.txt:2: the line has the character U\+{ord(mark):04X}"):
+        read_list(path, tmp_path)
+
+
+def test_devices_and_pipes_are_no_lists(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(DataError, match="cannot be read"):
+            read_list(path, tmp_path)
+
+
+def test_an_empty_line_between_class_names(tmp_path: Path) -> None:
+    """It would move the names of all classes behind it."""
+    path = write(tmp_path / "classes.txt", "sky\n\nroad\n")
+    with pytest.raises(DataError, match=r"classes\.txt:2: the line is empty"):
+        read_class_names(path)
+    with pytest.raises(DataError, match=r"classes\.txt:2"):
+        class_names(None, None, tmp_path / "train.txt", tmp_path)
+
+
+def test_home_folder(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "l.txt", "1.jpg 1.png\n")
+    for name in ("l.txt", "~/l.txt"):
+        assert Dataset("~", train_path=name, num_classes=2).items[0].image == tmp_path / "1.jpg"
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "\ud800"])
+def test_names_that_no_file_has(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError):
+        Dataset(str(tmp_path), train_path=name, num_classes=2)
+    with pytest.raises(DataError, match="does not exist"):
+        Dataset(name, train_path="l.txt", num_classes=2)
+
+
+@pytest.mark.parametrize("count", [0, -1, 256, 10**9, 10**400, 2.0, "2", True, [2]])
+def test_numbers_of_classes_that_labels_cannot_have(tmp_path: Path, count: object) -> None:
+    """A thousand million names would be made before they are counted."""
+    write(tmp_path / "l.txt", "1.jpg 1.png\n")
+    with pytest.raises(ConfigError, match=r"num_classes is .*; expected 1 to 255"):
+        Dataset(str(tmp_path), train_path="l.txt", num_classes=count)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "1", True, 10**400])
+def test_seeds_that_no_generator_takes(tmp_path: Path, seed: object) -> None:
+    write(tmp_path / "l.txt", "1.jpg 1.png\n")
+    with pytest.raises(ConfigError, match="seed is"):
+        Dataset(str(tmp_path), train_path="l.txt", num_classes=2, seed=seed)

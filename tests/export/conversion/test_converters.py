@@ -14,8 +14,8 @@ from mobileseg.export.conversion.pdmodel import Program
 from mobileseg.export.conversion.process import Failure
 from mobileseg.export.conversion.tracing import save_paddle_graph
 from mobileseg.export.diagnosis.bisect import locate_difference, locate_failure, run_natively
-from mobileseg.export.golden import build_reference
-from mobileseg.export.semantic import SemanticTask
+from mobileseg.export.recording import build_reference
+from mobileseg.semantic.export import SemanticExport
 from tests.export.conftest import SIZE, options
 
 
@@ -23,7 +23,7 @@ from tests.export.conftest import SIZE, options
 def graph(toy, tmp_path_factory):
     stem = tmp_path_factory.mktemp("graph") / "model"
     save_paddle_graph(toy, options(output_op="none"), stem)
-    return Graph(stem.with_suffix(".pdmodel"), stem.with_suffix(".pdiparams"), ((1, 3, *SIZE),), 13)
+    return Graph(stem.with_suffix(".pdmodel"), stem.with_suffix(".pdiparams"), (((1, 3, *SIZE),),), 13)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,15 @@ def test_onnx_is_static_simplified_and_of_the_asked_opset(graph, image, toy, tmp
     assert not {"Shape", "Identity", "BatchNormalization"} & {node.op_type for node in model.graph.node}
     answer = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"]).run(None, {"x": image})[0]
     np.testing.assert_allclose(answer, toy(paddle.to_tensor(image))["logits"].numpy(), atol=1e-5)
+
+
+def test_parts_of_a_split_that_nothing_reads_are_no_outputs(tmp_path):
+    param = tmp_path / "m.param"
+    layers = ["Input in0 0 1 in0", "Slice cut 1 2 in0 left right", "ReLU b 1 1 left out1", "ReLU a 1 1 left out0"]
+    param.write_text("\n".join(["7767517", "4 5", *layers]) + "\n")
+    assert ncnn.blob_names(param) == (["in0"], ["out0", "out1"])
+    param.write_text(param.read_text().replace("out0", "scores").replace("out1", "boxes"))
+    assert ncnn.blob_names(param) == (["in0"], ["right", "boxes", "scores"]), "names of the graph's own: all of them"
 
 
 def test_stride_zero_is_refused():
@@ -88,7 +97,7 @@ def test_native_run_is_the_network(graph, image, toy, tmp_path):
 
 
 def test_nothing_to_locate_in_a_sound_graph(graph, toy, images, tmp_path):
-    reference = build_reference(SemanticTask(), toy, options(output_op="none"), images, [SIZE], "drawn")
+    reference = build_reference(SemanticExport(), toy, options(output_op="none"), images, [SIZE], "drawn")
     assert locate_failure("lite_arm", graph) is None
     assert locate_difference("onnx", graph, reference, tmp_path) is None
 

@@ -1,6 +1,7 @@
 """Shapes and component graphs for TensorRT: what is written, and that the parts answer as the whole."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -34,11 +35,13 @@ def parts(images, tmp_path_factory):
 
 def test_component_graphs_are_written_listed_and_verified(parts):
     manifest = Manifest.read(parts.folder)
-    assert [part.name for part in manifest.components] == ["stem", "body", "head"]
-    assert manifest.components[0].inputs == ("x",)
-    assert manifest.components[-1].outputs == ("logits",)
-    for before, after in zip(manifest.components, manifest.components[1:], strict=False):
-        assert after.inputs == before.outputs
+    assert manifest.pipelines["components"] == ("stem", "body", "head")
+    parts_of = [manifest.graphs[name] for name in manifest.pipelines["components"]]
+    assert [spec.name for spec in parts_of[0].inputs] == ["x"]
+    assert [(spec.name, spec.kind) for spec in parts_of[-1].outputs] == [("logits", "logits")]
+    for before, after in pairwise(parts_of):
+        assert [spec.name for spec in after.inputs] == [spec.name for spec in before.outputs]
+        assert [spec.shape for spec in after.inputs] == [spec.shape for spec in before.outputs]
     names = {path.name for path in parts.folder.iterdir()} - {"deploy.yaml", "deploy.json"}
     assert names == set(manifest.files)
     assert {"model.shapes.pbtxt", "component.body.shapes.pbtxt"} <= names
@@ -50,7 +53,8 @@ def test_component_graphs_are_written_listed_and_verified(parts):
 
 def test_weights_are_divided_and_not_copied(parts):
     whole = (parts.folder / "model.pdiparams").stat().st_size
-    sizes = [(parts.folder / part.params).stat().st_size for part in parts.manifest.components]
+    files = [parts.manifest.graphs[name].files["paddle"] for name in parts.manifest.pipelines["components"]]
+    sizes = [(parts.folder / part.params).stat().st_size for part in files]
     assert all(sizes)
     assert abs(sum(sizes) - whole) < 0.02 * whole
 
@@ -83,7 +87,7 @@ def test_open_sizes_give_a_range_of_shapes(images, tmp_path):
     block = next(part for part in text.split("shape_range_info {") if 'name: "x"' in part)
     found = {key: [int(line.split(":")[1]) for line in block.splitlines() if key in line] for key in ("min_", "max_")}
     assert found["min_"][2] < found["max_"][2]
-    assert result.manifest.components == ()  # the plain toy names no components
+    assert set(result.manifest.pipelines) == {"main"}  # the plain toy names no components
 
 
 @pytest.mark.long
@@ -93,9 +97,9 @@ def test_components_of_a_detector(images, tmp_path):
     result = export_network(
         network, tmp_path / "detector", ExportOptions(96, 128), subject(), images, targets=["paddle"], tensorrt=True
     )
-    assert [part.name for part in result.manifest.components] == ["backbone", "fpn", "head", "protonet"]
+    assert result.manifest.pipelines["components"] == ("backbone", "fpn", "head", "protonet")
     assert {row.target: row.status for row in result.rows} == {"paddle": "ok", "components": "ok"}
-    assert len(result.manifest.components[1].inputs) > 1
+    assert len(result.manifest.graphs["fpn"].inputs) > 1
 
 
 def test_the_paddle_graph_is_needed(images, tmp_path):
@@ -123,7 +127,8 @@ def test_operators_before_the_first_component_belong_to_it(parts):
 
 
 def test_a_folder_without_components_says_so(parts, images, tmp_path):
-    bare = replace(parts.manifest, components=())
+    graphs = {"main": parts.manifest.graphs["main"]}
+    bare = replace(parts.manifest, graphs=graphs, pipelines={"main": ("main",)})
     folder = tmp_path / "bare"
     folder.mkdir()
     for name in bare.files:
@@ -132,5 +137,5 @@ def test_a_folder_without_components_says_so(parts, images, tmp_path):
     with pytest.raises(RuntimeEngineError, match="has no component graphs"):
         load(folder, "paddle", components=True)
     engine = load(folder, "paddle", onednn=False)
-    answer = engine.run({"x": np.zeros((1, 3, 48, 64), np.float32)})
+    answer = engine.run("main", {"x": np.zeros((1, 3, 48, 64), np.float32)})
     assert answer["logits"].shape == (1, 4, 48, 64)

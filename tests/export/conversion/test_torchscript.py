@@ -43,7 +43,7 @@ def test_detections(changes, tmp_path):
     result = export_network(network, tmp_path / "a", form, detectors.subject(), images, targets=TARGETS)
     check(result)
     manifest = Manifest.read(result.folder)
-    assert manifest.graphs["main"]["torchscript"].names() == ["model.pt"]
+    assert manifest.graphs["main"].files["torchscript"].names() == ["model.pt"]
     ours, theirs = (Segmenter(result.folder, engine)(images[0]) for engine in ("torchscript", "onnxruntime"))
     assert abs(len(ours) - len(theirs)) <= 1
 

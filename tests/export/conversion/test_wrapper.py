@@ -2,7 +2,7 @@ import numpy as np
 import paddle
 import pytest
 
-from mobileseg.export.conversion.wrapper import DeployNetwork
+from mobileseg.semantic.deploy import DeployLabels
 from tests.export.conftest import MEAN, STD, options
 
 
@@ -20,7 +20,7 @@ def pixels():
 
 def run(array, **changes):
     with paddle.no_grad():
-        return DeployNetwork(Echo(), options(**changes))(paddle.to_tensor(array)).numpy()
+        return DeployLabels(Echo(), options(**changes))(paddle.to_tensor(array)).numpy()
 
 
 def normalised(pixels):
@@ -54,4 +54,4 @@ def test_final_resize_is_half_pixel_bilinear(pixels):
 
 
 def test_state_of_the_network_is_untouched():
-    assert DeployNetwork(Echo(), options()).state_dict() == {}
+    assert DeployLabels(Echo(), options()).state_dict() == {}

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from mobileseg.files import sha256_of
-from mobileseg.runtime.manifest import ComponentSpec, GraphFiles, Manifest
+from mobileseg.runtime.manifest import Manifest
+from mobileseg.runtime.specs import GraphFiles, GraphSpec, OutputSpec, TensorSpec
 from tests.runtime.artefacts import artefact
 
+KEYS = ("model", "params", "shapes")
 COMPONENTS = {"backbone": ("x", "features"), "head": ("features", "logits")}
 
 
@@ -131,15 +133,18 @@ def folder_with(folder: Path, *, dynamic: bool = False, shapes: bool = True, mor
     manifest = artefact(folder, dynamic=dynamic)
     model, params, collected = graph(folder, "model", "x", "logits", 3, more)
     files = GraphFiles(model=model, params=params, shapes=collected if shapes else None)
-    parts = [
-        ComponentSpec(name, *graph(folder, f"component.{name}", *ends, add), (ends[0],), (ends[1],))
-        for add, (name, ends) in enumerate(COMPONENTS.items(), 1)
-    ]
+    outputs = {spec.name: spec for spec in manifest.outputs_of()}
+    parts = {}
+    for add, (name, ends) in enumerate(COMPONENTS.items(), 1):
+        given = outputs.get(ends[1], OutputSpec(ends[1], "features", "float32", ()))
+        component = GraphFiles(**dict(zip(KEYS, graph(folder, f"component.{name}", *ends, add), strict=True)))
+        parts[name] = GraphSpec((TensorSpec(ends[0], "float32", ()),), (given,), {"paddle": component})
     if not shapes:
         (folder / collected).unlink()
     names = sorted(path.name for path in folder.iterdir() if path.name not in ("deploy.yaml", "deploy.json"))
-    graphs = {"main": {**manifest.graphs["main"], "paddle": files}}
+    main = replace(manifest.graphs["main"], files={**manifest.graphs["main"].files, "paddle": files})
     hashes = {name: sha256_of(folder / name) for name in names}
-    made = replace(manifest, graphs=graphs, components=tuple(parts), files=hashes)
+    pipelines = {**manifest.pipelines, "components": tuple(parts)}
+    made = replace(manifest, graphs={"main": main, **parts}, pipelines=pipelines, files=hashes)
     made.write(folder)
     return made

@@ -22,10 +22,10 @@ folder, names = sys.argv[1], sys.argv[2:]
 pixels = np.random.default_rng(0).normal(size=(1, 3, 16, 24)).astype(np.float32)
 for name in names:
     engine = load(folder, name, threads=2)
-    (spec,) = engine.outputs
-    first = engine.run({"x": pixels})[spec.name]
+    (spec,) = engine.outputs("main")
+    first = engine.run("main", {"x": pixels})[spec.name]
     kept = first.copy()
-    engine.run({"x": -pixels})
+    engine.run("main", {"x": -pixels})
     assert (first == kept).all(), f"{name}: the result of one run was changed by the next"
     labels = first if spec.kind == "labels" else first.argmax(1)
     assert (labels == pixels.argmax(1)).all(), f"{name}: wrong labels"
@@ -39,12 +39,28 @@ import sys
 import numpy as np
 from mobileseg.runtime.engines.registry import load
 engine = load(sys.argv[1], sys.argv[2])
-(spec,) = engine.outputs
+(spec,) = engine.outputs("main")
 for size in ((16, 24), (40, 56), (8, 8), (16, 24)):
     pixels = np.random.default_rng(0).normal(size=(1, 3, *size)).astype(np.float32)
-    result = engine.run({"x": pixels})[spec.name]
+    result = engine.run("main", {"x": pixels})[spec.name]
     labels = result if spec.kind == "labels" else result.argmax(1)
     assert (labels == pixels.argmax(1)).all(), f"wrong labels at {size}"
+print("agreed")
+"""
+
+THREADS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from mobileseg.runtime.segmenter import Segmenter
+segmenter = Segmenter(sys.argv[1], engine=sys.argv[2])
+images = [np.random.default_rng(seed).integers(0, 256, (16, 24, 3), dtype=np.uint8) for seed in range(60)]
+alone = [segmenter(image).labels for image in images]
+assert len({labels.tobytes() for labels in alone}) == len(images)
+with ThreadPoolExecutor(6) as pool:
+    together = list(pool.map(lambda image: segmenter(image).labels, images * 4))
+wrong = sum(not (one == other).all() for one, other in zip(alone * 4, together))
+assert not wrong, f"{wrong} of {len(together)} results are wrong"
 print("agreed")
 """
 
@@ -88,6 +104,26 @@ def test_one_engine_takes_growing_and_shrinking_pictures(dynamic_folder: Path, e
     assert done.stdout.endswith("agreed\n"), done.stderr
 
 
+@pytest.mark.parametrize("engine", ["onnxruntime", "lite", "paddle", "ncnn"])
+def test_one_segmenter_serves_several_threads(folder: Path, engine: str) -> None:
+    done = run(THREADS, folder, engine)
+    assert done.stdout.endswith("agreed\n"), done.stderr
+
+
+def test_labels_that_are_no_class_are_refused(tmp_path: Path) -> None:
+    """A graph of more classes than the manifest names; an index below 0 likewise."""
+    artefact(tmp_path, output="labels")
+    engine = load(tmp_path, "onnxruntime")
+    pixels = np.random.default_rng(2).normal(size=(1, 3, 16, 24)).astype(np.float32)
+    assert engine.run({"x": pixels})["labels"].max() == 2
+    for wrong in (3, -1):
+        answer = np.zeros((1, 16, 24), np.int32)
+        answer[0, 5, 7] = wrong
+        engine._run = lambda _image, answer=answer: {"labels": answer}
+        with pytest.raises(RuntimeEngineError, match=rf"'labels' holds class indices .*{wrong}.*3 classes \(0 to 2\)"):
+            engine.run({"x": pixels})
+
+
 @pytest.mark.parametrize("engine", ["onnxruntime", "ncnn"])
 def test_a_file_that_is_no_graph_is_named(tmp_path: Path, folder: Path, engine: str) -> None:
     from mobileseg.runtime.manifest import Manifest
@@ -102,17 +138,17 @@ def test_a_file_that_is_no_graph_is_named(tmp_path: Path, folder: Path, engine: 
 
 def test_ncnn_returns_what_its_own_files_say(folder: Path) -> None:
     engine = load(folder, "ncnn")
-    assert [spec.kind for spec in engine.outputs] == ["logits"]
-    assert [spec.kind for spec in engine.manifest.outputs] == ["labels"]
+    assert [spec.kind for spec in engine.outputs("main")] == ["logits"]
+    assert [spec.kind for spec in engine.manifest.outputs_of()] == ["labels"]
     pixels = np.random.default_rng(1).normal(size=(1, 3, 16, 24)).astype(np.float32)
-    np.testing.assert_allclose(engine.run({"x": pixels})["logits"], 2 * pixels, rtol=1e-6)
+    np.testing.assert_allclose(engine.run("main", {"x": pixels})["logits"], 2 * pixels, rtol=1e-6)
 
 
 @pytest.mark.parametrize("output", ["labels", "logits", "probabilities"])
 def test_onnxruntime_returns_every_kind_of_output(tmp_path: Path, output: str) -> None:
     artefact(tmp_path, output=output)
     pixels = np.random.default_rng(2).normal(size=(1, 3, 16, 24)).astype(np.float32)
-    result = load(tmp_path, "onnxruntime").run({"x": pixels})[output]
+    result = load(tmp_path, "onnxruntime").run("main", {"x": pixels})[output]
     if output == "labels":
         np.testing.assert_array_equal(result, pixels.argmax(1))
     else:

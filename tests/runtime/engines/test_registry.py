@@ -1,13 +1,13 @@
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mobileseg.errors import DependencyError, RuntimeEngineError
 from mobileseg.runtime.engines.registry import ENGINES, available, choose, fitting, load
-from mobileseg.runtime.manifest import GraphFiles
+from mobileseg.runtime.specs import GraphFiles
+from tests.manifests import changed
 from tests.runtime.artefacts import artefact
 
 ROOT = Path(__file__).parents[3]
@@ -58,8 +58,8 @@ def test_an_engine_without_a_file_is_refused_before_it_is_imported(tmp_path: Pat
 def test_auto_takes_the_first_installed_engine_with_a_file(tmp_path: Path, absent) -> None:
     manifest = artefact(tmp_path)
     lite = GraphFiles(model="m.nb")
-    onnx = manifest.graphs["main"]["onnx"]
-    both = replace(manifest, graphs={"main": {"lite_x86": lite, "onnx": onnx}})
+    onnx = manifest.graphs["main"].files["onnx"]
+    both = changed(manifest, engines={"lite_x86": lite, "onnx": onnx})
     assert load(tmp_path, "auto").name == "onnxruntime"
     assert fitting(both)[0] == "onnxruntime"
     absent("onnxruntime")
@@ -71,7 +71,7 @@ def test_auto_takes_the_first_installed_engine_with_a_file(tmp_path: Path, absen
 
 
 def test_a_folder_that_only_a_phone_can_run_is_named(tmp_path: Path) -> None:
-    manifest = replace(artefact(tmp_path), graphs={"main": {"lite_arm": GraphFiles(model="m.nb")}})
+    manifest = changed(artefact(tmp_path), engines={"lite_arm": GraphFiles(model="m.nb")})
     with pytest.raises(RuntimeEngineError, match="it has lite_arm"):
         choose(manifest)
 

@@ -14,6 +14,7 @@ from mobileseg.runtime.engines.predictors import Part
 from mobileseg.runtime.engines.tensorrt import Plan, configure
 from mobileseg.runtime.engines.tensorrt_options import TensorRTOptions
 from mobileseg.runtime.segmenter import Segmenter
+from mobileseg.runtime.streams import TensorStream
 from tests.runtime.artefacts import artefact
 from tests.runtime.engines.tensorrt_standin import Inference, folder_with, paddle
 
@@ -55,7 +56,7 @@ def test_an_engine_answers_and_its_configuration_is_complete(tmp_path: Path, inf
     assert "exp_disable_tensorrt_ops" not in config.calls
     assert len(inference.runs) == 3, "warm-up"
     image = np.zeros((1, 3, 16, 24), np.float32)
-    np.testing.assert_array_equal(segmenter.engine.run({"x": image})["logits"], image + 3)
+    np.testing.assert_array_equal(segmenter.engine.run("main", {"x": image})["logits"], image + 3)
     assert segmenter.engine_name == "tensorrt"
 
 
@@ -89,7 +90,7 @@ def test_every_component_has_its_own_precision(tmp_path: Path, inference: Infere
         assert [config.engine["use_calib_mode"] for config in configs] == [True, False]
     assert running[0].cache != running[1].cache
     image = np.ones((1, 3, 16, 24), np.float32)
-    np.testing.assert_array_equal(segmenter.engine.run({"x": image})["logits"], image + 3)
+    np.testing.assert_array_equal(TensorStream(segmenter.engine).step("main", image)["logits"], image + 3)
 
 
 def test_components_that_are_not_named_run_in_fp32(tmp_path: Path, inference: Inference) -> None:
@@ -102,7 +103,9 @@ def test_components_that_are_not_named_run_in_fp32(tmp_path: Path, inference: In
 
 
 def test_a_folder_without_components_cannot_have_a_table(tmp_path: Path, inference: Inference) -> None:
-    replace(folder_with(tmp_path / "model"), components=()).write(tmp_path / "model")
+    made = folder_with(tmp_path / "model")
+    whole = {"main": made.graphs["main"]}
+    replace(made, graphs=whole, pipelines={"main": ("main",)}).write(tmp_path / "model")
     with pytest.raises(RuntimeEngineError, match="has no component graphs"):
         open_on(tmp_path / "model", precision={"backbone": "fp16"})
 

@@ -5,42 +5,15 @@
 #include <map>
 #include <string>
 
+#include "drawer.h"
 #include "golden.h"
 #include "instance.h"
 #include "mobileseg/error.h"
+#include "mobileseg/output.h"
 #include "preprocess.h"
 #include "semantic.h"
 
-namespace {
-
 using namespace mobileseg;
-
-// Shapes and types drawn from the input, elements repeated from it.
-class Drawer {
- public:
-  Drawer(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
-
-  int number(int limit) { return size_ == 0 ? 0 : data_[next_++ % size_] % limit; }
-
-  Array array() {
-    static const DType kTypes[] = {DType::kFloat32, DType::kInt32, DType::kInt64, DType::kUint8,
-                                   DType::kFloat64};
-    Array array;
-    array.dtype = kTypes[number(5)];
-    const int rank = number(5);
-    for (int axis = 0; axis < rank; ++axis) array.shape.push_back(axis == 0 ? 1 + number(2) : number(9));
-    array.bytes.resize(static_cast<std::size_t>(array.shape.count()) * size_of(array.dtype));
-    for (std::uint8_t& byte : array.bytes) byte = static_cast<std::uint8_t>(number(256));
-    return array;
-  }
-
- private:
-  const std::uint8_t* data_;
-  std::size_t size_;
-  std::size_t next_ = 0;
-};
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Drawer draw(data, size);
@@ -52,7 +25,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Size input = draw.number(2) == 0 ? image : Size{image.height + 3, image.width + 1};
     const Array output = draw.array();
     std::vector<std::uint8_t> labels;
-    SemanticPostprocessor().run(spec, output.view(), {image, image, input}, &labels);
+    SemanticPostprocessor(static_cast<std::size_t>(1 + draw.number(8)))
+        .run(spec, output.view(), {image, image, input}, &labels);
   } catch (const Error&) {
   }
   try {
@@ -64,18 +38,23 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const OutputKind kinds[] = {OutputKind::kBoxes, OutputKind::kScores, OutputKind::kCoefficients,
                                 OutputKind::kPrototypes};
     for (std::size_t i = 0; i < 4; ++i) specs[i].kind = kinds[i];
-    if (draw.number(4) == 0) specs[0].kind = OutputKind::kDetections;
+    const bool suppressed = draw.number(2) == 0;
+    if (suppressed) specs[0].kind = OutputKind::kDetections;
     std::vector<Array> arrays;
     std::vector<TensorView> views;
     const std::int64_t anchors = 1 + draw.number(6);
-    const Shape fitting[] = {{1, anchors, 4}, {1, anchors, 3}, {1, anchors, 2}, {1, 2, 5, 4}};
+    const Shape fitting[] = {
+        {1, anchors, suppressed ? 6 : 4}, {1, anchors, 3}, {1, anchors, 2}, {1, 2, 5, 4}};
     for (std::size_t i = 0; i < 4; ++i) {
       arrays.push_back(draw.array());
       if (draw.number(8) == 0) continue;
       arrays.back().dtype = DType::kFloat32;
       arrays.back().shape = fitting[i];
-      arrays.back().bytes.resize(static_cast<std::size_t>(fitting[i].count()) * 4);
-      for (std::uint8_t& byte : arrays.back().bytes) byte = static_cast<std::uint8_t>(draw.number(256));
+      arrays.back().bytes = draw.bytes(static_cast<std::size_t>(fitting[i].count()) * 4);
+      if (draw.number(2) == 0) continue;  // half of them with values as networks have them
+      auto* values = reinterpret_cast<float*>(arrays.back().bytes.data());
+      for (std::int64_t k = 0; k < fitting[i].count(); ++k)
+        values[k] = static_cast<float>(draw.number(40)) / 16.0F - 0.5F;
     }
     for (const Array& array : arrays) views.push_back(array.view());
     Array priors = draw.array();
@@ -83,8 +62,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     priors.shape = {anchors, 4};
     priors.bytes.resize(static_cast<std::size_t>(anchors) * 16, 60);
     Result result;
-    InstancePostprocessor(detection, priors, specs, {8, 8})
+    result.task = Task::kInstance;
+    InstancePostprocessor(detection, 2, priors, specs, {8, 8})
         .run(views, {1 + draw.number(12), 1 + draw.number(12)}, &result);
+    Manifest manifest;  // what was found can be drawn and written
+    manifest.classes = {"a", "b"};
+    manifest.palette.resize(2);
+    std::vector<std::uint8_t> pixels(result.size.pixels() * 3);
+    Painter(manifest).draw(result, pixels.data(), static_cast<std::size_t>(result.size.width) * 3,
+                           ColorOrder::kRgb);
+    to_json(result, manifest, "fuzzed", {"a.png", "a"});
   } catch (const Error&) {
   }
   return 0;

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -24,7 +25,7 @@ struct StandInArray {
 namespace {
 
 constexpr const char* kVersion = "v2.13-stand-in";
-constexpr std::size_t kHead = 18;  // layout and version
+constexpr std::size_t kHead = 18;  // layout and version; the length of what follows is next, as in a real .nb
 
 PrecisionType type_of(const std::string& name) {
   if (name == "float32") return PrecisionType::kFloat;
@@ -70,8 +71,13 @@ std::pair<std::string, std::shared_ptr<StandInArray>> read_array(std::istream* f
 class Predictor : public PaddlePredictor {
  public:
   explicit Predictor(const std::string& path) : input_(std::make_shared<StandInArray>()) {
-    std::ifstream file(path, std::ios::binary);
-    file.seekg(kHead);
+    std::ifstream whole(path, std::ios::binary);
+    whole.seekg(kHead);
+    std::uint64_t length = 0;
+    whole.read(reinterpret_cast<char*>(&length), sizeof length);
+    std::string topology(length, '\0');
+    whole.read(&topology[0], static_cast<std::streamsize>(length));
+    std::istringstream file(topology);
     for (std::string line; std::getline(file, line);) {
       std::istringstream words(line);
       std::string key;

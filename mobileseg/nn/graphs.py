@@ -1,0 +1,111 @@
+"""What of a network is deployed: its graphs, the tensors that they hand to each other, and what is kept between frames.
+
+``network.graphs(size)`` is the one place that says it. Tracing, cost, pruning, folding, quantisation and export use it
+(:func:`deployment`, :func:`run_once`), so a network of several graphs needs no other word anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import paddle
+from paddle import nn
+
+from mobileseg.names import IMAGE, MAIN
+
+
+@dataclass(frozen=True)
+class GraphInput:
+    """A tensor that a graph takes.
+
+    Attributes:
+        name: `IMAGE`, an output of a graph before, or a tensor that is kept.
+        shape: for the size that was asked for.
+        dtype: Paddle's name of the element type.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class NetworkGraph:
+    """A part of a network that becomes one graph.
+
+    Attributes:
+        name: of the graph, and of its files.
+        layer: takes the inputs in their order, gives ``{name: tensor}``.
+        inputs: what it takes; `IMAGE` is normalised, float32 [1, C, H, W].
+        outputs: names of what it gives, in order; empty when the task of the network knows them.
+    """
+
+    name: str
+    layer: nn.Layer
+    inputs: tuple[GraphInput, ...]
+    outputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Everything that is deployed.
+
+    Attributes:
+        graphs: in the order in which they first run.
+        pipelines: name -> names of the graphs that run for one frame; the first pipeline is the one that needs nothing
+            of earlier frames.
+        state: pipeline -> {name under which later frames take a tensor: its name in this frame}.
+    """
+
+    graphs: tuple[NetworkGraph, ...]
+    pipelines: Mapping[str, tuple[str, ...]]
+    state: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def graph(self, name: str) -> NetworkGraph:
+        """The graph of that name."""
+        return next(graph for graph in self.graphs if graph.name == name)
+
+
+def single(network: nn.Layer, size: tuple[int, int], outputs: tuple[str, ...] = (), channels: int = 3) -> Deployment:
+    """The deployment of a network that is one graph, from an image to its outputs."""
+    image = GraphInput(IMAGE, (1, channels, *size))
+    return Deployment((NetworkGraph(MAIN, network, (image,), outputs),), {MAIN: (MAIN,)})
+
+
+def deployment(network: nn.Layer, size: tuple[int, int]) -> Deployment:
+    """What of a network is deployed for images of a size.
+
+    Args:
+        network: its ``graphs(size)`` says it; without one the network is a single graph.
+        size: (height, width).
+    """
+    if hasattr(network, "graphs"):
+        found: Deployment = network.graphs(size)
+        return found
+    return single(network, size)
+
+
+def run_once(network: nn.Layer, size: tuple[int, int], image: paddle.Tensor | None = None) -> dict[str, Any]:
+    """Run every graph of a network once, as it is (mode, gradients), and return all tensors by name.
+
+    Args:
+        network: any network.
+        size: (height, width) of the image.
+        image: float32 [1, C, H, W], normalised; None is zeros. So is every tensor of an earlier frame.
+
+    Returns:
+        Outputs of all graphs; of those that give the same tensor, the last one's.
+    """
+    found = deployment(network, size)
+    given: dict[str, Any] = {IMAGE: image} if image is not None else {}
+    made: dict[str, Any] = {}
+    for graph in found.graphs:
+        known = {**given, **made}
+        fed = [
+            known[spec.name] if spec.name in known else paddle.zeros(list(spec.shape), spec.dtype)
+            for spec in graph.inputs
+        ]
+        made.update(graph.layer(*fed))
+    return made

@@ -1,0 +1,59 @@
+"""What the runtime asks of a task: its module ``runtime`` gives what `RuntimeStage` lists, and imports no Paddle."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from mobileseg.runtime.engines.base import Engine
+from mobileseg.runtime.manifest import Manifest
+from mobileseg.runtime.preprocess import Geometry
+
+
+class Pipeline(Protocol):
+    """The way of one task from the frames of a stream to results."""
+
+    manifest: Manifest
+    """That of the folder, with the options of the caller in it."""
+
+    def next(self, memory: dict[str, Any]) -> str:
+        """Name of the pipeline of graphs that the next frame runs.
+
+        Args:
+            memory: what the task keeps from frame to frame, empty at the start of a stream. The tensors that graphs
+                keep are not in it, they are the stream's.
+        """
+
+    def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> Any:
+        """The result of a frame, without times.
+
+        Args:
+            tensors: outputs of the graphs that ran, by the names of the manifest.
+            place: where the image lies in the input.
+            memory: as above.
+        """
+
+
+class RuntimeStage(Protocol):
+    """The module ``runtime`` of a task."""
+
+    def problems(self, manifest: Manifest) -> list[str]:
+        """What is wrong with the outputs and the settings of a manifest; empty when they make results."""
+
+    def pipeline(
+        self, folder: str | os.PathLike[str], manifest: Manifest, engine: Engine, options: Mapping[str, Any]
+    ) -> Pipeline:
+        """The pipeline of an artefact.
+
+        Args:
+            folder: artefact.
+            manifest: its manifest.
+            engine: knows what its graphs return (`Engine.results`).
+            options: what the caller asks of the task: those that are not None.
+
+        Raises:
+            RuntimeEngineError: the folder's parts do not fit each other, or the task has no such option.
+        """
