@@ -83,9 +83,10 @@ def test_results_of_equal_names_do_not_hide_each_other(tmp_path: Path) -> None:
 
 def test_images_that_cannot_be_decoded_are_not_skipped_in_silence(tmp_path: Path, caplog) -> None:
     touch(tmp_path, "a.jfif", "b.jp2", "c.HEIC", "sub/d.heic", "e.avif", "notes.md")
-    assert [source.name for source in find_sources([str(tmp_path)])] == ["a", "b"]
-    assert "2 .heic skipped" in caplog.text
-    assert "1 .avif skipped" in caplog.text
+    assert [source.name for source in find_sources([str(tmp_path)])] == ["a"]
+    assert "2 of .heic" in caplog.text
+    assert "1 of .avif" in caplog.text
+    assert "1 of .jp2" in caplog.text
     assert ".md" not in caplog.text
 
 
