@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,9 @@ def own_path(path: str) -> str:
     """The path of ours that a path of PaddleSeg's run folders means, where only ours exists.
 
     ``RUN/best_model`` is ``RUN/best``, ``RUN/iter_1000`` is ``RUN/checkpoints/iter_001000``; what stands behind
-    (``/model.pdparams``) stays.
+    (``/model.pdparams``) stays. ``~`` is the home folder.
     """
+    path = os.path.expanduser(path)
     place = Path(path)
     if place.exists():
         return path

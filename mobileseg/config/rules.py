@@ -27,6 +27,7 @@ def cross_check(data: dict[Any, Any], origins: Origins) -> list[Problem]:
         *_sliding_window(data, origins),
         *_ignore_index(data, origins),
         *_export(data, origins),
+        *_channels(data, origins),
     ]
 
 
@@ -177,6 +178,17 @@ def _export(data: dict[Any, Any], origins: Origins) -> list[Problem]:
     if section.get("dynamic") is True and section.get("output_size") is not None:
         seen, fix = "a graph of open size cannot end at a fixed one", "remove output_size or dynamic"
         found.append(origins.problem(("export", "output_size"), seen, fix))
+    return found
+
+
+def _channels(data: dict[Any, Any], origins: Origins) -> list[Problem]:
+    """Images are fed with three channels."""
+    found = []
+    for path in (("model", "in_channels"), ("model", "backbone", "in_channels")):
+        value = _at(data, path)
+        if _is_number(value) and value != 3:
+            seen = f"images are read with three channels (greyscale as three equal ones), got {value}"
+            found.append(origins.problem(path, seen, "remove it"))
     return found
 
 

@@ -135,6 +135,9 @@ def build_paddleseg(kind: str, name: str, kwargs: Mapping[str, Any], *, measure:
             reason = f"paddleseg.{name} cannot be built: {type(error).__name__}: {error}"
             raise ConfigError(reason, remedy="check its arguments") from error
     bins = _replace_pooling(layer)
+    for child in layer.sublayers(include_self=True):
+        if type(child) is nn.SyncBatchNorm:  # has no CPU kernel; training with several processes synchronises itself
+            child.__class__ = nn.BatchNorm2D
     if kind == "backbone":
         if not measure:
             return layer
