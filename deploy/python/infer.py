@@ -132,9 +132,9 @@ def precisions(args: argparse.Namespace) -> str | dict[str, str]:
     """One precision, or those of components; the others then have the common one."""
     if not args.component_precision:
         return str(args.precision)
-    from mobileseg.runtime.manifest import Manifest
+    from mobileseg.runtime.manifest import COMPONENTS, Manifest
 
-    table = {part.name: args.precision for part in Manifest.read(folder_of(args)).components}
+    table = dict.fromkeys(Manifest.read(folder_of(args)).pipelines.get(COMPONENTS, ()), args.precision)
     for item in args.component_precision:
         name, equals, value = item.partition("=")
         if not equals:

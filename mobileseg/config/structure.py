@@ -100,7 +100,9 @@ def components(data: Mapping[Any, Any]) -> list[tuple[KeyPath, str, Any]]:
         if section is None:
             continue
         found.append(((name,), "dataset", section))
-        for key in TRANSFORM_LISTS if isinstance(section, dict) else ():
+        if not isinstance(section, dict):
+            continue
+        for key in TRANSFORM_LISTS:
             steps = section.get(key)
             for index, item in enumerate(steps if isinstance(steps, list) else ()):
                 found.append(((name, key, index), "transform", item))
@@ -165,7 +167,9 @@ def _list_problems(data: Mapping[Any, Any], origins: Origins) -> list[Problem]:
     problems: list[Problem] = []
     for name in ("train_dataset", "val_dataset"):
         section = data.get(name)
-        for key in TRANSFORM_LISTS if isinstance(section, dict) else ():
+        if not isinstance(section, dict):
+            continue
+        for key in TRANSFORM_LISTS:
             value = section.get(key)
             if value is not None and not isinstance(value, list):
                 seen = f"must be a list of transforms, got {_shown(value)}"

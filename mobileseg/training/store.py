@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from mobileseg.errors import TrainingError
 from mobileseg.locks import locked, remove_partial_files
@@ -33,7 +34,7 @@ class CheckpointStore:
         self.run = run
         self.keep = keep
 
-    def lock(self) -> AbstractContextManager[None]:
+    def lock(self) -> AbstractContextManager[Any]:
         """Inside, no other process trains in this run folder; released however this one ends.
 
         Raises:

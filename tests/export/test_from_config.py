@@ -44,6 +44,7 @@ def listed(count):
 class Network:
     """As one of the bridge: it does not say how many classes it has."""
 
+    task = "semantic"
     size_multiple = 128
 
 
