@@ -68,8 +68,11 @@ def options_from(config: Config, changes: Mapping[str, Any]) -> ExportOptions:
     return ExportOptions(**values)
 
 
-def warnings_of(config: Config, options: ExportOptions) -> list[str]:
-    """What deployment does otherwise than the configuration's validation."""
+def warnings_of(config: Config, options: ExportOptions, dataset: ImageDataset | None = None) -> list[str]:
+    """What deployment does otherwise than the configuration's validation, as far as the configuration tells.
+
+    With the validation dataset at hand, images are compared instead (:mod:`mobileseg.export.validation_gap`).
+    """
     data = config.to_dict()
     found = []
     if options.nms_in_graph and data["detection"]["nms"] != "traditional":
@@ -78,7 +81,7 @@ def warnings_of(config: Config, options: ExportOptions) -> list[str]:
         )
     steps = (data["val_dataset"] or {}).get("transforms") or []
     other = [step["type"] for step in steps if step["type"] in _GEOMETRIC]
-    if other and not options.dynamic:
+    if other and dataset is None and not options.dynamic:
         found.append(
             f"validation uses {', '.join(other)}; the exported graph takes images stretched to "
             f"{options.height}x{options.width} (height x width) instead"
