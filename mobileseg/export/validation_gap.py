@@ -34,7 +34,7 @@ def difference(dataset: Any, options: ExportOptions) -> str:
     for index in {0, len(dataset) // 2}:
         seen = np.asarray(dataset.prepare(index).image)
         image = read_image(dataset.items[index].image)
-        size = seen.shape[:2] if options.dynamic else (options.height, options.width)
+        size = (seen.shape[0], seen.shape[1]) if options.dynamic else (options.height, options.width)
         if options.dynamic and size != image.shape[:2]:
             return f"validation resizes {_size(image)} images to {_size(seen)}, a dynamic graph takes them as they are"
         if seen.shape[:2] != size:
