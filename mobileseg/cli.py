@@ -12,6 +12,7 @@ import errno
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -59,7 +60,8 @@ class _Notes(logging.Handler):
     """Prints on standard error, so that what a verb prints for programs (--json) stays clean."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
+        with suppress(OSError):  # who reads must not decide what is done
+            print(self.format(record), file=sys.stderr, flush=True)
 
 
 def _show_log() -> None:

@@ -160,7 +160,7 @@ def _train(config: Config, folder: Path) -> None:
     Trainer(config, folder).fit(resume="auto")
 
 
-def _export(config: Config, run_folder: Path, artefact: Path, *, weak: bool) -> tuple[Sequence[Any], dict[str, Any]]:
+def _export(config: Config, run_folder: Path, artefact: Path, *, weak: bool) -> tuple[Sequence[Any], Scores]:
     """Export the best weights; returns the rows of the comparison and the scores of the network in Paddle."""
     from mobileseg.config.build import build_network
     from mobileseg.export.exporter import export

@@ -32,7 +32,7 @@ class CheckpointStore:
         self.run = run
         self.keep = keep
 
-    def lock(self) -> AbstractContextManager[None]:
+    def lock(self) -> AbstractContextManager[bool]:
         """Inside, no other process trains in this run folder; released however this one ends.
 
         Raises:
