@@ -60,7 +60,7 @@ FAMILIES = (
 class Outcome:
     """What became of one network: its scores in Paddle and per engine, its latencies, its part of the report."""
 
-    truth: dict[str, Any]
+    truth: Scores
     scores: dict[str, Scores]
     latencies: list[dict[str, Any]]
     report: NetworkReport
