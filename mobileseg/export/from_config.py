@@ -221,6 +221,7 @@ def _size(section: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> tup
 def _classes(section: Mapping[str, Any], dataset: ImageDataset | None, zoo: Path | None) -> tuple[Sequence[str], Any]:
     from mobileseg.registry import DATASETS
     from mobileseg.runtime.manifest import Manifest, is_artefact
+    from mobileseg.training.weights import classes_of
 
     if dataset is not None:
         return dataset.classes, dataset.palette
@@ -228,9 +229,10 @@ def _classes(section: Mapping[str, Any], dataset: ImageDataset | None, zoo: Path
         manifest = Manifest.read(zoo)
         return manifest.classes, manifest.palette
     component = DATASETS.get(section["type"]) if section.get("type") in DATASETS else None
-    names = getattr(component, "CLASSES", ())
+    names = (classes_of(zoo) if zoo is not None else ()) or getattr(component, "CLASSES", ())
     colours = getattr(component, "PALETTE", None)
-    return names, generated_palette(len(names)) if colours is None else colours
+    fits = colours is not None and len(colours) == len(names)
+    return names, colours if fits else generated_palette(len(names))
 
 
 def _files(given: Sequence[str | Path]) -> list[Path]:
