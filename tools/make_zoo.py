@@ -90,7 +90,7 @@ def main() -> None:
         # Half the size keeps golden.npz small, and lets it hold the resize too.
         generate(drawn, train=1, val=4, size=(options.height // 2, options.width // 2), clips=0, val_clips=0)
         pictures = [(drawn / "images" / "val").rename(Path(scratch, "drawn_scenes"))]
-        # Hardly anything drawn looks like what photographs show, so this reference may show few classes; its raw outputs
+        # Synthetic scenes hardly look like photographs, so this reference may show few classes; its raw outputs
         # are compared all the same, and what the photographs show was above.
         export(
             network, config, stage, options=options, targets=["onnx"], images=pictures, accept_weak=True, report=print
