@@ -53,7 +53,7 @@ _NAMES = {
 NAMES = {kind: frozenset(text.split()) for kind, text in _NAMES.items()}
 """Kind of component -> names of the package that are not ours."""
 
-_WITH_THEIR_BACKBONE = (f"{PADDLESEG}GSCNN",)
+_WITH_THEIR_BACKBONE = (f"{PADDLESEG}GSCNN", f"{PADDLESEG}SFNet")
 _THEIR_BACKBONES = ("ResNet18_vd", "ResNet34_vd", "ResNet50_vd", "ResNet101_vd", "ResNet152_vd")
 """Networks that read what only the package's own form of these backbones keeps."""
 

@@ -159,7 +159,7 @@ class Manifest:
         """Read and check the manifest of an artefact folder (hashes are checked by `verified_path`).
 
         Raises:
-            RuntimeEngineError: no folder, no deploy.yaml, a deploy.yaml of PaddleSeg alone, another format
+            RuntimeEngineError: no folder, no deploy.yaml, a folder of PaddleSeg that cannot be used, another format
                 version, a field that is missing, unknown or of another type, or a contradiction.
         """
         path = Path(folder) / DEPLOY_FILE
@@ -167,11 +167,7 @@ class Manifest:
         block = document.get("mobileseg")
         if not isinstance(block, dict):
             if "Deploy" in document:
-                raise RuntimeEngineError(
-                    f"{path} has PaddleSeg's 'Deploy' block but no 'mobileseg' block, so colour order, outputs, "
-                    "classes and file hashes are unknown",
-                    remedy="export the model again with `mobileseg export` (it reads PaddleSeg's config and weights)",
-                )
+                return cls._of_paddleseg(path, document["Deploy"])
             raise RuntimeEngineError(f"{path} has no 'mobileseg' block", remedy="export the model again")
         version = block.get("format")
         if version != FORMAT:
@@ -183,6 +179,19 @@ class Manifest:
             manifest = TypeAdapter(cls).validate_python({**block, "deploy": document.get("Deploy")})
         except ValidationError as error:
             raise RuntimeEngineError(f"{path} cannot be used:\n{_validation_lines(error)}") from error
+        _refuse(manifest.problems(), path)
+        return manifest
+
+    @classmethod
+    def _of_paddleseg(cls, path: Path, deploy: Any) -> Manifest:
+        """The manifest of a folder that PaddleSeg exported; it has no golden file."""
+        from mobileseg.runtime.paddleseg_folder import described
+
+        try:
+            manifest = TypeAdapter(cls).validate_python(described(path.parent, deploy))
+        except (ValidationError, TypeError, ValueError, AttributeError) as error:
+            reason = _validation_lines(error) if isinstance(error, ValidationError) else str(error)
+            raise RuntimeEngineError(f"{path} cannot be used: {reason}") from error
         _refuse(manifest.problems(), path)
         return manifest
 
