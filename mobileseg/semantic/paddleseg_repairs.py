@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import MethodType
@@ -13,18 +14,42 @@ from paddle import nn
 
 @contextmanager
 def no_weights_needed(name: str) -> Iterator[None]:
-    """CAE looks for a weights file even where there is none to load; weights are loaded by this suite."""
-    if not name.startswith("CAE"):
+    """CAE and ViT look for a weights file even where there is none to load; weights are loaded by this suite."""
+    if not name.startswith(("CAE", "ViT_", "VisionTransformer")):
         yield
         return
     from paddleseg.models.backbones.cae import CAE
+    from paddleseg.models.backbones.vision_transformer import VisionTransformer
 
-    original = CAE.init_weight
-    CAE.init_weight = lambda self: None
+    originals = {kind: kind.init_weight for kind in (CAE, VisionTransformer)}
+    for kind in originals:
+        kind.init_weight = lambda self: None
     try:
         yield
     finally:
-        CAE.init_weight = original
+        for kind, original in originals.items():
+            kind.init_weight = original
+
+
+def fit_positions(layer: nn.Layer, weights: str) -> None:
+    """Resize the position embedding of a weights file to a transformer's own size, as PaddleSeg does when it loads.
+
+    Args:
+        layer: a backbone whose other weights were loaded; nothing happens without ``resize_pos_embed``.
+        weights: path or address of the file.
+    """
+    from mobileseg.weights.read import read_weights
+
+    own = getattr(layer, "pos_embed", None)
+    if own is None or not hasattr(layer, "resize_pos_embed"):
+        return
+    saved = read_weights(weights).get("pos_embed")
+    if saved is None or saved.ndim != 3 or list(saved.shape) == list(own.shape):
+        return
+    side = math.isqrt(saved.shape[1] - 1)
+    resized = layer.resize_pos_embed(paddle.to_tensor(saved), (side, side), (layer.pos_h, layer.pos_w))
+    if list(resized.shape) == list(own.shape):
+        own.set_value(resized)
 
 
 def repair(layer: nn.Layer) -> None:

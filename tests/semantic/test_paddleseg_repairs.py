@@ -51,3 +51,18 @@ def test_synchronised_norms_keep_names_and_values():
     assert list(norm.state_dict()) == names
     norm.eval()
     np.testing.assert_allclose(norm(paddle.full([1, 4, 2, 2], 0.5)).numpy(), 0.0, atol=1e-6)
+
+
+def test_position_embeddings_of_another_size_are_resized(tmp_path):
+    section = {"type": "paddleseg.VisionTransformer", "embed_dim": 16, "depth": 2, "num_heads": 2, "patch_size": 16}
+    model = {"type": "paddleseg.LinearSegmenter", "num_classes": 3}
+    first = build_network({**model, "backbone": {**section, "img_size": 64}})
+    paddle.save(first.backbone.state_dict(), str(tmp_path / "vit.pdparams"))
+    second = build_network(
+        {**model, "backbone": {**section, "img_size": 96, "pretrained": str(tmp_path / "vit.pdparams")}}
+    )
+    expected = second.backbone.resize_pos_embed(first.backbone.pos_embed, (4, 4), (6, 6))
+    np.testing.assert_array_equal(second.backbone.pos_embed.numpy(), expected.numpy())
+    name = "blocks.0.attn.qkv.weight"
+    one, other = (network.backbone.state_dict()[name].numpy() for network in (first, second))
+    np.testing.assert_array_equal(one, other)
