@@ -80,7 +80,8 @@ def resolve_names(data: dict[Any, Any]) -> None:
         section["type"] = PADDLESEG + name
         found.append(name)
     model = data.get("model")
-    backbone = model.get("backbone") if isinstance(model, dict) else None
+    model = model if isinstance(model, dict) else {}
+    backbone = model.get("backbone")
     if isinstance(backbone, dict) and model.get("type") in _WITH_THEIR_BACKBONE:
         name = backbone.get("type")
         if isinstance(name, str) and name in _THEIR_BACKBONES:

@@ -59,7 +59,7 @@ def ignore_index_of(section: Any) -> Any:
     """The label value that a dataset section (or none) calls ignored."""
     if not isinstance(section, dict):
         return 255
-    return section.get("ignore_index", _IGNORE_INDEX.get(section.get("type"), 255))
+    return section.get("ignore_index", _IGNORE_INDEX.get(str(section.get("type")), 255))
 
 
 def _classes_of(section: Any) -> int | None:

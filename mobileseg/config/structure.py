@@ -165,7 +165,9 @@ def _list_problems(data: Mapping[Any, Any], origins: Origins) -> list[Problem]:
     problems: list[Problem] = []
     for name in ("train_dataset", "val_dataset"):
         section = data.get(name)
-        for key in TRANSFORM_LISTS if isinstance(section, dict) else ():
+        if not isinstance(section, dict):
+            continue
+        for key in TRANSFORM_LISTS:
             value = section.get(key)
             if value is not None and not isinstance(value, list):
                 seen = f"must be a list of transforms, got {_shown(value)}"

@@ -143,7 +143,7 @@ class Trainer:
         layerwise = settings["optimizer"].get("layerwise_decay")
         rates = layer_rates(self.network, layerwise) if layerwise else {}
         if not settings["optimizer"].get("decay_norms", True):
-            undecayed = {*undecayed, *norms_and_biases(self.network)}
+            undecayed = frozenset(undecayed) | frozenset(norms_and_biases(self.network))
         self.groups = parameter_groups(self.network, decay, rules, undecayed, rates)
         self.distillation = self._distillation() if config.distill else None
         if self.distillation is not None:

@@ -180,7 +180,9 @@ def _variable(data: bytes) -> tuple[str, list[int]]:
 
 def _operator(data: bytes) -> tuple[str, list[str], list[str]]:
     """Type, and the variables that an OpDesc takes and gives."""
-    kind, taken, given = "", [], []
+    kind = ""
+    taken: list[str] = []
+    given: list[str] = []
     for field, value in _fields(data):
         if field == 3:
             kind = value.decode()

@@ -121,7 +121,7 @@ def build_paddleseg(kind: str, name: str, kwargs: Mapping[str, Any], *, measure:
     for reason, remedy in unknown_arguments(kind, name, arguments).values():
         raise ConfigError(reason, remedy=remedy)
     backbone = arguments.get("backbone")
-    if hasattr(backbone, "feature_info") and not hasattr(backbone, "feat_channels"):
+    if backbone is not None and hasattr(backbone, "feature_info") and not hasattr(backbone, "feat_channels"):
         backbone.feat_channels = [spec.channels for spec in backbone.feature_info]
     # Some of PaddleSeg's parameters have fixed names and the optimizer tells parameters by name: a name space for
     # every build keeps two of them, and those of our own layers, apart.
