@@ -31,6 +31,9 @@ from mobileseg.runtime.segmenter import Segmenter  # noqa: E402
 TUNED_ON = 10
 """Pictures from which shapes are collected."""
 
+OTHER_DEVICES = ("xpu", "npu", "mlu")
+"""Devices of PaddleSeg's script that this one names and refuses."""
+
 _BENCHMARK_WARMUP = 5
 _SHAPES = "auto_tune_tmp.pbtxt"
 
@@ -42,7 +45,9 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--image_path", required=True, help="picture, folder or list file")
     parser.add_argument("--batch_size", type=int, default=1, help="pictures that are prepared while the engine runs")
     parser.add_argument("--save_dir", default="./output", help="folder for results")
-    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to run (default: cpu)")
+    parser.add_argument(
+        "--device", choices=("cpu", "gpu", *OTHER_DEVICES), default="cpu", help="where to run (default: cpu)"
+    )
     parser.add_argument("--use_trt", type=yes_or_no, default=False, help="TensorRT, with --device gpu")
     parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp32", help="of TensorRT")
     parser.add_argument("--min_subgraph_size", type=int, default=3, help="fewest operators of a TensorRT engine")
@@ -88,6 +93,11 @@ def check(args: argparse.Namespace) -> None:
     Raises:
         ConfigError: the first contradiction.
     """
+    if args.device in OTHER_DEVICES:
+        raise ConfigError(
+            f"--device {args.device} needs another build of Paddle, which this script does not drive",
+            remedy="use --device cpu, or an engine of --engine",
+        )
     trt = args.use_trt
     told = {
         "--use_trt True": trt and args.device != "gpu",

@@ -67,10 +67,15 @@ def build_network(
         backbone = dict(backbone)
         _check_section(("model", "backbone"), "backbone", backbone, origins)
         backbone_weights = backbone.pop("pretrained", None)
+        foreign = backbone["type"].startswith(PADDLESEG)
         measure = not section["type"].startswith(PADDLESEG)
         section["backbone"] = _construct("backbone", backbone, origins, ("model", "backbone"), measure=measure)
         if load_pretrained and backbone_weights and not plan:
-            _load(section["backbone"], backbone_weights, "backbone", strict=True)
+            _load(section["backbone"], backbone_weights, "backbone", strict=not foreign)
+            if foreign:
+                from mobileseg.semantic.paddleseg_repairs import fit_positions
+
+                fit_positions(section["backbone"], backbone_weights)
     elif backbone is not None:
         section["backbone"] = backbone  # a layer, from a caller
     weights = section.pop("pretrained", None)

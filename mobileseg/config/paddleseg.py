@@ -200,7 +200,8 @@ def _transforms(name: str, section: dict[Key, Any], origins: Origins) -> None:
 def _move_below(origins: Origins, old: KeyPath, new: KeyPath) -> None:
     """What stood at ``old``, with all inside it, now stands at ``new``."""
     for path in [path for path in origins.table if path[: len(old)] == old]:
-        origins.table[new + path[len(old) :]] = origins.table[path]
+        moved: KeyPath = new + path[len(old) :]
+        origins.table[moved] = origins.table[path]
 
 
 def _loss(data: dict[Key, Any]) -> None:

@@ -53,7 +53,7 @@ _NAMES = {
 NAMES = {kind: frozenset(text.split()) for kind, text in _NAMES.items()}
 """Kind of component -> names of the package that are not ours."""
 
-_WITH_THEIR_BACKBONE = (f"{PADDLESEG}GSCNN",)
+_WITH_THEIR_BACKBONE = (f"{PADDLESEG}GSCNN", f"{PADDLESEG}SFNet")
 _THEIR_BACKBONES = ("ResNet18_vd", "ResNet34_vd", "ResNet50_vd", "ResNet101_vd", "ResNet152_vd")
 """Networks that read what only the package's own form of these backbones keeps."""
 
@@ -80,8 +80,9 @@ def resolve_names(data: dict[Any, Any]) -> None:
         section["type"] = PADDLESEG + name
         found.append(name)
     model = data.get("model")
-    backbone = model.get("backbone") if isinstance(model, dict) else None
-    if isinstance(model, dict) and isinstance(backbone, dict) and model.get("type") in _WITH_THEIR_BACKBONE:
+    model = model if isinstance(model, dict) else {}
+    backbone = model.get("backbone")
+    if isinstance(backbone, dict) and model.get("type") in _WITH_THEIR_BACKBONE:
         name = backbone.get("type")
         if isinstance(name, str) and name in _THEIR_BACKBONES:
             backbone["type"] = PADDLESEG + name

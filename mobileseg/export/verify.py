@@ -105,7 +105,10 @@ def replay(folder: str | os.PathLike[str], engines: Sequence[str] | None = None)
     manifest = Manifest.read(folder)
     problems = _hash_problems(folder, manifest)
     if manifest.golden is None:
-        return [], [*problems, "deploy.yaml names no golden file, so nothing can be replayed"]
+        return [], [
+            *problems,
+            "deploy.yaml names no golden file, so nothing can be replayed; `mobileseg export` writes one",
+        ]
     task = task_of(folder, manifest)
     reference = load_reference(folder / manifest.golden, task.load_item)
     problems += _preprocess_problems(manifest.image, reference)

@@ -22,6 +22,7 @@ from mobileseg.errors import ConfigError, RuntimeEngineError
 from mobileseg.files import sha256_of, write_whole
 from mobileseg.runtime.manifest_format1 import upgraded
 from mobileseg.runtime.manifest_json import JSON_FILE, json_problems, write_json
+from mobileseg.runtime.paddleseg_folder import described
 from mobileseg.runtime.specs import STRICT, GraphFiles, GraphSpec, ImageSpec, OutputSpec, VerificationRow
 
 FORMAT = 2
@@ -170,7 +171,7 @@ class Manifest:
             graphs_only: leave out what only the task knows, for those who run graphs and do not ask what they mean.
 
         Raises:
-            RuntimeEngineError: no folder, no deploy.yaml, a deploy.yaml of PaddleSeg alone, a later format, a field
+            RuntimeEngineError: no folder, no deploy.yaml, a later format, a field
                 that is missing, unknown or of another type, or a contradiction.
         """
         path = Path(folder) / DEPLOY_FILE
@@ -178,11 +179,7 @@ class Manifest:
         block = document.get("mobileseg")
         if not isinstance(block, dict):
             if "Deploy" in document:
-                raise RuntimeEngineError(
-                    f"{path} has PaddleSeg's 'Deploy' block but no 'mobileseg' block, so colour order, outputs, "
-                    "classes and file hashes are unknown",
-                    remedy="export the model again with `mobileseg export` (it reads PaddleSeg's config and weights)",
-                )
+                return cls._of_paddleseg(path, document["Deploy"])
             raise RuntimeEngineError(f"{path} has no 'mobileseg' block", remedy="export the model again")
         version = block.get("format")
         if version not in (1, FORMAT) or isinstance(version, bool):
@@ -196,6 +193,19 @@ class Manifest:
         except ValidationError as error:
             raise RuntimeEngineError(f"{path} cannot be used:\n{_validation_lines(error)}") from error
         _refuse(manifest.problems() or ([] if graphs_only else manifest.task_problems()), path)
+        return manifest
+
+    @classmethod
+    def _of_paddleseg(cls, path: Path, deploy: Any) -> Manifest:
+        """The manifest of a folder that PaddleSeg exported, which has its ``Deploy`` block alone."""
+        try:
+            content = upgraded(described(path.parent, deploy))
+            manifest = TypeAdapter(cls).validate_python(content)
+        except ValidationError as error:
+            raise RuntimeEngineError(f"{path} cannot be used:\n{_validation_lines(error)}") from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise RuntimeEngineError(f"{path} cannot be used: {error}") from error
+        _refuse(manifest.problems() or manifest.task_problems(), path)
         return manifest
 
     def problems(self) -> list[str]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import paddle
@@ -22,6 +21,7 @@ from mobileseg.nn.blocks import resize
 from mobileseg.nn.compat import is_tracing, spatial_size
 from mobileseg.nn.pool import BinPool
 from mobileseg.semantic.paddleseg_package import find_component, unknown_arguments
+from mobileseg.semantic.paddleseg_repairs import no_weights_needed, repair
 
 _PROBE_SIDES = (128, 224, 512)
 _COARSEST = 32
@@ -122,22 +122,20 @@ def build_paddleseg(kind: str, name: str, kwargs: Mapping[str, Any], *, measure:
         )
     for reason, remedy in unknown_arguments(kind, name, arguments).values():
         raise ConfigError(reason, remedy=remedy)
-    backbone: Any = arguments.get("backbone")
-    if hasattr(backbone, "feature_info") and not hasattr(backbone, "feat_channels"):
+    backbone = arguments.get("backbone")
+    if backbone is not None and hasattr(backbone, "feature_info") and not hasattr(backbone, "feat_channels"):
         backbone.feat_channels = [spec.channels for spec in backbone.feature_info]
     # Some of PaddleSeg's parameters have fixed names and the optimizer tells parameters by name: a name space for
     # every build keeps two of them, and those of our own layers, apart.
     with paddle.utils.unique_name.guard(f"paddleseg{next(_builds)}_"):
         try:
-            with _no_weights_needed(name):
+            with no_weights_needed(name):
                 layer = component(**arguments)
         except Exception as error:  # foreign code: assertions, missing values, mistakes of the package
             reason = f"paddleseg.{name} cannot be built: {type(error).__name__}: {error}"
             raise ConfigError(reason, remedy="check its arguments") from error
     bins = _replace_pooling(layer)
-    for child in layer.sublayers(include_self=True):
-        if type(child) is nn.SyncBatchNorm:  # has no CPU kernel; training with several processes synchronises itself
-            child.__class__ = nn.BatchNorm2D
+    repair(layer)
     if kind == "backbone":
         if not measure:
             return layer
@@ -145,22 +143,6 @@ def build_paddleseg(kind: str, name: str, kwargs: Mapping[str, Any], *, measure:
         return layer
     resized, side = _probe_network(name, layer, arguments.get("num_classes"))
     return PaddleSegNetwork(layer, resized, _COARSEST * math.lcm(*bins), side)
-
-
-@contextmanager
-def _no_weights_needed(name: str) -> Iterator[None]:
-    """CAE looks for a weights file even where there is none to load; weights are loaded by this suite."""
-    if not name.startswith("CAE"):
-        yield
-        return
-    from paddleseg.models.backbones.cae import CAE
-
-    original = CAE.init_weight
-    CAE.init_weight = lambda self: None
-    try:
-        yield
-    finally:
-        CAE.init_weight = original
 
 
 def _replace_pooling(layer: nn.Layer) -> list[int]:

@@ -68,8 +68,9 @@ def test_ours_win_where_both_have_a_name(write):
     assert (config.model["type"], config.model["backbone"]["type"]) == ("MobileSeg", "ResNet50_vd")
 
 
-def test_gscnn_reads_inside_of_the_packages_backbone(write):
-    config = load_config(write("a.yml", "model: {type: GSCNN, backbone: {type: ResNet50_vd}}"))
+@pytest.mark.parametrize("name", ["GSCNN", "SFNet"])
+def test_networks_that_read_inside_of_the_packages_backbone(write, name):
+    config = load_config(write("a.yml", f"model: {{type: {name}, backbone: {{type: ResNet50_vd}}}}"))
     assert config.model["backbone"]["type"] == "paddleseg.ResNet50_vd"
 
 

@@ -55,9 +55,9 @@ def test_missing_folder_and_missing_manifest_are_told_apart(tmp_path: Path) -> N
     assert not is_artefact(tmp_path)
 
 
-def test_a_deploy_yaml_of_paddleseg_alone_is_named(tmp_path: Path) -> None:
+def test_a_deploy_yaml_of_paddleseg_without_its_graph_is_named(tmp_path: Path) -> None:
     (tmp_path / DEPLOY_FILE).write_text("Deploy: {model: model.pdmodel, params: model.pdiparams, transforms: []}\n")
-    with pytest.raises(RuntimeEngineError, match="'Deploy' block but no 'mobileseg' block") as caught:
+    with pytest.raises(RuntimeEngineError, match=r"has no file 'model\.pdmodel'") as caught:
         Manifest.read(tmp_path)
     assert "mobileseg export" in caught.value.remedy
 

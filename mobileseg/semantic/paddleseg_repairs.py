@@ -1,0 +1,83 @@
+"""What PaddleSeg 2.8 needs to run on the Paddle of this suite: three places that newer versions of Paddle broke."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import MethodType
+from typing import Any
+
+import paddle
+from paddle import nn
+
+
+@contextmanager
+def no_weights_needed(name: str) -> Iterator[None]:
+    """CAE and ViT look for a weights file even where there is none to load; weights are loaded by this suite."""
+    if not name.startswith(("CAE", "ViT_", "VisionTransformer")):
+        yield
+        return
+    from paddleseg.models.backbones.cae import CAE
+    from paddleseg.models.backbones.vision_transformer import VisionTransformer
+
+    originals = {kind: kind.init_weight for kind in (CAE, VisionTransformer)}
+    for kind in originals:
+        kind.init_weight = lambda self: None
+    try:
+        yield
+    finally:
+        for kind, original in originals.items():
+            kind.init_weight = original
+
+
+def fit_positions(layer: nn.Layer, weights: str) -> None:
+    """Resize the position embedding of a weights file to a transformer's own size, as PaddleSeg does when it loads.
+
+    Args:
+        layer: a backbone whose other weights were loaded; nothing happens without ``resize_pos_embed``.
+        weights: path or address of the file.
+    """
+    from mobileseg.weights.read import read_weights
+
+    own = getattr(layer, "pos_embed", None)
+    if own is None or not hasattr(layer, "resize_pos_embed"):
+        return
+    saved = read_weights(weights).get("pos_embed")
+    if saved is None or saved.ndim != 3 or list(saved.shape) == list(own.shape):
+        return
+    side = math.isqrt(saved.shape[1] - 1)
+    resized = layer.resize_pos_embed(paddle.to_tensor(saved), (side, side), (layer.pos_h, layer.pos_w))
+    if list(resized.shape) == list(own.shape):
+        own.set_value(resized)
+
+
+def repair(layer: nn.Layer) -> None:
+    """Exchange, in place, what does not run: norms without a CPU kernel, and PointRend's choice of points."""
+    for child in layer.sublayers(include_self=True):
+        if type(child) is nn.SyncBatchNorm:  # training with several processes synchronises norms itself
+            child.__class__ = nn.BatchNorm2D
+        if type(child).__name__ == "PointHead" and hasattr(child, "subdivision_num_points"):
+            child.get_points_test = MethodType(_uncertain_points, child)
+
+
+def _uncertain_points(
+    self: Any, seg_logits: paddle.Tensor, uncertainty_func: Callable[[paddle.Tensor], paddle.Tensor]
+) -> tuple[paddle.Tensor, paddle.Tensor]:
+    """The most uncertain pixels of each image (Kirillov et al., CVPR 2020).
+
+    Args:
+        self: PaddleSeg's PointHead, with ``subdivision_num_points``.
+        seg_logits: float [N, K, H, W].
+        uncertainty_func: gives float [N, 1, H, W], higher where the classes are closer.
+
+    Returns:
+        Indices int64 [N, P] into the H * W pixels, and their centres float32 [N, P, 2], (x, y) in 0..1.
+    """
+    height, width = (int(side) for side in seg_logits.shape[2:])
+    uncertainty = uncertainty_func(seg_logits).flatten(1)
+    count = min(height * width, int(self.subdivision_num_points))
+    indices = paddle.topk(uncertainty, count, axis=1)[1]
+    columns = ((indices % width).astype("float32") + 0.5) / width
+    rows = ((indices // width).astype("float32") + 0.5) / height
+    return indices, paddle.stack([columns, rows], axis=-1)
