@@ -17,7 +17,7 @@ from mobileseg.nn.nested import cast
 pytest.importorskip("paddleseg", reason="needs requirements-paddleseg.txt")
 CLASSES, SIDE, ITERS = 4, 64, 3
 SGD = "optimizer: {type: SGD, momentum: 0.9, weight_decay: 4.0e-5}"
-POLY = "lr_scheduler: {type: PolynomialDecay, learning_rate: 0.01, power: 0.9, end_lr: 0}"
+POLY = "lr_scheduler: {type: PolynomialDecay, learning_rate: 0.001, power: 0.9, end_lr: 0}"
 FAMILIES = {
     "PPLiteSeg": ("{type: PPLiteSeg, backbone: {type: STDC1}}", ["OhemCrossEntropyLoss"] * 3),
     "STDCSeg": (
@@ -38,7 +38,7 @@ FAMILIES = {
     "AttentionUNet": ("{type: AttentionUNet}", ["CrossEntropyLoss"]),
     "UNetPlusPlus": ("{type: UNetPlusPlus, in_channels: 3}", ["CrossEntropyLoss"]),
     "ENet": ("{type: ENet}", ["CrossEntropyLoss"]),
-    "ESPNetV1": ("{type: ESPNetV1}", ["CrossEntropyLoss"]),
+    "ESPNetV1": ("{type: ESPNetV1, in_channels: 3, level2_depth: 2, level3_depth: 3}", ["CrossEntropyLoss"]),
     "HarDNet": ("{type: HarDNet}", ["CrossEntropyLoss"]),
     "DDRNet_23": ("{type: DDRNet_23}", ["OhemCrossEntropyLoss"] * 2),
     "LPSNet": (
