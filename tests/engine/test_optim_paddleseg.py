@@ -56,5 +56,5 @@ def test_rates_fall_from_the_last_block_to_the_embedding():
 
 
 def test_what_decay_norms_false_spares():
-    network = nn.Sequential(nn.Conv2D(1, 2, 1), nn.BatchNorm2D(2))
+    network = nn.Sequential(nn.Conv2D(1, 2, 1), nn.LayerNorm(2))
     assert set(norms_and_biases(network)) == {"0.bias", "1.weight", "1.bias"}
