@@ -238,7 +238,7 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
     lines += ["", f"| network and losses | file | {' | '.join(shown)} |", f"|---|---|{'---|' * len(shown)}"]
     for name, file, result in rows:
         cells = " | ".join("yes" if result.get(stage) == "ok" else "no" if stage in result else "" for stage in shown)
-        lines.append(f"| {name} | `{file}` | {cells} |")
+        lines.append(f"| {name} | `{Path(file).name}` | {cells} |")
     failures = [
         f"- `{name}`, {stage}: {text}"
         for name, result in sorted(results.items())

@@ -183,6 +183,8 @@ def _with_components(
     try:
         resolve_names(data)
         drop_carried(data, carried)
+        found += [problem for problem in settle_num_classes(data, origins) if problem not in found]
+        told = {problem.key for problem in found}
         for path, kind, section in components(data):
             name = section.get("type") if isinstance(section, dict) else None
             if not isinstance(name, str) or not name:
@@ -190,7 +192,7 @@ def _with_components(
             if data.get("plugins") and name not in REGISTRIES[kind]:
                 continue  # plugins are not run by a file with mistakes, and this may be a name of theirs
             named = {key: value for key, value in section.items() if isinstance(key, str)}
-            found += [one for one in check_component(path, kind, named, origins) if one not in found]
+            found += [one for one in check_component(path, kind, named, origins) if one.key not in told]
     except (MobileSegError, ImportError):
         return found  # a package is missing; that is told when the rest is right
     return found

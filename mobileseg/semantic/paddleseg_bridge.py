@@ -131,7 +131,10 @@ def build_paddleseg(kind: str, name: str, kwargs: Mapping[str, Any], *, measure:
         try:
             with no_weights_needed(name):
                 layer = component(**arguments)
-        except Exception as error:  # foreign code: assertions, missing values, mistakes of the package
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # foreign code: assertions, mistakes; ViTAdapter exits without its operator
             reason = f"paddleseg.{name} cannot be built: {type(error).__name__}: {error}"
             raise ConfigError(reason, remedy="check its arguments") from error
     bins = _replace_pooling(layer)
@@ -187,13 +190,13 @@ def _probe_network(name: str, layer: nn.Layer, num_classes: int | None) -> tuple
 def _probe(name: str, layer: nn.Layer) -> tuple[list[paddle.Tensor], int]:
     """Outputs for an empty image of the first side that the layer takes, and that side."""
     layer.eval()
-    failure: Exception | None = None
+    failure: Exception | SystemExit | None = None
     try:
         for side in _PROBE_SIDES:
             try:
                 with paddle.no_grad():
                     outputs = layer(paddle.zeros([1, 3, side, side]))
-            except Exception as error:  # foreign code: assertions, shape errors of operators
+            except (Exception, SystemExit) as error:  # foreign code: assertions, shape errors of operators
                 failure = error
                 continue
             if not isinstance(outputs, (list, tuple)) or not outputs:

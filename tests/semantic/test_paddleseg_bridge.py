@@ -199,6 +199,18 @@ def test_mistakes_are_named(section, message, remedy):
     assert remedy in str(caught.value)
 
 
+def test_a_component_that_ends_the_process_is_an_error(monkeypatch):
+    """ViTAdapter calls exit() where its own operator is not installed."""
+    from paddleseg.cvlibs import manager
+
+    def leave():
+        raise SystemExit(0)
+
+    monkeypatch.setitem(manager.BACKBONES.components_dict, "Leaving", leave)
+    with pytest.raises(ConfigError, match=r"paddleseg\.Leaving cannot be built: SystemExit"):
+        build_paddleseg("backbone", "Leaving", {})
+
+
 def test_pretrained_is_never_unpickled_by_the_package():
     with pytest.raises(ConfigError, match="pretrained"):
         build_paddleseg("backbone", "STDC1", {"pretrained": "x.pdparams"})
