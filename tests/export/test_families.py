@@ -20,7 +20,13 @@ def check(family, size, folder):
         assert row.max_diff is None or row.max_diff < 1e-3
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, *OTHERS])
+AWKWARD = [
+    *FAMILIES,
+    *(name if name == "ppmobileseg_tiny" else pytest.param(name, marks=pytest.mark.long) for name in OTHERS),
+]
+
+
+@pytest.mark.parametrize("family", AWKWARD)
 def test_family_at_an_awkward_size(family, tmp_path):
     """A 3x5 map of stride 32, 4 bins."""
     check(family, (96, 160), tmp_path / family)

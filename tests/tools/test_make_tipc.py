@@ -42,8 +42,14 @@ def test_a_changed_and_a_superfluous_file_are_noticed(tmp_path: Path, monkeypatc
     assert differing() == sorted(path.as_posix() for path in expected)
 
 
+WITHOUT_CHAIN = {"PPMobileSeg", "TopFormer"}
+"""Trained, exported to every engine and quantised by tests/export/test_families.py and
+tests/compress/test_int8_families.py instead."""
+
+
 def test_every_network_and_backbone_has_a_chain() -> None:
     shipped = {network(load_config(path)) for path in (ROOT / "configs").glob("[a-z]*/*.yml")}
+    shipped = {(kind, backbone) for kind, backbone in shipped if kind not in WITHOUT_CHAIN}
     assert shipped == {network(chain.config) for chain in CHAINS}
     assert len({chain.name for chain in CHAINS}) == len(CHAINS)
 
