@@ -13,10 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from mobileseg.runtime.artefact import Manifest
 
 from mobileseg.data.io import read_image
 from mobileseg.files import sha256_of
+from mobileseg.runtime.manifest import Manifest
 from tests.deploy.lite_build import PACKAGES, SOURCE, Lite, built, compiler, environment, missing
 
 sys.path.append(str(SOURCE / "tests"))

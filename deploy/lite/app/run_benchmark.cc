@@ -75,7 +75,8 @@ Json machine_facts() {
                 {"load", load}};
   const std::string governor = first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
   if (!governor.empty()) facts["governor"] = governor;
-  if (const double degrees = temperature()) facts["temperature_c"] = degrees;
+  const double degrees = temperature();
+  if (degrees != 0) facts["temperature_c"] = degrees;
   return facts;
 }
 
@@ -151,7 +152,7 @@ Samples measure(mobileseg::Segmenter* segmenter, const std::string& path, const 
 
 Json row_of(const mobileseg::Segmenter& segmenter, const Samples& samples,
             const mobileseg::EngineOptions& engine, const Options& options, const std::string& image) {
-  const mobileseg::InputSpec& input = segmenter.manifest().input;
+  const mobileseg::ImageSpec& input = segmenter.manifest().image;
   Json stages;
   for (const char* stage : kStages) stages[stage] = statistics(samples.at(stage));
   const std::string size = std::to_string(input.size.width) + "x" + std::to_string(input.size.height);
@@ -193,7 +194,7 @@ int run_benchmark(const Options& options) {
       mobileseg::Segmenter segmenter = mobileseg::Segmenter::open(options.model, engine);
       const char* scratch = std::getenv("TMPDIR");
       const std::string path =
-          options.image.empty() ? drawn_picture(segmenter.manifest().input.size, scratch ? scratch : "/tmp")
+          options.image.empty() ? drawn_picture(segmenter.manifest().image.size, scratch ? scratch : "/tmp")
                                 : options.image;
       const cv::Mat picture = read_picture(path);
       const std::string size = std::to_string(picture.cols) + "x" + std::to_string(picture.rows);
