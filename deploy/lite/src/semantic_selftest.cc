@@ -47,7 +47,7 @@ Difference compare_semantic_output(const Golden& golden, int item, const OutputS
   }
   const Difference difference = compare(value, expected.view(), limit, golden.sample(item, false));
   if (!difference.same || !golden.has("argmax", item)) return difference;
-  const bool scores = value.shape.rank() == 4 && value.dtype == DType::kFloat32;
+  const bool scores = spec.kind != kFeatures && value.shape.rank() == 4 && value.dtype == DType::kFloat32;
   if (!scores || value.shape[1] < 1 || value.shape[1] > 255) return difference;
   Difference labels = compare_labels(golden, item, best_classes(value).view(), golden.at("argmax", item));
   if (labels.same) return difference;
