@@ -125,6 +125,7 @@ std::string drawn_picture(mobileseg::Size size, const std::string& folder) {
 
 Samples measure(mobileseg::Segmenter* segmenter, const std::string& path, const Options& options) {
   const mobileseg::Painter painter(segmenter->manifest(), options.alpha);
+  mobileseg::Stream stream = segmenter->stream();
   mobileseg::Result result;
   cv::Mat drawn;
   Samples samples;
@@ -132,7 +133,7 @@ Samples measure(mobileseg::Segmenter* segmenter, const std::string& path, const 
     const Clock::time_point start = Clock::now();
     const cv::Mat picture = read_picture(path);
     const Clock::time_point decoded = Clock::now();
-    segmenter->run(view_of(picture), &result);
+    stream.step(view_of(picture), &result);
     const Clock::time_point segmented = Clock::now();
     picture.copyTo(drawn);
     painter.draw(result, drawn.data, drawn.step[0], mobileseg::ColorOrder::kBgr);

@@ -10,6 +10,7 @@
 #include "mobileseg/error.h"
 #include "mobileseg/manifest.h"
 #include "mobileseg/selftest.h"
+#include "nb_header.h"
 #include "semantic.h"
 
 using namespace mobileseg;
@@ -184,6 +185,7 @@ TEST_CASE("manifests of format 1 are read") {
   CHECK(objects.category_ids == std::vector<int>{1, 3, 9, 27, 90});
   CHECK(objects.outputs_of().size() == 4);
   for (const Manifest* manifest : {&labels, &objects}) {
+    CHECK(nb_version(manifest->path("model.x86.nb")) == "v2.13-rc");  // real files
     for (const Check& check : selftest(*manifest, nullptr)) {
       CAPTURE(check.stage);
       INFO(check.detail);
