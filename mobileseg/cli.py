@@ -10,8 +10,11 @@ from __future__ import annotations
 import argparse
 import errno
 import logging
+import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -42,8 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             command.add_arguments(sub)
             sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
     args = parser.parse_args(arguments)
-    _show_log()
-    return _guarded(_command(args.verb), args)
+    _quieten_paddle()
+    with _shown_log():
+        return _guarded(_command(args.verb), args)
 
 
 def run_verb(verb: str) -> None:
@@ -59,15 +63,32 @@ class _Notes(logging.Handler):
     """Prints on standard error, so that what a verb prints for programs (--json) stays clean."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
+        with suppress(OSError):  # who reads must not decide what is done
+            print(self.format(record), file=sys.stderr, flush=True)
 
 
-def _show_log() -> None:
-    """Show what the suite logs: which weights fitted, warnings."""
+@contextmanager
+def _shown_log() -> Iterator[None]:
+    """Show what the suite logs (which weights fitted, warnings), once: other packages have handlers on the root."""
     logger = logging.getLogger("mobileseg")
-    if not any(isinstance(handler, _Notes) for handler in logger.handlers):
-        logger.addHandler(_Notes())
-        logger.setLevel(logging.INFO)
+    before = logger.propagate, logger.level
+    notes = _Notes()
+    logger.addHandler(notes)
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(notes)
+        logger.propagate = before[0]
+        logger.setLevel(before[1])
+
+
+def _quieten_paddle() -> None:
+    """Keep what Paddle says about itself away from what a verb says; what goes wrong is still said."""
+    os.environ.setdefault("GLOG_minloglevel", "1")  # "New Executor is Running" and the like; read when it is imported
+    # At every first batch of a training, about what batch normalisation does since Paddle 2.0.
+    warnings.filterwarnings("ignore", message="When training, we now always track global mean and variance")
 
 
 def _guarded(command: ModuleType, args: argparse.Namespace) -> int:

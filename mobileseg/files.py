@@ -15,7 +15,7 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
         OSError: it cannot be written; ``filename`` is the path, and what was there before is intact.
     """
     target = Path(path)
-    partial = target.with_name(f".{target.name}.partial")
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         partial.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
         os.replace(partial, target)

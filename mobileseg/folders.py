@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mobileseg.errors import MobileSegError
-from mobileseg.locks import held, take
+from mobileseg.locks import locked, take
 
 _SCRATCH = "mobileseg-"
 
@@ -35,7 +35,10 @@ def staged(folder: Path, error: type[MobileSegError]) -> Iterator[Path]:
     """
     folder = _real(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with held(folder.with_name(f".{folder.name}.lock"), str(folder), error) as alone:
+    busy = error(
+        f"{folder} is being written by another process", remedy="wait until it has ended, or name another folder"
+    )
+    with locked(folder.with_name(f".{folder.name}.lock"), busy) as alone:
         if alone:
             recover(folder)
         stage = folder.with_name(f".{folder.name}.new-{os.getpid()}")
@@ -109,7 +112,8 @@ def scratch_folder() -> Iterator[Path]:
     """
     place = Path(tempfile.gettempdir())
     folder = place / f"{_SCRATCH}{secrets.token_hex(6)}"
-    with held(_scratch_lock(folder), str(folder), MobileSegError) as alone:
+    lock = folder.with_name(f"{folder.name}.lock")
+    with locked(lock, MobileSegError(f"{folder} is in use")) as alone:
         if alone:
             _remove_abandoned(place)
         folder.mkdir(mode=0o700)
@@ -117,10 +121,6 @@ def scratch_folder() -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _scratch_lock(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.lock")
 
 
 def _remove_abandoned(place: Path) -> None:

@@ -7,10 +7,13 @@ others wrote asks here first.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import stat
 import unicodedata
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 MAX_SIDE = 65_535
 """Pixels; what JPEG can express."""
@@ -32,6 +35,9 @@ DEFLATE_RATIO = 1032
 
 MAX_INTEGER = (1 << 63) - 1
 """Ids are kept in 64 bits."""
+
+MAX_ARGUMENT = 1e12
+"""Of any number in a configuration."""
 
 MAX_COORDINATE = 1e15
 """Of a box or a point, in pixels; a fraction of a pixel would be lost beyond it, and products leave the floats."""
@@ -91,9 +97,51 @@ def broken_character(text: str) -> str:
     return "" if broken is None else f"U+{ord(broken):04X}"
 
 
+def shown(value: Any) -> str:
+    """A value that is not what was expected, with its type, shortened."""
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        return "a number of more than 64 bits"
+    kinds = {str: "text", float: "float", bool: "true or false", type(None): "null", list: "list", dict: "object"}
+    kind = kinds.get(type(value))
+    return f"{ascii(value)[:60]}{f' ({kind})' if kind else ''}"
+
+
 def home_expanded(path: str | os.PathLike[str]) -> Path:
     """The path with a leading ``~`` or ``~user`` replaced by the home folder; as it is when there is none."""
     try:
         return Path(path).expanduser()
     except (RuntimeError, ValueError):  # no such user, or a name that no file can have
         return Path(path)
+
+
+class NumberFault(NamedTuple):
+    """An argument by its keys, what is wrong with it, and what to write instead."""
+
+    path: tuple[str | int, ...]
+    message: str
+    remedy: str
+
+
+def number_faults(arguments: Mapping[str, Any]) -> Iterator[NumberFault]:
+    """Every number that is infinite, none, or enormous, and every probability outside 0..1.
+
+    Args:
+        arguments: of a component, nested mappings and lists included.
+    """
+    for path, value in _numbers(arguments, ()):
+        key = next((part for part in reversed(path) if isinstance(part, str)), "")
+        if not math.isfinite(value) or abs(value) > MAX_ARGUMENT:
+            yield NumberFault(path, f"is {value:g}, with which nothing can be computed", "write a finite number")
+        elif (key == "prob" or key.endswith("_prob")) and not 0 <= value <= 1:
+            yield NumberFault(path, f"is {value:g}", "use a probability in 0..1")
+
+
+def _numbers(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], float]]:
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _numbers(part, (*path, str(key)))
+    elif isinstance(value, list | tuple):
+        for index, part in enumerate(value):
+            yield from _numbers(part, (*path, index))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield path, math.inf if abs(value) > 1e300 else float(value)  # an integer may be beyond all floats

@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,44 +25,42 @@ _open_handles: set[int] = set()
 
 
 @contextmanager
-def held(
-    path: str | os.PathLike[str],
-    subject: str,
-    error: type[MobileSegError],
-    *,
-    wait: bool = False,
-    remedy: str = "wait until it has ended, or name another folder",
+def locked(
+    path: str | os.PathLike[str], busy: MobileSegError, *, waiting: Callable[[], None] | None = None
 ) -> Iterator[bool]:
-    """Hold a lock for the duration of a block.
+    """Hold a lock while the block runs.
 
     Args:
         path: the lock file, in a folder that exists: beside a folder that is replaced as a whole
             (`mobileseg.folders`), inside one that is written in place.
-        subject: what is locked, for the message, for example "the run folder output/a".
-        error: raised when somebody else holds the lock.
-        wait: wait for the other one instead of raising.
-        remedy: of that error.
+        busy: raised, with the name of the holder, when another process or another part of this one has the lock.
+        waiting: wait for the lock instead, after this was called.
 
     Yields:
         Whether the lock is real: False on a file system that has none.
 
     Raises:
-        MobileSegError: of the type ``error``: somebody else holds the lock, and ``wait`` is False.
         OSError: the lock file cannot be made.
     """
     place = Path(path)
     handle = take(place)
     if handle is None:
-        other = _holder(place)
-        if not wait:
-            raise error(f"{subject} is in use by {other}", remedy=remedy)
-        _log.info("%s is in use by %s: waiting for it", subject, other)
+        if waiting is None:
+            raise type(busy)(f"{busy.message} ({_holder(place)})", remedy=busy.remedy)
+        waiting()
         handle = take(place, wait=True)
     assert handle is not None
     try:
         yield handle.real
     finally:
         handle.release()
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Remove what writers that were killed left in a folder; call it only while holding the folder's lock."""
+    for pattern in (".*.partial", ".*.part"):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 class Handle:

@@ -115,11 +115,14 @@ BACKBONES = Registry(
         "mobileseg.backbones.ghostnet",
         "mobileseg.backbones.efficientnet_lite",
         "mobileseg.backbones.topformer",
+        "mobileseg.backbones.strideformer",
         "mobileseg.backbones.resnet",
         "mobileseg.backbones.resnet_vd",
     ),
 )
-NETWORKS = Registry("network", ("mobileseg.semantic.model", "mobileseg.instance.model"))
+NETWORKS = Registry(
+    "network", ("mobileseg.semantic.model", "mobileseg.semantic.pp_mobileseg", "mobileseg.instance.model")
+)
 LOSSES = Registry("loss", ("mobileseg.semantic.losses", "mobileseg.instance.losses"))
 DATASETS = Registry("dataset", ("mobileseg.data.datasets",))
 TRANSFORMS = Registry("transform", ("mobileseg.data.transforms.build",))

@@ -15,8 +15,8 @@ class Scores(Mapping[str, Any]):
         metric: name of the score that decides which weights are the best: 'mIoU', 'mask AP'.
         score: its value, 0 when there is nothing to score.
         further: name -> value of the scores that are shown beside it, None where there is nothing to score.
-        values: all scores of the task, JSON values.
-        logged: those of ``values`` that an evaluation during training keeps in ``log.jsonl``.
+        details: all scores of the task, JSON values.
+        logged: those of ``details`` that an evaluation during training keeps in ``log.jsonl``.
         table: everything as text, for the reader.
         images: how many were evaluated.
         seconds: how long it took.
@@ -25,7 +25,7 @@ class Scores(Mapping[str, Any]):
     metric: str
     score: float
     further: Mapping[str, float | None]
-    values: Mapping[str, Any]
+    details: Mapping[str, Any]
     logged: tuple[str, ...] = ()
     table: str = ""
     images: int = 0
@@ -34,7 +34,7 @@ class Scores(Mapping[str, Any]):
 
     def __post_init__(self) -> None:
         counts = {"images": self.images, "seconds": self.seconds}
-        document = {"metric": self.metric, "score": self.score, **self.values, **counts}
+        document = {"metric": self.metric, "score": self.score, **self.details, **counts}
         object.__setattr__(self, "_document", document)
 
     @property

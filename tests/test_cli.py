@@ -1,6 +1,7 @@
 """The command: dispatch, one clear message per error, exit codes."""
 
 import errno
+import logging
 import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
@@ -97,3 +98,32 @@ def test_tools_are_the_same_command() -> None:
     )
     assert answer.returncode == 0, answer.stderr
     assert "--resume_model" in answer.stdout
+
+
+def test_help_loads_nothing_that_takes_time() -> None:
+    """Every verb's module is imported for the list of verbs."""
+    code = (
+        "import sys\nfrom mobileseg.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print(*{name.split('.')[0] for name in sys.modules}, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "segment pictures" in done.stdout
+    loaded = set(done.stderr.split())
+    assert not loaded & {"numpy", "cv2", "yaml", "pydantic", "paddle", "subprocess", "PIL", "onnxruntime"}
+
+
+def test_a_log_line_is_shown_once_whatever_others_do_to_the_root_logger(run_action, capsys) -> None:
+    root, logger = logging.getLogger(), logging.getLogger("mobileseg")
+    foreign: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: foreign.append(record.getMessage())  # type: ignore[method-assign]
+    root.addHandler(handler)
+    before = logger.propagate, logger.level, list(logger.handlers)
+    try:
+        for _ in range(2):
+            assert run_action(lambda args: logging.getLogger("mobileseg.some.module").info("12 weights fit") or 0) == 0
+            assert capsys.readouterr().err == "12 weights fit\n"
+    finally:
+        root.removeHandler(handler)
+    assert foreign == []
+    assert (logger.propagate, logger.level, list(logger.handlers)) == before

@@ -77,7 +77,10 @@ def test_two_writers_and_what_a_killed_one_leaves(tmp_path: Path, monkeypatch: p
     with started([sys.executable, "-c", WRITER, str(target)], stdout=subprocess.PIPE, env=environment) as other:
         assert other.stdout is not None
         work = Path(other.stdout.readline().strip())
-        with pytest.raises(ExportError, match=f"x is in use by process {other.pid}"), staged(target, ExportError):
+        with (
+            pytest.raises(ExportError, match=rf"x is being written by another process \(process {other.pid} "),
+            staged(target, ExportError),
+        ):
             pass
         with scratch_folder():
             assert work.is_dir()  # of a living process

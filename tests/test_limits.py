@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mobileseg import limits
-from mobileseg.limits import broken_character, home_expanded, read_regular, read_text, size_fault
+from mobileseg.limits import broken_character, home_expanded, number_faults, read_regular, read_text, shown, size_fault
 
 
 @pytest.mark.parametrize("size", [(1, 1), (16384, 16384), (65535, 4096), (12240, 16320)])
@@ -91,3 +91,32 @@ def test_home(monkeypatch, tmp_path: Path) -> None:
     assert home_expanded("~/data") == tmp_path / "data"
     assert home_expanded("data/~x") == Path("data/~x")
     assert home_expanded("~no such user/x") == Path("~no such user/x")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("7", "'7' (text)"),
+        (7, "7"),
+        (7.0, "7.0 (float)"),
+        (None, "None (null)"),
+        (True, "True (true or false)"),
+        ([1], "[1] (list)"),
+        ({}, "{} (object)"),
+        pytest.param(10**5000, "a number of more than 64 bits", id="huge"),
+        ("\ud800", r"'\ud800' (text)"),
+    ],
+)
+def test_values_are_shown_with_their_type(value: object, text: str) -> None:
+    assert shown(value) == text
+    assert len(shown("a" * 1000)) < 80
+
+
+def test_numbers_that_nothing_can_compute_with() -> None:
+    arguments = {
+        "type": "X", "a": [1, {"b": float("nan")}], "c": 10**400, "prob": 1.5, "x_prob": [0.5, -0.1], "on": True,
+        "fine": 1e12, "name": "inf",
+    }  # fmt: skip
+    found = {fault.path: fault for fault in number_faults(arguments)}
+    assert set(found) == {("a", 1, "b"), ("c",), ("prob",), ("x_prob", 1)}
+    assert all(fault.message and fault.remedy for fault in found.values())

@@ -35,13 +35,15 @@ class Case:
         type: registered name of the backbone.
         args: arguments of the backbone.
         size: height and width of the input.
-        network: arguments of MobileSeg on that backbone; None runs the backbone alone.
+        network: arguments of the network on that backbone; None runs the backbone alone.
+        kind: name of the network.
     """
 
     type: str
     args: dict[str, Any] = field(default_factory=dict)
     size: tuple[int, int] = (64, 96)
     network: dict[str, Any] | None = None
+    kind: str = "MobileSeg"
 
 
 PUBLISHED = {"num_classes": 19, "cm_bin_sizes": [1, 2, 4], "cm_out_ch": 128, "arm_out_chs": [32, 64, 128]}
@@ -57,6 +59,8 @@ BACKBONES: dict[str, tuple[str, ...]] = {
 HRNET_HEAD = {"use_head": True}
 FULL_STRIDE = {"output_stride": 32}
 
+STRIDEFORMER = {"Base": [64, 128, 192], "Tiny": [32, 64, 128]}
+
 CASES: dict[str, Case] = {
     **{f"{family}_{width}": Case(f"{family}_{width}") for family, widths in BACKBONES.items() for width in widths},
     **{f"Lite_HRNet_{name}": Case(f"Lite_HRNet_{name}", HRNET_HEAD) for name in ("18", "30", "naive", "wider_naive")},
@@ -66,6 +70,32 @@ CASES: dict[str, Case] = {
     "ResNet50_vd/stride16": Case("ResNet50_vd", {"output_stride": 16}, size=(75, 101)),
     "ResNet50_vd/multi_grid": Case("ResNet50_vd", {"output_stride": 32, "multi_grid": [1, 2, 4]}),
     **{f"TopTransformer_{name}": Case(f"TopTransformer_{name}", size=(128, 192)) for name in ("Base", "Small", "Tiny")},
+    **{
+        f"MobileSeg_{name}": Case(f"MobileSeg_{name}", {"out_feat_chs": widths})
+        for name, widths in STRIDEFORMER.items()
+    },
+    **{
+        f"PPMobileSeg/{name.lower()}_{kind.lower()}": Case(
+            f"MobileSeg_{name}",
+            {"inj_type": kind, "out_feat_chs": widths},
+            network={"num_classes": 150},
+            kind="PPMobileSeg",
+        )
+        for name, widths in STRIDEFORMER.items()
+        for kind in ("AAM", "AAMSx8")
+    },
+    "PPMobileSeg/vim": Case(
+        "MobileSeg_Tiny",
+        {"out_feat_chs": STRIDEFORMER["Tiny"]},
+        network={"num_classes": 150, "upsample": "vim"},
+        kind="PPMobileSeg",
+    ),
+    **{
+        f"TopFormer/{name.lower()}": Case(
+            f"TopTransformer_{name}", size=(128, 192), network={"num_classes": 19}, kind="TopFormer"
+        )
+        for name in ("Base", "Small", "Tiny")
+    },
     "MobileSeg/defaults": Case("MobileNetV2_x0_25", network={"num_classes": 3}),
     "MobileSeg/last_fuse": Case("MobileNetV2_x0_25", network={**PUBLISHED, "use_last_fuse": True}),
     "MobileSeg/nearest": Case("MobileNetV2_x0_25", network={**PUBLISHED, "resize_mode": "nearest"}),
@@ -86,10 +116,14 @@ CASES: dict[str, Case] = {
 
 
 def run(case: Case) -> dict[str, np.ndarray]:
-    """Outputs of the original: ``digest``, ``f0``.. (backbone) or ``logits``, ``logits_aux1``.. (network)."""
+    """Outputs of the original: ``digest``, ``f0``.. (backbone) or ``logits``, ``logits_aux1``.. (network).
+
+    With the valid interpolate module ``logits`` are the labels that PaddleSeg returns in their place.
+    """
     import paddle
+    from paddleseg import models
     from paddleseg.cvlibs import manager
-    from paddleseg.models import MobileSeg, backbones
+    from paddleseg.models import backbones
 
     # The original gives its parameters fixed internal names; the guard admits them once per network.
     with paddle.utils.unique_name.guard():
@@ -98,15 +132,17 @@ def run(case: Case) -> dict[str, np.ndarray]:
         layer = build(**case.args)
         prefix = "backbone."
         if case.network is not None:
-            layer, prefix = MobileSeg(backbone=layer, **case.network), ""
+            layer, prefix = getattr(models, case.kind)(backbone=layer, **case.network), ""
     shapes = {prefix + key: list(value.shape) for key, value in layer.state_dict().items()}
     layer.set_state_dict({key[len(prefix) :]: fill_value(key, shape) for key, shape in shapes.items()})
     layer.eval()
-    if case.network is not None:
+    if case.kind == "MobileSeg" and case.network is not None:
         # The auxiliary logits exist in training mode only; the norms keep their running statistics.
         layer.training = True
     with paddle.no_grad():
         outputs = layer(paddle.to_tensor(input_image(*case.size)))
+    if isinstance(outputs, paddle.Tensor):
+        outputs = [outputs]
     if case.network is None:
         names = [f"f{index}" for index in range(len(outputs))]
     else:

@@ -132,9 +132,9 @@ def precisions(args: argparse.Namespace) -> str | dict[str, str]:
     """One precision, or those of components; the others then have the common one."""
     if not args.component_precision:
         return str(args.precision)
-    from mobileseg.runtime.manifest import Manifest
+    from mobileseg.runtime.manifest import COMPONENTS, Manifest
 
-    table = {part.name: args.precision for part in Manifest.read(folder_of(args)).components}
+    table = dict.fromkeys(Manifest.read(folder_of(args)).pipelines.get(COMPONENTS, ()), args.precision)
     for item in args.component_precision:
         name, equals, value = item.partition("=")
         if not equals:
@@ -184,10 +184,16 @@ def run(args: argparse.Namespace) -> int:
     show = task.visualizer(segmenter)
     sources = list(pictures(args.image_path))
     warmup = args.warmup if args.warmup is not None else _BENCHMARK_WARMUP if args.benchmark else 0
-    for _ in range(warmup):
-        segmenter(sources[0].where)
+    usable = next((source for source in sources if _is_readable(source)), None)
+    for _ in range(warmup if usable is not None else 0):
+        segmenter(usable.where)
     totals: dict[str, float] = {}
+    failed: list[MobileSegError] = []
     for source, result in zip(sources, results(segmenter, sources, args.batch_size), strict=True):
+        if isinstance(result, MobileSegError):
+            print(f"error: {result}", file=sys.stderr)
+            failed.append(result)
+            continue
         target = Path(args.save_dir, source.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         show.write_mask(target.with_name(f"{target.name}.png"), result)
@@ -197,15 +203,24 @@ def run(args: argparse.Namespace) -> int:
         for stage, value in result.times.items():
             totals[stage] = totals.get(stage, 0.0) + value
         print(f"{source.where}: {show.summary(result)}")
-    if args.benchmark:
-        print("\n".join(benchmark(args, segmenter, totals, len(sources), warmup)))
-    print(f"{len(sources)} pictures, results in {args.save_dir}")
-    return 0
+    done = len(sources) - len(failed)
+    if args.benchmark and done:
+        print("\n".join(benchmark(args, segmenter, totals, done, warmup)))
+    print(f"{done} images, results in {args.save_dir}" + (f"; {len(failed)} could not be used" if failed else ""))
+    return failed[0].exit_code if failed else 0
+
+
+def _is_readable(source: Source) -> bool:
+    try:
+        read_image(source.where)
+    except DataError:
+        return False
+    return True
 
 
 def results(segmenter: Segmenter, sources: Iterable[Source], ahead: int) -> Iterator[Any]:
-    """The result of every picture, in order."""
-    return segmenter.batch((source.where for source in sources), ahead)
+    """The result of every picture, in order; an error in the place of one that cannot be used."""
+    return segmenter.batch((source.where for source in sources), ahead, keep_errors=True)
 
 
 def benchmark(

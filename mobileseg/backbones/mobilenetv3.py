@@ -96,12 +96,22 @@ class SqueezeExcite(nn.Layer):
 
 
 class ResidualUnit(nn.Layer):
-    """Expand 1x1, depthwise, optional squeeze-and-excite, linear 1x1; adds its input where shapes allow."""
+    """Expand 1x1, depthwise, optional squeeze-and-excite, linear 1x1; adds its input where shapes allow.
 
-    def __init__(self, in_channels: int, hidden: int, out_channels: int, unit: Unit) -> None:
+    Args:
+        in_channels: channels of the input.
+        hidden: channels inside.
+        out_channels: channels of the output.
+        unit: everything else.
+        names: child names of convolutions and norms.
+    """
+
+    def __init__(
+        self, in_channels: int, hidden: int, out_channels: int, unit: Unit, names: tuple[str, str] = NAMES
+    ) -> None:
         super().__init__()
         self.shortcut = unit.stride == 1 and in_channels == out_channels
-        self.expand_conv = ConvNormAct(in_channels, hidden, 1, act=unit.act, names=NAMES, norm_decay=False)
+        self.expand_conv = ConvNormAct(in_channels, hidden, 1, act=unit.act, names=names, norm_decay=False)
         self.bottleneck_conv = ConvNormAct(
             hidden,
             hidden,
@@ -110,11 +120,11 @@ class ResidualUnit(nn.Layer):
             dilation=unit.dilation,
             groups=hidden,
             act=unit.act,
-            names=NAMES,
+            names=names,
             norm_decay=False,
         )
         self.mid_se = SqueezeExcite(hidden) if unit.squeeze else None
-        self.linear_conv = ConvNormAct(hidden, out_channels, 1, names=NAMES, norm_decay=False)
+        self.linear_conv = ConvNormAct(hidden, out_channels, 1, names=names, norm_decay=False)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         y = self.bottleneck_conv(self.expand_conv(x))

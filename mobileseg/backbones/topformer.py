@@ -66,7 +66,7 @@ TINY = _form((16, 32, 64, 96), last_units=2, heads=4, channels=128)
 
 
 class InvertedResidual(nn.Layer):
-    """Expand 1x1 (unless the expansion is 1), depthwise, linear 1x1; ReLU between; adds its input where shapes allow."""
+    """Expand 1x1 (unless the expansion is 1), depthwise, linear 1x1; ReLU between; a shortcut where shapes allow."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -178,8 +178,8 @@ class Injection(nn.Layer):
 class TopTransformer(nn.Layer):
     """TopFormer without its head.
 
-    Features of strides 4 (of the pyramid), 8, 16 and 32 (with the tokens injected), and the global tokens, which are the
-    feature of stride 64. Images whose sides are not multiples of 64 are padded inside, and the features cut.
+    Features of strides 4 (of the pyramid), 8, 16 and 32 (with the tokens injected), and the global tokens, which are
+    the feature of stride 64. Images whose sides are not multiples of 64 are padded inside, and the features cut.
 
     Args:
         form: one of the published sizes.

@@ -6,16 +6,10 @@ round every case does a few runs while the others sleep, so a change of the mach
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import platform
-import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -24,8 +18,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mobileseg import __version__, errors
+from mobileseg import __version__
 from mobileseg.benchmarking.host_info import load_of_others, machine
+from mobileseg.child import Child, Failure
 from mobileseg.data.io import read_image
 from mobileseg.errors import MobileSegError, RuntimeEngineError
 from mobileseg.pixels import resize
@@ -36,8 +31,6 @@ emptied the caches."""
 
 FIELDS = ("name", "folder", "engine", "threads", "image", "input", "runs", "stages", "total", "cpu", "versions", "date")
 """What every row has; `load_rows` refuses rows without."""
-
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -123,79 +116,32 @@ class Worker:
 
     def __init__(self, case: Case, image: str | os.PathLike[str]) -> None:
         self.case = case
-        count = str(case.threads)
-        environment = {
-            **os.environ,
-            **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), count),
-        }
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), environment.get("PYTHONPATH")]))
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process, `close` ends both
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "mobileseg.benchmarking.worker",
-                case.folder,
-                case.engine,
-                count,
-                os.fspath(image),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-            env=environment,
-        )
-        self.facts = self._read()
+        self._child = Child("mobileseg.benchmarking.worker", threads=case.threads)
+        self.facts = self._ask("open", {**asdict(case), "image": os.fspath(image)})
 
     @property
     def alive(self) -> bool:
         """Whether the process can be asked for runs."""
-        return self._process.poll() is None
+        return self._child.alive
 
     def run(self, count: int) -> list[dict[str, float]]:
         """Do ``count`` runs; milliseconds of every stage of each."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(f"{count}\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise self._death() from None
-        found: list[dict[str, float]] = self._read()["runs"]
+        found: list[dict[str, float]] = self._ask("run", {"count": count})["runs"]
         return found
 
     def close(self) -> None:
         """End the process."""
-        if self._process.stdin is not None and not self._process.stdin.closed:
-            with contextlib.suppress(BrokenPipeError):  # it died with a request unread
-                self._process.stdin.close()
+        self._child.close()
+
+    def _ask(self, task: str, payload: dict[str, Any]) -> dict[str, Any]:
         try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-        self._log.close()
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise self._death()
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            self._process.wait()
-            kind: type[MobileSegError] = getattr(errors, answer["kind"])
-            raise kind(answer["error"], remedy=answer["remedy"])
-        return answer
-
-    def _death(self) -> RuntimeEngineError:
-        code = self._process.wait()
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        self._log.seek(0)
-        last = self._log.read().decode("utf-8", "replace").strip().splitlines()[-1:]
-        return RuntimeEngineError(f"{self.case}: the process ended with {how}{': ' + last[0] if last else ''}")
+            return self._child.ask(task, payload)
+        except Failure as failure:
+            self._child.close()
+            if failure.error is not None:
+                raise failure.error from None
+            last = f": {failure.log.splitlines()[-1]}" if failure.log else ""
+            raise RuntimeEngineError(f"{self.case}: the process {failure.reason}{last}") from None
 
     def __enter__(self) -> Worker:
         return self

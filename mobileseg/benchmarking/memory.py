@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from mobileseg.benchmarking.benchmark import Case
+from mobileseg.child import Child, Failure
 from mobileseg.errors import RuntimeEngineError
-
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 def measure_memory(cases: Sequence[Case], image: str | os.PathLike[str], *, rounds: int = 3) -> dict[Case, int]:
@@ -34,21 +34,11 @@ def measure_memory(cases: Sequence[Case], image: str | os.PathLike[str], *, roun
 
 
 def _peak(case: Case, image: str | os.PathLike[str]) -> int:
-    threads = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    environment = {**os.environ, **dict.fromkeys(threads, str(case.threads))}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), environment.get("PYTHONPATH")]))
-    answer = subprocess.run(
-        [sys.executable, "-m", "mobileseg.benchmarking.memory", case.folder, case.engine, str(case.threads), image],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    lines = answer.stdout.strip().splitlines()
-    if answer.returncode or not lines:
-        reason = answer.stderr.strip().splitlines()[-1:] or [f"exit code {answer.returncode}"]
-        raise RuntimeEngineError(f"{case}: its memory cannot be measured: {reason[0]}")
-    return int(lines[-1])
+    with Child("mobileseg.benchmarking.memory", threads=case.threads) as child:
+        try:
+            return int(child.ask("peak", {**asdict(case), "image": os.fspath(image)})["bytes"])
+        except Failure as failure:
+            raise RuntimeEngineError(f"{case}: its memory cannot be measured: {failure.reason}") from failure
 
 
 def peak_memory() -> int:
@@ -68,16 +58,15 @@ def peak_memory() -> int:
     return int(peak) * (1 if sys.platform == "darwin" else 1024)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Entry of the process: FOLDER ENGINE THREADS IMAGE; prints the bytes on the last line."""
+def peak_of_one_image(request: dict[str, Any]) -> dict[str, Any]:
+    """The child's task: load a folder, segment one image, and say what memory that took."""
     from mobileseg.data.io import read_image
     from mobileseg.runtime.segmenter import Segmenter
 
-    folder, engine, threads, image = arguments
-    Segmenter(folder, engine=engine, threads=int(threads))(read_image(image))
-    print(f"\n{peak_memory()}", flush=True)
-    return 0
+    Segmenter(request["folder"], engine=request["engine"], threads=int(request["threads"]))(
+        read_image(request["image"])
+    )
+    return {"bytes": peak_memory()}
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+TASKS = {"peak": peak_of_one_image}

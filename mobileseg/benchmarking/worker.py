@@ -1,22 +1,14 @@
-"""One engine in a process of its own, timed on request; started by `mobileseg.benchmarking.benchmark`.
-
-``python -m mobileseg.benchmarking.worker FOLDER ENGINE THREADS IMAGE`` answers each line of standard input, a
-number of runs, with one line of JSON: the milliseconds of every stage of every run.
-"""
+"""One engine in a process of its own, timed on request: the tasks of the children of `benchmark`, see `child`."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, TextIO
+from typing import Any
 
 import cv2
 
 from mobileseg.data.io import read_image
-from mobileseg.errors import MobileSegError
 from mobileseg.runtime.engines.registry import ENGINES, EXTRA_ENGINES
 from mobileseg.runtime.segmenter import Segmenter
 from mobileseg.tasks import stage
@@ -52,33 +44,20 @@ def describe(segmenter: Segmenter) -> dict[str, Any]:
     }
 
 
-def serve(arguments: list[str], requests: TextIO, answers: TextIO) -> int:
-    """Load, say hello, then answer requests until the input ends."""
-    folder, engine, threads, image = arguments
-    cv2.setNumThreads(int(threads))
-    try:
-        segmenter = Segmenter(folder, engine=engine, threads=int(threads))
-        shown = stage(segmenter, "visualize").visualizer(segmenter)
-        _answer(answers, describe(segmenter))
-        for line in requests:
-            _answer(answers, {"runs": [one_run(segmenter, shown, image) for _ in range(int(line))]})
-    except MobileSegError as error:
-        _answer(answers, {"error": error.message, "remedy": error.remedy, "kind": type(error).__name__})
-        return error.exit_code
-    return 0
+def open_case(request: dict[str, Any]) -> dict[str, Any]:
+    """Load a folder, and say what it is."""
+    threads = int(request["threads"])
+    cv2.setNumThreads(threads)
+    segmenter = Segmenter(request["folder"], engine=request["engine"], threads=threads)
+    _opened.append((segmenter, stage(segmenter, "visualize").visualizer(segmenter), request["image"]))
+    return describe(segmenter)
 
 
-def _answer(answers: TextIO, content: dict[str, Any]) -> None:
-    answers.write(json.dumps(content) + "\n")
-    answers.flush()
+def run_case(request: dict[str, Any]) -> dict[str, Any]:
+    """Some timed runs of what was opened."""
+    segmenter, shown, image = _opened[-1]
+    return {"runs": [one_run(segmenter, shown, image) for _ in range(int(request["count"]))]}
 
 
-def main() -> int:
-    """Entry of the process: engines that print do so to standard error, the answers have a channel of their own."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return serve(sys.argv[1:], sys.stdin, answers)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+_opened: list[tuple[Segmenter, Visualizer, str]] = []
+TASKS = {"open": open_case, "run": run_case}

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 from mobileseg.errors import ConfigError, TrainingError
+
+_SWITCHES = ("use_multilabel", "to_static_training", "for_fd")
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,9 +75,67 @@ def view_section(args: argparse.Namespace, section: dict[str, Any]) -> dict[str,
     return section
 
 
+OTHER_DEVICES = ("xpu", "npu", "mlu")
+"""Devices that PaddleSeg names and that need another build of Paddle."""
+
+
 def add_device_argument(parser: argparse._ActionsContainer, text: str = "auto: a GPU if there is one") -> None:
     """--device; applied with :func:`choose_device`."""
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"), help=text)
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu", *OTHER_DEVICES), help=text)
+
+
+def add_accepted(parser: argparse._ActionsContainer, **reasons: str) -> None:
+    """Flags of PaddleSeg that change nothing here; :func:`say_accepted` says so where they are used.
+
+    Args:
+        parser: a parser or one of its groups.
+        reasons: name of the flag -> why it has no effect; a name in :data:`_SWITCHES` takes no value.
+    """
+    for name, reason in reasons.items():
+        how: dict[str, Any] = {"action": "store_true"} if name in _SWITCHES else {"metavar": "X"}
+        parser.add_argument(f"--{name}", help=f"of PaddleSeg, no effect: {reason}", **how)
+    parser.set_defaults(accepted=reasons)
+
+
+def say_accepted(args: argparse.Namespace) -> None:
+    """One line for each flag of :func:`add_accepted` that was given.
+
+    Raises:
+        ConfigError: --use_multilabel, which would change what is computed.
+    """
+    if getattr(args, "use_multilabel", False):
+        raise ConfigError(
+            "--use_multilabel: labels here have one class per pixel",
+            remedy="leave it out, or train one network per group of classes that exclude each other",
+        )
+    for name, reason in args.accepted.items():
+        if getattr(args, name) not in (None, False):
+            print(f"note: --{name} has no effect: {reason}", file=sys.stderr)
+
+
+def own_path(path: str) -> str:
+    """The path of ours that a path of PaddleSeg's run folders means, where only ours exists.
+
+    ``RUN/best_model`` is ``RUN/best``, ``RUN/iter_1000`` is ``RUN/checkpoints/iter_001000``; what stands behind
+    (``/model.pdparams``) stays. ``~`` is the home folder.
+    """
+    path = os.path.expanduser(path)
+    place = Path(path)
+    if place.exists():
+        return path
+    parts = list(place.parts)
+    for index, part in enumerate(parts):
+        number = part.removeprefix("iter_")
+        if part == "best_model":
+            changed = [*parts[:index], "best", *parts[index + 1 :]]
+        elif part != number and number.isdigit() and (not index or parts[index - 1] != "checkpoints"):
+            changed = [*parts[:index], "checkpoints", f"iter_{int(number):06d}", *parts[index + 1 :]]
+        else:
+            continue
+        if Path(*changed).exists():
+            print(f"note: {path} is here {Path(*changed)}", file=sys.stderr)
+            return str(Path(*changed))
+    return path
 
 
 def choose_device(name: str) -> None:
@@ -83,6 +146,14 @@ def choose_device(name: str) -> None:
     """
     import paddle
 
+    if name in OTHER_DEVICES:
+        if name not in (*paddle.device.get_all_device_type(), *paddle.device.get_all_custom_device_type()):
+            raise TrainingError(
+                f"this Paddle has no support for --device {name}",
+                remedy=f"use --device cpu, or install the build of Paddle for {name}",
+            )
+        paddle.set_device(name)
+        return
     count = paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0
     if name == "gpu" and count == 0:
         raise TrainingError(

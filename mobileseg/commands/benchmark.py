@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from mobileseg.errors import ConfigError
-from mobileseg.folders import scratch_folder
 
 HELP = "time decoding, preprocessing, inference, postprocessing and drawing per engine"
 
@@ -63,6 +62,7 @@ def _measured(args: argparse.Namespace) -> list[dict[str, Any]]:
     from mobileseg.benchmarking.benchmark import Case, generated_picture, measure
     from mobileseg.benchmarking.host_info import machine
     from mobileseg.benchmarking.presets import PRESETS, noted
+    from mobileseg.folders import scratch_folder
     from mobileseg.runtime.engines.registry import choose, fitting
     from mobileseg.runtime.manifest import Manifest
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobileseg.commands.arguments import add_config_arguments, config_path
+from mobileseg.commands.arguments import add_accepted, add_config_arguments, config_path, own_path, say_accepted
 from mobileseg.errors import ConfigError, ExportError
 from mobileseg.export.options import ALL_TARGETS, OUTPUT_NAMES, TARGETS, ExportOptions, check_targets
 
@@ -60,6 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept_weak", action="store_true", help="accept untrained weights or too few classes in the reference"
     )
+    add_accepted(parser, for_fd="the folder has deploy.yaml; FastDeploy reads another form")
+    parser.add_argument(
+        "--untrained",
+        action="store_true",
+        help="random weights, for timing: graphs are run and not judged, deploy.yaml says so",
+    )
     parser.add_argument(
         "--audit", action="store_true", help="only say which operators the targets lack; needs no weights"
     )
@@ -67,6 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, or audit; returns 0, or 6 when an audit finds something."""
+    say_accepted(args)
+    if args.model_path:
+        args.model_path = own_path(args.model_path)
     os.environ.setdefault("GLOG_minloglevel", "2")  # read when Paddle is imported: no 'New Executor is Running'
     import paddle
 
@@ -90,17 +99,20 @@ def run(args: argparse.Namespace) -> int:
     if args.audit:
         return _audit(args, config, options, network)
     weights = args.model_path or args.model
-    if weights is None and not args.accept_weak:
+    if weights is not None and args.untrained:
+        raise ExportError(f"--untrained exports random weights, and {weights} is named", remedy="drop one of the two")
+    if weights is None and not (args.accept_weak or args.untrained):
         raise ExportError(
             "no weights are named: random ones cannot show that a graph is right",
-            remedy="--model_path RUN (or a .pdparams file); --audit checks operators; --accept_weak exports anyway",
+            remedy="--model_path RUN (or a .pdparams file); --audit checks operators; --untrained exports for timing",
         )
     if weights is not None:
         from mobileseg.compress.gate import check_gate
+        from mobileseg.config.classes import class_names
         from mobileseg.training.weights import load_checkpoint_weights
 
         check_gate(weights)
-        print(f"weights: {load_checkpoint_weights(weights, network)}")
+        print(f"weights: {load_checkpoint_weights(weights, network, class_names(config))}")
     return _export(args, config, options, network)
 
 
@@ -118,13 +130,14 @@ def _export(args: argparse.Namespace, config: Config, options: ExportOptions, ne
         zoo=_zoo(args),
         overwrite=args.overwrite,
         accept_weak=args.accept_weak,
+        untrained=args.untrained,
         tensorrt=args.tensorrt,
         report=lambda line: print(line, flush=True),
     )
     print(format_rows(result.rows, result.results))
     for warning in result.warnings:
         print(f"warning: {warning}")
-    print(f"verified and written to {result.folder}")
+    print(f"{'written' if args.untrained else 'verified and written'} to {result.folder}")
     return 0
 
 

@@ -10,7 +10,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from mobileseg.config.load import load_config
 from mobileseg.errors import ConfigError
 from mobileseg.registry import BACKBONES, DATASETS, LOSSES, NETWORKS, TRANSFORMS, Registry
 
@@ -96,6 +95,7 @@ def _backbone_size(builder: Callable[..., Any]) -> dict[str, Any]:
 def _costs(path: Path, size: list[int] | None) -> list[dict[str, Any]]:
     """One row for the whole network of a configuration, and one for each of its components."""
     from mobileseg.config.build import build_network
+    from mobileseg.config.load import load_config
     from mobileseg.nn.cost import measure, total
 
     config = load_config(path)

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from mobileseg.commands.arguments import (
+    add_accepted,
     add_device_argument,
     add_override_argument,
     add_view_arguments,
     choose_device,
+    own_path,
+    say_accepted,
     view_section,
 )
 from mobileseg.errors import ConfigError, DataError
+
+_NAMED = 8
+"""Classes that are named before the first image."""
+
+_PADDLESEG_FOLDERS = {"overlay": "added_prediction", "labels": "pseudo_color_prediction"}
 
 HELP = "segment images, folders, lists, videos or a camera: overlay, index mask, JSON"
 
@@ -41,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="of instance segmentation models: leave out instances below (default: 0.3)",
     )
+    parser.add_argument(
+        "--paddleseg_folders", action="store_true", help="write to added_prediction/ and pseudo_color_prediction/"
+    )
     parser.add_argument("--max_frames", type=int, metavar="N", help="stop a video or camera after N frames")
     parser.add_argument("--times", action="store_true", help="draw frame rate and stage times on frames of videos")
     parser.add_argument("--show", action="store_true", help="show videos in a window, with these times; q ends one")
@@ -59,6 +71,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_override_argument(network)
     add_device_argument(network, "where the network runs")
     add_view_arguments(network, "--aug_pred")
+    parser.add_argument(
+        "--custom_color", nargs="+", type=int, metavar="V", help="colours of the classes: R G B R G B ..., 0 to 255"
+    )
+    add_accepted(
+        parser,
+        device_id="CUDA_VISIBLE_DEVICES chooses the card",
+        use_multilabel="labels have one class per pixel",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,6 +87,9 @@ def run(args: argparse.Namespace) -> int:
     from mobileseg.prediction.sources import find_sources
     from mobileseg.runtime.video import Window
 
+    say_accepted(args)
+    if args.model_path:
+        args.model_path = own_path(args.model_path)
     inputs = [*args.inputs, *([args.image_path] if args.image_path else [])]
     if not inputs:
         raise ConfigError("there is nothing to segment", remedy="name an image, a folder, a list, a video or camera:0")
@@ -76,7 +99,9 @@ def run(args: argparse.Namespace) -> int:
     if args.max_frames is not None and args.max_frames < 1:
         raise ConfigError(f"--max_frames is {args.max_frames}, expected at least 1")
     segmenter = open_segmenter(args)
-    print(f"{segmenter.name} on {segmenter.engine_name}, {len(segmenter.classes)} classes")
+    if args.custom_color:
+        segmenter = _Recoloured(segmenter, args.custom_color)
+    print(f"{segmenter.name} on {segmenter.engine_name}, {_named(segmenter.classes)}")
     writer = PredictionWriter(
         segmenter,
         args.output,
@@ -87,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
         max_frames=args.max_frames,
         times=args.times,
         window=Window(segmenter.name) if args.show else None,
+        folders=_PADDLESEG_FOLDERS if args.paddleseg_folders else {},
         say=_nothing if args.quiet else print,
     )
     summary = writer.run(find_sources(inputs))
@@ -98,6 +124,37 @@ def run(args: argparse.Namespace) -> int:
         count = len(summary.errors)
         raise DataError(f"{count} of the inputs could not be used, see above")
     return 0
+
+
+class _Recoloured:
+    """A segmenter whose first classes have other colours.
+
+    Args:
+        segmenter: what is recoloured.
+        values: R G B of class 0, of class 1, ...
+
+    Raises:
+        ConfigError: they are not three per class, or not 0 to 255.
+    """
+
+    def __init__(self, segmenter: Any, values: list[int]) -> None:
+        import numpy as np
+
+        classes = len(segmenter.classes)
+        if len(values) % 3 or len(values) > 3 * classes or not all(0 <= value <= 255 for value in values):
+            raise ConfigError(
+                f"--custom_color has {len(values)} numbers, from {min(values)} to {max(values)}",
+                remedy=f"give R G B, each 0 to 255, for up to {classes} classes",
+            )
+        self._segmenter = segmenter
+        self.palette = np.asarray(segmenter.palette, np.uint8).copy()
+        self.palette[: len(values) // 3] = np.reshape(values, (-1, 3))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._segmenter, name)
+
+    def __call__(self, image: Any) -> Any:
+        return self._segmenter(image)
 
 
 def open_segmenter(args: argparse.Namespace) -> Any:
@@ -171,6 +228,12 @@ def _network(args: argparse.Namespace, place: str) -> Any:
         return NetworkSegmenter.of_folder(place, view_section(args, {}) or None)
     config = load_config(args.config, args.opts)
     return NetworkSegmenter(config, place, view_section(args, config.to_dict()["test_config"]))
+
+
+def _named(classes: Sequence[str]) -> str:
+    """How many classes, and which: who knows the data sees at once when names and network do not belong together."""
+    shown = ", ".join(classes[:_NAMED]) + (", ..." if len(classes) > _NAMED else "")
+    return f"{len(classes)} class{'es' if len(classes) != 1 else ''}: {shown}"
 
 
 def _nothing(text: str) -> None:

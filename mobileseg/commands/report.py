@@ -56,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
     choose_device(args.device)
     runs = [run_folder_of(folder) for folder in args.runs]
     names = _titles(runs)
-    networks = [network_report(folder, name, args) for folder, name in zip(runs, names, strict=True)]
+    headings = names if len(runs) > 1 else [""]  # of one run the page has it
+    networks = [network_report(folder, heading, args) for folder, heading in zip(runs, headings, strict=True)]
     target = args.output or Path("output", "report", f"{'_'.join(names).replace('/', '_')}.html")
     facts = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in machine().items()}
     written = write_report(target, title=args.title or ", ".join(names), networks=networks, environment=facts)

@@ -8,7 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mobileseg.commands.arguments import add_config_arguments, add_device_argument, choose_device, config_path
+from mobileseg.commands.arguments import (
+    add_accepted,
+    add_config_arguments,
+    add_device_argument,
+    choose_device,
+    config_path,
+    own_path,
+    say_accepted,
+)
 from mobileseg.errors import TrainingError
 
 HELP = "train a network from a configuration; --resume continues exactly where a run stopped"
@@ -44,6 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", choices=("fp32", "fp16", "bf16"), help="number format (fp16, bf16: GPU only)")
     parser.add_argument("--amp_level", choices=("O1", "O2"), help="O1: casts per operator; O2: weights are cast too")
     add_device_argument(parser)
+    add_accepted(
+        parser,
+        repeats="training counts iterations, and every epoch is shuffled anew",
+        profiler_options="lines of the log have images per second and the share of waiting for data",
+        data_format="networks run in NCHW; the result is the same",
+        to_static_training="training runs in dynamic graphs; the result is the same",
+        use_multilabel="labels have one class per pixel",
+    )
 
 
 def overrides(args: argparse.Namespace) -> list[str]:
@@ -69,17 +85,21 @@ def run(args: argparse.Namespace) -> int:
     from mobileseg.config.components import check_components
     from mobileseg.config.load import load_config
 
+    say_accepted(args)
     path = config_path(args)
     config = load_config(path, overrides(args))
     check_components(config)  # every mistake at once, before anything is built
     resume = args.resume_model or args.resume
+    if resume and resume != "auto":
+        resume = own_path(resume)
     choose_device(args.device)
 
+    from mobileseg.training.paddleseg_resume import is_paddleseg_checkpoint
     from mobileseg.training.store import CheckpointStore, run_folder_of
     from mobileseg.training.trainer import Trainer
 
     save_dir = Path(args.save_dir or Path("output") / Path(path).stem)
-    if resume and resume != "auto" and not args.save_dir:
+    if resume and resume != "auto" and not args.save_dir and not is_paddleseg_checkpoint(Path(resume)):
         save_dir = run_folder_of(Path(resume))
     fresh = resume is None or (resume == "auto" and CheckpointStore(save_dir).newest(_silent) is None)
     if resume is None and CheckpointStore(save_dir).newest(_silent) is not None:

@@ -25,7 +25,8 @@ class Gate:
         baseline_score: of the network that was compressed.
         score: of the compressed network, on the same images.
         max_drop: largest loss allowed; None allows any.
-        keep_in_float: layers to leave in float, most harmful first; empty for what is not quantised.
+        keep_in_float: of an int8 network, layers that gain by float, most harmful first.
+        quantised: whether it is an int8 network.
     """
 
     metric: str
@@ -33,6 +34,7 @@ class Gate:
     score: float
     max_drop: float | None = None
     keep_in_float: Sequence[str] = ()
+    quantised: bool = False
 
     @property
     def drop(self) -> float:
@@ -49,7 +51,12 @@ class Gate:
             return
         if self.keep_in_float:
             shown = " ".join(self.keep_in_float[:8])
-            remedy = f"keep these layers in float, the most harmful first: {shown}"
+            remedy = f"keep the layers in float that gain by it, the most harmful first: --skip {shown}"
+        elif self.quantised:
+            remedy = (
+                "no single layer gains by staying in float: train with simulated int8 (compress.quantize.qat), "
+                "calibrate with more images (--images), or raise compress.max_drop"
+            )
         else:
             remedy = "remove less (compress.prune.macs), train longer, or raise compress.max_drop"
         raise CompressionError(

@@ -19,9 +19,9 @@ from mobileseg.compress.precision.scores import Evaluation
 from mobileseg.compress.precision.simulate import Precision, simulated
 from mobileseg.compress.recipe import Recipe
 from mobileseg.compress.report import write_report
-from mobileseg.compress.subset import ImageSubset
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.config.build import build_dataset
+from mobileseg.data.subset import ImageSubset
 from mobileseg.errors import CompressionError
 from mobileseg.export.atomic_folder import refuse_existing
 from mobileseg.export.conversion import converters
@@ -163,8 +163,9 @@ class QuantizeRecipe(Recipe):
         baseline = self.variants.get(FLOAT)
         assert baseline is not None
         metric, before = next(iter(baseline.scores.items()))
-        harmful = [row.layer for row in sorted(analysis.layers, key=lambda row: -(row.gain or 0.0))]
-        harmful = [layer for layer in harmful if layer in set(layers)]
+        # Only layers whose gain was measured: to skip any other one has no effect that anybody has seen.
+        rows = sorted((row for row in analysis.layers if (row.gain or 0.0) > 0), key=lambda row: -(row.gain or 0.0))
+        harmful = [row.layer for row in rows if row.layer in set(layers)]
 
         def accept(stage: Path) -> None:
             found = {engine: self._engine_scores(INT8, stage, engine) for engine in _engines(targets)}
@@ -172,7 +173,7 @@ class QuantizeRecipe(Recipe):
             for engine, scores in found.items():
                 self.say(f"int8 on {engine}: {metric} {scores[metric]:.4f} (float32 {before:.4f})")
             worst = min(found, key=lambda engine: found[engine][metric])
-            gate = Gate(metric, before, found[worst][metric], self.config.compress.max_drop, harmful[:8])
+            gate = Gate(metric, before, found[worst][metric], self.config.compress.max_drop, harmful[:8], True)
             note = ", ".join(f"{engine} {scores[metric]:.4f}" for engine, scores in found.items())
             self.variants.add(
                 Variant(

@@ -16,20 +16,9 @@ from mobileseg.compress.table import Table
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.files import write_whole
 from mobileseg.viz.report_parts import fact_list, table
+from mobileseg.viz.style import COLOURS, INK, figure, save
 
-_COLOURS = (
-    "#2563eb",
-    "#d97706",
-    "#0d9488",
-    "#9333ea",
-    "#be185d",
-    "#4d7c0f",
-    "#b91c1c",
-    "#0369a1",
-    "#475569",
-    "#a16207",
-)
-_MARKERS = "osD^vP*X<"  # one fewer than there are colours: 90 variants until the same pair comes again
+_MARKERS = "osD^vP*X<>p"  # 11 beside 6 colours: 66 variants until the same pair comes again
 
 
 @dataclass(frozen=True)
@@ -164,36 +153,30 @@ def plot_trade_off(path: Path, rows: Sequence[Variant], title: str) -> bool:
     engines = _keys([row.latency_ms for row in shown])
     if not shown or not engines:
         return False
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.2 * len(engines) + 2.2, max(4.4, 0.2 * len(shown) + 1.2)), layout="constrained")
-    FigureCanvasAgg(figure)
-    metric = next(iter(shown[0].scores))
-    panels = figure.subplots(1, len(engines), sharey=True, squeeze=False)[0]
-    for axes, engine in zip(panels, engines, strict=True):
-        for index, row in enumerate(shown):
-            if engine in row.latency_ms and metric in row.scores:
-                axes.plot(
-                    row.latency_ms[engine],
-                    row.scores[metric],
-                    linestyle="none",
-                    marker=_MARKERS[index % len(_MARKERS)],
-                    markersize=9,
-                    color=_COLOURS[index % len(_COLOURS)],
-                    markeredgecolor="white",
-                    label=row.name,
-                )
-        axes.set_xlabel(f"{engine}, milliseconds", fontsize=9)
-        axes.margins(0.12)
-        axes.grid(color="#e3e7ed")
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel(metric, fontsize=9)
-    figure.suptitle(title, fontsize=11, x=0.01, ha="left", fontweight="bold")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", fontsize=9, frameon=False)
-    figure.savefig(path, dpi=130)
+    with figure(5.2 * len(engines) + 2.2, max(4.4, 0.2 * len(shown) + 1.2)) as made:
+        metric = next(iter(shown[0].scores))
+        panels = made.subplots(1, len(engines), sharey=True, squeeze=False)[0]
+        for axes, engine in zip(panels, engines, strict=True):
+            for index, row in enumerate(shown):
+                if engine in row.latency_ms and metric in row.scores:
+                    axes.plot(
+                        row.latency_ms[engine],
+                        row.scores[metric],
+                        linestyle="none",
+                        marker=_MARKERS[index % len(_MARKERS)],
+                        markersize=9,
+                        color=COLOURS[index % len(COLOURS)],
+                        markeredgecolor="white",
+                        label=row.name,
+                    )
+            axes.set_xlabel(f"{engine}, milliseconds")
+            axes.margins(0.12)
+            axes.grid(visible=True)
+        panels[0].set_ylabel(metric)
+        made.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
+        handles, labels = panels[0].get_legend_handles_labels()
+        made.legend(handles, labels, loc="outside right center")
+        save(made, path, dpi=130)
     return True
 
 

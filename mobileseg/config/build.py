@@ -50,6 +50,9 @@ def build_network(
         WeightsError: pretrained weights that cannot be read, a backbone's that do not fit, or a network's of which
             nothing fits; a plan of another network.
     """
+    from mobileseg.nn.compat import require_tested_paddle
+
+    require_tested_paddle()
     section, origins = _model_section(config)
     if num_classes is not None:
         stated = section.setdefault("num_classes", num_classes)
@@ -64,7 +67,8 @@ def build_network(
         backbone = dict(backbone)
         _check_section(("model", "backbone"), "backbone", backbone, origins)
         backbone_weights = backbone.pop("pretrained", None)
-        section["backbone"] = _construct("backbone", backbone, origins, ("model", "backbone"))
+        measure = not section["type"].startswith(PADDLESEG)
+        section["backbone"] = _construct("backbone", backbone, origins, ("model", "backbone"), measure=measure)
         if load_pretrained and backbone_weights and not plan:
             _load(section["backbone"], backbone_weights, "backbone", strict=True)
     elif backbone is not None:
@@ -173,13 +177,16 @@ def _check_section(path: tuple[str | int, ...], kind: str, section: Mapping[str,
         raise ConfigError(problems)
 
 
-def _construct(kind: str, section: dict[str, Any], origins: Origins, path: tuple[str | int, ...]) -> Any:
+def _construct(
+    kind: str, section: dict[str, Any], origins: Origins, path: tuple[str | int, ...], *, measure: bool = True
+) -> Any:
     name = section.pop("type")
     failure = origins.problem(path, f"the {kind} {name} cannot be built")
     if name.startswith(PADDLESEG):
         from mobileseg.semantic.paddleseg_bridge import build_paddleseg
 
-        return _call(build_paddleseg, {"kind": kind, "name": name.removeprefix(PADDLESEG), "kwargs": section}, failure)
+        wanted = {"kind": kind, "name": name.removeprefix(PADDLESEG), "kwargs": section, "measure": measure}
+        return _call(build_paddleseg, wanted, failure)
     return _call((BACKBONES if kind == "backbone" else NETWORKS).get(name), section, failure)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from mobileseg.config.paddleseg_names import PADDLESEG
 from mobileseg.config.signatures import REGISTRIES, check_component
 from mobileseg.config.structure import components
 from mobileseg.errors import ConfigError, Problem, WeightsError
-from mobileseg.limits import home_expanded
+from mobileseg.limits import home_expanded, number_faults
 from mobileseg.registry import LOSSES
 from mobileseg.tasks import accepts, known
 from mobileseg.weights.package import is_package_file, package_file
@@ -22,7 +23,7 @@ _PLACES = {"annotation_file": "annotation file", "image_dir": "folder of images"
 def check_components(config: Config) -> None:
     """Check names and arguments of network, backbone, losses, datasets and transforms, and that they go together.
 
-    Imports Paddle, builds nothing and reads no data.
+    Imports Paddle, builds nothing but the transforms and reads no data.
 
     Raises:
         ConfigError: every problem, with the line that set the value.
@@ -31,6 +32,9 @@ def check_components(config: Config) -> None:
     problems: list[Problem] = []
     for path, kind, section in components(data):
         problems.extend(check_component(path, kind, section, config.origins))
+    for name in ("model", "loss", "train_dataset", "val_dataset"):
+        faults = number_faults({name: data[name]})
+        problems += [config.origins.problem(fault.path, fault.message, fault.remedy) for fault in faults]
     problems = problems or [*loss_problems(config), *task_problems(config), *pipeline_problems(config)]
     if problems:
         raise ConfigError(problems)
@@ -47,16 +51,33 @@ def pipeline_problems(config: Config) -> list[Problem]:
         section = config.to_dict()[name]
         if not isinstance(section, dict) or "transforms" not in section:
             continue
-        try:
-            pipelines[name] = build_transforms(section["transforms"])
-        except ConfigError as error:
-            problems.append(config.origins.problem((name, "transforms"), error.message, error.remedy or ""))
+        path: tuple[str | int, ...] = (name, "transforms")
+        steps = section["transforms"]
+        parts = [([step], (*path, index)) for index, step in enumerate(steps)] if isinstance(steps, list) else []
+        before = len(problems)
+        for part, place in parts if len(parts) > 1 else []:
+            problems += _refused(part, place, config)
+        if len(problems) == before:
+            problems += _refused(steps, path, config)
+        if len(problems) == before:
+            pipelines[name] = build_transforms(steps)
     if len(pipelines) == 2:
         difference = normalisation_problem(*pipelines.values())
         if difference:
             fix = "give both pipelines the same Normalize"
             problems.append(config.origins.problem(("val_dataset", "transforms"), difference, fix))
     return problems
+
+
+def _refused(steps: Any, path: tuple[str | int, ...], config: Config) -> list[Problem]:
+    """Why a pipeline cannot be built, [] when it can."""
+    from mobileseg.data.transforms.build import build_transforms
+
+    try:
+        build_transforms(steps)
+    except ConfigError as error:
+        return [config.origins.problem(path, error.message, error.remedy or "")]
+    return []
 
 
 def loss_problems(config: Config) -> list[Problem]:
@@ -166,7 +187,7 @@ def _dataset_files(name: str, section: dict[str, Any], config: Config) -> list[P
     problems: list[Problem] = []
     root = section.get("dataset_root")
     root = str(home_expanded(root)) if isinstance(root, str) else root
-    if isinstance(root, str) and not Path(root).is_dir():
+    if isinstance(root, str) and not os.path.isdir(root):
         seen = f"the folder {root} does not exist"
         fix = "paths are relative to the working folder; or give another with "
         fix += f"-o {name}.dataset_root=FOLDER"
@@ -174,9 +195,9 @@ def _dataset_files(name: str, section: dict[str, Any], config: Config) -> list[P
     list_key = _LISTS.get(str(section.get("mode")), "train_path")
     for key, what in {list_key: "list file", **_PLACES}.items():
         value = section.get(key)
-        if not isinstance(value, str) or home_expanded(value).exists():
+        if not isinstance(value, str) or os.path.exists(home_expanded(value)):
             continue
-        if not (isinstance(root, str) and (Path(root) / value).exists()):
+        if not (isinstance(root, str) and os.path.exists(Path(root) / value)):
             seen = f"the {what} {value} does not exist"
             fix = "paths are relative to the working folder or to dataset_root"
             problems.append(config.origins.problem((name, key), seen, fix))

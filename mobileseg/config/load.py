@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +21,11 @@ from mobileseg.config.paddleseg_names import resolve_names
 from mobileseg.config.plugins import load_plugins
 from mobileseg.config.rules import cross_check, settle_num_classes
 from mobileseg.config.schema import Schema
+from mobileseg.config.signatures import REGISTRIES, check_component
 from mobileseg.config.source import dump, read_tree
-from mobileseg.config.structure import Origins, validate
+from mobileseg.config.structure import Origins, components, validate, value_problems
 from mobileseg.config.tree import KeyPath, Node, dotted, flatten
-from mobileseg.errors import ConfigError, Problem
+from mobileseg.errors import ConfigError, MobileSegError, Problem
 
 DEFAULT = "default"
 
@@ -134,24 +136,64 @@ def load_config(path: str | Path, overrides: Overrides = ()) -> Config:
     """
     tree = override_module.apply(_without_holders(read_tree(path)), overrides)
     data, table, carried = flatten(tree)
+    _expand_home(data)
     origins = Origins(table)
-    problems = normalise(data, origins)
+    problems = value_problems(data, origins)
+    unusable = {problem.key for problem in problems}
+    problems += normalise(data, origins)
     drop_carried(data, [key for key in carried if key[0] in ("optimizer", "lr_scheduler")])
     complete, found = validate(data, origins)
-    problems += found + cross_check(data, origins)
+    problems += [problem for problem in found if problem.key not in unusable] + cross_check(data, origins)
+    late = [key for key in carried if key[0] not in ("optimizer", "lr_scheduler")]
     if problems or complete is None:
-        raise ConfigError(problems)
+        raise ConfigError(_with_components(problems, data, origins, late))
     problems = load_plugins(complete, origins)
     if problems:
         raise ConfigError(problems)
     resolve_names(complete)
-    drop_carried(complete, [key for key in carried if key[0] not in ("optimizer", "lr_scheduler")])
+    drop_carried(complete, late)
     problems = settle_num_classes(complete, origins)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(_with_components(problems, complete, origins, []))
     config = Config.model_validate(complete)
     config._path, config._origins = Path(path), origins
     return config
+
+
+def _expand_home(value: Any) -> Any:
+    """Text that starts with ``~/`` as a path below the home folder, everywhere inside ``value``, in place."""
+    if isinstance(value, dict):
+        for key, child in value.items():
+            value[key] = _expand_home(child)
+    elif isinstance(value, list):
+        value[:] = [_expand_home(child) for child in value]
+    elif isinstance(value, str) and value.startswith("~/"):
+        return os.path.expanduser(value)
+    return value
+
+
+def _with_components(
+    problems: list[Problem], data: dict[Any, Any], origins: Origins, carried: list[KeyPath]
+) -> list[Problem]:
+    """The problems, and those of components beside them: all mistakes of a file are told at once.
+
+    Imports Paddle, which a configuration without a mistake in its structure is loaded without.
+    """
+    found = list(problems)
+    try:
+        resolve_names(data)
+        drop_carried(data, carried)
+        for path, kind, section in components(data):
+            name = section.get("type") if isinstance(section, dict) else None
+            if not isinstance(name, str) or not name:
+                continue
+            if data.get("plugins") and name not in REGISTRIES[kind]:
+                continue  # plugins are not run by a file with mistakes, and this may be a name of theirs
+            named = {key: value for key, value in section.items() if isinstance(key, str)}
+            found += [one for one in check_component(path, kind, named, origins) if one not in found]
+    except (MobileSegError, ImportError):
+        return found  # a package is missing; that is told when the rest is right
+    return found
 
 
 def _without_holders(root: Node) -> Node:

@@ -116,8 +116,8 @@ def _clip_of(given: dict[Key, Any]) -> dict[str, Any] | None:
     if given.get("name") == "ClipGradByNorm" and set(arguments) == {"clip_norm"}:
         return {"tensor_norm": arguments["clip_norm"]}
     highest = arguments.get("max")
-    numbers = isinstance(highest, int | float) and set(arguments) <= {"max", "min"}
-    if given.get("name") == "ClipGradByValue" and numbers:
+    known = given.get("name") == "ClipGradByValue" and set(arguments) <= {"max", "min"}
+    if known and isinstance(highest, int | float):
         return {"value": [arguments.get("min", -highest), highest]}
     return None
 
@@ -200,7 +200,7 @@ def _transforms(name: str, section: dict[Key, Any], origins: Origins) -> None:
 def _move_below(origins: Origins, old: KeyPath, new: KeyPath) -> None:
     """What stood at ``old``, with all inside it, now stands at ``new``."""
     for path in [path for path in origins.table if path[: len(old)] == old]:
-        origins.table[(*new, *path[len(old) :])] = origins.table[path]
+        origins.table[new + path[len(old) :]] = origins.table[path]
 
 
 def _loss(data: dict[Key, Any]) -> None:

@@ -81,7 +81,7 @@ def resolve_names(data: dict[Any, Any]) -> None:
         found.append(name)
     model = data.get("model")
     backbone = model.get("backbone") if isinstance(model, dict) else None
-    if isinstance(backbone, dict) and model["type"] in _WITH_THEIR_BACKBONE:
+    if isinstance(model, dict) and isinstance(backbone, dict) and model.get("type") in _WITH_THEIR_BACKBONE:
         name = backbone.get("type")
         if isinstance(name, str) and name in _THEIR_BACKBONES:
             backbone["type"] = PADDLESEG + name

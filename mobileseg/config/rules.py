@@ -27,6 +27,7 @@ def cross_check(data: dict[Any, Any], origins: Origins) -> list[Problem]:
         *_sliding_window(data, origins),
         *_ignore_index(data, origins),
         *_export(data, origins),
+        *_channels(data, origins),
     ]
 
 
@@ -58,7 +59,7 @@ def ignore_index_of(section: Any) -> Any:
     """The label value that a dataset section (or none) calls ignored."""
     if not isinstance(section, dict):
         return 255
-    return section.get("ignore_index", _IGNORE_INDEX.get(section.get("type"), 255))
+    return section.get("ignore_index", _IGNORE_INDEX.get(str(section.get("type")), 255))
 
 
 def _classes_of(section: Any) -> int | None:
@@ -177,6 +178,17 @@ def _export(data: dict[Any, Any], origins: Origins) -> list[Problem]:
     if section.get("dynamic") is True and section.get("output_size") is not None:
         seen, fix = "a graph of open size cannot end at a fixed one", "remove output_size or dynamic"
         found.append(origins.problem(("export", "output_size"), seen, fix))
+    return found
+
+
+def _channels(data: dict[Any, Any], origins: Origins) -> list[Problem]:
+    """Images are fed with three channels."""
+    found = []
+    for path in (("model", "in_channels"), ("model", "backbone", "in_channels")):
+        value = _at(data, path)
+        if _is_number(value) and value != 3:
+            seen = f"images are read with three channels (greyscale as three equal ones), got {value}"
+            found.append(origins.problem(path, seen, "remove it"))
     return found
 
 

@@ -61,7 +61,7 @@ class TestConfig(Section):
     is_slide: bool = Field(False, description="sliding window")
     crop_size: Size | None = Field(None, description="with is_slide: window [width, height]")
     stride: Size | None = Field(None, description="with is_slide: step [x, y]")
-    auc_roc: bool = Field(False, description="also the area under the ROC curve of every class")
+    auc_roc: bool = Field(False, description="val: also the area under the ROC curve of every class")
 
 
 class ImageSize(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import typing
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -28,6 +29,9 @@ REGISTRIES: dict[str, Registry] = {
 PRETRAINED, PLAN = "pretrained", "plan"
 BUILDER_KEYS = {"network": (PRETRAINED, PLAN), "backbone": (PRETRAINED,)}
 """Keys of a section that the builder handles itself, no arguments of the constructor."""
+MAX_SIDE = 32768
+MAX_NUMBER = 1e38
+_PIXELS = re.compile("target_size|crop_size|size|long_size|short_size|size_divisor|min_long|min_value|max_value")
 _NESTED = {"network": ("backbone",), "dataset": TRANSFORM_LISTS, "loss": ("losses",)}
 
 
@@ -75,7 +79,7 @@ def check_component(path: KeyPath, kind: str, section: Mapping[str, Any], origin
         elif known is not None and key not in known:
             problems.append(origins.problem((*path, key), f"{name} has no argument '{key}'", nearest(key, known)))
         elif key in annotations and key not in _NESTED.get(kind, ()):
-            reason = _type_error(annotations[key], value)
+            reason = _type_error(annotations[key], value) or _size_error(kind, key, value)
             if reason:
                 problems.append(origins.problem((*path, key), f"{reason}, got {value!r}"))
     for key, parameter in _named(parameters).items():
@@ -138,6 +142,16 @@ def _builder_error(key: str, value: Any) -> str:
     lengths = [length for shape in lists for length in (shape if isinstance(shape, list) else [None])]
     right = all(isinstance(length, int) and length > 0 for length in lengths)
     return "" if right else "should be a mapping of parameter names to shapes"
+
+
+def _size_error(kind: str, key: str, value: Any) -> str:
+    """Why a number cannot be meant: images of more pixels than memory has, or beyond float32; '' when it can."""
+    numbers = [part for part in (value if isinstance(value, list) else [value]) if type(part) in (int, float)]
+    if any(abs(number) > MAX_NUMBER for number in numbers):
+        return f"should be at most {MAX_NUMBER:g}, beyond which float32 has no numbers"
+    if kind == "transform" and _PIXELS.fullmatch(key) and any(number > MAX_SIDE for number in numbers):
+        return f"should be at most {MAX_SIDE} pixels"
+    return ""
 
 
 def _type_error(hint: Any, value: Any) -> str:

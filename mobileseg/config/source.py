@@ -17,6 +17,7 @@ from mobileseg.errors import ConfigError, Problem
 logger = logging.getLogger(__name__)
 
 BASE_KEY = "_base_"
+MAX_DEPTH = 50
 MAX_VALUES = 100_000  # aliases of aliases can blow up a small file to any size
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 # YAML 1.1 reads 1e-5 as text, because there is no point in it. Nobody means that.
@@ -143,6 +144,8 @@ class _Converter:
         if id(node) in self._open:
             self._problem(node, key, "an alias must not point to what contains it")
             return Node(None, origin)
+        if len(self._open) >= MAX_DEPTH:
+            raise ConfigError(f"{origin.text}: nested too deeply for a configuration, more than {MAX_DEPTH} levels")
         self._open.add(id(node))
         if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
             made = Node(self._mapping(node, key), origin)

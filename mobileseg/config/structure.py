@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
@@ -23,6 +24,9 @@ _UNIONS: dict[str, dict[str, type[Section]]] = {"optimizer": OPTIMIZERS, "lr_sch
 
 TRANSFORM_LISTS = ("transforms", "common_transforms", "transforms1", "transforms2")
 """Keys of a dataset that hold transforms; the last three are those of PaddleSeg's portrait datasets."""
+
+
+MAX_INTEGER = 2**63 - 1
 
 
 class Origins:
@@ -96,7 +100,9 @@ def components(data: Mapping[Any, Any]) -> list[tuple[KeyPath, str, Any]]:
         if section is None:
             continue
         found.append(((name,), "dataset", section))
-        for key in TRANSFORM_LISTS if isinstance(section, dict) else ():
+        if not isinstance(section, dict):
+            continue
+        for key in TRANSFORM_LISTS:
             steps = section.get(key)
             for index, item in enumerate(steps if isinstance(steps, list) else ()):
                 found.append(((name, key, index), "transform", item))
@@ -116,9 +122,30 @@ def _losses(path: KeyPath, loss: Any) -> list[tuple[KeyPath, str, Any]]:
     return found
 
 
+def value_problems(value: Any, origins: Origins, path: KeyPath = ()) -> list[Problem]:
+    """Numbers and texts, anywhere in a configuration, that no setting can hold."""
+    if isinstance(value, dict):
+        return [problem for key, child in value.items() for problem in value_problems(child, origins, (*path, key))]
+    if isinstance(value, list):
+        return [one for index, child in enumerate(value) for one in value_problems(child, origins, (*path, index))]
+    reason = _unusable(value)
+    return [origins.problem(path, reason)] if reason else []
+
+
+def _unusable(value: Any) -> str:
+    """Why a scalar has no place in a configuration, or ''."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"a number must be finite, got {value}"
+    if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
+        return f"a whole number has at most 63 bits, got one of {value.bit_length()}"
+    if isinstance(value, str) and "\0" in value:
+        return "text must not hold the character NUL"
+    return ""
+
+
 def component_problems(data: Mapping[Any, Any], origins: Origins) -> list[Problem]:
     """Components that are no mapping, have no usable ``type`` or a key that cannot be an argument."""
-    problems: list[Problem] = []
+    problems = _list_problems(data, origins)
     for path, kind, value in components(data):
         if not isinstance(value, dict):
             if len(path) > 1 and path[:2] != ("loss", "types"):  # the schema itself reports the others
@@ -132,6 +159,21 @@ def component_problems(data: Mapping[Any, Any], origins: Origins) -> list[Proble
         for key in value:
             if not isinstance(key, str):
                 problems.append(origins.problem((*path, key), f"an argument's name is text, got {key!r}"))
+    return problems
+
+
+def _list_problems(data: Mapping[Any, Any], origins: Origins) -> list[Problem]:
+    """Lists of components that are something else."""
+    problems: list[Problem] = []
+    for name in ("train_dataset", "val_dataset"):
+        section = data.get(name)
+        if not isinstance(section, dict):
+            continue
+        for key in TRANSFORM_LISTS:
+            value = section.get(key)
+            if value is not None and not isinstance(value, list):
+                seen = f"must be a list of transforms, got {_shown(value)}"
+                problems.append(origins.problem((name, key), seen, "begin each with '- type: NAME'"))
     return problems
 
 

@@ -16,7 +16,7 @@ from mobileseg.data.label_values import check_label_arguments, range_remedy
 from mobileseg.data.sample import Sample, Transform
 from mobileseg.data.transforms.build import build_transforms
 from mobileseg.errors import ConfigError, DataError
-from mobileseg.limits import home_expanded
+from mobileseg.limits import MAX_INTEGER, home_expanded, shown
 from mobileseg.tasks import SEMANTIC
 from mobileseg.viz.palette import palette as generated_palette
 
@@ -77,6 +77,8 @@ class ImageDataset:
                 f"the dataset is empty: no image in {source or 'the list'} (mode '{mode}')",
                 remedy="put at least one image into the list or the folder, and check the mode",
             )
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MAX_INTEGER:
+            raise ConfigError(f"seed is {shown(seed)}; expected a whole number, at least 0", remedy="write seed: 0")
         self.items = list(items)
         self.mode = mode
         self.classes = checked_names(classes, f"the dataset of {source}" if source else "the dataset")
@@ -147,6 +149,16 @@ class ImageDataset:
                 )
 
 
+def check_count(num_classes: Any) -> None:
+    """Refuse a number of classes that 8-bit labels cannot tell apart, before anything is made of it.
+
+    Raises:
+        ConfigError: no whole number of 1 to 255.
+    """
+    if not isinstance(num_classes, int) or isinstance(num_classes, bool) or not 1 <= num_classes <= 255:
+        raise ConfigError(f"num_classes is {shown(num_classes)}; expected 1 to 255", remedy="labels are 8-bit indices")
+
+
 def channels_first(sample: Sample) -> dict[str, np.ndarray]:
     """``image`` float32 [3, H, W] and ``index`` int64 of a prepared sample."""
     image = np.ascontiguousarray(sample.image.transpose(2, 0, 1), dtype=np.float32)
@@ -190,8 +202,7 @@ class SegmentationDataset(ImageDataset):
         seed: int = 0,
         source: str = "",
     ) -> None:
-        if not 1 <= len(classes) <= 255:
-            raise ConfigError(f"num_classes is {len(classes)}; expected 1 to 255", remedy="labels are 8-bit indices")
+        check_count(len(classes))
         if not 0 <= ignore_index <= 255:
             raise ConfigError(f"ignore_index is {ignore_index}; expected 0 to 255", remedy="use 255")
         super().__init__(
@@ -317,8 +328,8 @@ def existing_folder(path: str | os.PathLike[str] | None, name: str, hint: str) -
     if path is None:
         raise DataError(f"the dataset {name} has no dataset_root", remedy=hint)
     folder = home_expanded(path)
-    if not folder.is_dir():
-        state = "is no folder" if folder.exists() else "does not exist"
+    if not os.path.isdir(folder):  # also False for a name that no folder can have
+        state = "is no folder" if os.path.exists(folder) else "does not exist"
         raise DataError(f"the folder {folder} of the dataset {name} {state}", remedy=hint)
     return folder
 

@@ -209,6 +209,10 @@ def _opened(data: bytes, path: str | Path, what: str) -> Any:
     """
     try:
         picture = _pillow(data)
+    except Image.DecompressionBombError as error:  # of formats that are opened within Pillow's own limit
+        raise SizeError(
+            f"the {what} {path} is too large: {error}", remedy="cut it into tiles, or store it as PNG"
+        ) from error
     except Exception as error:  # Pillow's readers let through whatever damaged bytes lead to
         raise FileError(
             f"the {what} {path} is not a picture that can be decoded (it begins with {data[:8]!r})",

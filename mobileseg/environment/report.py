@@ -6,18 +6,16 @@ engines) is tried on a small network in processes of its own.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import signal
-import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from mobileseg.child import Child, Failure
 from mobileseg.folders import scratch_folder
 from mobileseg.runtime.engines.registry import ENGINES, available, unavailable
 
@@ -28,7 +26,7 @@ TOLERANCE = 1e-3
 """Accepted difference of an engine from Paddle, in standard deviations of the output."""
 
 _TIMEOUT = 180.0
-_ROOT = Path(__file__).resolve().parents[2]
+_SELFCHECK = "mobileseg.environment.selfcheck"
 _SETUP = "run `make setup`, which installs the tested versions"
 
 
@@ -239,25 +237,13 @@ def judge_difference(subject: str, difference: float | None, failure: str) -> Fi
     return Finding(OK, subject, text)
 
 
-def run_selfcheck(
-    task: str, folder: Path, *, runner: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run
-) -> tuple[dict[str, Any], str]:
+def run_selfcheck(task: str, folder: Path, *, module: str = _SELFCHECK) -> tuple[dict[str, Any], str]:
     """One task of :mod:`mobileseg.environment.selfcheck`: its facts, and what went wrong or ''."""
-    command = [sys.executable, "-W", "ignore", "-m", "mobileseg.environment.selfcheck", task, str(folder)]
-    paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    try:
-        done = runner(command, capture_output=True, text=True, timeout=_TIMEOUT, env=environment, check=False)
-    except subprocess.TimeoutExpired:
-        return {}, f"did not end within {_TIMEOUT:.0f} seconds"
-    if done.returncode < 0:
-        return {}, f"died of {signal.Signals(-done.returncode).name}"
-    lines = [line for line in (done.stdout if done.returncode == 0 else done.stderr).splitlines() if line.strip()]
-    last = lines[-1] if lines else "no message"
-    if done.returncode != 0:
-        return {}, last
-    facts: dict[str, Any] = json.loads(last)
-    return facts, ""
+    with Child(module) as child:
+        try:
+            return child.ask(task, {"folder": str(folder)}, timeout=_TIMEOUT), ""
+        except Failure as failure:
+            return {}, failure.reason
 
 
 def _machine() -> Finding:

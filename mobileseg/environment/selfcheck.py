@@ -1,19 +1,11 @@
 """One small network through Paddle and the converters and engines of this machine.
 
-Run in processes of their own by :mod:`mobileseg.environment.report`, because a broken combination of versions
-dies by signal:
-
-    python -m mobileseg.environment.selfcheck paddle FOLDER     # first: writes graph, input and reference
-    python -m mobileseg.environment.selfcheck onnx FOLDER
-    python -m mobileseg.environment.selfcheck lite FOLDER
-
-The last line that a task prints is a JSON object of facts.
+Each is a task of a child process (`mobileseg.child`), because a broken combination of versions dies by signal: 'paddle'
+first, which writes graph, input and reference into a folder, then 'onnx' and 'lite'.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 import zlib  # noqa: F401  # before Paddle, see mobileseg/__init__.py
 from collections.abc import Callable
 from pathlib import Path
@@ -93,7 +85,8 @@ def _difference(output: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(output - expected).max() / expected.std())
 
 
-TASKS: dict[str, Callable[[Path], dict[str, Any]]] = {"paddle": paddle_task, "onnx": onnx_task, "lite": lite_task}
+def _in_folder(task: Callable[[Path], dict[str, Any]]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda request: task(Path(request["folder"]))
 
-if __name__ == "__main__":
-    print("\n" + json.dumps(TASKS[sys.argv[1]](Path(sys.argv[2]))), flush=True)
+
+TASKS = {name: _in_folder(task) for name, task in {"paddle": paddle_task, "onnx": onnx_task, "lite": lite_task}.items()}

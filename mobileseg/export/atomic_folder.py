@@ -54,13 +54,14 @@ def refuse_existing(folder: Path, overwrite: bool, in_use: Sequence[Path] = ()) 
 
 
 @contextmanager
-def staging(folder: Path) -> Iterator[tuple[Path, Path]]:
+def staging(folder: Path, overwrite: bool) -> Iterator[tuple[Path, Path]]:
     """A folder beside the target (so that renaming works) and a work folder; both go away at the end.
 
     Raises:
-        ExportError: another process is exporting to the same folder.
+        ExportError: another process is exporting to the same folder, or has put something there meanwhile.
     """
     with scratch_folder() as work, staged(folder, ExportError) as stage:
+        refuse_existing(folder, overwrite)
         yield stage, work
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobileseg.errors import ExportError, MobileSegError
+from mobileseg.export import validation_gap
 from mobileseg.export.atomic_folder import keep_failed, put_in_place, refuse_existing, staging
 from mobileseg.export.conversion import converters
 from mobileseg.export.conversion.pdmodel import Operator
@@ -35,13 +37,16 @@ from mobileseg.export.options import ALL_TARGETS, TARGETS, ExportOptions, check_
 from mobileseg.export.recording import build_reference
 from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
-from mobileseg.export.verify import FAILED, SKIPPED, Row, check_engines
+from mobileseg.export.verify import FAILED, NOT_JUDGED, SKIPPED, Row, check_engines
 from mobileseg.names import IMAGE, MAIN
 from mobileseg.runtime.manifest import Manifest
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
     from mobileseg.nn.graphs import NetworkGraph
+
+_UNTRAINED = "the weights are untrained: for timing alone, nothing here was verified"
+_CONVERSIONS = 2  # at once; they are processes, but each also takes memory
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ def export(
     zoo: Path | None = None,
     overwrite: bool = False,
     accept_weak: bool = False,
+    untrained: bool = False,
     tensorrt: bool = False,
     report: Callable[[str], None] = lambda _line: None,
 ) -> ExportResult:
@@ -89,6 +95,7 @@ def export(
         zoo: folder of the weights, whose artefact gives classes and images where the dataset is missing.
         overwrite: replace an artefact folder that is there; see `refuse_existing`.
         accept_weak: see :func:`export_network`.
+        untrained: see :func:`export_network`.
         tensorrt: see :func:`export_network`.
         report: gets one line per step.
 
@@ -110,10 +117,15 @@ def export(
         source=chosen.source,
         overwrite=overwrite,
         accept_weak=accept_weak,
+        untrained=untrained,
         tensorrt=tensorrt,
         report=report,
     )
-    warnings = [*result.warnings, *warnings_of(config, options)]
+    warnings = [*result.warnings, *warnings_of(config, options, dataset)]
+    if dataset is not None and len(dataset) and not untrained:
+        report("compare deployment with validation")
+        gap = validation_gap.warning(network, config, dataset, folder, options)
+        warnings += [gap] if gap else []
     if not chosen.real:
         warnings.append(f"the images to verify with came from {chosen.source}: name real ones with --images")
     return replace(result, warnings=tuple(warnings))
@@ -130,6 +142,7 @@ def export_network(
     source: str = "the given images",
     overwrite: bool = False,
     accept_weak: bool = False,
+    untrained: bool = False,
     tensorrt: bool = False,
     report: Callable[[str], None] = lambda _line: None,
 ) -> ExportResult:
@@ -145,6 +158,8 @@ def export_network(
         source: where the images are from, for the notes in deploy.yaml.
         overwrite: replace an artefact folder that is there; see `refuse_existing`.
         accept_weak: accept a reference that shows too few classes to tell a right graph from a wrong one.
+        untrained: the weights are random and the graphs are for timing alone: every graph is run, but none is judged
+            (labels of a network without training hang on the last bit), and the manifest says so.
         tensorrt: also write the shapes of all tensors of the Paddle graph, and a graph per component of the network.
         report: gets one line per step.
 
@@ -161,14 +176,23 @@ def export_network(
     if options.dynamic:
         _check_multiple(options, subject.multiple)
     sizes = _sizes(options, subject.multiple)
+    converters.prepare(chosen)
     reference = build_reference(task, network, options, images, sizes, source)
-    warnings = _weakness(task.weakness(reference, len(subject.classes)), accept_weak)
-    with staging(folder) as (stage, work):
-        graphs = _trace(network, task, options, chosen, sizes, work, report)
-        for target in chosen:
-            report(f"convert to {target}")
-            for graph in graphs[target]:
-                _convert(target, graph, stage, work)
+    warnings = _weakness(task.weakness(reference, len(subject.classes)), accept_weak or untrained)
+    if untrained:
+        warnings.append(_UNTRAINED)
+    with staging(folder, overwrite) as (stage, work):
+        with ThreadPoolExecutor(_CONVERSIONS) as pool:  # what is traced is converted while the next form is traced
+            started: dict[str, list[Future[None]]] = {target: [] for target in chosen}
+
+            def start(target: str, graph: converters.Graph) -> None:
+                started[target].append(pool.submit(_convert, target, graph, stage, work))
+
+            graphs = _trace(network, task, options, chosen, sizes, work, report, start)
+            for target in chosen:
+                report(f"convert to {target}")
+                for conversion in started[target]:
+                    conversion.result()
         reference.save(stage / GOLDEN_FILE)
         task.write_files(stage)
         frames = reference.frames()
@@ -184,11 +208,12 @@ def export_network(
         described().write(stage)
         report("run every graph and compare it with the network")
         checked = check_engines(stage, Manifest.read(stage), task, reference, frames)
+        checked = [row.unjudged() for row in checked] if untrained else checked
         rows = [*checked, *rows]
         failed = [row for row in checked if row.status == FAILED]
         if failed:
             raise _disagreement(network, task, options, failed, graphs, reference, stage, work, folder)
-        kept = [row.to_manifest() for row in checked if row.status != SKIPPED]
+        kept = [row.to_manifest() for row in checked if row.status not in (SKIPPED, NOT_JUDGED)]
         notes = _notes(task, reference, sizes, warnings)
         manifest = described(kept, notes)
         manifest.write(stage)
@@ -279,8 +304,9 @@ def _trace(
     sizes: Sequence[tuple[int, int]],
     work: Path,
     report: Callable[[str], None],
+    saved_for: Callable[[str, converters.Graph], None],
 ) -> dict[str, list[converters.Graph]]:
-    """Save the program of every graph, and others for each target that needs another form."""
+    """Save the program of every graph, and others for each target that needs another form; told for each at once."""
     forms = {target: task.form(target, options) for target in targets}
     saved: dict[ExportOptions, list[converters.Graph]] = {}
     for form in forms.values():
@@ -295,7 +321,11 @@ def _trace(
             save_paddle_graph(network, form, stem, task, graph.name)
             shapes = tuple(_shapes(graph, form, size) for size in sizes)
             model, params = stem.with_suffix(".pdmodel"), stem.with_suffix(".pdiparams")
-            saved[form].append(converters.Graph(model, params, shapes, form.opset, graph.name))
+            made = converters.Graph(model, params, shapes, form.opset, graph.name)
+            saved[form].append(made)
+            for target in targets:
+                if forms[target] == form:
+                    saved_for(target, made)
     return {target: saved[form] for target, form in forms.items()}
 
 

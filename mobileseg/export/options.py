@@ -39,6 +39,10 @@ PACKAGES = {
 OUTPUT_NAMES: dict[str, str] = {"argmax": "labels", "softmax": "probabilities", "none": "logits"}
 """Output op -> name (and kind) of the graph's output."""
 
+MAX_PIXELS = 1 << 24
+"""Of an input or output, 4096 squared: beyond it the tensors of a network outgrow 32-bit indices, and converters and
+engines die by signal."""
+
 
 @dataclass(frozen=True)
 class ExportOptions:
@@ -76,6 +80,16 @@ class ExportOptions:
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
             raise ExportError(f"export size is {self.height}x{self.width}, both sides must be positive")
+        for what, (height, width) in {
+            "export size": (self.height, self.width),
+            "output size": self.output_size or (1, 1),
+        }.items():
+            if height * width > MAX_PIXELS:
+                raise ExportError(
+                    f"{what} is {height}x{width} (height x width), {height * width:,} pixels; at most {MAX_PIXELS:,} "
+                    "can be exported",
+                    remedy="name the size that the network is to run at",
+                )
         if self.output_op not in OUTPUT_NAMES:
             raise ExportError(f"output op is '{self.output_op}', expected one of {', '.join(OUTPUT_NAMES)}")
         if self.input_dtype == "uint8" and not self.normalize_in_graph:

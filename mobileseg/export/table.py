@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mobileseg.export.verify import Row
 
 _HEAD = ("target", "engine", "status", "max diff / std")
-_STATUS = {"converted-not-run": "converted, not run", "failed": "FAILED"}
+_STATUS = {"converted-not-run": "converted, not run", "failed": "FAILED", "not-judged": "run, not judged"}
 
 
 def format_rows(rows: Sequence[Row], results: str = "results") -> str:

@@ -27,8 +27,7 @@ from mobileseg.runtime.manifest import COMPONENTS, Manifest, twin_problems, veri
 from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import ImageSpec, VerificationRow
 
-OK, FAILED, NOT_RUN, SKIPPED = "ok", "failed", "converted-not-run", "skipped"
-_REPEATS = 5  # latency here is an indication; `mobileseg benchmark` measures
+OK, FAILED, NOT_RUN, SKIPPED, NOT_JUDGED = "ok", "failed", "converted-not-run", "skipped", "not-judged"
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,11 @@ class Row:
     Attributes:
         target: key of the graph in the manifest; 'components' for its component graphs, one after the other.
         engine: engine that ran it, '' when none can.
-        status: 'ok', 'failed', 'converted-not-run' or 'skipped'.
+        status: 'ok', 'failed', 'converted-not-run', 'skipped' or 'not-judged'.
         max_diff: see :class:`~mobileseg.export.tolerance.Agreement`.
         equal: share of equal results (labels, detections), 0..1.
         size_bytes: graphs and weights together.
-        latency_ms: median of a few runs of the first frame with one thread.
+        latency_ms: median of the frames like the first, with one thread.
         problems: why it failed or was skipped.
     """
 
@@ -54,6 +53,10 @@ class Row:
     size_bytes: int | None = None
     latency_ms: float | None = None
     problems: tuple[str, ...] = ()
+
+    def unjudged(self) -> Row:
+        """The row of a graph that was run for its time alone; one that could not be run stays failed."""
+        return replace(self, status=NOT_JUDGED, problems=()) if self.latency_ms is not None else self
 
     def to_manifest(self) -> VerificationRow:
         """The row as deploy.yaml keeps it; only for graphs that are in the folder."""
@@ -161,7 +164,7 @@ def _check_engine(
     own: Mapping[str, Any] | None = None,
 ) -> Row:
     try:
-        answers, latency = run_engine(folder, engine, frames, repeats=_REPEATS, options=own)
+        answers, latency = run_engine(folder, engine, frames, options=own)
         agreement = task.compare(answers, reference.items, manifest.outputs_of(target))
         if manifest.least_equal is not None:
             agreement = _loose(agreement, task.shared(answers, reference.items, agreement), manifest.least_equal)
@@ -192,22 +195,21 @@ def run_engine(
     engine: str,
     frames: Sequence[Frame],
     *,
-    repeats: int = 0,
     threads: int = 1,
     options: Mapping[str, Any] | None = None,
-) -> tuple[list[dict[str, np.ndarray]], float | None]:
+) -> tuple[list[dict[str, np.ndarray]], float]:
     """Run one engine of an artefact over frames in a process of its own.
 
     Args:
         folder: artefact.
         engine: engine name.
         frames: what to feed, in order.
-        repeats: further runs of the first frame, for the latency.
         threads: CPU threads.
         options: of the engine alone, as JSON can write them.
 
     Returns:
-        Outputs of all graphs by name per frame, and the median latency in milliseconds (None without repeats).
+        Outputs of all graphs by name per frame, and the median latency in milliseconds of the frames that run the
+        first one's pipeline at its size, an indication (`mobileseg benchmark` measures).
 
     Raises:
         Failure: the engine refused, or died.
@@ -223,7 +225,6 @@ def run_engine(
             "frames": [(frame.pipeline, frame.sequence) for frame in frames],
             "inputs": str(fed),
             "outputs": str(answered),
-            "repeats": repeats,
         }
         latency = run_task("run", request, threads=threads)["latency_ms"]
         answers: list[dict[str, np.ndarray]] = [{} for _ in frames]

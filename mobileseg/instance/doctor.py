@@ -12,7 +12,7 @@ import numpy as np
 
 from mobileseg.data.doctor.checks import Finding, size_findings
 from mobileseg.data.doctor.scan import Examples, Facts, Size, Summary
-from mobileseg.data.formats.coco_json import AnnotationError
+from mobileseg.data.formats.coco_annotations import AnnotationError
 from mobileseg.data.instances import Instances, Region
 from mobileseg.data.sample import Sample
 from mobileseg.errors import DataError

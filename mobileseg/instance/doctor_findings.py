@@ -10,7 +10,7 @@ import numpy as np
 
 from mobileseg.data.doctor.checks import Finding
 from mobileseg.data.doctor.scan import EXAMPLES
-from mobileseg.data.formats.coco_json import AnnotationError, AnnotationProblem
+from mobileseg.data.formats.coco_annotations import AnnotationError, AnnotationProblem
 from mobileseg.instance.doctor_objects import TINY, ObjectSummary
 
 FEW = 10  # objects of a class in the training split
@@ -18,7 +18,7 @@ _ALIKE = 0.82  # similarity of names (difflib); 'flwoer' and 'flower' have 0.83,
 _FAR_MORE = 10  # times as many objects has the class that was meant
 MANY_CROWDS = 0.5  # of the annotations; COCO has one in a hundred
 
-# What a dataset refuses, see mobileseg.data.formats.coco_json.AnnotationProblem: code there -> (code here, text)
+# What a dataset refuses, see mobileseg.data.formats.coco_annotations.AnnotationProblem: code there -> (code here, text)
 _REFUSED = {
     "id": ("id-duplicate", "annotations without an id of their own"),
     "image": ("annotation-orphan", "annotations of images that the file does not list"),

@@ -151,7 +151,7 @@ class CocoScorer:
             metric="mask AP",
             score=masks["ap"] or 0.0,
             further={"mask AP50": masks["ap50"], "box AP": boxes["ap"]},
-            values=values,
+            details=values,
             logged=("mask", "box", "class_ap"),
             table=render(values),
         )

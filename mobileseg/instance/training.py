@@ -5,18 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import paddle
 
+from mobileseg.data.sample import Sample
 from mobileseg.errors import ConfigError
 from mobileseg.files import write_whole
 from mobileseg.instance.metric import CocoScorer
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.instance.predictor import InstancePredictor, refuse_views
+from mobileseg.structures import InstanceResult
 from mobileseg.training.objective import Objective
 from mobileseg.training.steps import Step
+from mobileseg.training.task import Predictor
 
 ACCEPTS: tuple[str, ...] = ()
 IMITATED = ("head",)
@@ -68,6 +73,31 @@ def save_results(scorer: CocoScorer, path: Path) -> str:
     results = scorer.results()
     write_whole(path, json.dumps(results, separators=(",", ":")))
     return f"{len(results)} objects written to {path} in COCO's results format"
+
+
+def renamed(predict: Predictor, indices: np.ndarray) -> Predictor:
+    """Objects with the class indices of a dataset; those of a class that it does not have are left out."""
+    return Renamed(predict, indices)
+
+
+class Renamed:
+    """A predictor of objects with other class indices.
+
+    Args:
+        predict: gives objects.
+        indices: int64 [classes]: new index of every class, -1 to leave its objects out.
+    """
+
+    def __init__(self, predict: Predictor, indices: np.ndarray) -> None:
+        self.predict = predict
+        self.indices = indices
+        self.wants_raw = getattr(predict, "wants_raw", False)
+
+    def __call__(self, sample: Sample) -> InstanceResult:
+        """Objects of a sample."""
+        found: InstanceResult = self.predict(sample)
+        classes = self.indices[found.classes]
+        return replace(found, classes=classes).take(np.flatnonzero(classes >= 0))
 
 
 def classes_in(dataset: Any, index: int) -> Iterable[int]:

@@ -124,13 +124,15 @@ def scores(scores: Mapping[str, Any]) -> Scores:
         tuple((kind, tuple(scores[kind].get(key) for key in _TWELVE)) for kind in ("mask", "box")),
     )
     by_class = scores.get("class_ap") or {}
-    counts = scores.get("class_objects") or [None] * len(by_class)
-    columns = (Column("mask AP"), Column("mask AP50"), Column("box AP"), Column("objects", "{:d}"))
+    columns = {"mask AP": "mask_ap", "mask AP50": "mask_ap50", "box AP": "box_ap"}
+    counted = scores.get("class_objects")  # the log of a run does not keep them
+    counts = [(count,) for count in counted] if counted else [()] * len(by_class)
     rows = tuple(
-        (str(name), (row["mask_ap"], row["mask_ap50"], row["box_ap"], count))
+        (str(name), (*(row[key] for key in columns.values()), *count))
         for (name, row), count in zip(by_class.items(), counts, strict=True)
     )
-    tables = (ScoreTable("class", columns, rows, by_class=True), twelve) if rows else (twelve,)
+    titles = (*map(Column, columns), *((Column("objects", "{:d}"),) if counted else ()))
+    tables = (ScoreTable("class", titles, rows, by_class=True), twelve) if rows else (twelve,)
     note = (
         "AP: mean over IoU .50:.05:.95 as COCO defines it; AP50 counts an overlap of one half as a hit. Small, medium, "
         "large: below 32², below 96² pixels, above. Absent classes count in no mean."

@@ -1,8 +1,8 @@
 """Attention and feed-forward layers on feature maps, in operators that every engine computes rightly.
 
-Scores are ``matmul(q, k, transpose_x)`` and results ``matmul(v, scores, transpose_y)`` on channels-first tensors: written
-with a transpose of the reshaped output of a convolution, Paddle Inference's fusion for oneDNN answers wrongly without a
-word, and Paddle Lite has neither bmm nor einsum.
+Scores are ``matmul(q, k, transpose_x)`` and results ``matmul(v, scores, transpose_y)`` on channels-first tensors.
+Written with a transpose of the reshaped output of a convolution, Paddle Inference's fusion for oneDNN answers wrongly
+without a word; and Paddle Lite has neither bmm nor einsum.
 """
 
 from __future__ import annotations

@@ -4,6 +4,23 @@ from __future__ import annotations
 
 import paddle
 
+from mobileseg.errors import DependencyError
+
+
+def require_tested_paddle() -> None:
+    """Refuse a Paddle on which training would go wrong without a word (in-place operators changed in 3.0).
+
+    Raises:
+        DependencyError: its major version is not 2.
+    """
+    version = str(paddle.__version__)
+    if version.split(".")[0] != "2":
+        raise DependencyError(
+            f"Paddle {version} is installed; the suite is tested with Paddle 2.6.2 and does not support other major "
+            "versions yet",
+            remedy="pip install paddlepaddle==2.6.2 (paddlepaddle-gpu==2.6.2 on a GPU)",
+        )
+
 
 def is_tracing() -> bool:
     """Whether a program is being built (``paddle.jit``) rather than run eagerly."""

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,6 +73,7 @@ class PredictionWriter:
         min_score: of instance segmentation models: leave out instances below it; None takes the usual one.
         max_frames: stop a video or camera after so many frames.
         times: draw frame rate and stage times on the frames of videos and cameras.
+        folders: other names of the folders, by kind of result.
         window: show the frames of videos and cameras in it, with these times; the user ends a video there.
         say: told each source that is done.
         warn: told each source that failed; standard error by default.
@@ -93,6 +94,7 @@ class PredictionWriter:
         max_frames: int | None = None,
         times: bool = False,
         window: Window | None = None,
+        folders: Mapping[str, str] | None = None,
         say: Callable[[str], None] = print,
         warn: Callable[[str], None] | None = None,
     ) -> None:
@@ -106,6 +108,7 @@ class PredictionWriter:
         self.max_frames = max_frames
         self._draws_times = times or window is not None
         self._window = window
+        self._folders = folders or {}
         self.say = say
         self.warn = warn or _to_standard_error
         self.summary = Summary()
@@ -221,7 +224,7 @@ class PredictionWriter:
 
     def _path(self, kind: str, name: str, suffix: str) -> Path:
         # Not with_suffix: a name such as 'frame.0001' has dots of its own.
-        path = self.folder / kind / f"{name}{suffix}"
+        path = self.folder / self._folders.get(kind, kind) / f"{name}{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 

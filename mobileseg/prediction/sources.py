@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal
 
+from mobileseg.data.formats.listfile import read_lines
 from mobileseg.data.io import IMAGE_SUFFIXES
 from mobileseg.errors import DataError
 
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
+UNREAD_SUFFIXES = frozenset(
+    ".heic .heif .avif .jxl .jp2 .j2k .dng .cr2 .cr3 .nef .arw .raf .psd .exr .hdr".split()  # noqa: SIM905
+)
+"""Of images that are not read; a folder that has them is told so."""
+
 CAMERA = "camera:"
 
-_UNREADABLE_SUFFIXES = {".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".nef", ".arw"}
-"""Images that cannot be decoded here; a folder that has such is said to have them."""
-
-_log = logging.getLogger("mobileseg")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,40 +92,36 @@ def _of_file(path: Path, name: str) -> Source:
 
 
 def _of_folder(folder: Path) -> Iterator[Source]:
-    found = False
-    skipped: Counter[str] = Counter()
+    found, skipped = False, Counter[str]()
     for root, folders, files in os.walk(folder):
         folders.sort()
         for file in sorted(files):
             path = Path(root, file)
-            if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+            suffix = path.suffix.lower()
+            if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
                 found = True
                 yield _of_file(path, str(path.relative_to(folder).with_suffix("")))
-            elif path.suffix.lower() in _UNREADABLE_SUFFIXES:
-                skipped[path.suffix.lower()] += 1
-    for suffix, count in sorted(skipped.items()):
-        _log.warning("%s: %d %s skipped, which cannot be decoded; hint: convert to JPEG or PNG", folder, count, suffix)
+            elif suffix in UNREAD_SUFFIXES:
+                skipped[suffix] += 1
+    shown = ", ".join(f"{count} of {suffix}" for suffix, count in sorted(skipped.items()))
     if not found:
         raise DataError(
-            f"the folder {folder} has no image and no video",
-            remedy=f"known suffixes: {', '.join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))}",
+            f"the folder {folder} has no image and no video that can be read" + (f" ({shown})" if shown else ""),
+            remedy="convert them to JPEG or PNG"
+            if shown
+            else f"known suffixes: {', '.join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))}",
         )
+    if shown:
+        logger.warning("%s: files that are not read are left out: %s; convert them to JPEG or PNG", folder, shown)
 
 
 def _of_list(path: Path) -> Iterator[Source]:
     found = False
-    try:
-        with path.open(encoding="utf-8-sig") as lines:
-            for line in lines:
-                entry = line.strip()
-                if not entry:
-                    continue
-                found = True
-                whole = path.parent / entry
-                target = whole if whole.is_file() else path.parent / entry.split(maxsplit=1)[0]
-                yield _of_file(target, _inside(target, path.parent))
-    except UnicodeDecodeError as error:
-        raise DataError(f"the list {path} is not UTF-8 text", remedy="write one path per line") from error
+    for _, entry in read_lines(path, "write one path per line"):
+        found = True
+        whole = path.parent / entry
+        target = whole if whole.is_file() else path.parent / entry.split(maxsplit=1)[0]
+        yield _of_file(target, _inside(target, path.parent))
     if not found:
         raise DataError(f"the list {path} is empty", remedy="write one path per line, relative to the list")
 

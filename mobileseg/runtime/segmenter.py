@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg import tasks
-from mobileseg.errors import RuntimeEngineError
+from mobileseg.errors import MobileSegError, RuntimeEngineError
 from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.engines.registry import load
 from mobileseg.runtime.images import ImageLike, load_image
@@ -157,7 +157,7 @@ class Segmenter:
         """Where an image lies in the input."""
         return self._preprocessor.geometry(image)
 
-    def batch(self, images: Iterable[ImageLike], ahead: int = 1) -> Iterator[Any]:
+    def batch(self, images: Iterable[ImageLike], ahead: int = 1, *, keep_errors: bool = False) -> Iterator[Any]:
         """The result of each image, in order; the next ones are prepared while the engine runs.
 
         Graphs take one image at a time, so this saves the time of decoding and preprocessing, not that of the
@@ -166,6 +166,8 @@ class Segmenter:
         Args:
             images: as for a single call, of any number and sizes.
             ahead: images that are prepared, and held, before their turn; each by a thread of its own.
+            keep_errors: give the error (a `MobileSegError`) in the place of the result of an image that cannot be
+                used, and go on.
 
         Raises:
             DataError, RuntimeEngineError: as a single call, at the image that cannot be used.
@@ -178,12 +180,20 @@ class Segmenter:
                 for image in images:
                     coming.append(workers.submit(self.prepare, image))
                     if len(coming) > ahead:
-                        yield Stream(self).finish(*coming.popleft().result())
+                        yield self._result_of(coming.popleft(), keep_errors)
                 while coming:
-                    yield Stream(self).finish(*coming.popleft().result())
+                    yield self._result_of(coming.popleft(), keep_errors)
             finally:
                 for waiting in coming:
                     waiting.cancel()
+
+    def _result_of(self, prepared: Future[Any], keep_errors: bool) -> Any:
+        try:
+            return Stream(self).finish(*prepared.result())
+        except MobileSegError as error:
+            if not keep_errors:
+                raise
+            return error
 
     def preprocess(self, image: np.ndarray) -> np.ndarray:
         """The tensor that graphs take for an image, float32 [1, 3, H, W] of most models; an array of its own.

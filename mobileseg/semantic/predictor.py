@@ -47,7 +47,7 @@ class TestOptions:
         Raises:
             ConfigError: a value is missing or impossible.
         """
-        options = dict(section or {})
+        options = {key: value for key, value in (section or {}).items() if key != "auc_roc"}  # a score, not a view
         scales = options.pop("scales", 1.0)
         options["scales"] = tuple(float(s) for s in (scales if isinstance(scales, (list, tuple)) else [scales]))
         for key in ("crop_size", "stride"):
@@ -108,13 +108,20 @@ class NetworkPredictor:
         Returns:
             Labels at the size before the transforms: the logits are taken there, then the arg max.
         """
-        image = paddle.to_tensor(np.ascontiguousarray(sample.image.transpose(2, 0, 1)[None]))
-        scores = self.logits(image)[0]
+        scores = self._input_scores(sample)
         geometry = sample.meta.get("geometry", [])
         if not geometry and not scores.place.is_cpu_place():  # move one plane to the host instead of K
             return SemanticResult(paddle.argmax(scores, axis=0).numpy().astype(np.uint8))
         restored = undo_geometry(scores.numpy(), geometry)
         return SemanticResult(labels_from_logits(restored, restored.shape[1:]))
+
+    def scores(self, sample: Sample) -> np.ndarray:
+        """Logits of a sample, float32 [K, H0, W0] at the size before the transforms."""
+        return undo_geometry(self._input_scores(sample).numpy(), sample.meta.get("geometry", []))
+
+    def _input_scores(self, sample: Sample) -> paddle.Tensor:
+        image = paddle.to_tensor(np.ascontiguousarray(sample.image.transpose(2, 0, 1)[None]))
+        return self.logits(image)[0]
 
     def _forward(self, image: paddle.Tensor) -> paddle.Tensor:
         return self.network(image)["logits"].astype("float32")

@@ -63,7 +63,7 @@ class SemanticScorer:
             metric="mIoU",
             score=values["miou"] or 0.0,
             further={"accuracy": values["accuracy"]},
-            values=values,
+            details=values,
             logged=LOGGED,
             table=render_table(values),
         )

@@ -11,10 +11,13 @@ highest validation mIoU). ``last`` and ``best`` share their files with ``iter_<n
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import zipfile
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,9 +26,14 @@ import numpy as np
 
 from mobileseg.errors import TrainingError, WeightsError
 from mobileseg.files import sha256_of
+from mobileseg.training.state_schema import state_problem
 from mobileseg.weights.pdparams import read_pdparams, save_pdparams
 
-FORMAT = 1
+FORMAT = 2
+"""1 (versions before 0.2) has no hash of the state itself and no names of the classes."""
+
+OWN_HASH = "state_sha256"
+_MAX_STATE_BYTES = 16 << 20
 STATE = "state.json"
 WEIGHTS = "model.pdparams"
 _TEMPORARY = ".tmp-"
@@ -63,7 +71,8 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
             _write_npz(temporary / f"{name}.npz", group)
         written = sorted(path.name for path in temporary.iterdir())
         hashes = {name: sha256_of(temporary / name) for name in written}
-        state = {"format": FORMAT, **checkpoint.state, "files": hashes}
+        state = json.loads(json.dumps({"format": FORMAT, **checkpoint.state, "files": hashes}))  # as it will be read
+        state[OWN_HASH] = hash_of_state(state)
         (temporary / STATE).write_text(json.dumps(state, indent=1, sort_keys=True), encoding="utf-8")
         for name in (*written, STATE):
             _flush(temporary / name)
@@ -120,21 +129,36 @@ def read_state(folder: Path) -> dict[str, Any]:
             f"{folder} is no checkpoint: it has no {STATE}", remedy="name a run folder or a folder in checkpoints/"
         )
     try:
+        if path.stat().st_size > _MAX_STATE_BYTES:
+            raise _damaged(folder, f"{STATE} is larger than {_MAX_STATE_BYTES >> 20} MiB")
         state = json.loads(path.read_text(encoding="utf-8"))
-        files = dict(state["files"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(folder, f"{STATE} cannot be read ({error})") from error
-    if state.get("format") != FORMAT:
+    if not isinstance(state, dict):
+        raise _damaged(folder, f"{STATE} holds a {type(state).__name__}, not an object")
+    known = state.get("format")
+    if known not in (1, FORMAT) or isinstance(known, bool):
         raise TrainingError(
-            f"{folder} is a checkpoint of format {state.get('format')}, this version reads format {FORMAT}",
+            f"{folder} is a checkpoint of format {str(known)[:40]}, this version reads the formats 1 and {FORMAT}",
             remedy="continue with the version of mobileseg that wrote it (versions are in its state.json)",
         )
-    for name, expected in files.items():
+    if (OWN_HASH in state) != (known == FORMAT) or (known == FORMAT and state[OWN_HASH] != hash_of_state(state)):
+        raise _damaged(folder, f"{STATE} was changed: it does not have the hash that was written into it")
+    problem = state_problem(state)
+    if problem:
+        raise _damaged(folder, f"{STATE}: {problem}")
+    for name, expected in state["files"].items():
         if not (folder / name).is_file():
             raise _damaged(folder, f"{name} is missing")
         if sha256_of(folder / name) != expected:
             raise _damaged(folder, f"{name} does not have the hash in {STATE}")
     return state
+
+
+def hash_of_state(state: Mapping[str, Any]) -> str:
+    """SHA-256 of a state without its own hash, whatever the order and layout of its text."""
+    rest = {key: value for key, value in state.items() if key != OWN_HASH}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -152,7 +176,10 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             if name.endswith(".npz"):
                 with np.load(folder / name, allow_pickle=False) as file:
                     arrays[name.removesuffix(".npz")] = {key: file[key] for key in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, WeightsError) as error:
+                for key, value in arrays[name.removesuffix(".npz")].items():
+                    if not isinstance(value, np.ndarray):
+                        raise _damaged(folder, f"{name}: '{key}' is no array")
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, WeightsError) as error:
         raise _damaged(folder, str(error)) from error
     return Checkpoint(weights, arrays, state)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg.config.build import build_dataset, build_network
+from mobileseg.config.classes import require_same_classes
 from mobileseg.config.load import RUN_CONFIG, Config, load_config
 from mobileseg.data.sample import Sample
 from mobileseg.data.transforms.build import build_transforms
@@ -24,7 +25,7 @@ from mobileseg.structures import InstanceResult, SemanticResult
 from mobileseg.tasks import task_of
 from mobileseg.training.predictors import make_predictor
 from mobileseg.training.store import run_folder_of
-from mobileseg.training.weights import load_checkpoint_weights
+from mobileseg.training.weights import OTHER_CLASSES, classes_of, load_checkpoint_weights
 from mobileseg.viz.palette import palette as generated_palette
 
 
@@ -111,12 +112,15 @@ def _appearance(data: Mapping[str, Any], weights: Path) -> tuple[tuple[str, ...]
         return manifest.classes, np.asarray(manifest.palette, np.uint8), (manifest.settings or {}).get("category_ids")
     count = int(data["model"]["num_classes"])
     section = data["val_dataset"]
+    trained = classes_of(weights)
     try:
         dataset = build_dataset(section)
-        return dataset.classes, dataset.palette, getattr(dataset, "category_ids", None)
-    except (ConfigError, DataError):  # the pictures need not be on this machine to predict others
+    except (ConfigError, DataError):  # the images need not be on this machine to predict others
         component = DATASETS.get(section["type"])
-    names = getattr(component, "CLASSES", None) or section.get("classes")
+    else:
+        require_same_classes(trained, dataset.classes, (str(weights), "val_dataset"), OTHER_CLASSES)
+        return dataset.classes, dataset.palette, getattr(dataset, "category_ids", None)
+    names = trained or getattr(component, "CLASSES", None) or section.get("classes")
     if isinstance(names, str) or names is None or len(names) != count:
         names = [f"class {index}" for index in range(count)]
     colours = getattr(component, "PALETTE", None)

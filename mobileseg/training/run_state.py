@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ import paddle
 from paddle.optimizer import Optimizer
 
 import mobileseg
+from mobileseg.config.classes import require_same_classes
 from mobileseg.config.load import RUN_CONFIG, Config
 from mobileseg.errors import ConfigError, TrainingError
 from mobileseg.files import write_whole
@@ -25,6 +28,8 @@ from mobileseg.training.optim import ParameterGroup, load_optimizer_arrays, opti
 from mobileseg.training.schedule import Schedule
 from mobileseg.training.steps import Results, Running, result_arrays, results_of
 from mobileseg.weights.quantised import refuse_quantised
+
+_NEEDED = ("iteration", "sampler", "scaler", "best", "stale_evals", "config")
 
 _AVERAGE, _EARLIER = "ema", "earlier"
 """In every state, null without an average; the file of what the steps of an unfinished iteration left."""
@@ -39,21 +44,26 @@ _HARMLESS = {"num_workers", "log_iters", "save_interval", "keep_checkpoint_max",
 """Settings that may differ between the two halves of a run without changing the weights it ends with."""
 
 
-def prepare_folder(run: Path, config: Config, processes: Processes) -> None:
-    """Create the run folder and write the resolved configuration into it.
+def prepare_folder(run: Path, config: Config | None = None) -> None:
+    """Create the run folder and write the resolved configuration, if given, into it.
 
     Raises:
         TrainingError: the folder cannot be written.
     """
     try:
         run.mkdir(parents=True, exist_ok=True)
-        if processes.is_main:
+        if config is not None:
             write_whole(run / RUN_CONFIG, config.to_yaml())
     except OSError as error:
-        raise TrainingError(
-            f"cannot write into the run folder {run}: {error.strerror or error}",
-            remedy="name a folder with room and write permission with --save_dir",
-        ) from error
+        raise unwritable(run, error) from error
+
+
+def unwritable(run: Path, error: OSError) -> TrainingError:
+    """The error of a run folder that cannot be written."""
+    return TrainingError(
+        f"cannot write into the run folder {run}: {error.strerror or error}",
+        remedy="name a folder with room and write permission with --save_dir",
+    )
 
 
 def environment_line(processes: Processes, config: Config) -> str:
@@ -94,6 +104,8 @@ class RunState:
         extensions: by name.
         seed: of the run.
         iters: iterations of the whole run.
+        classes: names of the classes that are trained.
+        judge: from :func:`judge_of`; None without evaluations.
         iteration: iterations done.
         step: steps done of the iteration that was interrupted, else 0.
         earlier: what these steps left for later ones.
@@ -111,12 +123,28 @@ class RunState:
     extensions: dict[str, Extension]
     seed: int
     iters: int
+    classes: tuple[str, ...] = ()
+    judge: str | None = None
     iteration: int = 0
     step: int = 0
     earlier: Results = field(default_factory=dict)
     losses: dict[str, paddle.Tensor] = field(default_factory=dict)
     best: dict[str, Any] | None = None
     stale_evals: int = 0
+
+
+def judge_of(config: Config, dataset: Any) -> str:
+    """What tells evaluations apart whose scores must not be compared: images, annotations and how they are used.
+
+    Folders do not count, so that a run can go on where its data lie elsewhere.
+    """
+    settings = config.to_dict()
+    section = settings["val_dataset"] or {}
+    named = {key: Path(value).name if isinstance(value, str) else value for key, value in section.items()}
+    named.pop("dataset_root", None)
+    images = [Path(str(item.image)).name for item in getattr(dataset, "items", ())]
+    parts = [named, images, len(dataset), settings["test_config"], settings["detection"]]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def pack(run: RunState, config: Config, processes: Processes) -> Checkpoint:
@@ -135,6 +163,8 @@ def pack(run: RunState, config: Config, processes: Processes) -> Checkpoint:
     state = {
         "iteration": run.iteration,
         "iters": run.iters,
+        "classes": list(run.classes),
+        "judge": run.judge,
         "sampler": run.steps[0].sampler_state(),
         "further_samplers": {one.step.name: one.sampler_state() for one in run.steps[1:]},
         "between_steps": between,
@@ -179,6 +209,19 @@ def unpack(
         TrainingError: it belongs to another network, another optimizer or other steps; nothing was changed.
     """
     state = checkpoint.state
+    absent = [key for key in _NEEDED if key not in state]
+    if absent:
+        raise TrainingError(
+            f"the checkpoint {folder} is damaged: its state lacks {', '.join(absent)}",
+            remedy="resume from another one in the run folder",
+        )
+    require_same_classes(
+        state.get("classes", ()),
+        run.classes,
+        (f"the checkpoint {folder}", "train_dataset"),
+        "resume with the classes of the saved run, in their order; or start anew with model.pretrained",
+        TrainingError,
+    )
     differing = differences(state["config"], config.to_dict())
     # Sums are rounded in another order by another number of processes or threads.
     for name, now in (("processes", processes.count), ("threads", threads()), ("device", paddle.get_device())):
@@ -210,8 +253,13 @@ def unpack(
     if between:
         run.step, run.earlier = between["step"], results_of(checkpoint.arrays[_EARLIER])
         run.losses = {name: paddle.to_tensor(value, "float32") for name, value in between["losses"].items()}
-    run.best = best_of_state(state["best"])
-    run.stale_evals = state["stale_evals"]
+    run.best, run.stale_evals = best_of_state(state["best"]), state["stale_evals"]
+    judge = state.get("judge") or run.judge
+    run.judge = run.judge or judge  # a part without evaluations changes nothing about those before it
+    if run.best is not None and judge != run.judge:
+        best = run.best["score"]
+        say(f"what is evaluated changed (val_dataset, test_config): the best score so far ({best:.4f}) is not compared")
+        run.best, run.stale_evals = None, 0
     restored = ["weights", "optimizer", "schedule", "order of samples", "random numbers"]
     restored += [name for name in run.extensions if state.get(name)]
     restored += ["loss scale"] if run.precision.scaler.enabled else []

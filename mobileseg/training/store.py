@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mobileseg.errors import TrainingError
+from mobileseg.locks import locked, remove_partial_files
 from mobileseg.training.checkpoint import STATE, Checkpoint, link_checkpoint, read_state, recover, write_checkpoint
+from mobileseg.training.paddleseg_resume import is_paddleseg_checkpoint
 from mobileseg.weights.quantised import refuse_exported
 
 CHECKPOINTS, LAST, BEST = "checkpoints", "last", "best"
+ABANDONED = "abandoned"
+"""Beginning of the names of folders with checkpoints of a line that a roll-back ended."""
+
+LOCK = ".lock"
 
 
 class CheckpointStore:
@@ -26,11 +33,64 @@ class CheckpointStore:
         self.run = run
         self.keep = keep
 
+    def lock(self) -> AbstractContextManager[bool]:
+        """Inside, no other process trains in this run folder; released however this one ends.
+
+        Raises:
+            TrainingError: another one does.
+        """
+        busy = TrainingError(
+            f"another process is training in {self.run}",
+            remedy="wait until it has ended, or name another folder with --save_dir",
+        )
+        return locked(self.run / LOCK, busy)
+
     def prepare(self) -> None:
-        """Create the folders and tidy up after a killed process; call before writing, in one process only."""
+        """Create the folders and tidy up after a killed process; call before writing, while holding the lock."""
         (self.run / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         recover(self.run)
         recover(self.run / CHECKPOINTS)
+        remove_partial_files(self.run)
+
+    def roll_back(self, iteration: int) -> Path | None:
+        """Set aside what was saved after an iteration, so that a run which continues there is the only line.
+
+        Call it before writing, in one process only.
+
+        Returns:
+            Where the later checkpoints are now, None without any.
+        """
+        places = [*self._numbered(), self.run / LAST, self.run / BEST]
+        later = [place for place in places if place.is_dir() and _iteration(place) > iteration]
+        if not later:
+            return None
+        number = 1 + sum(1 for _ in self.run.glob(f"{ABANDONED}_*"))
+        aside = self.run / f"{ABANDONED}_{number}"
+        aside.mkdir()
+        for place in later:
+            place.rename(aside / place.name)
+        return aside
+
+    def adopt_best(self, iteration: int, resumed: Path) -> bool:
+        """Have the best checkpoint of an iteration as ``best``: the one that is here, or else that of another run.
+
+        Args:
+            iteration: of the best evaluation that a resumed state knows.
+            resumed: checkpoint folder, perhaps of that run.
+
+        Returns:
+            Whether there is one now.
+        """
+        own = self.run / BEST
+        if own.is_dir() and _iteration(own) == iteration:
+            return True
+        source = run_folder_of(resumed)
+        for other in (source / BEST, source / CHECKPOINTS / f"iter_{iteration:06d}", resumed):
+            if other.resolve() != own.resolve() and other.is_dir() and _iteration(other) == iteration:
+                read_state(other)
+                link_checkpoint(other, own)
+                return True
+        return False
 
     def save(self, iteration: int, checkpoint: Checkpoint, *, numbered: bool = True, best: bool = False) -> Path:
         """Save a checkpoint as ``last``.
@@ -94,6 +154,8 @@ def find_checkpoint(path: Path, say: Callable[[str], None]) -> Path:
     refuse_exported(path)
     if path.is_file():
         path = path.parent
+    if is_paddleseg_checkpoint(path):
+        return path
     if (path / CHECKPOINTS).is_dir() or (path / LAST).is_dir():
         newest = CheckpointStore(path).newest(say)
         if newest is None:
@@ -116,9 +178,9 @@ def run_folder_of(path: Path) -> Path:
 def _iteration(folder: Path) -> int:
     """Iteration of a checkpoint folder, from its name or its state; -1 when neither can be read."""
     number = folder.name.removeprefix("iter_")
-    if number.isdigit():
+    if number.isascii() and number.isdigit():
         return int(number)
     try:
         return int(json.loads((folder / STATE).read_text(encoding="utf-8"))["iteration"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return -1

@@ -139,6 +139,17 @@ class TrainingTask(Protocol):
             OSError: the file cannot be written.
         """
 
+    def renamed(self, predict: Predictor, indices: np.ndarray) -> Predictor:
+        """A predictor whose results have the class indices of a dataset.
+
+        Args:
+            predict: gives results with the model's.
+            indices: int64 [model's classes]: index in the dataset, -1 for a class that it does not have.
+
+        Raises:
+            ConfigError: results of this task cannot leave a class out.
+        """
+
     def classes_in(self, dataset: Any, index: int) -> Iterable[int]:
         """Indices of the classes that are annotated in an image; others (ignored pixels) may be among them.
 

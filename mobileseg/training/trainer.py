@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import paddle
 
 from mobileseg.config.build import build_dataset, build_losses, build_network
 from mobileseg.config.components import task_problems
 from mobileseg.config.load import Config
+from mobileseg.data.doctor.diagnose import preflight
 from mobileseg.data.loading.batching import SampleOrder
 from mobileseg.errors import ConfigError, MobileSegError, TrainingError
+from mobileseg.nn.compat import require_tested_paddle
 from mobileseg.scores import Scores
-from mobileseg.tasks import accepts, task_of
 from mobileseg.training import run_state
 from mobileseg.training.amp import Precision
 from mobileseg.training.checkpoint import read_checkpoint
+from mobileseg.training.datasets import check_datasets
 from mobileseg.training.distributed import Processes
 from mobileseg.training.evaluator import evaluate
 from mobileseg.training.extension import Surroundings, build_extensions
@@ -36,34 +35,16 @@ from mobileseg.training.optim import (
     norms_and_biases,
     parameter_groups,
 )
+from mobileseg.training.paddleseg_resume import is_paddleseg_checkpoint, read_paddleseg_checkpoint
 from mobileseg.training.predictors import make_predictor
-from mobileseg.training.preflight import preflight
+from mobileseg.training.result import FitResult
+from mobileseg.training.resume import continue_line
 from mobileseg.training.schedule import build_schedule
+from mobileseg.training.seeding import seed_everything
 from mobileseg.training.signals import StopRequest
 from mobileseg.training.steps import Running, Step
 from mobileseg.training.store import CheckpointStore, find_checkpoint
 from mobileseg.training.task import training_of
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """How a call of :meth:`Trainer.fit` ended.
-
-    Attributes:
-        iteration: iterations done, those before a resume included.
-        reason: 'finished', 'already finished', 'early stop' or 'interrupted'.
-        signal: number of the signal that interrupted, else 0.
-        best_score: highest validation score of the run, None without an evaluation.
-        metric: what that score is, 'mIoU' or 'mask AP'; None without an evaluation.
-        scores: the last evaluation of this call, None without one.
-    """
-
-    iteration: int
-    reason: str
-    signal: int
-    best_score: float | None
-    metric: str | None
-    scores: Scores | None
 
 
 class Trainer:
@@ -101,6 +82,7 @@ class Trainer:
         use_vdl: bool = False,
         load_pretrained: bool = True,
     ) -> None:
+        require_tested_paddle()
         self.config = config
         config.require("model", "loss", "optimizer", "lr_scheduler")
         self.settings = settings = config.to_dict()
@@ -125,7 +107,7 @@ class Trainer:
 
         seed_everything(self.seed, 0)  # the initial weights are the same in every process
         self.network = network or build_network(config, load_pretrained=load_pretrained)
-        self._check_datasets()
+        check_datasets(self.network, self.train_dataset, self.val_dataset)
         criterion = criterion or build_losses(config)
         self.extensions = build_extensions(Surroundings(config, self.network, train_dataset))
         self.network = self.processes.synchronise_norms(self.network)
@@ -158,11 +140,12 @@ class Trainer:
             self.extensions,
             self.seed,
             self.iters,
+            tuple(map(str, getattr(train_dataset, "classes", ()))),
+            None if self.val_dataset is None else run_state.judge_of(config, self.val_dataset),
         )
         self.predictor = make_predictor(self.network, settings)
 
-        # Last, so that what cannot be built leaves no run folder behind and no other configuration in an old one.
-        run_state.prepare_folder(self.run, config, self.processes)
+        run_state.prepare_folder(self.run)  # last, so that what cannot be built leaves no run folder behind
         self.log = RunLog(self.run, self.iters, active=self.processes.is_main, visualdl=use_vdl)
         self.store = CheckpointStore(self.run, settings["keep_checkpoint_max"])
         self.scores: Scores | None = None
@@ -190,32 +173,48 @@ class Trainer:
             TrainingError: a loss that is not finite, a checkpoint that cannot be read or written.
             DataError: a sample that cannot be read.
         """
+        with ExitStack() as held:
+            held.callback(self.log.close)
+            self._prepare(held)
+            return self._fit(resume)
+
+    def _prepare(self, held: ExitStack) -> None:
+        """Lock the run folder until ``held`` is closed, and tidy it up; all processes fail together."""
+        failure: MobileSegError | None = None
         if self.processes.is_main:
-            self.store.prepare()
-        self.processes.barrier()
+            try:
+                held.enter_context(self.store.lock())
+                self.store.prepare()
+            except OSError as error:
+                failure = run_state.unwritable(self.run, error)
+            except MobileSegError as error:
+                failure = error
+        if self.processes.largest(int(failure is not None)):
+            raise failure or TrainingError(f"the first process cannot write into {self.run}; it says why")
+
+    def _fit(self, resume: str | Path | None) -> FitResult:
         checkpoint = self.store.newest(self.log.say) if resume == "auto" else None
         if resume is not None and resume != "auto":
             checkpoint = find_checkpoint(Path(resume), self.log.say)
-        try:
-            if checkpoint is not None:
-                self._restore(checkpoint)
-            if self.iteration >= self.iters:
-                self.log.say(f"already finished: {self.iteration} of {self.iters} iterations are done in {self.run}")
-                return self._result("already finished")
-            if self._patience_is_over():
-                self.log.say(
-                    f"already stopped early: {self.state.stale_evals} evaluations without a better score; raise "
-                    "early_stop.patience to go on"
-                )
-                return self._result("already finished")
-            self._announce()
-            with StopRequest() as stop, ExitStack() as streams:
-                for number, running in enumerate(self.state.steps):
-                    left = self.iters - self.iteration - (number < self.state.step)
-                    streams.enter_context(running.open(left * self.accumulate, self.settings["num_workers"]))
-                return self._loop(stop)
-        finally:
-            self.log.close()
+        if checkpoint is not None:
+            self._restore(checkpoint)
+        if self.processes.is_main:  # after a resume, which leaves the configuration when it fails
+            run_state.prepare_folder(self.run, self.config)
+        if self.iteration >= self.iters:
+            self.log.say(f"already finished: {self.iteration} of {self.iters} iterations are done in {self.run}")
+            return self._result("already finished")
+        if self._patience_is_over():
+            self.log.say(
+                f"already stopped early: {self.state.stale_evals} evaluations without a better score; raise "
+                "early_stop.patience to go on"
+            )
+            return self._result("already finished")
+        self._announce()
+        with StopRequest() as stop, ExitStack() as streams:
+            for number, running in enumerate(self.state.steps):
+                left = self.iters - self.iteration - (number < self.state.step)
+                streams.enter_context(running.open(left * self.accumulate, self.settings["num_workers"]))
+            return self._loop(stop)
 
     def _loop(self, stop: StopRequest) -> FitResult:
         settings, state = self.settings, self.state
@@ -308,20 +307,6 @@ class Trainer:
         order = SampleOrder(len(step.dataset), size, self.seed, self.processes.rank, self.processes.count)
         return Running(step, order, self.processes.wrap(step.objective))
 
-    def _check_datasets(self) -> None:
-        """Datasets are of a task that the network's accepts, and can be trained and evaluated on."""
-        task = task_of(self.network)
-        for where, dataset in (("train_dataset", self.train_dataset), ("val_dataset", self.val_dataset)):
-            if dataset is None:
-                continue
-            own = task_of(dataset)
-            if not accepts(task, own):
-                raise ConfigError(
-                    f"{where} is for {own} segmentation, the network {type(self.network).__name__} for {task}",
-                    remedy=f"use a dataset for {task} segmentation",
-                )
-            training_of(dataset).require(dataset, where)
-
     def train_mode(self) -> None:
         """Training mode, except for frozen batch normalisations."""
         self.network.train()
@@ -396,15 +381,19 @@ class Trainer:
         self.processes.barrier()
 
     def _restore(self, folder: Path) -> None:
+        foreign = is_paddleseg_checkpoint(folder)
         run_state.unpack(
             self.state,
-            read_checkpoint(folder),
+            read_paddleseg_checkpoint(self.state, folder, self.config, self.log.say)
+            if foreign
+            else read_checkpoint(folder),
             folder,
             config=self.config,
             processes=self.processes,
             say=self.log.say,
         )
         self.log.event("resume", iter=self.iteration, checkpoint=str(folder))
+        continue_line(self.state, self.store, folder, self.processes, self.log.say)
 
     def _stop_requested(self, stop: StopRequest) -> bool:
         # Processes must agree; asking them costs a reduction, so they are asked only now and then.
@@ -424,15 +413,3 @@ class Trainer:
     def _result(self, reason: str, signal: int = 0) -> FitResult:
         best = self.best or {"score": None, "metric": None}
         return FitResult(self.iteration, reason, signal, best["score"], best["metric"], self.scores)
-
-
-def seed_everything(seed: int, iteration: int, rank: int = 0, step: int = 0) -> None:
-    """Seed Python, NumPy and Paddle from (seed, iteration, rank) and, after the first, the number of the step.
-
-    Done before every iteration, so that no generator state has to be kept to continue exactly (Paddle 2.6 gives none
-    out that could be stored).
-    """
-    words = np.random.SeedSequence([seed, iteration, rank, *([step] if step else [])]).generate_state(3)
-    random.seed(int(words[0]))
-    np.random.seed(int(words[1]))
-    paddle.seed(int(words[2]))

@@ -81,7 +81,6 @@ def write_charts(path: str | os.PathLike[str], charts: Sequence[Chart]) -> None:
     if not charts:
         raise ValueError("there is no chart to write")
     with figure(_SIZE[0] * len(charts), _SIZE[1] + 0.3) as made:
-        made.get_layout_engine().set(w_pad=0.1)
         for axes, chart in zip(made.subplots(1, len(charts), squeeze=False)[0], charts, strict=True):
             _draw(axes, chart)
             axes.set_title(chart.title, pad=24 if axes.get_legend() else None)  # the legend stands below it
@@ -95,10 +94,12 @@ def _draw(axes: Axes, chart: Chart) -> None:
     for index, (one, x, y) in enumerate(lines):
         # A point between two gaps has no line, so it is marked.
         alone = np.isfinite(y) & ~np.isfinite(np.append(y[1:], np.nan)) & ~np.isfinite(np.append(np.nan, y[:-1]))
-        style = {"color": COLOURS[index % len(COLOURS)], "linestyle": _DASHES[index % len(_DASHES)]}
-        marker = "o" if one.dots or alone.any() else None
-        axes.plot(x, y, marker=marker, markevery=None if one.dots else alone, label=one.name, **style)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        (line,) = axes.plot(x, y, color=COLOURS[index % len(COLOURS)], label=one.name)
+        line.set_linestyle(_DASHES[index % len(_DASHES)])
+        if one.dots or alone.any():
+            line.set_marker("o")
+            line.set_markevery(None if one.dots else alone)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     axes.set_xlabel(chart.x_label)
     axes.set_ylabel(chart.y_label)
     axes.grid(visible=True, axis="y")

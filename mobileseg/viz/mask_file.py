@@ -1,13 +1,13 @@
-"""Masks as PNG: readers get the numbers, viewers show colours. The one place where drawing needs files of images."""
+"""Masks as PNG: readers get the numbers, viewers show colours."""
 
 from __future__ import annotations
 
+import io
 import os
 
-import cv2
 import numpy as np
+from PIL import Image
 
-from mobileseg.data.io import write_png
 from mobileseg.errors import DataError
 from mobileseg.files import write_whole
 from mobileseg.viz.palette import index_table
@@ -25,11 +25,14 @@ def write_mask(path: str | os.PathLike[str], numbers: np.ndarray, colours: np.nd
     Raises:
         DataError: the file cannot be written.
     """
+    image = Image.fromarray(numbers)
     if numbers.dtype == np.uint8:
-        write_png(os.fspath(path), numbers, index_table(colours, ignore_index))
-        return
-    _, encoded = cv2.imencode(".png", numbers)
+        image.putpalette(index_table(colours, ignore_index).tobytes())
+    stored = io.BytesIO()
+    image.save(stored, format="PNG")
     try:
-        write_whole(path, encoded.tobytes())
+        write_whole(path, stored.getvalue())
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}", remedy="check the disk") from error
+        raise DataError(
+            f"cannot write {path}: {error.strerror or error}", remedy="check the folder and disk space"
+        ) from error

@@ -1,13 +1,14 @@
 """Text on images in any script: DejaVu Sans, and for what it lacks an installed font that has it.
 
-DejaVu Sans comes with matplotlib and covers Latin, Greek, Cyrillic, Armenian, Georgian, Hebrew and Arabic. Each text is
-rendered once and kept, so that a frame of a video costs a few blends and no rendering.
+DejaVu Sans comes with matplotlib and covers Latin, Greek, Cyrillic, Armenian, Georgian, Hebrew and Arabic. Names and
+digits are rendered once and kept, so that a frame of a video costs a few blends and no rendering.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -27,7 +28,7 @@ _LATIN_ENDS = 0x250
 """DejaVu Sans has every printable character below it, so fonts need not be searched."""
 
 _KEPT = 4096
-"""Rendered texts that are kept: names with every score of two digits, of dozens of classes."""
+"""Rendered texts that are kept; enough for names with every score of two digits, of dozens of classes."""
 
 _log = logging.getLogger("mobileseg")
 
@@ -83,14 +84,31 @@ def draw_text(image: np.ndarray, text: str, origin: tuple[int, int], cap: int, c
     y2 = min(top + ink.coverage.shape[0], image.shape[0])
     if x1 >= x2 or y1 >= y2:
         return
-    coverage = cv2.merge([ink.coverage[y1 - top : y2 - top, x1 - left : x2 - left]] * 3).astype(np.float32) / 255.0
-    ground = image[y1:y2, x1:x2].astype(np.float32)
-    image[y1:y2, x1:x2] = ground + (np.asarray(colour, np.float32) - ground) * coverage + 0.5
+    coverage = cv2.merge([ink.coverage[y1 - top : y2 - top, x1 - left : x2 - left]] * 3)
+    ground = image[y1:y2, x1:x2]
+    letters = cv2.multiply(coverage, (*map(float, colour), 0.0), scale=1 / 255)
+    ground[...] = cv2.add(letters, cv2.multiply(ground, cv2.bitwise_not(coverage), scale=1 / 255))
 
 
 @lru_cache(maxsize=_KEPT)
 def rendered(text: str, cap: int) -> RenderedText:
     """A text of one line whose capitals are ``cap`` pixels high; characters without a glyph are boxes."""
+    # Digits of DejaVu Sans have one width and no kerning, so numbers that change with every frame are put together.
+    parts = [_rendered_part(part, cap) for part in re.findall(r"[0-9]|[^0-9]+", text)] or [_rendered_part("", cap)]
+    above = max(part.baseline for part in parts)
+    below = max(part.coverage.shape[0] - part.baseline for part in parts)
+    coverage = np.zeros((above + below, sum(part.coverage.shape[1] for part in parts)), np.uint8)
+    x = 0
+    for part in parts:
+        height, width = part.coverage.shape
+        coverage[above - part.baseline : above - part.baseline + height, x : x + width] = part.coverage
+        x += width
+    coverage.setflags(write=False)
+    return RenderedText(coverage, above)
+
+
+@lru_cache(maxsize=_KEPT)
+def _rendered_part(text: str, cap: int) -> RenderedText:
     text = "".join(character if character.isprintable() else " " for character in text)
     runs = [(part, _font(path, cap)) for path, part in _runs(text)]
     widths = [max(1, round(font.getlength(part))) for part, font in runs]
@@ -102,9 +120,7 @@ def rendered(text: str, cap: int) -> RenderedText:
     for (part, font), width in zip(runs, widths, strict=True):
         pen.text((x, above), part, fill=255, font=font, anchor="ls")
         x += width
-    coverage = np.array(canvas)
-    coverage.setflags(write=False)
-    return RenderedText(coverage, above)
+    return RenderedText(np.array(canvas), above)
 
 
 def _runs(text: str) -> Iterator[tuple[Path, str]]:

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import time
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from http.client import HTTPException
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from typing import Any
+from urllib.parse import quote, unquote, urlparse, urlsplit
 
 from mobileseg.errors import WeightsError
-from mobileseg.files import sha256_of
+from mobileseg.files import sha256_of, write_whole
+from mobileseg.locks import locked
 
 CACHE_VARIABLE = "MOBILESEG_CACHE"
 _BLOCK = 1 << 20
 _TIMEOUT = 30.0
 _ATTEMPTS = 3
+MAX_BYTES = 4 << 30
+"""A larger file is not downloaded."""
+
+logger = logging.getLogger(__name__)
 
 
 def is_url(source: object) -> bool:
     """Whether it is an http or https address."""
-    return isinstance(source, str) and urlparse(source).scheme in ("http", "https")
+    return isinstance(source, str) and source.lower().startswith(("http://", "https://"))
 
 
 def cache_folder() -> Path:
@@ -53,43 +61,88 @@ def fetch(url: str, *, sha256: str | None = None) -> Path:
         WeightsError: offline, refused by the server, cut off, full disk, or another checksum than expected.
     """
     url, _, fragment = url.partition("#")
+    request, shown = _addressed(url)
     if fragment.startswith("sha256="):
         sha256 = fragment.removeprefix("sha256=")
     target = cached_path(url)
     record = target.with_name(target.name + ".sha256")
-    if target.is_file() and record.is_file():
-        known = record.read_text().split()[:1]
-        actual = sha256_of(target)
-        if known == [actual] and sha256 in (None, actual):
-            return target
-        if known != [actual]:
-            target.unlink()  # damaged in the cache: fetch it anew
     part = target.with_name(target.name + ".part")
+    busy = WeightsError(f"another process is downloading {shown}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _transfer(url, part)
-        actual = sha256_of(part)
-        if sha256 is not None and actual != sha256.lower():
-            part.unlink()
-            raise WeightsError(
-                f"{url} has the SHA-256 {actual}, expected was {sha256}",
-                remedy="check the address and the checksum; nothing was kept",
-            )
-        record.write_text(f"{actual}  {target.name}\n")
-        part.replace(target)
+        with locked(
+            target.with_name(f".{target.name}.lock"),
+            busy,
+            waiting=lambda: logger.warning("waiting for another process that downloads %s", shown),
+        ):
+            if target.is_file() and record.is_file():
+                known = record.read_text().split()[:1]
+                actual = sha256_of(target)
+                if known == [actual] and sha256 in (None, actual):
+                    return target
+                if known != [actual]:
+                    target.unlink()  # damaged in the cache: fetch it anew
+            _transfer(request, shown, part)
+            _refuse_page(part, shown)
+            actual = sha256_of(part)
+            if sha256 is not None and actual != sha256.lower():
+                part.unlink()
+                raise WeightsError(
+                    f"{shown} has the SHA-256 {actual}, expected was {sha256}",
+                    remedy="check the address and the checksum; nothing was kept",
+                )
+            write_whole(record, f"{actual}  {target.name}\n")
+            part.replace(target)
     except OSError as error:
         raise WeightsError(
-            f"cannot keep {url} as {target}: {error.strerror or error}",
+            f"cannot keep {shown} as {target}: {error.strerror or error}",
             remedy=f"free space, or set {CACHE_VARIABLE} to a folder that can be written",
         ) from error
     return target
 
 
-def _transfer(url: str, part: Path) -> None:
+def _addressed(url: str) -> tuple[urllib.request.Request, str]:
+    """The request for an address (percent-encoded, IDNA), and how it is shown: without a password and a query.
+
+    Raises:
+        WeightsError: it is no address.
+    """
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port is not None else ""
+        host = (parts.hostname or "").encode("idna").decode("ascii")
+    except (ValueError, UnicodeError) as error:
+        shown = re.sub(r"//[^/@]*@", "//", url)[:200]
+        raise WeightsError(f"{shown} is not an address: {error}", remedy="check how it is written") from error
+    if not host or re.search(r"[\x00-\x20\x7f]", url):
+        raise WeightsError(f"{url[:200]!r} is not an address", remedy="write http(s)://host/path, without blanks")
+    host = f"[{host}]" if ":" in host else host
+    path, query = (quote(text, safe="%/:=&?~#+!$,;'@()*[]") for text in (parts.path, parts.query))
+    tail = f"{host}{port}{path}{f'?{query}' if query else ''}"
+    request = urllib.request.Request(f"{parts.scheme}://{tail}", headers={"User-Agent": "mobileseg"})  # noqa: S310
+    if parts.username is not None:
+        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        request.add_unredirected_header("Authorization", f"Basic {b64encode(user.encode()).decode()}")
+    return request, f"{parts.scheme}://{tail.partition('?')[0]}"
+
+
+def _refuse_page(part: Path, shown: str) -> None:
+    """A server that wants a login answers with a page; it must not be kept as weights."""
+    with part.open("rb") as file:
+        begin = file.read(512).lstrip().lower()
+    if begin.startswith((b"<!doctype", b"<html", b"<?xml")):
+        part.unlink()
+        raise WeightsError(
+            f"{shown} is a web page, not a file of weights",
+            remedy="perhaps it needs a login: fetch the file with a browser and give its path",
+        )
+
+
+def _transfer(request: urllib.request.Request, url: str, part: Path) -> None:
     for attempt in range(_ATTEMPTS):
         before = part.stat().st_size if part.exists() else 0
         try:
-            if _continue(url, part):
+            if _continue(request, url, part):
                 return
         except urllib.error.HTTPError as error:
             if error.code < 500 or attempt + 1 == _ATTEMPTS:
@@ -114,18 +167,19 @@ def _transfer(url: str, part: Path) -> None:
     )
 
 
-def _continue(url: str, part: Path) -> bool:
+def _continue(request: urllib.request.Request, url: str, part: Path) -> bool:
     """One connection; True when the file is complete."""
     offset = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"User-Agent": "mobileseg"})  # noqa: S310  # http(s) only, is_url
     validator = part.with_name(part.name + ".etag")
     if offset and validator.exists():
         request.add_header("Range", f"bytes={offset}-")
         request.add_header("If-Range", validator.read_text())
     else:
         offset = 0
+        request.headers.pop("Range", None)
+        request.headers.pop("If-range", None)
     try:
-        reply = urllib.request.urlopen(request, timeout=_TIMEOUT)  # noqa: S310
+        reply = _OPENER.open(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == 416 and offset:  # the part does not fit the file of the server any more
             part.unlink()
@@ -136,6 +190,8 @@ def _continue(url: str, part: Path) -> bool:
             offset = 0
         length = reply.headers.get("Content-Length")
         expected = offset + int(length) if length is not None and length.isdigit() else None
+        if expected is not None and expected > MAX_BYTES:
+            raise _too_large(url)
         mark = reply.headers.get("ETag") or reply.headers.get("Last-Modified")
         if mark and not mark.startswith("W/"):
             validator.write_text(mark)
@@ -144,11 +200,34 @@ def _continue(url: str, part: Path) -> bool:
         with part.open("r+b" if offset else "wb") as file:
             file.seek(offset)
             while block := reply.read(_BLOCK):
+                if file.tell() + len(block) > MAX_BYTES:
+                    raise _too_large(url)
                 file.write(block)
     if expected is not None and part.stat().st_size != expected:
         return False
     validator.unlink(missing_ok=True)
     return True
+
+
+def _too_large(url: str) -> WeightsError:
+    return WeightsError(
+        f"{url} is larger than {MAX_BYTES >> 30} GiB: refused", remedy="check the address; no weights are that large"
+    )
+
+
+class _WebOnly(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to http and https alone; urllib would follow one to ftp as well."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if not is_url(newurl):
+            raise WeightsError(
+                f"the server redirects to {urlsplit(newurl).scheme or 'something else'}:, neither http nor https",
+                remedy="fetch the file by other means and give its path",
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_OPENER = urllib.request.build_opener(_WebOnly)
 
 
 def _reason(error: urllib.error.URLError) -> str:

@@ -104,6 +104,7 @@ def load_into(
     state = dict(source) if isinstance(source, Mapping) else read_weights(source)
     tensors = {name: tensor for name, tensor in network.state_dict().items() if name.startswith(prefix)}
     refuse_quantised(state, network.state_dict(), what)
+    refuse_nonfinite(state, what)
     if not tensors:
         raise WeightsError(f"the network has no parameters under '{prefix}'", remedy="check the prefix")
     shapes = {name: tuple(int(size) for size in tensor.shape) for name, tensor in tensors.items()}
@@ -119,6 +120,22 @@ def load_into(
             np.ascontiguousarray(arrays[name], dtype=_numpy_dtype(tensors[name])).reshape(shapes[name])
         )
     return report
+
+
+def refuse_nonfinite(state: Mapping[str, np.ndarray], what: str) -> None:
+    """Refuse weights that would make every output meaningless.
+
+    Raises:
+        WeightsError: an array holds NaN or infinity; names the first.
+    """
+    bad = [name for name, array in state.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
+    if bad:
+        count = int((~np.isfinite(state[bad[0]])).sum())
+        raise WeightsError(
+            f"{what}: {count} of {state[bad[0]].size} numbers of '{bad[0]}' are NaN or infinite"
+            + (f", and so are some of {len(bad) - 1} other entries" if len(bad) > 1 else ""),
+            remedy="take a checkpoint from before the training diverged, or fetch the file again",
+        )
 
 
 def _numpy_dtype(tensor: Any) -> np.dtype[Any]:

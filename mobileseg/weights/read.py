@@ -95,7 +95,11 @@ def _read_zip(stream: BinaryIO, what: str, *, archive: bool) -> dict[str, np.nda
         if not is_numpy:
             return read_torch_zip(stream, what, MAX_TOTAL_BYTES)
         with np.load(stream, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+            found = {name: arrays[name] for name in arrays.files}
+        odd = [name for name, value in found.items() if not isinstance(value, np.ndarray)]
+        if odd:
+            raise WeightsError(f"{what}: the member '{odd[0]}.npy' is no array", remedy="save arrays with np.savez")
+        return found
     except WeightsError:
         raise
     except ValueError as error:

@@ -27,6 +27,12 @@ _USED = """
 """
 _OPCODES = frozenset(_USED.split())
 _MAX_OPCODES = 5_000_000
+_MAX_DEPTH = 100
+_MAX_TUPLE = 100_000
+"""Parts of a tuple, counted as often as they appear: a tuple can be a key, which is hashed with all of its parts."""
+
+_CHANGES_ITS_FIRST = frozenset({"APPEND", "APPENDS", "SETITEM", "SETITEMS", "BUILD"})
+"""Operations that change the object below their arguments instead of making one."""
 _DTYPES = frozenset(
     f"{kind}{size}" for kind, sizes in {"f": "248", "i": "1248", "u": "1248", "b": "1"}.items() for size in sizes
 )
@@ -68,7 +74,9 @@ class _DType:
     __slots__ = ("dtype",)
 
     def __init__(self, code: Any, *flags: Any) -> None:
-        name = str(code).lstrip("<>=|")
+        if not isinstance(code, (str, bytes)):  # showing anything else could take for ever
+            raise WeightsError(f"the file holds an array whose type is a {type(code).__name__}, not a name")
+        name = _text(code).lstrip("<>=|")
         if name not in _DTYPES:
             raise WeightsError(f"the file holds an array of type {code!r}; only numbers and booleans are read")
         self.dtype = np.dtype("?" if name == "b1" else name)
@@ -127,8 +135,9 @@ def _scalar(dtype: Any, raw: Any) -> Any:
 
 
 def _encode(text: Any, encoding: Any = "latin1") -> bytes:
-    if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
-        raise WeightsError(f"the file asks for the text encoding {encoding!r}; only latin1 is used in weights")
+    if not isinstance(encoding, str) or encoding not in ("latin1", "latin-1") or not isinstance(text, str):
+        shown = repr(encoding) if isinstance(encoding, str) else f"of type {type(encoding).__name__}"
+        raise WeightsError(f"the file asks for the text encoding {shown}; only latin1 is used in weights")
     return text.encode("latin1")
 
 
@@ -137,7 +146,9 @@ def _record(items: Any = ()) -> Record:
 
 
 def _text(value: Any) -> str:
-    return value.decode("ascii") if isinstance(value, bytes) else str(value)
+    if not isinstance(value, (str, bytes)):
+        raise WeightsError(f"the file holds a {type(value).__name__} where a name is expected")
+    return value.decode("ascii", "replace") if isinstance(value, bytes) else value
 
 
 NUMPY_NAMES: dict[str, Any] = {
@@ -215,12 +226,13 @@ def read_pickle(
         raise
     except Exception as error:  # a damaged pickle raises almost anything
         raise WeightsError(
-            f"{what} cannot be read, it is damaged: {type(error).__name__}: {error}", remedy="fetch the file again"
+            f"{what} cannot be read, it is damaged ({type(error).__name__})", remedy="fetch the file again"
         ) from error
 
 
 def _check_opcodes(stream: BinaryIO, what: str) -> None:
     count = 0
+    shapes = _Shapes()
     try:
         for opcode, argument, _ in pickletools.genops(stream):
             count += 1
@@ -232,13 +244,76 @@ def _check_opcodes(stream: BinaryIO, what: str) -> None:
                 raise WeightsError(f"{what} is not a pickle that pickle wrote (memo {argument}): refused")
             if count > _MAX_OPCODES:
                 raise WeightsError(f"{what} has more than {_MAX_OPCODES} pickle operations: refused")
+            if not shapes.follow(opcode, argument):
+                raise WeightsError(f"{what} nests its entries deeper or wider than weights do: refused")
     except WeightsError:
         raise
     except Exception as error:
         raise WeightsError(
-            f"{what} is truncated or not a weights file: {error}",
+            f"{what} is truncated or not a weights file ({type(error).__name__})",
             remedy="fetch the file again; .pdparams, .npz, .pth, .pt and .tar.gz are read",
         ) from error
+
+
+class _Shape:
+    """How large and how deep an object is when everything that it holds is counted as often as it appears."""
+
+    __slots__ = ("depth", "size")
+
+    def __init__(self, size: int = 1, depth: int = 1) -> None:
+        self.size = size
+        self.depth = depth
+
+
+class _Shapes:
+    """Follows what a pickle would build without building it.
+
+    A few bytes can describe a tuple that holds itself twice, sixty levels deep; hashing or showing it takes for ever,
+    and one that is a million levels deep overflows the stack.
+    """
+
+    def __init__(self) -> None:
+        self._stack: list[_Shape | None] = []  # None is a mark
+        self._memo: dict[int, _Shape | None] = {}
+
+    def follow(self, opcode: Any, argument: Any) -> bool:
+        """Do what an operation does to the stack; returns whether the result is of an acceptable size.
+
+        Raises:
+            IndexError, KeyError, ValueError: the pickle is malformed.
+        """
+        name, stack = opcode.name, self._stack
+        if name == "MARK":
+            stack.append(None)
+        elif name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            self._memo[len(self._memo) if name == "MEMOIZE" else int(argument)] = stack[-1]
+        elif name in ("GET", "BINGET", "LONG_BINGET"):
+            stack.append(self._memo[int(argument)])
+        elif opcode.stack_before or opcode.stack_after:
+            return self._apply(opcode)
+        return True
+
+    def _apply(self, opcode: Any) -> bool:
+        stack, before = self._stack, opcode.stack_before
+        taken: list[_Shape | None] = []
+        if pickletools.markobject in before:
+            last_mark = len(stack) - 1 - stack[::-1].index(None)
+            below = before.index(pickletools.markobject)
+            taken = stack[last_mark - below : last_mark] + stack[last_mark + 1 :]
+            del stack[last_mark - below :]
+        elif before:
+            if len(stack) < len(before):
+                raise IndexError("the stack is empty")
+            taken = stack[-len(before) :]
+            del stack[-len(before) :]
+        parts = [part for part in taken if part is not None]
+        if not opcode.stack_after:
+            return True
+        changed = parts.pop(0) if opcode.name in _CHANGES_ITS_FIRST else _Shape()
+        changed.size += sum(part.size for part in parts)
+        changed.depth = max([changed.depth, *(part.depth + 1 for part in parts)])
+        stack.append(changed)
+        return changed.depth <= _MAX_DEPTH and (changed.size <= _MAX_TUPLE or not opcode.name.startswith("TUPLE"))
 
 
 def _plain(value: Any, done: dict[int, Any], depth: int = 0) -> Any:

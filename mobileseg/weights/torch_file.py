@@ -37,6 +37,11 @@ _STORAGE_DTYPES = {
 _STATE_KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
 
 
+_LARGEST_SIZE = 1 << 31
+_EXPANDED = 1 << 16
+"""Numbers of a tensor that may be more than its storage has: stride 0 makes gigabytes of one number."""
+
+
 class _StorageType:
     """A storage class that the pickle names; an inert value."""
 
@@ -96,16 +101,19 @@ class _Tensor:
         for size in self.size:
             count *= size
         budget[0] -= count * storage.kind.dtype.itemsize
-        if budget[0] < 0:
+        if budget[0] < 0 or count > max(storage.count, _EXPANDED):
             raise WeightsError("the tensors of the file are larger than what it holds would explain: refused")
         last = self.offset + sum((size - 1) * step for size, step in zip(self.size, self.stride, strict=True))
         if count and last >= storage.count:
             raise WeightsError(f"the file is damaged: a tensor of {list(self.size)} reaches beyond its storage")
         flat = np.frombuffer(storage.raw, storage.kind.dtype)
         if not count:
+            if max(self.size) > _LARGEST_SIZE:
+                raise WeightsError(f"the file is damaged: a tensor has a side of {max(self.size)}")
             result = np.zeros(self.size, flat.dtype)
         else:
-            steps = [step * flat.itemsize for step in self.stride]
+            pairs = zip(self.size, self.stride, strict=True)
+            steps = [step * flat.itemsize if size > 1 else 0 for size, step in pairs]
             result = np.lib.stride_tricks.as_strided(flat[self.offset :], self.size, steps, writeable=False).copy()
         if storage.kind.bfloat16:  # the upper half of a float32
             return (result.astype(np.uint32) << 16).view(np.float32)
@@ -209,6 +217,7 @@ def _storage_id(pid: Any, what: str) -> tuple[_StorageType, str, int]:
         or len(pid) < 5
         or pid[0] != "storage"
         or not isinstance(pid[1], _StorageType)
+        or not isinstance(pid[2], (str, int))
         or not isinstance(pid[4], int)
         or pid[4] < 0
     ):
@@ -217,7 +226,7 @@ def _storage_id(pid: Any, what: str) -> tuple[_StorageType, str, int]:
 
 
 def _string_list(value: Any, what: str) -> list[str]:
-    if not isinstance(value, list):
+    if not isinstance(value, list) or not all(isinstance(key, (str, int)) for key in value):
         raise WeightsError(f"{what} is damaged: the list of its storages is missing")
     return [str(key) for key in value]
 

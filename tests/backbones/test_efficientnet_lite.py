@@ -7,8 +7,9 @@ import paddle
 import pytest
 
 from mobileseg.backbones.efficientnet_lite import EPSILON, EfficientNetLite0
-from mobileseg.data.io import read_image, resize_bilinear
+from mobileseg.data.io import read_image
 from mobileseg.errors import WeightsError
+from mobileseg.pixels import resize_bilinear
 from mobileseg.registry import BACKBONES
 from mobileseg.weights.load import load_into
 from mobileseg.weights.read import read_weights

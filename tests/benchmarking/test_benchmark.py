@@ -81,10 +81,10 @@ def test_an_unreadable_picture_is_named_before_anything_starts(tmp_path: Path) -
 def test_death_by_signal_is_reported(tmp_path: Path, picture: str) -> None:
     artefact(tmp_path / "model")
     with Worker(Case(str(tmp_path / "model"), "onnxruntime", 1), picture) as worker:
-        worker._process.kill()
-        worker._process.wait()
+        worker._child._process.kill()
+        worker._child._process.wait()
         assert not worker.alive
-        with pytest.raises(RuntimeEngineError, match="onnxruntime, 1 thread: the process ended with signal SIGKILL"):
+        with pytest.raises(RuntimeEngineError, match="onnxruntime, 1 thread: the process died by signal SIGKILL"):
             worker.run(1)
 
 

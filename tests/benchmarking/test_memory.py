@@ -15,7 +15,8 @@ def test_the_peak_of_this_process_grows_and_stays():
     block[:] = 2
     during = peak_memory()
     del block
-    assert peak_memory() >= during > 10_000_000
+    assert peak_memory() > during - 1_000_000  # the kernel counts in batches per thread
+    assert during > 10_000_000
     assert during >= before
 
 

@@ -16,8 +16,8 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The folder of a quick demo and what it printed."""
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """The folder of a quick demo, and what it printed and logged."""
     folder = tmp_path_factory.mktemp("demo")
     answer = subprocess.run(
         [sys.executable, "-m", "mobileseg", "demo", "--quick", "--output", str(folder)],
@@ -27,11 +27,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         check=False,
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    return folder, answer.stdout
+    return folder, answer.stdout, answer.stderr
 
 
 @pytest.mark.parametrize(("number", "metric"), [(1, "mIoU"), (2, "mask AP")])
-def test_every_engine_gives_the_networks_score(demo: tuple[Path, str], number: int, metric: str) -> None:
+def test_every_engine_gives_the_networks_score(demo: tuple[Path, str, str], number: int, metric: str) -> None:
     part = demo[1].split("\nengine  ")[number]
     assert part.split()[: len(metric.split())] == metric.split()
     table = dict(re.findall(r"^(\S[^\d\n]*?) +(0\.\d{4}) ", part, re.MULTILINE))
@@ -43,7 +43,7 @@ def test_every_engine_gives_the_networks_score(demo: tuple[Path, str], number: i
 
 
 @pytest.mark.parametrize("family", ["semantic", "instance"])
-def test_artefact_is_verified(demo: tuple[Path, str], family: str) -> None:
+def test_artefact_is_verified(demo: tuple[Path, str, str], family: str) -> None:
     manifest = Manifest.read(demo[0] / family / "artefact")
     assert manifest.task == family
     states = {row.engine: row.status for row in manifest.verification}
@@ -52,7 +52,15 @@ def test_artefact_is_verified(demo: tuple[Path, str], family: str) -> None:
     assert set(states.values()) <= {"ok", "converted-not-run"}
 
 
-def test_report_is_one_file(demo: tuple[Path, str]) -> None:
+def test_what_it_says_is_said_once_and_by_the_suite(demo: tuple[Path, str, str]) -> None:
+    logged = demo[2]
+    assert "Warning" not in logged
+    assert not re.search(r"^[IW]\d{4} |\bINFO\b", logged, re.MULTILINE), "another handler, or Paddle's own log"
+    weights = re.findall(r"^.*backbone weights: .*$", logged, re.MULTILINE)
+    assert len(weights) == len(set(weights)) == 2
+
+
+def test_report_is_one_file(demo: tuple[Path, str, str]) -> None:
     page = (demo[0] / "report.html").read_text(encoding="utf-8")
     for heading in ("Training", "Scores by class", "Examples", "Verification", "Latency"):
         assert heading in page
@@ -62,7 +70,7 @@ def test_report_is_one_file(demo: tuple[Path, str]) -> None:
     assert page.index("MobileSeg") < page.index("mobileYOLACT")
 
 
-def test_the_second_network_starts_from_the_backbone_of_the_first(demo: tuple[Path, str]) -> None:
+def test_the_second_network_starts_from_the_backbone_of_the_first(demo: tuple[Path, str, str]) -> None:
     folder = demo[0]
     config = yaml.safe_load((folder / "instance/run/config.yml").read_text(encoding="utf-8"))
     assert config["model"]["backbone"]["pretrained"] == (folder / "semantic/run/best/model.pdparams").as_posix()

@@ -187,6 +187,30 @@ def test_config_is_explained(config: Path, capsys) -> None:
     assert json.loads(capsys.readouterr().out)["config"]["batch_size"] == 2
 
 
+def test_config_shows_the_range_of_the_pixels_behind_every_transform(config: Path, capsys) -> None:
+    assert main(["doctor", "config", str(config)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["RandomPaddingCrop", "0..255"] in lines
+    assert lines.count(["Normalize", "-1..1"]) == 2
+    assert main(["doctor", "config", str(config), "--json"]) == 0
+    links = json.loads(capsys.readouterr().out)["pipelines"]["train_dataset"]
+    assert links == [
+        {"transform": "RandomPaddingCrop", "gives": [0, 255]},
+        {"transform": "Normalize", "gives": [-1, 1]},
+    ]
+
+
+def test_normalising_twice_is_refused_by_doctor_and_training(config: Path, tmp_path: Path, capsys) -> None:
+    text = config.read_text().replace("    - {type: Normalize}\n", "    - {type: Normalize}\n    - {type: Normalize}\n")
+    config.write_text(text)
+    for command in (["doctor", "config"], ["doctor", "data"], ["train", "--save_dir", str(tmp_path / "run")]):
+        code = main([*command[:2], str(config)] if command[0] == "doctor" else ["train", str(config), *command[1:]])
+        printed = capsys.readouterr()
+        assert code in (2, 3)
+        assert "transform number 3, Normalize, takes pixels of 0..255; behind Normalize" in printed.out + printed.err
+    assert not (tmp_path / "run").exists()
+
+
 def test_config_with_mistakes(config: Path, capsys) -> None:
     config.write_text(config.read_text().replace("crop_size", "crop_sise").replace("iters: 4", "iterations: 4"))
     assert main(["doctor", "config", str(config)]) == 2

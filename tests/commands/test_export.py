@@ -142,3 +142,15 @@ def test_without_weights_the_network_is_the_same_each_time(command, tmp_path):
         with np.load(tmp_path / "out" / "golden.npz") as golden:
             answers.append(golden["logits.0"])
     np.testing.assert_array_equal(answers[0], answers[1])
+
+
+def test_untrained_weights_are_timed_and_not_judged(command, work, tmp_path, capsys):
+    assert command("--untrained", "--model_path", work / "model.pdparams") == 6
+    assert "--untrained exports random weights" in capsys.readouterr().err
+    assert command("--untrained", "--targets", "paddle", "onnx", "lite_arm") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("run, not judged") == 2
+    assert "untrained: for timing alone, nothing here was verified" in printed
+    manifest = Manifest.read(tmp_path / "out")
+    assert [row.engine for row in manifest.verification] == ["lite_arm"]
+    assert "nothing here was verified" in manifest.notes["warning"]

@@ -33,7 +33,7 @@ def test_images_are_segmented_and_the_code_is_zero(tmp_path: Path, model: str, c
     assert code == 0
     np.testing.assert_array_equal(read_label(out / "labels/b.png"), truth(40, 60))
     said = capsys.readouterr().out
-    assert "colours on onnxruntime, 3 classes" in said
+    assert "colours on onnxruntime, 3 classes: red, green, blue\n" in said
     assert "2 images and 0 frames" in said
 
 
@@ -169,3 +169,10 @@ def test_flags_of_tensorrt_reach_the_engine(tmp_path: Path) -> None:
         "calibration": [str(tmp_path / "one.png")],
     }
     assert predict._engine_options(parser.parse_args(["--precision", "int8"])) == {"precision": "int8"}
+
+
+def test_long_lists_of_classes_are_cut() -> None:
+    names = [f"c{index}" for index in range(80)]
+    assert predict._named(names) == "80 classes: c0, c1, c2, c3, c4, c5, c6, c7, ..."
+    assert predict._named(names[:8]) == "8 classes: c0, c1, c2, c3, c4, c5, c6, c7"
+    assert predict._named(["person"]) == "1 class: person"

@@ -21,7 +21,7 @@ def test_a_larger_loss_is_an_error_that_names_the_layers(tmp_path):
     write_gate(tmp_path, Gate("mIoU", 0.64, 0.60, 0.02, ["head.conv", "stem"]))
     with pytest.raises(CompressionError, match=r"lost 0\.0400 mIoU \(0\.6400 to 0\.6000\).*allows 0\.02") as caught:
         check_gate(tmp_path)
-    assert "in float, the most harmful first: head.conv stem" in str(caught.value)
+    assert "the most harmful first: --skip head.conv stem" in str(caught.value)
     with pytest.raises(CompressionError) as caught:
         Gate("mIoU", 0.64, 0.60, 0.02).check("x")
     assert "remove less" in str(caught.value)
@@ -53,3 +53,11 @@ def test_a_damaged_file_is_an_error(tmp_path):
     (tmp_path / FILE).write_text('{"metric": "mIoU"}')
     with pytest.raises(CompressionError, match=r"compression\.json is damaged"):
         check_gate(tmp_path)
+
+
+def test_only_layers_that_gain_are_named_to_skip():
+    gate = Gate("mIoU", 0.9, 0.5, 0.01, ["stem.conv", "head"], True)
+    with pytest.raises(CompressionError, match=r"--skip stem\.conv head"):
+        gate.check("the int8 network")
+    with pytest.raises(CompressionError, match="no single layer gains by staying in float"):
+        Gate("mIoU", 0.9, 0.5, 0.01, [], True).check("the int8 network")

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 
 import onnx
 import pytest
 
 from mobileseg.cli import main
+from mobileseg.compress import recipe_quantize
 from mobileseg.compress.gate import read_gate
 from mobileseg.compress.recipe_quantize import QuantizeRecipe
 from mobileseg.compress.steps import save_network
@@ -113,10 +115,18 @@ def test_too_much_loss_writes_no_folder_and_names_layers(parts_run, tmp_path, mo
     (tmp_path / "out").mkdir()
     scores = {"fp32": 0.9, "int8": 0.5}
     monkeypatch.setattr(recipe, "_engine_scores", lambda name, *_: {"mIoU": scores[name]})
+    measured = recipe_quantize.analyse
+
+    def one_layer_gains(*args, **options):
+        found = measured(*args, **options)
+        layers = [replace(row, gain=0.1 if row.layer.startswith("stem.") else 0.0) for row in found.layers]
+        return replace(found, layers=tuple(layers), keep=())
+
+    monkeypatch.setattr(recipe_quantize, "analyse", one_layer_gains)
     with pytest.raises(CompressionError, match=r"the int8 network lost 0\.4000 mIoU") as caught:
         recipe.run()
-    assert "keep these layers in float" in str(caught.value)
-    assert "stem." in str(caught.value)
+    assert "--skip stem." in str(caught.value)
+    assert "head" not in str(caught.value.remedy)  # leaving it in float gains nothing
     assert not (tmp_path / "out" / "int8").exists()
     assert recipe.variants.get("int8").scores == {"mIoU": 0.5}
 

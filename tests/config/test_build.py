@@ -230,7 +230,7 @@ def test_bad_losses(write, refused):
 def test_components_of_the_paddleseg_package_go_over_the_bridge(monkeypatch):
     asked = []
 
-    def build_paddleseg(kind, name, kwargs):
+    def build_paddleseg(kind, name, kwargs, measure):
         asked.append((kind, name, dict(kwargs)))
         return BACKBONES.get("MobileNetV2_x0_25")() if kind == "backbone" else paddle.nn.Conv2D(3, 2, 1)
 

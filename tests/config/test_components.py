@@ -170,3 +170,72 @@ def test_addresses_are_not_looked_for(write):
     file = write("a.yml", "model: {type: M, backbone: {type: B, pretrained: 'https://x/y.npz'}}\n"
                           "train_dataset: {type: Cityscapes, dataset_root: data}")  # fmt: skip
     check_files(load_config(file))
+
+
+NUMBERS = """\
+model: {type: MobileSeg, num_classes: 2, backbone: {type: GhostNet_x1_0}}
+train_dataset:
+  type: Dataset
+  dataset_root: data
+  train_path: a.txt
+  transforms:
+    - {type: RandomRotation, max_rotation: .inf}
+    - {type: RandomDistort, brightness_prob: 2}
+    - {type: Normalize, mean: [0.5, .nan, 0.5]}
+loss:
+  types: [{type: OhemCrossEntropyLoss, thresh: 1.0e+30}]
+  coef: [1]
+"""
+
+
+def test_numbers_that_nothing_can_compute_with_are_all_found(write, refused):
+    config = load_config(write("a.yml", NUMBERS))
+    found = {problem.key: problem for problem in refused(check_components, config).problems}
+    assert set(found) >= {
+        "train_dataset.transforms.0.max_rotation",
+        "train_dataset.transforms.1.brightness_prob",
+        "train_dataset.transforms.2.mean.1",
+        "loss.types.0.thresh",
+    }
+    assert found["train_dataset.transforms.0.max_rotation"].origin == "a.yml:7"
+
+
+PIPELINES = """\
+train_dataset:
+  type: Dataset
+  dataset_root: data
+  train_path: a.txt
+  transforms:
+    - {{type: Resize, target_size: [0, 5]}}
+    - {{type: Normalize, mean: 123.675}}
+    - {train}
+val_dataset:
+  type: Dataset
+  dataset_root: data
+  mode: val
+  val_path: a.txt
+  transforms: {val}
+"""
+
+
+def test_every_step_that_cannot_be_built_is_named(write, refused):
+    text = PIPELINES.format(train="{type: RandomBlur, blur_type: motion}", val="[{type: Normalize}, {type: Normalize}]")
+    found = {problem.key: problem for problem in refused(check_components, load_config(write("a.yml", text))).problems}
+    assert set(found) == {*(f"train_dataset.transforms.{index}" for index in range(3)), "val_dataset.transforms"}
+    assert "Normalize, takes pixels of 0..255; behind Normalize" in found["val_dataset.transforms"].message
+    assert found["train_dataset.transforms.1"].origin == "a.yml:7"
+
+
+@pytest.mark.parametrize("value", ["{type: Normalize}", "Normalize", "5"])
+def test_transforms_that_are_no_list(write, refused, value):
+    text = PIPELINES.format(train="{type: Normalize}", val=value)
+    problems = refused(lambda: check_components(load_config(write("a.yml", text)))).problems
+    assert any(problem.key == "val_dataset.transforms" and "list" in problem.message for problem in problems)
+
+
+def test_pipelines_that_normalise_differently(write, refused):
+    text = PIPELINES.format(train="{type: Normalize, std: 0.3}", val="[{type: Normalize}]")
+    text = text.replace("    - {type: Resize, target_size: [0, 5]}\n    - {type: Normalize, mean: 123.675}\n", "")
+    (problem,) = refused(check_components, load_config(write("a.yml", text))).problems
+    assert problem.key == "val_dataset.transforms"
+    assert "train and val normalise differently" in problem.message

@@ -2,6 +2,8 @@
 
 import pytest
 
+from mobileseg.config.build import build_network
+from mobileseg.config.components import check_components
 from mobileseg.config.load import load_config
 
 
@@ -183,3 +185,70 @@ def test_top_level_keys_that_hold_an_anchor(write, refused):
     assert config.iters == 7
     error = refused(load_config, write("b.yml", "mean: [0.5]\nmaen: &mean [0.5]\nstd: *mean"))
     assert {problem.key for problem in error.problems} == {"mean", "std"}
+
+
+def test_a_file_of_paddleseg_loads_unchanged(write):
+    """The values of its pp_mobileseg_base_ade20k_512x512_80k.yml, with the base file that it names."""
+    write(
+        "_base_/ade20k.yml",
+        """
+        batch_size: 4
+        iters: 80000
+        train_dataset: {type: ADE20K, dataset_root: data/ADEChallengeData2016/, mode: train, transforms: []}
+        val_dataset: {type: ADE20K, dataset_root: data/ADEChallengeData2016/, mode: val, transforms: []}
+        optimizer: {type: SGD, momentum: 0.9, weight_decay: 4.0e-5}
+        lr_scheduler: {type: PolynomialDecay, learning_rate: 0.01, end_lr: 0, power: 0.9}
+        """,
+    )
+    normalize = "{type: Normalize, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}"
+    file = write(
+        "pp_mobileseg/base.yml",
+        f"""
+        _base_: '../_base_/ade20k.yml'
+        batch_size: 16
+        iters: 80000
+        train_dataset:
+          transforms:
+            - {{type: ResizeStepScaling, min_scale_factor: 0.5, max_scale_factor: 2.0, scale_step_size: 0.25}}
+            - {{type: RandomPaddingCrop, crop_size: [512, 512]}}
+            - {{type: RandomHorizontalFlip}}
+            - {{type: RandomDistort, brightness_range: 0.4, contrast_range: 0.4, saturation_range: 0.4}}
+            - {normalize}
+        val_dataset:
+          transforms:
+            - {{type: Resize, target_size: [2048, 512], keep_ratio: True, size_divisor: 32}}
+            - {normalize}
+        optimizer:
+          _inherited_: False
+          type: AdamW
+          weight_decay: 0.01
+          custom_cfg:
+          - {{name: pos_embed, weight_decay_mult: 0.0}}
+          - {{name: head, lr_multi: 10.0}}
+          - {{name: bn, weight_decay_mult: 0.0}}
+        lr_scheduler:
+          type: PolynomialDecay
+          learning_rate: 0.0006
+          end_lr: 0
+          power: 1.0
+          warmup_iters: 1500
+          warmup_start_lr: 1.0e-6
+        loss:
+          types:
+            - type: MixedLoss
+              losses: [{{type: CrossEntropyLoss}}, {{type: LovaszSoftmaxLoss}}]
+              coef: [0.8, 0.2]
+          coef: [1]
+        model:
+          type: PPMobileSeg
+          num_classes: 150
+          backbone: {{type: MobileSeg_Base, inj_type: AAMSx8, out_feat_chs: [64, 128, 192], pretrained: null}}
+          upsample: intepolate
+        """,
+    )
+    config = load_config(file)
+    check_components(config)
+    network = build_network(config)
+    assert network.strides == (8,)
+    assert config.to_dict()["optimizer"]["type"] == "AdamW"
+    assert "momentum" not in config.to_dict()["optimizer"]

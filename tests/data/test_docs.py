@@ -68,6 +68,22 @@ def test_every_finding_has_a_row() -> None:
     assert set(re.findall(r"`([\w-]+)`", table)) == codes - {"no-files"}
 
 
+def test_every_finding_is_planted_by_a_test() -> None:
+    """The list of all codes in test_checks plants nothing."""
+    places = (
+        "data/doctor/test_*.py",
+        "semantic/test_doctor*.py",
+        "instance/test_doctor*.py",
+        "commands/test_doctor.py",
+    )
+    texts = [path.read_text(encoding="utf-8") for place in places for path in (ROOT / "tests").glob(place)]
+    planted = re.sub(r"    reported \+?= \[.*?\]\n", "", "".join(texts), flags=re.DOTALL)
+    table = "".join(re.findall(r"^\| (`.*?) \|", DOCTOR.split("### Findings")[1], re.MULTILINE))
+    codes = re.findall(r"`([\w-]+)`", table)
+    missing = [code for code in codes if not re.search(rf"[\"' ]{code}[\"' \[]", planted)]
+    assert not missing
+
+
 def test_the_transform_of_the_page_runs(monkeypatch) -> None:
     (source,) = re.findall(r"```python\n(.*?)```", DATA, re.DOTALL)
     registry = Registry("transform", ())

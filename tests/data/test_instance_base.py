@@ -197,3 +197,26 @@ def test_many_classes_have_colours(tmp_path: Path) -> None:
     data = CocoInstances(folder.write())
     assert data.palette.shape == (300, 3)
     assert isinstance(data, InstanceDataset)
+
+
+def test_training_leaves_out_what_has_no_pixel_and_no_inside(coco: CocoFolder) -> None:
+    """The box loss would learn the one, the mask and semantic losses the other."""
+    coco.object(103, (5, 5, 9, 9), segmentation=[[5.1, 5.1, 5.2, 5.1, 5.2, 5.2]])
+    coco.object(103, (5, 5, 5, 20), segmentation=[[5, 5, 20, 5, 20, 20]])
+    coco.object(103, (5, 5, 9, 9), iscrowd=1, segmentation={"size": list(SIZE), "counts": [SIZE[0] * SIZE[1]]})
+    root = coco.write()
+    train = CocoInstances(root)
+    assert [item.image.name for item in train.items] == ["100.png", "103.png"]
+    assert train[1]["classes"].tolist() == [1]
+    assert train[1]["masks"].sum() == 48 * 36
+    (Path(root) / "annotations/instances_train.json").rename(Path(root) / "annotations/instances_val.json")
+    (Path(root) / "images/train").rename(Path(root) / "images/val")
+    val = CocoInstances(root, mode="val")
+    assert len(val.load(3).instances) == 4  # truth stays as it was annotated
+
+
+def test_crowds_alone_are_named_when_nothing_is_left_to_train_on(tmp_path: Path) -> None:
+    folder = CocoFolder(tmp_path)
+    folder.object(folder.image(), (4, 6, 30, 40), iscrowd=1)
+    with pytest.raises(DataError, match=r"1 crowd regions with iscrowd: 1 are not learnt"):
+        CocoInstances(folder.write())

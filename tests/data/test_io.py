@@ -233,3 +233,10 @@ def test_every_suffix_that_is_looked_for_is_decoded(tmp_path: Path, picture, suf
     image = Image.fromarray(picture(24, 40)).convert("L" if suffix == ".pgm" else "RGB")
     image.save(path, format={".jfif": "JPEG"}.get(suffix))
     assert read_image(path).shape == (24, 40, 3)
+
+
+def test_formats_that_are_opened_within_the_limit_of_pillow(tmp_path: Path, picture, monkeypatch) -> None:
+    Image.fromarray(picture(24, 40)).save(tmp_path / "image.bmp")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(SizeError, match="too large"):
+        read_image(tmp_path / "image.bmp")

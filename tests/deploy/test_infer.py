@@ -172,3 +172,19 @@ def test_flags_of_paddleseg_are_all_there() -> None:
     assert set(theirs.split()) <= set(args)
     with pytest.raises(SystemExit):
         infer.arguments(["--config", "x", "--image_path", "y", "--use_trt", "maybe"])
+
+
+def test_a_bad_picture_does_not_end_the_others(
+    tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artefact(tmp_path / "model", output="labels")
+    (pictures / "bad.png").write_bytes(b"no picture")
+    code = infer.main(flags(tmp_path / "model", pictures, "--engine", "onnxruntime", "--benchmark", "True"))
+    assert code == DataError.exit_code
+    printed = capsys.readouterr()
+    assert "bad.png" in printed.err
+    assert "2 pictures, results in" in printed.out
+    assert "1 could not be used" in printed.out
+    assert (tmp_path / "out/one.png").is_file()
+    assert (tmp_path / "out/sub/two.png").is_file()
+    assert not (tmp_path / "out/bad.png").exists()

@@ -135,32 +135,37 @@ def test_a_failed_task_is_an_error():
     assert environment.judge_difference("run onnx", 0.0, "died of SIGSEGV").text == "died of SIGSEGV"
 
 
-def child(code):
-    """A runner that starts other code than the one asked for, and passes everything else on."""
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """A module in the place of the self check whose task is the given code."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
-    def run(command, **options):
-        return subprocess.run([sys.executable, "-c", code], **options)
+    def written(code):
+        (tmp_path / "stand_in.py").write_text(
+            f"import os, time\ndef task(request):\n    {code}\nTASKS = {{'onnx': task}}\n"
+        )
+        return "stand_in"
 
-    return run
+    return written
 
 
 @pytest.mark.parametrize(
     ("code", "failure"),
     [
-        ("import os; os.kill(os.getpid(), 11)", f"died of {signal.Signals(11).name}"),
+        ("os.kill(os.getpid(), 11)", f"died by signal {signal.Signals(11).name}"),
         ("raise RuntimeError('no such kernel')", "RuntimeError: no such kernel"),
-        ("print('noise'); print('{\"difference\": 0.5}')", ""),
+        ("print('noise'); return {'difference': 0.5}", ""),
     ],
 )
-def test_how_a_task_ends(code, failure, tmp_path):
-    facts, reason = run_selfcheck("onnx", tmp_path, runner=child(code))
+def test_how_a_task_ends(code, failure, tmp_path, stand_in):
+    facts, reason = run_selfcheck("onnx", tmp_path, module=stand_in(code))
     assert reason == failure
     assert facts == ({} if failure else {"difference": 0.5})
 
 
-def test_a_task_that_hangs(tmp_path, monkeypatch):
+def test_a_task_that_hangs(tmp_path, monkeypatch, stand_in):
     monkeypatch.setattr(environment, "_TIMEOUT", 0.2)
-    assert "did not end" in run_selfcheck("onnx", tmp_path, runner=child("import time; time.sleep(60)"))[1]
+    assert "still running" in run_selfcheck("onnx", tmp_path, module=stand_in("time.sleep(60)"))[1]
 
 
 def test_nothing_is_run_without_paddle():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mobileseg.errors import ExportError
-from mobileseg.export.atomic_folder import keep_failed, refuse_existing
+from mobileseg.export.atomic_folder import keep_failed, refuse_existing, staging
 from tests.runtime.artefacts import artefact
 
 ZOO = Path(__file__).parents[2] / "zoo" / "mobileseg_mobilenetv2_camvid"
@@ -87,3 +87,12 @@ def test_a_failed_export_replaces_an_earlier_failed_one_alone(tmp_path: Path) ->
         if index == 1:
             (tmp_path / "a.failed" / "notes.txt").write_text("mine")
     assert (tmp_path / "a.failed" / "notes.txt").read_text() == "mine"
+
+
+def test_what_another_export_put_there_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    refuse_existing(tmp_path / "a", overwrite=False)
+    artefact(tmp_path / "a")
+    before = tree(tmp_path)
+    with pytest.raises(ExportError, match="is not empty"), staging(tmp_path / "a", False):
+        pass
+    assert tree(tmp_path) == before

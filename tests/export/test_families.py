@@ -1,4 +1,4 @@
-"""The five MobileSeg networks on every engine, at sizes whose coarsest map the bins do not divide."""
+"""The networks that label pixels on every engine, at sizes whose coarsest map bins and pools do not divide."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from mobileseg.export.exporter import export_network
 from mobileseg.export.from_config import drawn_images
 from mobileseg.export.options import TARGETS, ExportOptions
 from mobileseg.runtime.segmenter import Segmenter
-from tests.export.families import FAMILIES, assemble, build, subject
+from tests.export.families import FAMILIES, OTHERS, assemble, build, subject
 
 
 def check(family, size, folder):
@@ -20,7 +20,7 @@ def check(family, size, folder):
         assert row.max_diff is None or row.max_diff < 1e-3
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, *OTHERS])
 def test_family_at_an_awkward_size(family, tmp_path):
     """A 3x5 map of stride 32, 4 bins."""
     check(family, (96, 160), tmp_path / family)
@@ -44,6 +44,6 @@ def test_open_size(tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize("size", [(256, 256), (256, 320), (360, 480)], ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, *OTHERS])
 def test_family(family, size, tmp_path):
     check(family, size, tmp_path / family)

@@ -14,6 +14,7 @@ from mobileseg.export.from_config import (
     targets_from,
     warnings_of,
 )
+from tests.runtime.artefacts import artefact
 
 
 @pytest.fixture
@@ -43,6 +44,7 @@ def listed(count):
 class Network:
     """As one of the bridge: it does not say how many classes it has."""
 
+    task = "semantic"
     size_multiple = 128
 
 
@@ -138,3 +140,13 @@ def test_drawn_images_are_the_last_resort():
     assert not images.real
     assert all(pixels.shape == (40, 56, 3) and pixels.dtype == np.uint8 for pixels in images.pixels)
     assert np.array_equal(drawn_images((40, 56))[3], images.pixels[3])
+
+
+def test_a_checkpoint_folder_is_no_name_for_a_network(config_of, tmp_path):
+    """`--model_path RUN/best` is where the weights are; the folder that was exported is another matter."""
+    best = tmp_path / "best"
+    best.mkdir()
+    config = config_of()
+    assert subject_from(config, Network(), None, zoo=best).name == config.name == "net"
+    artefact(tmp_path / "my_zoo_folder")
+    assert subject_from(config, Network(), None, zoo=tmp_path / "my_zoo_folder").name == "my_zoo_folder"

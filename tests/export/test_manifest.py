@@ -3,7 +3,7 @@ import pytest
 import yaml
 
 from mobileseg.data.io import write_png
-from mobileseg.export.manifest import input_spec
+from mobileseg.export.manifest import image_spec
 from tests.export.conftest import MEAN, SIZE, STD, options
 
 
@@ -39,8 +39,8 @@ def test_paddleseg_s_own_reader_makes_the_same_input(exported, tmp_path):
 
 def test_dynamic_input():
     dynamic = options(dynamic=True, output_op="none")
-    assert input_spec(dynamic, 32).multiple == 32
-    assert input_spec(options(), 32).multiple == 1
+    assert image_spec(dynamic, 32).multiple == 32
+    assert image_spec(options(), 32).multiple == 1
 
 
 def test_ncnn_entry_names_its_blobs_and_its_own_output(exported):

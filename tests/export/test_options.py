@@ -34,3 +34,10 @@ def test_targets_come_in_one_order():
     assert check_targets(TARGETS) == TARGETS
     with pytest.raises(ExportError, match="none given"):
         check_targets([])
+
+
+@pytest.mark.parametrize("fields", [{"height": 20000, "width": 20000}, {"output_size": (4097, 4096)}])
+def test_sizes_beyond_the_budget_are_refused(fields):
+    with pytest.raises(ExportError, match=r"at most 16,777,216 can be exported"):
+        ExportOptions(**{"height": 64, "width": 64, **fields})
+    ExportOptions(4096, 4096)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from mobileseg.export import compare
+from mobileseg.export import tolerance
 
 HEADER = Path(__file__).parents[2] / "deploy" / "lite" / "src" / "tolerances.h"
 
@@ -11,8 +11,8 @@ HEADER = Path(__file__).parents[2] / "deploy" / "lite" / "src" / "tolerances.h"
 def test_the_tolerances_of_both_languages_are_the_same() -> None:
     written = {name: float(value) for name, value in re.findall(r"double k(\w+) = ([^;]+);", HEADER.read_text())}
     assert written == {
-        "OutputLimit": compare.LIMIT,
-        "InputLimit": compare.INPUT_LIMIT,
-        "RoundedShare": compare.ROUNDED_SHARE,
-        "Steepness": compare.STEEPNESS,
+        "OutputLimit": tolerance.LIMIT,
+        "InputLimit": tolerance.INPUT_LIMIT,
+        "RoundedShare": tolerance.ROUNDED_SHARE,
+        "Steepness": tolerance.STEEPNESS,
     }

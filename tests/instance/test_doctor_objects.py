@@ -1,5 +1,8 @@
 """Every mistake in annotated objects that the doctor knows, in a dataset that has that mistake alone."""
 
+import inspect
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +10,12 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from mobileseg.data.datasets import LabelmeInstances
 from mobileseg.data.doctor.diagnose import diagnose
+from mobileseg.data.formats import coco_annotations
 from mobileseg.data.formats.coco import CocoInstances
-from mobileseg.data.formats.coco_json import AnnotationError
-from mobileseg.instance.doctor_findings import refused_findings
+from mobileseg.data.formats.coco_annotations import AnnotationError
+from mobileseg.instance.doctor_findings import _REFUSED, refused_findings
 from mobileseg.instance.doctor_objects import fits
 from tests.data.coco_folder import SIZE, CocoFolder, rectangle
 
@@ -213,6 +218,7 @@ def test_annotations_that_a_dataset_refuses(coco) -> None:
     coco.add("train", 11, box, segmentation=[])
     coco.add("train", 11, (5, 5, -4, 10))
     coco.add("train", 11, box, id=100)
+    coco.add("train", 11, box, iscrowd="1")
     found = refused(coco)
     assert {code: finding.count for code, finding in found.items()} == {
         "annotation-orphan": 1,
@@ -222,6 +228,7 @@ def test_annotations_that_a_dataset_refuses(coco) -> None:
         "mask-missing": 1,
         "box-broken": 1,
         "id-duplicate": 1,
+        "crowd-broken": 1,
     }
     assert all(finding.level == "error" and finding.fix for finding in found.values())
     assert str(coco.root / "train.json") in found["annotation-orphan"].message
@@ -252,3 +259,64 @@ def test_photographs_have_no_mistakes(photos: Path) -> None:
     assert codes == {"object-tiny", "images-without-objects", "class-rare", "class-absent"}
     assert diagnosis.splits["val"].objects.total == 868
     assert diagnosis.splits["train"].objects.total == 2974
+
+
+def test_mostly_empty_masks_are_an_error(coco) -> None:
+    for annotation in coco.document()["annotations"][:4]:
+        annotation["segmentation"] = {"size": list(SIZE), "counts": [SIZE[0] * SIZE[1]]}
+    found = {one.code: one for one in findings(coco)}
+    assert (found["mask-empty"].level, found["mask-empty"].count) == ("error", 4)
+
+
+def test_polygons_as_shares_of_the_image(coco) -> None:
+    for annotation in coco.document()["annotations"]:
+        (polygon,) = annotation["segmentation"]
+        annotation["segmentation"] = [[value / SIZE[1 - index % 2] * 0.4 for index, value in enumerate(polygon)]]
+    found = {one.code: one for one in findings(coco)}
+    assert found["mask-empty"].level == "error"
+    assert "shares of the image" in found["mask-empty"].fix
+
+
+@pytest.mark.parametrize(("crowds", "said"), [(2, False), (3, True), (6, True)])
+def test_share_of_crowd_regions(coco, crowds: int, said: bool) -> None:
+    for annotation in coco.document()["annotations"][:crowds]:
+        annotation["iscrowd"] = 1
+    found = {one.code: one for one in findings(coco)}
+    assert ("crowd-share" in found) == said
+    if said:
+        assert found["crowd-share"].level == "warning"
+        assert f"are {crowds} of 6 annotations" in found["crowd-share"].message
+    if crowds == 6:
+        assert "all 6 annotations are crowd regions" in found["no-objects"].fix
+
+
+def test_classes_that_are_written_almost_alike(coco) -> None:
+    coco.document()["categories"] += [{"id": 20, "name": "flower"}, {"id": 30, "name": "flwoer"}]
+    for number in range(30):
+        coco.add("train", 10 + number % 3, (2 + number, 45, 9, 9), category=20)
+    coco.add("train", 11, (60, 5, 10, 10), category=30)
+    finding = only(coco, "class-alike", "warning")
+    assert "the class 'flwoer' (1 objects) is written almost like 'flower' (30)" in finding.message
+    coco.document()["categories"][-1]["name"] = "tree"
+    assert findings(coco) == []
+    coco.document()["categories"][-2:] = [{"id": 20, "name": "marker 1"}, {"id": 30, "name": "marker 2"}]
+    assert findings(coco) == []  # numbered on purpose
+
+
+def test_labels_that_are_no_class(tmp_path: Path) -> None:
+    square = [[10, 5], [30, 5], [30, 25], [10, 25]]
+    (tmp_path / "train").mkdir()
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / "train/a.png")
+    shapes = [{"label": label, "points": square, "shape_type": "polygon"} for label in ("flower", "flwoer", "sky")]
+    document = {"shapes": shapes, "imagePath": "a.png", "imageHeight": 40, "imageWidth": 60}
+    (tmp_path / "train/a.json").write_text(json.dumps(document))
+    dataset = LabelmeInstances(str(tmp_path), classes=["flower"])
+    found = {one.code: one for one in diagnose({"train": dataset}).findings}
+    assert found["label-unknown"].level == "warning"
+    assert "'flwoer' (1), perhaps 'flower'; 'sky' (1)" in found["label-unknown"].message
+
+
+def test_every_code_with_which_annotations_are_refused_has_a_finding() -> None:
+    source = inspect.getsource(coco_annotations)
+    codes = set(re.findall(r'AnnotationProblem\(\s*"(\w+)"', source)) | {"polygon", "rle", "mask"}
+    assert codes == set(_REFUSED)

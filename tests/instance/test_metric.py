@@ -22,6 +22,9 @@ class Pictures(Scenes):
 
     prepare = load
 
+    def sequences(self):
+        return [(index,) for index in range(len(self))]
+
 
 def predictor(found):
     return lambda sample: found[sample.meta["number"]].result()

@@ -6,19 +6,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mobileseg.runtime.finishers import finisher
 
 from mobileseg.errors import RuntimeEngineError
 from mobileseg.files import sha256_of
 from mobileseg.instance.options import DetectionOptions
+from mobileseg.instance.runtime import InstancePipeline
+from mobileseg.instance.settings import DetectionSpec, InstanceSettings
+from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Geometry
-from mobileseg.runtime.specs import DetectionSpec, InputSpec, OutputSpec
+from mobileseg.runtime.specs import ImageSpec, OutputSpec
+from mobileseg.semantic.runtime import SemanticPipeline
+from mobileseg.tasks import INSTANCE
+from tests.manifests import one_graph
 
 sys.path.append(str(Path(__file__).parents[2] / "deploy" / "lite" / "tests"))
 from fixture_faults import CLASSES, FAULTS, answers, batched, damaged
-from fixture_parts import RAW, manifest
+from fixture_parts import RAW
 
 PLACE = Geometry((50, 60), (64, 64), (64, 64))
+
+
+def manifest(image: ImageSpec, outputs: tuple[OutputSpec, ...], classes: int) -> Manifest:
+    names, palette = tuple(f"class {index}" for index in range(classes)), ((0, 0, 0),) * classes
+    return one_graph("faults", image, outputs, {}, classes=names, palette=palette, files={})
 
 
 def finish(folder: Path, outputs: dict[str, np.ndarray], anchors: np.ndarray):
@@ -26,9 +36,10 @@ def finish(folder: Path, outputs: dict[str, np.ndarray], anchors: np.ndarray):
     kinds = RAW | {"rows": "detections"}
     specs = tuple(OutputSpec(name, kinds[name], "float32", value.shape) for name, value in outputs.items())
     detection = DetectionSpec(anchors="anchors.npy", **vars(DetectionOptions()))
-    found = manifest("faults", InputSpec("x", 64, 64), specs, CLASSES, task="instance", detection=detection)
+    settings = InstanceSettings(detection).to_dict()
+    found = replace(manifest(ImageSpec("x", 64, 64), specs, CLASSES), task=INSTANCE, settings=settings)
     found = replace(found, files={"anchors.npy": sha256_of(folder / "anchors.npy")})
-    return finisher(folder, found, specs)(outputs, PLACE)
+    return InstancePipeline(folder, found, specs).finish(outputs, PLACE, {})
 
 
 @pytest.mark.parametrize("graph", ["raw", "suppressed"])
@@ -47,8 +58,8 @@ def test_a_damaged_answer_is_refused(name: str, tmp_path: Path) -> None:
 
 def label(kind: str, value: np.ndarray, classes: int = 2, *, scores: bool = False):
     spec = OutputSpec("answer", kind, str(value.dtype), value.shape)  # type: ignore[arg-type]
-    found = manifest("labels", InputSpec("x", 2, 2), (spec,), classes)
-    return finisher(".", found, (spec,), scores=scores)({"answer": value}, Geometry((2, 2), (2, 2), (2, 2)))
+    pipeline = SemanticPipeline(manifest(ImageSpec("x", 2, 2), (spec,), classes), (spec,), scores)
+    return pipeline.finish({"answer": value}, Geometry((2, 2), (2, 2), (2, 2)), {})
 
 
 @pytest.mark.parametrize("wrong", [2, 77, 256, -1, np.iinfo(np.int32).min])

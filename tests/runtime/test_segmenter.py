@@ -198,3 +198,13 @@ def test_a_batch_is_read_as_it_is_used_and_fails_at_its_picture(tmp_path: Path) 
         next(results)
     with pytest.raises(RuntimeEngineError, match="ahead is 0"):
         next(Segmenter(tmp_path / "model").batch(images(), 0))
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_a_batch_can_go_on_after_a_picture_that_cannot_be_used(tmp_path: Path, ahead: int) -> None:
+    artefact(tmp_path / "model", dynamic=True)
+    images = [stripes(), tmp_path / "nothing.png", np.zeros((3, 3), np.uint8), stripes(8, 12)]
+    found = list(Segmenter(tmp_path / "model").batch(images, ahead, keep_errors=True))
+    assert [isinstance(result, DataError) for result in found] == [False, True, True, False]
+    assert "nothing.png" in str(found[1])
+    assert found[3].labels.shape == (8, 12)

@@ -192,6 +192,24 @@ def test_a_file_that_is_cut_is_said_to_end_early(tmp_path: Path, share: float) -
         reader.check_complete()
 
 
+@pytest.mark.parametrize(("suffix", "codec"), [(".avi", "MJPG"), (".mkv", "mp4v"), (".webm", "VP80")])
+def test_other_containers_are_checked_too(tmp_path: Path, suffix: str, codec: str) -> None:
+    """AVI has a count of frames, Matroska has a duration, from which OpenCV makes one."""
+    path = tmp_path / f"clip{suffix}"
+    rng = np.random.default_rng(0)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 25, (64, 48))
+    assert writer.isOpened()
+    for _ in range(30):
+        writer.write(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8))
+    writer.release()
+    _, whole = read_all(path)
+    whole.check_complete()
+    path.write_bytes(path.read_bytes()[: int(0.6 * path.stat().st_size)])
+    _, cut = read_all(path)
+    with pytest.raises(DataError, match="ends early"):
+        cut.check_complete()
+
+
 def test_times_are_those_of_the_container(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     noise(path, 6)

@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import paddle
 import pytest
 
+from mobileseg.errors import DataError
+from mobileseg.registry import LOSSES
 from tests.processes import run_alone
 from tests.semantic.half_batches import LOCAL_FREE, batch, gradients
 
@@ -37,3 +40,18 @@ def test_two_half_batches_give_the_gradient_and_loss_of_the_whole(averaged, name
 def test_the_halves_ignore_unequally():
     _, label = batch()
     assert (label[:2] != 255).sum() > 4 * (label[2:] != 255).sum() > 0
+
+
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"YolactLoss"}))
+@pytest.mark.parametrize("value", [-1, 5, 7, 254, 2**31, -(2**40), 2**62])
+def test_no_label_drives_a_loss_out_of_range(name, value):
+    """The kernels index with labels; a value that is no class was a segmentation fault."""
+    parts = {"losses": [LOSSES.get("CrossEntropyLoss")()], "coef": [1.0]} if name == "MixedLoss" else {}
+    loss = LOSSES.get(name)(**parts)
+    logits = paddle.zeros([1, 5, 8, 8])
+    label = np.zeros([1, 8, 8], np.int64)
+    label[0, 3, 4] = value
+    with pytest.raises(DataError, match=rf"the label has the value {value}, which is neither one of the 5 classes"):
+        loss(logits, paddle.to_tensor(label))
+    label[0, 3, 4] = 255
+    assert np.isfinite(float(loss(logits, paddle.to_tensor(label))))

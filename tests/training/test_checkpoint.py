@@ -118,7 +118,7 @@ def test_folders_that_are_no_checkpoints(tmp_path):
 def test_another_format(tmp_path):
     write_checkpoint(tmp_path / "one", example())
     path = tmp_path / "one" / "state.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 9'))
+    path.write_text(path.read_text().replace('"format": 2', '"format": 9'))
     with pytest.raises(TrainingError, match="format 9"):
         read_state(tmp_path / "one")
 
@@ -155,3 +155,53 @@ def test_recovery_after_a_kill(tmp_path):
     assert names(tmp_path) == ["best", "last"]
     assert read_state(tmp_path / "last")["iteration"] == 1
     recover(tmp_path / "not there")
+
+
+def changed(folder, **values):
+    path = folder / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+@pytest.mark.parametrize(
+    "values", [{"iteration": 2}, {"format": 1}, {"files": {}}, {"state_sha256": "0" * 64}, {"more": 1}]
+)
+def test_a_state_that_was_edited_is_noticed(tmp_path, values):
+    write_checkpoint(tmp_path / "one", example())
+    changed(tmp_path / "one", **values)
+    with pytest.raises(TrainingError, match="damaged"):
+        read_state(tmp_path / "one")
+
+
+@pytest.mark.parametrize(
+    ("values", "seen"),
+    [
+        ({"iteration": "12"}, "iteration"),
+        ({"iteration": -1}, "iteration"),
+        ({"iteration": True}, "iteration"),
+        ({"sampler": {"epoch": 0, "samples": 0, "batch": 0, "seed": 1}}, "sampler.batch"),
+        ({"scaler": {"scale": float("nan"), "good_steps": 0, "skipped": 0}}, "scaler.scale"),
+        ({"best": {"metric": "mIoU", "score": float("inf"), "iteration": 1}}, "best.score"),
+        ({"evaluated": "ema"}, r"no file ema\.npz"),
+        ({"config": [1]}, "config"),
+    ],
+)
+def test_a_state_of_the_wrong_kind_is_said_even_if_its_hash_fits(tmp_path, values, seen):
+    checkpoint = example()
+    checkpoint.state |= values
+    checkpoint.arrays.pop("ema", None)
+    write_checkpoint(tmp_path / "one", checkpoint)
+    with pytest.raises(TrainingError, match=seen):
+        read_state(tmp_path / "one")
+
+
+def test_files_outside_the_folder_and_a_deep_state(tmp_path):
+    write_checkpoint(tmp_path / "one", example())
+    path = tmp_path / "one" / "state.json"
+    state = json.loads(path.read_text()) | {"format": 1, "files": {"../../secret": "0" * 64}}
+    state.pop("state_sha256")
+    path.write_text(json.dumps(state))
+    with pytest.raises(TrainingError, match="files"):
+        read_state(tmp_path / "one")
+    path.write_text("[" * 100_000)
+    with pytest.raises(TrainingError, match="cannot be read"):
+        read_state(tmp_path / "one")

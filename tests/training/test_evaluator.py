@@ -23,6 +23,9 @@ class Pictures:
     def __len__(self):
         return self.count
 
+    def sequences(self):
+        return [(index,) for index in range(self.count)]
+
     def load(self, index):
         rng = np.random.default_rng(index)
         label = rng.integers(0, 2, (10 + index, 12)).astype(np.uint8)  # class c is in no label

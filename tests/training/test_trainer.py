@@ -15,7 +15,8 @@ from mobileseg.config.load import load_config
 from mobileseg.errors import ConfigError, DataError, TrainingError
 from mobileseg.scores import Scores
 from mobileseg.training.checkpoint import read_checkpoint
-from mobileseg.training.trainer import Trainer, seed_everything
+from mobileseg.training.seeding import seed_everything
+from mobileseg.training.trainer import Trainer
 from mobileseg.viz.history import read_log
 from tests.training.toy import equal, losses_of, weights_of
 
@@ -216,7 +217,7 @@ def test_read_only_folder_is_one_message(toy_config, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
     with pytest.raises(TrainingError, match=r"cannot write into the run folder.*Permission denied"):
-        Trainer(toy_config(), tmp_path / "run")
+        Trainer(toy_config(), tmp_path / "run").fit()
 
 
 def test_seeding_covers_the_three_generators():

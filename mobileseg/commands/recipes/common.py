@@ -35,11 +35,12 @@ class Job:
             WeightsError: the weights are of another network.
         """
         from mobileseg.config.build import build_network
+        from mobileseg.config.classes import class_names
         from mobileseg.training.weights import load_checkpoint_weights
 
         network = build_network(self.config, load_pretrained=self.source is None)
         if self.source is not None:
-            load_checkpoint_weights(self.source, network)
+            load_checkpoint_weights(self.source, network, class_names(self.config))
         network.eval()
         return network
 

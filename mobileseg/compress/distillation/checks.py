@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import paddle
 
+from mobileseg.config.classes import class_difference, class_names
 from mobileseg.config.load import Config
 from mobileseg.config.schema_distill import Distill
 from mobileseg.config.structure import nearest
-from mobileseg.data.formats.listfile import find_file, read_class_names
-from mobileseg.errors import MobileSegError, Problem
-from mobileseg.registry import DATASETS, TRANSFORMS
+from mobileseg.errors import Problem
+from mobileseg.registry import TRANSFORMS
 from mobileseg.tasks import task_of
 from mobileseg.training.task import training_of
 
@@ -50,10 +50,8 @@ def config_problems(config: Config, teacher: Config) -> list[Problem]:
     if own != other:
         seen = f"the student has {own} classes, the teacher of {teacher.path} has {other}"
         problems.append(_problem(config, seen, fix))
-    elif names and known and names != known:
-        first = next(index for index, pair in enumerate(zip(names, known, strict=True)) if len(set(pair)) > 1)
-        seen = f"class {first} is '{names[first]}' for the student and '{known[first]}' for the teacher"
-        problems.append(_problem(config, seen, fix))
+    elif difference := class_difference(names, known):
+        problems.append(_problem(config, f"student and teacher do not have the same classes: {difference}", fix))
     mine, theirs = normalisation(config), normalisation(teacher)
     if mine and theirs and not np.allclose(mine, theirs):
         seen = "images are normalised by mean {} and std {} for the student, {} and {} for the teacher".format(
@@ -61,25 +59,6 @@ def config_problems(config: Config, teacher: Config) -> list[Problem]:
         )
         problems.append(_problem(config, seen, "both see the same batch: normalise it as the teacher was trained"))
     return problems
-
-
-def class_names(config: Config) -> tuple[str, ...]:
-    """Names of the classes where a configuration or a file it names says them, else nothing."""
-    for section in (config.train_dataset, config.val_dataset):
-        if not section:
-            continue
-        classes = section.get("classes")
-        if isinstance(classes, list):
-            return tuple(map(str, classes))
-        if isinstance(classes, str):
-            file = find_file(classes, Path(str(section.get("dataset_root", ""))))
-            try:
-                return read_class_names(file)
-            except MobileSegError:
-                continue  # the data of the teacher need not be here
-        if section["type"] in DATASETS and getattr(DATASETS.get(section["type"]), "CLASSES", None):
-            return tuple(DATASETS.get(section["type"]).CLASSES)  # type: ignore[attr-defined]
-    return ()
 
 
 def normalisation(config: Config) -> list[list[float]]:

@@ -18,6 +18,7 @@ from mobileseg.compress.distillation import checks
 from mobileseg.compress.distillation.head import head_losses
 from mobileseg.compress.distillation.losses import feature_loss, logit_loss
 from mobileseg.config.build import build_network
+from mobileseg.config.classes import class_names
 from mobileseg.config.load import Config, load_config
 from mobileseg.config.schema_distill import Distill
 from mobileseg.errors import ConfigError, MobileSegError, Problem
@@ -235,7 +236,7 @@ def build_distillation(
     _refuse(checks.config_problems(config, teacher_config))
     teacher = build_network(teacher_config, load_pretrained=False)
     _refuse(checks.network_problems(config, section, network, teacher))
-    source = load_checkpoint_weights(section.teacher_weights, teacher)
+    source = load_checkpoint_weights(section.teacher_weights, teacher, class_names(config))
     answering = Teacher(teacher, [pair.teacher for pair in section.features])
     if section.head is not None:
         _refuse(checks.anchor_problems(config, network, teacher, size))

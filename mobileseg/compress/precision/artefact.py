@@ -88,7 +88,7 @@ def write_int8(
     with simulated(prepared.network, limits, precision):
         reference = build_reference(task, prepared.network, options, images, [size], source)
     weakness = task.weakness(reference, len(prepared.subject.classes))
-    with staging(folder) as (stage, work):
+    with staging(folder, True) as (stage, work):
         kernels = _write_graphs(prepared, ranges, layers, targets, stage, work, reference.items[0].input, say)
         reference.save(stage / GOLDEN_FILE)
         task.write_files(stage)

@@ -70,7 +70,7 @@ class Combinations:
     def score(self, combinations: Sequence[Combination], time_limit: float | None = None) -> list[Row]:
         """Score combinations; raises OutOfTime, see :meth:`Evaluation.scores`."""
         found = self._evaluation.scores([self.assignment(one) for one in combinations], time_limit=time_limit)
-        return [Row(one(scores)) for one, scores in zip(combinations, found, strict=True)]
+        return [Row(one, scores.named()) for one, scores in zip(combinations, found, strict=True)]
 
     def search(self, time_limit: float, max_drop: float) -> tuple[list[Row], bool]:
         """Score all combinations or, where that takes too long, those of a greedy descent.

@@ -4,57 +4,21 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 import mmap
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
-
-from pycocotools import mask as coco_mask
+from typing import Any, NamedTuple
 
 from mobileseg.data.annotations import AnnotationRows, AnnotationTable
+from mobileseg.data.formats.coco_annotations import AnnotationReader, annotation_error, is_integer
 from mobileseg.data.instances import Size
 from mobileseg.errors import ConfigError, DataError
-from mobileseg.limits import (
-    MAX_COORDINATE,
-    MAX_INTEGER,
-    MAX_JSON_BYTES,
-    broken_character,
-    read_regular,
-    size_fault,
-)
-from mobileseg.rle import decode_region
+from mobileseg.limits import MAX_JSON_BYTES, broken_character, read_regular, shown, size_fault
 
-_SHOWN = 5
-_FAR = 10  # sides of the image
 _NOT_COCO = "expected a COCO instances file: an object with the lists 'images', 'annotations' and 'categories'"
 _EXPORT = "export the annotations as 'COCO instances' (not captions, keypoints without masks, or another tool's JSON)"
-
-
-class AnnotationProblem(NamedTuple):
-    """An annotation that cannot be used.
-
-    Attributes:
-        code: 'image' (its image is unknown), 'category', 'polygon', 'rle', 'box', 'mask' (none), 'id' (taken twice),
-            'crowd'.
-        annotation: id of the annotation, or what stands there in its place.
-        message: what is wrong, naming the annotation.
-        remedy: the smallest fix.
-    """
-
-    code: str
-    annotation: Any
-    message: str
-    remedy: str
-
-
-class AnnotationError(DataError):
-    """Annotations of the file ``source`` that cannot be used; ``problems`` has all, the message the first ones."""
-
-    problems: Sequence[AnnotationProblem] = ()
-    source: str = ""
 
 
 class CocoFile(NamedTuple):
@@ -110,26 +74,12 @@ def read_coco(path: Path, classes: Sequence[str] | None = None, *, remedy: str =
     by_name = {name: identifier for identifier, name in names.items()}
     category_ids = tuple(by_name[name] for name in chosen)
     image_ids, file_names, sizes = _images(lists["images"], path)
-    reader = _AnnotationReader(image_ids, sizes, names, {c: i for i, c in enumerate(category_ids)})
+    reader = AnnotationReader(image_ids, sizes, names, {c: i for i, c in enumerate(category_ids)})
     rows = AnnotationRows()
     problems = list(reader.read(lists["annotations"], rows))
     if problems:
         raise annotation_error(path, problems)
     return CocoFile(chosen, category_ids, image_ids, file_names, AnnotationTable(rows, sizes))
-
-
-def annotation_error(path: Path, problems: Sequence[AnnotationProblem]) -> AnnotationError:
-    """The error that shows the first of many problems of one file."""
-    shown = [f"  {problem.message}" for problem in problems[:_SHOWN]]
-    if len(problems) > _SHOWN:
-        shown.append(f"  ... and {len(problems) - _SHOWN} more")
-    one = len(problems) == 1
-    head = f"{path}: {len(problems)} annotation{'' if one else 's'} cannot be used:"
-    remedies = list(dict.fromkeys(problem.remedy for problem in problems))
-    error = AnnotationError("\n".join([head, *shown]), remedy="; ".join(remedies[:3]))
-    error.problems = tuple(problems)
-    error.source = str(path)
-    return error
 
 
 def choose_classes(wanted: Sequence[str] | None, known: Sequence[str], source: str) -> tuple[str, ...]:
@@ -190,9 +140,9 @@ def _categories(entries: list[dict[str, Any]], path: Path) -> dict[int, str]:
     names: dict[int, str] = {}
     for entry in entries:
         identifier, name = entry.get("id"), entry.get("name")
-        if not _is_integer(identifier) or not isinstance(name, str):
+        if not is_integer(identifier) or not isinstance(name, str):
             raise DataError(
-                f"{path}: a category has id {_shown(identifier)} and name {_shown(name)}; expected a whole number and "
+                f"{path}: a category has id {shown(identifier)} and name {shown(name)}; expected a whole number and "
                 "a text",
                 remedy='write {"id": 1, "name": "..."} for every category',
             )
@@ -213,9 +163,9 @@ def _images(entries: list[dict[str, Any]], path: Path) -> tuple[list[int], list[
     for entry in entries:
         identifier, name = entry.get("id"), entry.get("file_name")
         height, width = entry.get("height"), entry.get("width")
-        if not _is_integer(identifier) or not isinstance(name, str) or not name:
+        if not is_integer(identifier) or not isinstance(name, str) or not name:
             raise DataError(
-                f"{path}: an image has id {_shown(identifier)} and file_name {_shown(name)}; expected a whole number "
+                f"{path}: an image has id {shown(identifier)} and file_name {shown(name)}; expected a whole number "
                 "and a text",
                 remedy="write id, file_name, width and height for every image",
             )
@@ -226,197 +176,18 @@ def _images(entries: list[dict[str, Any]], path: Path) -> tuple[list[int], list[
                 f"{name!a}",
                 remedy="write the name of the file as it is",
             )
-        sizes_are_whole = _is_integer(height) and _is_integer(width)
-        fault = size_fault(height, width) if sizes_are_whole else "expected whole numbers"
+        fault = "expected whole numbers"
+        if is_integer(height) and is_integer(width):
+            fault = size_fault(height, width)
+            sizes.append((height, width))
         if fault:
             raise DataError(
-                f"{path}: image {identifier} ({name}) has width {_shown(width)} and height {_shown(height)}: {fault}",
+                f"{path}: image {identifier} ({name}) has width {shown(width)} and height {shown(height)}: {fault}",
                 remedy="write the size of the image in pixels",
             )
         ids.append(identifier)
         names.append(name.replace("\\", "/"))  # written on Windows
-        sizes.append((height, width))
     if len(set(ids)) != len(ids):
         twice = Counter(ids).most_common(1)[0][0]
         raise DataError(f"{path}: two images have the id {twice}", remedy="give every image its own id")
     return ids, names, sizes
-
-
-def _is_integer(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_INTEGER
-
-
-def _where(entry: Mapping[str, Any]) -> str:
-    """An annotation by its own id and that of its image, whatever stands there."""
-    return f"annotation {_shown(entry.get('id'))} (image {_shown(entry.get('image_id'))})"
-
-
-def _shown(value: Any) -> str:
-    """A value that is not what was expected, with its type, shortened."""
-    if isinstance(value, int) and abs(value) > MAX_INTEGER:
-        return "a number of more than 64 bits"
-    kinds = {str: "text", float: "float", bool: "true or false", type(None): "null", list: "list", dict: "object"}
-    kind = kinds.get(type(value))
-    return f"{ascii(value)[:60]}{f' ({kind})' if kind else ''}"
-
-
-class _AnnotationReader:
-    def __init__(
-        self, image_ids: Sequence[int], sizes: Sequence[Size], names: Mapping[int, str], chosen: Mapping[int, int]
-    ) -> None:
-        self.positions = {identifier: index for index, identifier in enumerate(image_ids)}
-        self.sizes = sizes
-        self.names = names
-        self.chosen = chosen
-
-    def read(self, entries: Sequence[dict[str, Any]], rows: AnnotationRows) -> Iterator[AnnotationProblem]:
-        """Add the usable annotations of the chosen classes to ``rows``; yield what is wrong with the others."""
-        seen: set[int] = set()
-        for entry in entries:
-            identifier, image_id, category = entry.get("id"), entry.get("image_id"), entry.get("category_id")
-            if not _is_integer(identifier) or identifier in seen:
-                what = "has the id of another one" if _is_integer(identifier) else "has no id that is a whole number"
-                yield AnnotationProblem(
-                    "id", identifier, f"{_where(entry)} {what}", "number the annotations 1, 2, 3, ..."
-                )
-                continue
-            seen.add(identifier)
-            image = self.positions.get(image_id) if _is_integer(image_id) else None
-            if image is None:
-                remedy = "add the image to 'images', or delete the annotation"
-                yield AnnotationProblem(
-                    "image", identifier, f"{_where(entry)}: {_no_image(image_id, self.positions)}", remedy
-                )
-                continue
-            if not _is_integer(category) or category not in self.names:
-                remedy = "add the category to 'categories', or correct category_id"
-                yield AnnotationProblem(
-                    "category", identifier, f"{_where(entry)}: there is no category {_shown(category)}", remedy
-                )
-                continue
-            if category not in self.chosen:
-                continue
-            size = self.sizes[image]
-            fault = _box_fault(entry.get("bbox"))
-            if fault:
-                yield AnnotationProblem(
-                    "box", identifier, f"{_where(entry)}: {fault}", "write bbox as [x, y, width, height] in pixels"
-                )
-                continue
-            crowd = entry.get("iscrowd") or 0
-            if crowd not in (0, 1) or isinstance(crowd, str):
-                fault = f"{_where(entry)}: iscrowd is {_shown(crowd)}, neither 0 nor 1"
-                yield AnnotationProblem("crowd", identifier, fault, "write iscrowd: 0, or 1 for a group")
-                continue
-            polygons, rle, fault, code = _mask(entry.get("segmentation"), size)
-            if fault:
-                remedy = "draw the object again, or delete the annotation"
-                yield AnnotationProblem(code, identifier, f"{_where(entry)}: {fault}", remedy)
-                continue
-            x, y, width, height = entry["bbox"]
-            rows.add(
-                image,
-                self.chosen[category],
-                identifier=identifier,
-                crowd=bool(crowd),
-                box=(x, y, x + width, y + height),
-                area=_area(entry.get("area"), polygons, rle, size),
-                polygons=polygons,
-                rle=rle,
-            )
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_COORDINATE**2
-
-
-def _are_numbers(values: Sequence[Any]) -> bool:
-    """Whether all are finite numbers; the sum tells it at a tenth of the time of one look at each."""
-    try:
-        return math.isfinite(sum(values))
-    except (TypeError, OverflowError):
-        return False
-
-
-def _area(stated: Any, polygons: list[list[float]], rle: dict[str, Any] | None, size: Size) -> float:
-    """The stated area, or the pixels of the mask where none is stated that could be one."""
-    if _is_number(stated):
-        return float(stated)
-    if rle is not None and isinstance(rle["counts"], str):
-        try:
-            return float(decode_region(rle)[2].sum())
-        except ValueError:  # said when the mask is used
-            return 0.0
-    drawn = coco_mask.merge(coco_mask.frPyObjects(polygons, *size)) if polygons else rle
-    return float(coco_mask.area(drawn))
-
-
-def _no_image(value: Any, known: Mapping[int, int]) -> str:
-    """Why there is no image of that id; an id written as text or as a fraction is the usual reason."""
-    try:
-        meant = int(value) if isinstance(value, str | float) else None
-    except (ValueError, OverflowError):
-        meant = None
-    return (
-        f"image_id is {_shown(value)}, the images count in whole numbers"
-        if meant in known
-        else ("there is no image with that id")
-    )
-
-
-def is_beyond(values: Sequence[float]) -> bool:
-    """Whether one of the numbers is none that a coordinate can be."""
-    return max(values) > MAX_COORDINATE or min(values) < -MAX_COORDINATE
-
-
-def is_far(polygon: Sequence[float], size: Size) -> bool:
-    """Whether coordinates lie so far outside an image of that size that drawing them would take all memory."""
-    limit = _FAR * max(size)
-    return max(polygon) > limit or min(polygon) < -limit
-
-
-def _box_fault(box: Any) -> str:
-    if not isinstance(box, list) or len(box) != 4 or not _are_numbers(box) or is_beyond(box):
-        return f"bbox is {ascii(box)[:60]}, not four numbers within {MAX_COORDINATE:g}"
-    if box[2] < 0 or box[3] < 0:
-        return f"bbox {box} has a negative size"
-    return ""
-
-
-def _mask(value: Any, size: Size) -> tuple[list[list[float]], dict[str, Any] | None, str, str]:
-    """(polygons, RLE, fault, code) of a 'segmentation' for an image of that size."""
-    if isinstance(value, dict):
-        rle, fault = _rle(value, size)
-        return [], rle, fault, "rle"
-    if not isinstance(value, list) or not value:
-        return [], None, f"it has no mask (segmentation is {ascii(value)[:40]})", "mask"
-    for polygon in value:
-        if not isinstance(polygon, list):
-            return [], None, "segmentation is no list of polygons [[x1, y1, x2, y2, ...], ...]", "polygon"
-        count = len(polygon)
-        if count % 2 or count < 6:
-            points = f"{count / 2:g} point{'' if count == 2 else 's'}"
-            return [], None, f"a polygon has {points}; it takes at least 3", "polygon"
-        if not _are_numbers(polygon):
-            return [], None, "a polygon has coordinates that are no finite numbers", "polygon"
-        if is_far(polygon, size):
-            seen = f"a polygon reaches from {min(polygon):g} to {max(polygon):g}, far outside the image"
-            return [], None, seen, "polygon"
-    return value, None, "", ""
-
-
-def _rle(value: dict[str, Any], size: Size) -> tuple[dict[str, Any] | None, str]:
-    counts, stated = value.get("counts"), value.get("size")
-    if not isinstance(stated, list) or stated != list(size):
-        seen = ascii(stated)[:40]
-        return None, f"its RLE is for the size {seen} ([height, width]) but the image is {list(size)}"
-    if isinstance(counts, str):
-        if not counts.isascii():
-            return None, "its RLE has counts that are not COCO's compressed text"
-        return {"size": list(size), "counts": counts}, ""
-    if not isinstance(counts, list) or not all(_is_integer(count) and count >= 0 for count in counts):
-        return None, "its RLE has counts that are neither text nor a list of whole numbers"
-    total = sum(counts)
-    if total != size[0] * size[1]:
-        return None, f"its RLE describes {total} pixels but the image has {size[0] * size[1]}"
-    return coco_mask.frPyObjects({"size": list(size), "counts": counts}, *size), ""

@@ -16,7 +16,8 @@ from pycocotools import mask as coco_mask
 
 from mobileseg.data.annotations import AnnotationRows, AnnotationTable, Rle
 from mobileseg.data.base import Item, checked_mode, existing_folder
-from mobileseg.data.formats.coco_json import choose_classes, is_far, read_json
+from mobileseg.data.formats.coco_annotations import is_far
+from mobileseg.data.formats.coco_json import choose_classes, read_json
 from mobileseg.data.formats.listfile import CLASS_FILE, find_file, read_class_names, read_lines
 from mobileseg.data.instance_base import InstanceDataset
 from mobileseg.data.instances import Region, Size
@@ -188,7 +189,7 @@ def _warn_of_unused(unused: Mapping[str, int], source: str) -> None:
 
 def _image(path: Path, document: Mapping[str, Any]) -> Path:
     image = Path(os.path.normpath(path.parent / document["imagePath"].replace("\\", "/")))
-    if not image.is_file():
+    if not os.path.isfile(image):  # also False for a name that no file can have
         raise DataError(
             f"{path}: its image {image} does not exist", remedy="correct imagePath (relative to the JSON file)"
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mobileseg.class_names import generated_names
-from mobileseg.data.base import Item, SegmentationDataset, checked_mode, existing_folder
+from mobileseg.data.base import Item, SegmentationDataset, check_count, checked_mode, existing_folder
 from mobileseg.errors import ConfigError, DataError
 from mobileseg.limits import broken_character, home_expanded, read_text
 from mobileseg.registry import DATASETS
@@ -106,8 +106,8 @@ def read_class_names(path: Path) -> tuple[str, ...]:
 
 def find_file(name: str | os.PathLike[str], root: Path) -> Path:
     """``name`` as given or, when there is no such file, inside ``root``."""
-    path = home_expanded(name)
-    return path if path.exists() or not (root / path).exists() else root / path
+    path = home_expanded(name)  # os.path is also content with a name that no file can have
+    return path if os.path.exists(path) or not os.path.exists(root / path) else root / path
 
 
 def class_names(
@@ -118,6 +118,8 @@ def class_names(
     Raises:
         ConfigError: number of names and ``num_classes`` contradict each other, or neither is known.
     """
+    if num_classes is not None:
+        check_count(num_classes)
     origin = "classes"
     names: tuple[str, ...] = ()
     if isinstance(classes, str):

@@ -56,7 +56,9 @@ class PSSLDataset(SegmentationDataset):
         root = existing_folder(pssl_root, "PSSLDataset", _HINT)
         names = read_class_names(root / "imagenet_lsvrc_2015_synsets.txt")
         if len(names) != _BACKGROUND:
-            raise DataError(f"{root}/imagenet_lsvrc_2015_synsets.txt has {len(names)} names, expected 1000", _HINT)
+            raise DataError(
+                f"{root}/imagenet_lsvrc_2015_synsets.txt has {len(names)} names, expected 1000", remedy=_HINT
+            )
         lines = [item.image.relative_to(root) for item in read_list(root / "train.txt", root, labels_needed=False)]
         self.ignore_index = _IGNORE
         self.lookup = None
@@ -87,7 +89,9 @@ class PSSLDataset(SegmentationDataset):
             raise DataError(f"the label {item.label} is {stored.shape}, its image {item.image} {image.shape[:2]}")
         synset = item.image.name.split("_")[0]
         if synset not in self.class_of:
-            raise DataError(f"{item.image}: '{synset}' is no class of ImageNet", "names are like n01440764_10026.JPEG")
+            raise DataError(
+                f"{item.image}: '{synset}' is no class of ImageNet", remedy="names are like n01440764_10026.JPEG"
+            )
         label = np.full(stored.shape, _BACKGROUND, np.uint16)
         label[stored == 1] = self.class_of[synset]
         label[stored == -1] = _IGNORE
@@ -105,11 +109,11 @@ def _read(path: Path) -> np.ndarray:
         with zipfile.ZipFile(path) as archive:
             size = archive.getinfo("arr_0.npy").file_size
         if size > _MAX_MEMBER:
-            raise DataError(f"the label {path} unpacks to {size} bytes", "labels are images of a few megabytes")
+            raise DataError(f"the label {path} unpacks to {size} bytes", remedy="labels are images of a few megabytes")
         with np.load(path, allow_pickle=False) as arrays:
             stored: np.ndarray = arrays["arr_0"]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"the label {path} cannot be read: {error}", "download it again") from error
+        raise DataError(f"the label {path} cannot be read: {error}", remedy="download it again") from error
     if stored.ndim != 2 or stored.dtype.kind not in "iu":
         raise DataError(f"the label {path} is {stored.dtype} {stored.shape}, expected integers [H, W]")
     return stored

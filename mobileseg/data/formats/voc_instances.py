@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from mobileseg.data.formats.listfile import find_file, read_lines
 from mobileseg.data.formats.voc import PascalVOC
 from mobileseg.data.instance_base import InstanceDataset
 from mobileseg.data.instances import Instances, Region
-from mobileseg.data.io import FileError, MissingFileError, read_label
+from mobileseg.data.io import FileError, MissingFileError, read_bytes, read_label
 from mobileseg.errors import DataError, DependencyError
 from mobileseg.registry import DATASETS
 
@@ -162,7 +163,7 @@ def _read_sbd(path: Path) -> tuple[np.ndarray, dict[int, int]]:
     except ImportError as error:
         raise DependencyError(f"reading {path.name} of SBD needs SciPy", remedy="pip install scipy") from error
     try:
-        content = loadmat(str(path), variable_names=["GTinst"])["GTinst"][0, 0]
+        content = loadmat(io.BytesIO(read_bytes(path, "annotation")), variable_names=["GTinst"])["GTinst"][0, 0]
         numbers = np.asarray(content["Segmentation"], np.uint8)
         categories = np.asarray(content["Categories"], np.int64).ravel()
     except Exception as error:  # SciPy lets through whatever damaged bytes lead to

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mobileseg.data.sample import Transform
-from mobileseg.data.transforms import affine, color, crop, instance, photometric, resize, square
-from mobileseg.data.transforms.ranges import check_arguments, check_chain
+from mobileseg.data.transforms import affine, color, crop, objects, photometric, resize, square
+from mobileseg.data.transforms.ranges import check_chain
 from mobileseg.errors import ConfigError
+from mobileseg.limits import number_faults
 from mobileseg.registry import TRANSFORMS
 
 __all__ = [
@@ -19,7 +20,7 @@ __all__ = [
     "build_transforms",
     "color",
     "crop",
-    "instance",
+    "objects",
     "photometric",
     "resize",
     "square",
@@ -55,7 +56,8 @@ def build_transforms(sections: Sequence[Mapping[str, Any] | Transform] | None) -
                 f"transform number {position + 1} has no type: {dict(section)}", remedy="write '- type: Normalize'"
             )
         component = TRANSFORMS.get(name)
-        check_arguments(name, arguments)
+        for fault in number_faults(arguments):
+            raise ConfigError(f"{name}.{'.'.join(map(str, fault.path))} {fault.message}", remedy=fault.remedy)
         try:
             steps.append(component(**arguments))
         except (TypeError, ValueError, OverflowError) as error:

@@ -7,15 +7,13 @@ pixels has ``im_padding_value``, which must be a value of the range it stands in
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mobileseg.errors import ConfigError
 
-_LARGEST = 1e12  # of any argument
 _SLACK = 1e-6
 
 
@@ -103,28 +101,3 @@ def _normalisation(steps: Sequence[Any]) -> list[tuple[list[float], list[float]]
         if getattr(step, "gives", None) is not None and mean is not None and std is not None:
             found.append((np.round(mean, 6).tolist(), np.round(std, 6).tolist()))
     return found
-
-
-def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
-    """Refuse numbers that no step can compute with.
-
-    Raises:
-        ConfigError: an argument is infinite, not a number, or enormous, or a probability outside 0..1.
-    """
-    for key, value in arguments.items():
-        for number in _numbers(value):
-            if not math.isfinite(number) or abs(number) > _LARGEST:
-                raise ConfigError(
-                    f"{name}.{key} is {number:g}, which is no number to compute with",
-                    remedy="write a finite number of a sensible size",
-                )
-            if (key == "prob" or key.endswith("_prob")) and not 0 <= number <= 1:
-                raise ConfigError(f"{name}.{key} is {value}", remedy="use a probability in 0..1")
-
-
-def _numbers(value: Any) -> Iterator[float]:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        yield float(value) if not abs(value) > 1e300 else math.inf  # an integer may be beyond all floats
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _numbers(part)

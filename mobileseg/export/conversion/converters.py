@@ -8,10 +8,20 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mobileseg.errors import DependencyError
-from mobileseg.export.conversion import lite, ncnn, onnx, torchscript
+from mobileseg.export.conversion import lite, ncnn, onnx, process, torchscript
 from mobileseg.export.manifest import file_names
-from mobileseg.export.options import PACKAGES
+from mobileseg.export.options import ENGINES, PACKAGES
 from mobileseg.names import MAIN
+from mobileseg.runtime.engines.registry import unavailable
+
+_KINDS = {
+    "onnx": ("onnx",),
+    "lite_arm": ("lite",),
+    "lite_x86": ("lite",),
+    "ncnn": ("onnx",),
+    "torchscript": ("onnx", "torchscript"),
+}
+"""Target -> kinds of work in its conversion, see `mobileseg.export.conversion.process`."""
 
 _INSTALL = {
     "paddle2onnx": "pip install paddle2onnx==1.3.1",
@@ -54,6 +64,13 @@ def require(target: str) -> None:
     reason = missing(target)
     if reason:
         raise DependencyError(f"the export target {target} cannot be written: {reason}")
+
+
+def prepare(targets: Sequence[str]) -> None:
+    """Start the processes that convert and run these targets; they import while the caller does something else."""
+    kinds = [kind for target in targets for kind in _KINDS.get(target, ())]
+    engines = [ENGINES[target] for target in targets if target in ENGINES]
+    process.prepare([*kinds, *(f"run {engine}" for engine in engines if not unavailable(engine))])
 
 
 def convert(target: str, graph: Graph, folder: Path, work: Path) -> None:

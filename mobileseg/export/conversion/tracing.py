@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import paddle
 from paddle import nn
+from paddle.jit.dy2static import convert_call_func, program_translator, utils
 
 from mobileseg.errors import ExportError
 from mobileseg.export.conversion.pdmodel import Origin, Program, refuse_open_shapes
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
+from mobileseg.folders import scratch_folder
 from mobileseg.names import IMAGE
 from mobileseg.nn.graphs import GraphInput, NetworkGraph
 from mobileseg.nn.trace_failure import REMEDY, trace_failure
@@ -75,10 +79,11 @@ def save_paddle_graph(
 def _trace_and_save(
     wrapper: nn.Layer, network: nn.Layer, graph: NetworkGraph, options: ExportOptions, stem: Path
 ) -> dict[str, Origin]:
-    specs = [_input_spec(spec, options) for spec in graph.inputs]
+    specs = _grouped(graph, options)
+    sources = _sources()
     static = paddle.jit.to_static(wrapper, input_spec=specs, full_graph=True)
     try:
-        with _recorded_layers(network) as layer_of:
+        with _rewriting(sources), _recorded_layers(network) as layer_of:
             program = static.forward.concrete_program.main_program
         origins = {
             name: Origin(layer_of.get(name, ""), _python_line(op))
@@ -95,6 +100,13 @@ def _trace_and_save(
     return origins
 
 
+def _grouped(graph: NetworkGraph, options: ExportOptions) -> list[Any]:
+    """Specifications of a wrapper's arguments: the image, if the graph takes it, and all others as one list."""
+    image = [_input_spec(spec, options) for spec in graph.inputs if spec.name == IMAGE]
+    others = [_input_spec(spec, options) for spec in graph.inputs if spec.name != IMAGE]
+    return [*image, others] if others else image
+
+
 def _input_spec(spec: GraphInput, options: ExportOptions) -> Any:
     """The image in the form of the options, every other tensor as it is."""
     if spec.name != IMAGE:
@@ -103,6 +115,40 @@ def _input_spec(spec: GraphInput, options: ExportOptions) -> Any:
     return paddle.static.InputSpec(
         [None if side == -1 else side for side in shape], dtype=options.input_dtype, name=spec.name
     )
+
+
+@contextmanager
+def _rewriting(folder: str) -> Iterator[None]:
+    """While active, Paddle rewrites the source of a method once for all instances of its class, in a folder of ours.
+
+    Paddle caches what it has rewritten by a weak reference to the bound method, which is gone at once, so that it
+    rewrites the same forward for every layer: half of the time of a trace. The function behind a method lives as long
+    as its class, and is all that the rewriting looks at. The folder is otherwise in the home directory, which may be
+    read-only.
+    """
+    convert, place = program_translator.convert_to_static, utils.get_temp_dir
+
+    def convert_function(function: Any) -> Any:
+        return convert(getattr(function, "__func__", function))
+
+    users = (program_translator, convert_call_func)
+    for module in users:
+        module.convert_to_static = convert_function
+    utils.get_temp_dir = lambda: folder
+    try:
+        yield
+    finally:
+        utils.get_temp_dir = place
+        for module in users:
+            module.convert_to_static = convert
+
+
+@cache
+def _sources() -> str:
+    """Where the rewritten sources of this process are: Paddle's cache refers to them until it ends."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return str(stack.enter_context(scratch_folder()))
 
 
 @contextmanager

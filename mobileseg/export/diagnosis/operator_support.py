@@ -15,6 +15,7 @@ from typing import Literal
 
 from mobileseg.export.conversion.lite_compat import IMPLIED
 from mobileseg.export.conversion.pdmodel import Operator, Program
+from mobileseg.runtime.engines.predictors import WRONG_FUSION
 
 LITE = ("lite_arm", "lite_x86")
 _ARM = ("lite_arm",)
@@ -48,12 +49,14 @@ class Rule:
         hits: whether an operator of a program falls into it.
         message: what happens.
         remedy: how to write it instead.
+        level: 'error' for what fails or is wrong, 'note' for what this suite's own engine is told to avoid.
     """
 
     targets: tuple[str, ...]
     hits: Callable[[Operator, Program], bool]
     message: str
     remedy: str
+    level: Literal["error", "note"] = "error"
 
 
 REWRITES = {
@@ -116,7 +119,38 @@ def _made_matrix(op: Operator, program: Program) -> bool:
     return len(shapes.get(op.inputs["X"][0], [])) == 4 and len(shapes.get(op.inputs["Y"][0], [])) == 2
 
 
+def _swapped_product(op: Operator, program: Program) -> bool:
+    """A product of two activations, one of them from reshape and a swap of its last two axes."""
+    if op.type != "matmul_v2":
+        return False
+    names = op.inputs["X"][0], op.inputs["Y"][0]
+    if set(names) & program.parameters():
+        return False
+    makers = {result: maker for maker in program.operators() for result in maker.results()}
+    for name in names:
+        swap = makers.get(name)
+        if swap is None or swap.type != "transpose2":
+            continue
+        axes = list(swap.attrs.get("axis", []))
+        rank = len(axes)
+        if axes != [*range(rank - 2), rank - 1, rank - 2]:
+            continue
+        before = makers.get(swap.inputs["X"][0])
+        if before is not None and before.type == "reshape2":
+            return True
+    return False
+
+
 RULES = (
+    Rule(
+        ("paddle",),
+        _swapped_product,
+        "Paddle Inference with oneDNN, its default, computes a product after reshape and a swap of the last two axes "
+        f"wrongly when it follows a convolution; this suite's engine deletes the pass {WRONG_FUSION}, other programs "
+        "have to do the same",
+        "paddle.matmul with transpose_x=True or transpose_y=True, without the swap",
+        "note",
+    ),
     Rule(
         ("paddle",),
         _made_matrix,
@@ -176,7 +210,7 @@ def check_operators(program: Program, targets: tuple[str, ...]) -> list[Finding]
         for target in targets:
             findings.extend(_lite_findings(op, target) if target in LITE else [])
             findings.extend(
-                Finding(target, "error", op, rule.message, rule.remedy)
+                Finding(target, rule.level, op, rule.message, rule.remedy)
                 for rule in RULES
                 if target in rule.targets and rule.hits(op, program)
             )

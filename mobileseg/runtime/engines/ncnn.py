@@ -50,7 +50,9 @@ class NcnnEngine(Engine):
         # `values` stay referenced until the last extract.
         values = {name: value[0].astype(np.float32, copy=False) for name, value in inputs.items()}
         for name, value in values.items():
-            if extractor.input(port.input_names[name], ncnn.Mat(value)) != 0:
+            # A graph whose first layer works in place would write into memory that other frames read.
+            mat = ncnn.Mat(value) if name == self.manifest.image.name else ncnn.Mat(value).clone()
+            if extractor.input(port.input_names[name], mat) != 0:
                 raise RuntimeEngineError(f"NCNN refused an input '{name}' of {list(inputs[name].shape)}")
         for spec in port.outputs:
             code, result = extractor.extract(port.output_names[spec.name])

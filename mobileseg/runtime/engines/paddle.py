@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from mobileseg.errors import DependencyError, RuntimeEngineError
 from mobileseg.names import MAIN
 from mobileseg.runtime.engines.base import Engine, Port
-from mobileseg.runtime.engines.predictors import Part, Stage
+from mobileseg.runtime.engines.predictors import Part, Stage, collect_shapes, on_cpu
 from mobileseg.runtime.manifest import COMPONENTS
 
 # oneDNN keeps compiled primitives per input shape; without a bound a dynamic graph grows with every new size.
@@ -64,16 +65,30 @@ class PaddleEngine(Engine):
         if device == "gpu":
             config.enable_use_gpu(GPU_MEMORY_MB, 0)
             return config
-        config.disable_gpu()
-        if self.options.get("onednn", True):
+        onednn = self.options.get("onednn", True)
+        on_cpu(config, onednn=onednn)
+        if onednn:
             config.set_mkldnn_cache_capacity(_CACHED_SHAPES)
-            config.enable_mkldnn()
         config.set_cpu_math_library_num_threads(self.threads)
         return config
 
     def _run(self, session: Any, port: Port, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         found = session.run({port.input_names[name]: value for name, value in inputs.items()})
         return {ours: found[theirs] for ours, theirs in port.output_names.items()}
+
+    def collect_shapes(self, inputs: Sequence[np.ndarray], target: Path) -> None:
+        """Write the range of shapes of all tensors that these inputs give, for `TensorRTOptions.shape_file`.
+
+        Args:
+            inputs: tensors of images, run by run.
+            target: file to write.
+
+        Raises:
+            RuntimeEngineError: Paddle failed.
+        """
+        port = self._port(MAIN)
+        name = port.input_names[self.manifest.image.name]
+        collect_shapes(self._part(port), [{name: image} for image in inputs], target)
 
     def _part(self, port: Port) -> Part:
         """The files of a graph, after their hashes have been checked."""

@@ -11,6 +11,10 @@ import numpy as np
 
 from mobileseg.errors import RuntimeEngineError
 
+WRONG_FUSION = "reshape_transpose_matmul_mkldnn_fuse_pass"
+"""Paddle's graph pass for oneDNN after which a product of two activations is wrong, without a word, when one of them
+comes from a convolution by reshape and a swap of its last two axes: the attention of TopFormer as published."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -77,6 +81,21 @@ class Stage:
         return {name: self._predictor.get_output_handle(name).copy_to_cpu() for name in self.part.outputs}
 
 
+def on_cpu(config: Any, *, onednn: bool) -> None:
+    """Make a `Config` of Paddle Inference compute on the CPU.
+
+    Args:
+        config: changed in place.
+        onednn: with oneDNN, which Paddle takes when nothing is said (without its faulty pass); else plain kernels.
+    """
+    config.disable_gpu()
+    if onednn:
+        config.enable_mkldnn()
+        config.delete_pass(WRONG_FUSION)
+    else:
+        config.disable_mkldnn()
+
+
 def collect_shapes(part: Part, inputs: Sequence[Mapping[str, np.ndarray]], target: Path) -> list[dict[str, np.ndarray]]:
     """Run a graph on the CPU as it stands and write the range of shapes of each of its tensors.
 
@@ -96,7 +115,7 @@ def collect_shapes(part: Part, inputs: Sequence[Mapping[str, np.ndarray]], targe
     from paddle import inference
 
     config = inference.Config(str(part.model), str(part.params))
-    config.disable_gpu()
+    on_cpu(config, onednn=False)
     config.disable_glog_info()
     config.collect_shape_range_info(str(target))
     stage = Stage(part, inference, config)

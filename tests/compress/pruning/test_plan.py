@@ -98,10 +98,13 @@ def test_a_narrow_network_trains(pruned):
 @pytest.mark.timeout(1800)  # Lite-HRNet has two thousand operators
 @pytest.mark.parametrize(
     "family",
-    [pytest.param(f, marks=[] if f == "mobilenetv2" else pytest.mark.long) for f in families.FAMILIES],
+    [
+        pytest.param(f, marks=[] if f == "mobilenetv2" else pytest.mark.long)
+        for f in (*families.FAMILIES, *families.OTHERS)
+    ],
 )
 def test_pruned_networks_export(family, tmp_path):
-    """The five published networks without 30 % of their multiply-adds: built from the plan, loaded, exported."""
+    """The networks that label pixels without 30 % of their multiply-adds: built from the plan, loaded, exported."""
     network = families.build(family)
     plan = pruned_by_norms(network).plan
     save_pdparams(tmp_path / "a.pdparams", {name: t.numpy() for name, t in network.state_dict().items()})

@@ -14,7 +14,9 @@ from mobileseg.errors import CompressionError
 from mobileseg.nn.width import set_arrays
 from tests.compress.networks import SECTIONS, build, image, outputs
 
-SLOW = ("Lite_HRNet_18", "GhostNet_x0_5", "MobileNetV3_large_x0_5")
+SLOW = ("Lite_HRNet_18", "GhostNet_x0_5", "MobileNetV3_large_x0_5", "EfficientNetLite0", "TopFormer", "PPMobileSeg")
+SIZES = {"TopFormer": (256, 256)}
+"""Where 64x96 leaves two tokens, of which a norm in training makes 1 and -1 whatever they are."""
 SMALL = Limits(least=2, share=0.1, multiple=1)
 
 
@@ -44,7 +46,8 @@ def test_a_pruned_network_is_the_network_that_ignores_the_channels(name):
     assert sum(tensor.size for tensor in network.parameters()) < 0.9 * whole
     assert all(list(network.state_dict()[key].shape) == shape for key, shape in pruned.plan.items())
     for training in (False, True):
-        ours, theirs = outputs(network, image(), training), outputs(other, image(), training)
+        x = image(*SIZES.get(name, (64, 96)))
+        ours, theirs = outputs(network, x, training), outputs(other, x, training)
         assert ours.keys() == theirs.keys()
         for key, expected in theirs.items():
             np.testing.assert_allclose(

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+from PIL import Image
 
 from mobileseg.data.datasets import Dataset
 from mobileseg.data.doctor.checks import Finding, file_findings, size_findings
@@ -93,7 +94,16 @@ def test_file_findings_name_files_and_fixes(folder) -> None:
 def test_every_code_of_the_scan_is_explained(folder) -> None:
     """A problem that examine_item can report must not get lost on the way to the report."""
     summary = summarize(folder, [filled(0)])
-    reported = ["image-missing", "image-truncated", "image-unreadable", "label-missing", "label-truncated"]
+    reported = [
+        "image-missing",
+        "image-truncated",
+        "image-size",
+        "image-depth",
+        "label-size",
+        "image-unreadable",
+        "label-missing",
+        "label-truncated",
+    ]
     reported += ["label-unreadable", "label-colour", "label-depth", "label-lossy", "size-mismatch", "exif-mask"]
     reported += ["exif-unsure"]
     for code in reported:
@@ -101,3 +111,14 @@ def test_every_code_of_the_scan_is_explained(folder) -> None:
     assert [finding.code for finding in file_findings(summary)] == reported
     assert DataError.exit_code == 3
     assert "Padding" in TRANSFORMS
+
+
+def test_turned_images_are_counted(folder) -> None:
+    summary = summarize(folder, [filled(0)] * 3)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = summary.dataset.items[1].image
+    Image.fromarray(np.zeros((32, 24, 3), np.uint8)).save(image, exif=exif)
+    found = by_code(file_findings(scan(LabelSummary("train", summary.dataset))))
+    assert list(found) == ["exif-turned"]
+    assert (found["exif-turned"].level, found["exif-turned"].files) == ("info", (str(image),))

@@ -92,6 +92,14 @@ def test_splits_whose_classes_stand_in_another_order(folder) -> None:
     assert "class 1 is 'pole' in the first and 'car' in the second" in finding.message
 
 
+def test_splits_that_normalise_differently(folder) -> None:
+    data = datasets(folder)
+    data["train"] = Dataset(str(folder.root), [*CROP, {"type": "Normalize"}], train_path="train.txt", num_classes=3)
+    found = [finding for finding in diagnose(data).findings if finding.level == "error"]
+    assert [finding.code for finding in found] == ["normalise-differs"]
+    assert "val: does not normalise" in found[0].message
+
+
 def test_limit_is_said(folder) -> None:
     diagnosis = diagnose(datasets(folder), limit=2)
     assert [finding.code for finding in diagnosis.findings] == ["limited"]

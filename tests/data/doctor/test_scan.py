@@ -123,3 +123,12 @@ def test_examples_keep_only_a_few() -> None:
     for index in range(12):
         examples.add(f"file {index}", "detail")
     assert (examples.count, len(examples.files), len(examples.details)) == (12, EXAMPLES, EXAMPLES)
+
+
+def test_sizes_and_depths_are_named(folder, monkeypatch) -> None:
+    image, label = folder.add("one")
+    deep = folder.root / "deep.tif"
+    Image.fromarray(np.zeros((24, 32), np.float32)).save(deep)
+    assert codes(Item(deep, label)) == ["image-depth"]
+    monkeypatch.setattr("mobileseg.limits.MAX_PIXELS", 100)
+    assert codes(Item(image, label)) == ["image-size", "label-size"]

@@ -266,3 +266,10 @@ def test_points_that_are_nowhere(tmp_path: Path, number: object) -> None:
         with pytest.raises(DataError, match=r"no pairs of numbers|far outside") as caught:
             LabelmeInstances(str(tmp_path))
         assert f"shape 0 (nut, {kind})" in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "\ud800", "", "../.."])
+def test_images_that_no_file_is(tmp_path: Path, name: str) -> None:
+    save(tmp_path / "train", "a", [shape("nut", SQUARE)], imagePath=name)
+    with pytest.raises(DataError, match="does not exist"):
+        LabelmeInstances(str(tmp_path))

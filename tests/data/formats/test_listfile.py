@@ -154,3 +154,26 @@ def test_home_folder(tmp_path: Path, monkeypatch) -> None:
     write(tmp_path / "l.txt", "1.jpg 1.png\n")
     for name in ("l.txt", "~/l.txt"):
         assert Dataset("~", train_path=name, num_classes=2).items[0].image == tmp_path / "1.jpg"
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "\ud800"])
+def test_names_that_no_file_has(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError):
+        Dataset(str(tmp_path), train_path=name, num_classes=2)
+    with pytest.raises(DataError, match="does not exist"):
+        Dataset(name, train_path="l.txt", num_classes=2)
+
+
+@pytest.mark.parametrize("count", [0, -1, 256, 10**9, 10**400, 2.0, "2", True, [2]])
+def test_numbers_of_classes_that_labels_cannot_have(tmp_path: Path, count: object) -> None:
+    """A thousand million names would be made before they are counted."""
+    write(tmp_path / "l.txt", "1.jpg 1.png\n")
+    with pytest.raises(ConfigError, match=r"num_classes is .*; expected 1 to 255"):
+        Dataset(str(tmp_path), train_path="l.txt", num_classes=count)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "1", True, 10**400])
+def test_seeds_that_no_generator_takes(tmp_path: Path, seed: object) -> None:
+    write(tmp_path / "l.txt", "1.jpg 1.png\n")
+    with pytest.raises(ConfigError, match="seed is"):
+        Dataset(str(tmp_path), train_path="l.txt", num_classes=2, seed=seed)

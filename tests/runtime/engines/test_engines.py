@@ -48,6 +48,22 @@ for size in ((16, 24), (40, 56), (8, 8), (16, 24)):
 print("agreed")
 """
 
+THREADS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from mobileseg.runtime.segmenter import Segmenter
+segmenter = Segmenter(sys.argv[1], engine=sys.argv[2])
+images = [np.random.default_rng(seed).integers(0, 256, (16, 24, 3), dtype=np.uint8) for seed in range(60)]
+alone = [segmenter(image).labels for image in images]
+assert len({labels.tobytes() for labels in alone}) == len(images)
+with ThreadPoolExecutor(6) as pool:
+    together = list(pool.map(lambda image: segmenter(image).labels, images * 4))
+wrong = sum(not (one == other).all() for one, other in zip(alone * 4, together))
+assert not wrong, f"{wrong} of {len(together)} results are wrong"
+print("agreed")
+"""
+
 
 def colour_graphs(path: Path, *flags: str) -> Path:
     """The colour graph for every engine."""
@@ -86,6 +102,26 @@ def test_engines_agree_also_together_in_one_process(folder: Path, engines: tuple
 def test_one_engine_takes_growing_and_shrinking_pictures(dynamic_folder: Path, engine: str) -> None:
     done = run(SIZES, dynamic_folder, engine)
     assert done.stdout.endswith("agreed\n"), done.stderr
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "lite", "paddle", "ncnn"])
+def test_one_segmenter_serves_several_threads(folder: Path, engine: str) -> None:
+    done = run(THREADS, folder, engine)
+    assert done.stdout.endswith("agreed\n"), done.stderr
+
+
+def test_labels_that_are_no_class_are_refused(tmp_path: Path) -> None:
+    """A graph of more classes than the manifest names; an index below 0 likewise."""
+    artefact(tmp_path, output="labels")
+    engine = load(tmp_path, "onnxruntime")
+    pixels = np.random.default_rng(2).normal(size=(1, 3, 16, 24)).astype(np.float32)
+    assert engine.run({"x": pixels})["labels"].max() == 2
+    for wrong in (3, -1):
+        answer = np.zeros((1, 16, 24), np.int32)
+        answer[0, 5, 7] = wrong
+        engine._run = lambda _image, answer=answer: {"labels": answer}
+        with pytest.raises(RuntimeEngineError, match=rf"'labels' holds class indices .*{wrong}.*3 classes \(0 to 2\)"):
+            engine.run({"x": pixels})
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "ncnn"])

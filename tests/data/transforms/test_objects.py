@@ -8,7 +8,7 @@ from scipy import stats
 
 from mobileseg.data.instances import Instances
 from mobileseg.data.sample import Sample
-from mobileseg.data.transforms.instance import DiscardSmallInstances, RandomExpand, RandomInstanceCrop
+from mobileseg.data.transforms.objects import DiscardSmallInstances, RandomExpand, RandomInstanceCrop
 from mobileseg.errors import ConfigError
 
 SIZE = (80, 120)

@@ -1,0 +1,285 @@
+"""Try PaddleSeg's own configurations: load, build, and one per network and loss also train, evaluate and export.
+
+    python tools/try_paddleseg.py PaddleSeg --write docs/from_paddleseg.md
+
+PaddleSeg is a checkout of release 2.8; nothing of it is changed. Every configuration is tried in a process of its own,
+because converters can end a process without a message. With --write the table in the page is replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import multiprocessing
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+
+from mobileseg.config.build import build_losses, build_network, check_components  # noqa: E402
+from mobileseg.config.load import Config, load_config  # noqa: E402
+from mobileseg.errors import MobileSegError  # noqa: E402
+
+STAGES = ("load", "build", "train", "eval", "paddle", "onnx")
+SIDES = (128, 256, 512)
+"""Sides of the images that training is tried with; some transformers take their own size alone."""
+CLASSES = 5
+BEGIN, END = "<!-- table of tools/try_paddleseg.py -->", "<!-- end of the table -->"
+TIMEOUT = 900
+_SMALL = ("tiny", "b0", "small", "_s_", "resnet18", "w18", "stdc1", "resnet50", "base")
+
+
+def configurations(checkout: Path) -> list[Path]:
+    """Files below configs/ that describe a network, without the bases."""
+    files = sorted((checkout / "configs").rglob("*.yml"))
+    return [file for file in files if "_base_" not in file.parts]
+
+
+def family(config: Config) -> str:
+    """Network and losses, the pair that training is tried for."""
+    model = config.model["type"] if config.model else "no network"
+    losses = config.to_dict()["loss"] or {"types": []}
+    names = sorted({part["type"] for item in losses["types"] for part in item.get("losses", [item])})
+    return f"{model.split('.')[-1]}: {', '.join(name.split('.')[-1] for name in names) or 'no loss'}"
+
+
+def chosen(families: Mapping[str, list[Path]]) -> dict[Path, str]:
+    """The smallest configuration of every family, told by its name."""
+
+    def rank(file: Path) -> tuple[int, str]:
+        return next((place for place, word in enumerate(_SMALL) if word in file.stem), len(_SMALL)), file.stem
+
+    return {min(files, key=rank): name for name, files in families.items()}
+
+
+def try_one(file: Path, stages: Iterable[str]) -> dict[str, str]:
+    """Stage -> 'ok' or why not; the stages that a failure makes pointless are left out."""
+    found: dict[str, str] = {}
+    wanted = set(stages)
+    try:
+        config = load_config(file)
+        check_components(config)
+        found["load"] = "ok"
+        network = None
+        if "build" in wanted and config.model:
+            network = build_network(config, load_pretrained=False)
+        if "build" in wanted:
+            if config.loss:
+                build_losses(config)
+            found["build"] = "ok"
+        if wanted & {"train", "eval"} and config.loss and config.model:
+            found |= _train(file)
+        if "paddle" in wanted and network is not None:
+            found |= _convert(network)
+    except MobileSegError as error:
+        stage = next(stage for stage in STAGES if stage not in found)
+        found[stage] = " ".join(str(error).split())[:300]
+    except Exception as error:  # what a user would see as 'unexpected'
+        stage = next(stage for stage in STAGES if stage not in found)
+        found[stage] = f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return found
+
+
+def _train(file: Path) -> dict[str, str]:
+    """Two iterations and one evaluation by the suite's own trainer, on images drawn here."""
+    from mobileseg.engine.trainer import Trainer
+
+    failure = ""
+    for side in SIDES:
+        with tempfile.TemporaryDirectory() as folder:
+            config = load_config(file, _overrides(file, Path(folder), side))
+            try:
+                trainer = Trainer(config, Path(folder, "run"), load_pretrained=False)
+                result = trainer.fit()
+            except Exception as error:  # foreign code: shapes that do not fit this size
+                failure = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                continue
+        return {"train": "ok", "eval": "ok" if result.scores else "no scores"}
+    return {"train": failure}
+
+
+def _overrides(file: Path, folder: Path, side: int) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    lines = []
+    for number in range(4):
+        label = np.kron(rng.integers(0, CLASSES, (4, 4)), np.ones((side // 4, side // 4))).astype(np.uint8)
+        image = np.clip(40 * label[..., None] + rng.integers(0, 40, (side, side, 3)), 0, 255).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{number}.png"), image)
+        cv2.imwrite(str(folder / f"{number}_label.png"), label)
+        lines.append(f"{number}.png {number}_label.png")
+    (folder / "list.txt").write_text("\n".join(lines), encoding="utf-8")
+    data = {
+        "_inherited_": False,
+        "type": "Dataset",
+        "dataset_root": str(folder),
+        "train_path": str(folder / "list.txt"),
+        "val_path": str(folder / "list.txt"),
+        "num_classes": CLASSES,
+        "transforms": [{"type": "Normalize"}],
+    }
+    changes: dict[str, Any] = {"train_dataset": data, "val_dataset": {**data, "mode": "val"}}
+    changes |= {"iters": 2, "batch_size": 2, "log_iters": 1, "num_workers": 0, "model.num_classes": CLASSES}
+    return changes | _per_class(load_config(file).to_dict())
+
+
+def _per_class(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What else says how many classes there are: parts of the model, losses and their weights."""
+    changes: dict[str, Any] = {}
+    for key, value in (data["model"] or {}).items():
+        if isinstance(value, dict) and "num_classes" in value:
+            changes[f"model.{key}.num_classes"] = CLASSES
+    for index, item in enumerate(data["loss"]["types"]):
+        if "num_classes" in item:
+            changes[f"loss.types.{index}.num_classes"] = CLASSES
+        if isinstance(item.get("weight"), list):
+            changes[f"loss.types.{index}.weight"] = [1.0] * CLASSES
+    return changes
+
+
+def _convert(network: Any) -> dict[str, str]:
+    """Trace the network at a fixed size and convert it; numbers are compared by `mobileseg export`."""
+    from mobileseg.export.audit import audit
+
+    from mobileseg.export.options import ExportOptions
+
+    network.eval()
+    side = getattr(network, "probed_side", SIDES[0])
+    try:
+        result = audit(network, ExportOptions(side, side, output_op="none"), ("paddle", "onnx"))
+    except Exception as error:  # foreign code that cannot be traced
+        return {"paddle": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+    found = {}
+    for target, state in result.targets.items():
+        lacks = sorted({item.operator.type for item in result.findings if item.target == target})
+        found[target] = "ok" if state == "converts" else f"{state}: {', '.join(lacks)}"
+    return found
+
+
+def _work(pipe: Any, file: Path, stages: tuple[str, ...]) -> None:
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # what the networks print is not read
+        os.dup2(quiet, stream)
+    pipe.send(try_one(file, stages))
+
+
+def _isolated(file: Path, stages: tuple[str, ...]) -> dict[str, str]:
+    """:func:`try_one` in a process of its own; one that dies or hangs is reported as such."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(theirs, file, stages))
+    process.start()
+    theirs.close()
+    try:
+        if ours.poll(TIMEOUT):
+            return dict(ours.recv())
+        process.kill()
+        return {"load": f"no end after {TIMEOUT} s"}
+    except EOFError:
+        process.join()
+        return {"load": f"the process ended with code {process.exitcode}"}
+    finally:
+        process.join()
+
+
+Results = dict[str, dict[str, str]]
+
+
+def try_all(checkout: Path, stages: tuple[str, ...], only: str, done: Callable[[str, Results], None]) -> Results:
+    """Results by the path of the file below configs/: stage -> 'ok' or why not, and ``family`` where it was chosen.
+
+    Args:
+        checkout: of PaddleSeg.
+        stages: what the chosen files are tried with; the others are loaded and built.
+        only: regular expression of the files.
+        done: told after each file: one line, and all results so far.
+    """
+    files = [file for file in configurations(checkout) if re.search(only, str(file))]
+    families: dict[str, list[Path]] = {}
+    for file in files:
+        try:
+            families.setdefault(family(load_config(file)), []).append(file)
+        except MobileSegError:
+            continue  # reported by its own trial
+    representatives = chosen(families)
+    cheap = tuple(stage for stage in stages if stage in ("load", "build"))
+    results: Results = {}
+    for number, file in enumerate(sorted(files, key=lambda file: file not in representatives), 1):
+        name = str(file.relative_to(checkout / "configs"))
+        began = time.perf_counter()
+        results[name] = dict(_isolated(file, stages if file in representatives else cheap))
+        if file in representatives:
+            results[name]["family"] = representatives[file]
+        bad = {key: value for key, value in results[name].items() if value != "ok" and key != "family"}
+        done(f"{number}/{len(files)} {name} {time.perf_counter() - began:.0f} s {bad or 'ok'}", results)
+    return results
+
+
+def table(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Counts, one row per network and loss, and what does not work."""
+    lines = ["| stage | tried | works |", "|---|---|---|"]
+    for stage in STAGES:
+        tried = [result[stage] for result in results.values() if stage in result]
+        if tried:
+            lines.append(f"| {stage} | {len(tried)} | {tried.count('ok')} |")
+    rows = sorted((result["family"], name, result) for name, result in results.items() if "family" in result)
+    shown = [stage for stage in STAGES if any(stage in result for _, _, result in rows)]
+    lines += ["", f"| network and losses | file | {' | '.join(shown)} |", f"|---|---|{'---|' * len(shown)}"]
+    for name, file, result in rows:
+        cells = " | ".join("yes" if result.get(stage) == "ok" else "no" if stage in result else "" for stage in shown)
+        lines.append(f"| {name} | `{file}` | {cells} |")
+    failures = [
+        f"- `{name}`, {stage}: {text}"
+        for name, result in sorted(results.items())
+        for stage, text in result.items()
+        if stage != "family" and text != "ok"
+    ]
+    return "\n".join([*lines, *(["", "What does not work, and why:", ""] if failures else []), *failures])
+
+
+def write_table(page: Path, text: str) -> None:
+    """Replace what stands between the two marks of a page."""
+    content = page.read_text(encoding="utf-8")
+    before, found, rest = content.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not found or not end:
+        raise SystemExit(f"{page} has no place for the table: it needs the lines {BEGIN} and {END}")
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+
+
+def main() -> int:
+    """Try, print, write; the number of configurations that do not load is the exit code (at most 100)."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("checkout", type=Path, help="checkout of PaddleSeg 2.8")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
+    parser.add_argument("--only", default="", help="regular expression of the files to try")
+    parser.add_argument("--json", type=Path, help="write the results there")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="replace the table of this page")
+    args = parser.parse_args()
+    logging.getLogger("mobileseg").setLevel(logging.ERROR)
+
+    def done(line: str, results: Results) -> None:
+        print(line, flush=True)
+        if args.json:  # after every file: a trial of all takes hours on a small machine
+            args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+    results = try_all(args.checkout, tuple(args.stages), args.only, done)
+    if args.write:
+        write_table(args.write, table(results))
+    print(table(results).split("\n\n")[0])
+    return min(100, sum(result.get("load") != "ok" for result in results.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
