@@ -141,7 +141,7 @@ def test_names_are_those_of_predict(lite: Lite, labels: Path, tmp_path: Path) ->
         ["image", "", "a.png"],
         ["benchmark", "MODEL", "--image", ""],
         ["benchmark", "MODEL", "--threads", "1", ""],
-        ["image", "MODEL", "a.png", "--graph", ""],
+        ["image", "MODEL", "a.png", "--font", ""],
     ],
 )
 def test_empty_words_are_refused(lite: Lite, labels: Path, words: list[str], tmp_path: Path) -> None:
