@@ -8,6 +8,7 @@
 #include "instance_selftest.h"
 #include "instance_settings.h"
 #include "json_fields.h"
+#include "mobileseg/error.h"
 #include "task.h"
 
 namespace mobileseg {
@@ -90,7 +91,10 @@ class InstanceTask : public Task {
 
   std::shared_ptr<const TaskSettings> settings(const Field* section, Manifest* manifest) const override {
     auto found = std::make_shared<InstanceSettings>();
-    if (section == nullptr) return found;
+    if (section == nullptr) {
+      throw Error(ErrorKind::kRuntime, "artefact '" + manifest->name + "' has no settings.detection",
+                  "export the model again with `mobileseg export`");
+    }
     found->detection = detection_spec((*section)["detection"]);
     if (section->has("category_ids")) {
       manifest->category_ids.clear();

@@ -140,6 +140,7 @@ TEST_CASE("a manifest that cannot be used is refused with the field's name") {
   check_refused([](Json* d) { (*d)["settings"]["detection"]["anchors"] = "other.npy"; }, "no sha256");
   check_refused([](Json* d) { (*d)["settings"]["detection"].erase("anchors"); }, "relative to anchors");
   check_refused([](Json* d) { (*d)["settings"]["category_ids"] = {1}; }, "1 numbers for 4 classes");
+  check_refused([](Json* d) { d->erase("settings"); }, "has no settings.detection");
   check_refused([](Json* d) { (*d)["settings"] = Json::object(); }, "'detection' is missing");
 }
 
