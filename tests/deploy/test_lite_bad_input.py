@@ -141,7 +141,7 @@ def test_names_are_those_of_predict(lite: Lite, labels: Path, tmp_path: Path) ->
         ["image", "", "a.png"],
         ["benchmark", "MODEL", "--image", ""],
         ["benchmark", "MODEL", "--threads", "1", ""],
-        ["image", "MODEL", "a.png", "--graph", ""],
+        ["image", "MODEL", "a.png", "--font", ""],
     ],
 )
 def test_empty_words_are_refused(lite: Lite, labels: Path, words: list[str], tmp_path: Path) -> None:
@@ -214,6 +214,42 @@ def test_a_truncated_graph_is_refused(lite: Lite, labels: Path, tmp_path: Path) 
     done = lite.run("mobileseg_lite", "selftest", folder)
     assert done.returncode == 7
     assert "the lengths inside do not add up" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "seen"),
+    [
+        ((), [], "expected an object"),
+        (("format",), 3, "is written in format 3, this program reads formats 1 and 2"),
+        (("task",), "depth", "there is no task 'depth', this program has instance, semantic"),
+        (("image", "channels"), 1, "it takes images of 1 channels, this program those of 3"),
+        (("image", "range"), [0, 4095], "it takes pixels of 0 to 4095, this program those of 0 to 255"),
+        (("image", "scale"), 0, "scale is not positive"),
+        (("image", "height"), 1 << 40, "expected a whole number from 1 to 16384"),
+        (("pipelines", "main"), ["main", "tail"], "pipelines.main names the graph 'tail', there is main"),
+        (("graphs", "main", "inputs", 0, "name"), "y", "takes y, which nothing before it gives"),
+        (("graphs", "main", "files"), {}, "file for graph 'main', it has none"),
+        (("state",), {"key": {"a": "labels"}}, "state names the pipeline 'key'"),
+        (("classes",), ["a"] * 300, "there are 300 classes, expected 1 to 255"),
+        (("settings",), {"detection": {}}, "does not belong to a semantic segmentation model"),
+        (("golden",), "../golden.npz", "lies outside the folder"),
+    ],
+)
+def test_manifests_that_cannot_be_used(
+    lite: Lite, labels: Path, tmp_path: Path, place: tuple[str | int, ...], value: object, seen: str
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(labels, folder)
+    (folder / "deploy.yaml").unlink()
+    document = json.loads((folder / "deploy.json").read_text(encoding="utf-8"))
+    target, keys = document, ("mobileseg", *place)
+    for key in keys[:-1]:
+        target = target[key]
+    target[keys[-1]] = value
+    (folder / "deploy.json").write_text(json.dumps(document), encoding="utf-8")
+    done = lite.run("mobileseg_lite", "selftest", folder)
+    assert done.returncode == 7, done.stdout + done.stderr
+    assert seen in done.stderr
 
 
 def named(lite: Lite, folder: Path, *names: str) -> Path:

@@ -13,6 +13,7 @@ import pytest
 from pycocotools import mask as mask_utils
 
 from mobileseg.benchmarking.rows import load_rows
+from mobileseg.data.io import IMAGE_SUFFIXES
 from tests.deploy.lite_build import FUZZERS, PACKAGES, SOURCE, Lite, built, compiler, environment, missing
 
 pytestmark = pytest.mark.timeout(1800)  # the first build takes about a minute, more on a busy machine
@@ -123,10 +124,37 @@ def test_pictures(program: Lite, tmp_path: Path) -> None:
         with Image.open(out / "labels" / f"{path.stem}.png") as picture:
             assert (np.asarray(picture) == expected).all()
         assert cv2.imread(str(out / "overlay" / f"{path.stem}.png")).shape == image.shape
+    inner = tmp_path / "b" / "a"
+    inner.mkdir(parents=True)
+    cv2.imwrite(str(inner / "deep.PGM"), images[0][..., 0])
+    (inner / "up").symlink_to(tmp_path)
+    (inner / "notes.txt").write_text("none")
+    done = program.run("mobileseg_lite", "folder", folder, tmp_path / "b", "--output", tmp_path / "other")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 pictures" in done.stdout
+    for made in (tmp_path / "b", tmp_path / "other", out):
+        shutil.rmtree(made)
     done = program.run("mobileseg_lite", "folder", folder, tmp_path, "--output", out)
     assert done.returncode == 3
     assert "broken.jpg is truncated" in done.stderr
     assert "3 of 4 pictures" in done.stdout
+
+
+def test_the_suffixes_are_those_of_python() -> None:
+    source = (SOURCE / "app" / "pictures.cc").read_text(encoding="utf-8")
+    table = re.search(r"kSuffixes\[\] = \{(.*?)\};", source, re.DOTALL)
+    assert table is not None
+    assert {f".{name}" for name in re.findall(r'"(\w+)"', table[1])} == IMAGE_SUFFIXES
+
+
+def test_no_file_but_the_table_and_the_tasks_names_a_task() -> None:
+    table, tasks = SOURCE / "src" / "tasks.cc", {"semantic", "instance"}
+    for folder in ("src", "app", "include"):
+        for path in (SOURCE / folder).rglob("*"):
+            own = path == table or path.stem.split("_")[0] in tasks
+            if path.suffix in {".cc", ".h"} and not own:
+                code = re.sub(r"//.*", "", path.read_text(encoding="utf-8"))
+                assert not re.search(r'"(semantic|instance)"|k(Semantic|Instance)\b', code), path
 
 
 def test_instances(program: Lite, tmp_path: Path) -> None:

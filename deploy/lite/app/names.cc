@@ -114,7 +114,8 @@ class NameWriter::Font {
 #endif
 };
 
-NameWriter::NameWriter(const mobileseg::Manifest& manifest, const std::string& font)
+NameWriter::NameWriter(const mobileseg::Manifest& manifest, mobileseg::ResultForm form,
+                       const std::string& font)
     : names_(manifest.classes) {
   for (const auto& rgb : manifest.palette) colors_.emplace_back(rgb[2], rgb[1], rgb[0]);
   std::string path = font;
@@ -131,7 +132,7 @@ NameWriter::NameWriter(const mobileseg::Manifest& manifest, const std::string& f
     said += (said.empty() ? "" : ", ") + drawn + " is " + names_[label];
     names_[label] = drawn;
   }
-  if (!said.empty() && manifest.task == mobileseg::Task::kInstance) {
+  if (!said.empty() && form == mobileseg::ResultForm::kInstances) {
     std::fprintf(stderr, "note: no font for these names, so overlays number them: %s\n", said.c_str());
   }
 }

@@ -16,10 +16,10 @@ namespace app {
 // font file; without them 'class 3' is written, and said once which name that is.
 class NameWriter {
  public:
-  // `font` is a file; empty: the first one of the usual places that has the script of the names.
-  // Throws mobileseg::Error(kData) when the file is no font, Error(kDependency) when this build cannot use
-  // it.
-  NameWriter(const mobileseg::Manifest& manifest, const std::string& font);
+  // Names are written on instances alone. `font` is a file; empty: the first one of the usual places that has
+  // the script of the names. Throws mobileseg::Error(kData) when the file is no font, Error(kDependency) when
+  // this build cannot use it.
+  NameWriter(const mobileseg::Manifest& manifest, mobileseg::ResultForm form, const std::string& font);
   ~NameWriter();
 
   // Writes the name and the score of every instance at the top left of its box, the best on top.

@@ -88,8 +88,6 @@ void read_flag(const std::string& flag, Reader* reader, Options* options) {
     for (const std::string& text : reader->values_of(flag)) options->powers.push_back(power(text));
   } else if (flag == "--any-version") {
     options->engine.any_version = true;
-  } else if (flag == "--graph") {
-    options->engine.graph = reader->value_of(flag);
   } else if (flag == "--alpha") {
     options->alpha = share(flag, reader->value_of(flag));
   } else if (flag == "--min-score") {
@@ -180,7 +178,6 @@ MODEL is a folder that `mobileseg export` wrote, with a graph for Paddle Lite.
   --threads N            threads of the engine (1); benchmark takes several
   --power MODE           high, low, full, no-bind, rand-high, rand-low; benchmark takes several
   --any-version          load a .nb that another version of Paddle Lite wrote
-  --graph NAME           graph of the folder (main)
   --alpha A              share of the class colour in overlays (0.55)
   --min-score S          leave out instances of lower scores (0.3)
   --font FILE            font for names in overlays (one of the system; ASCII needs none)

@@ -18,6 +18,7 @@ using mobileseg::Error;
 using mobileseg::ErrorKind;
 
 constexpr std::size_t kMaxBytes = std::size_t{1} << 30;
+constexpr int kMaxDepth = 64;  // of folders in folders
 constexpr const char* kAgain = "copy or download the file again";
 
 bool is_picture(const std::string& name) {
@@ -26,8 +27,36 @@ bool is_picture(const std::string& name) {
   std::string suffix = name.substr(dot + 1);
   std::transform(suffix.begin(), suffix.end(), suffix.begin(),
                  [](unsigned char c) { return std::tolower(c); });
-  static const char* const kSuffixes[] = {"jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff"};
+  // mobileseg.data.io.IMAGE_SUFFIXES; a test holds the two together.
+  static const char* const kSuffixes[] = {"bmp", "gif", "jfif", "jpeg", "jpg", "pgm",
+                                          "png", "ppm", "tif",  "tiff", "webp"};
   return std::find(std::begin(kSuffixes), std::end(kSuffixes), suffix) != std::end(kSuffixes);
+}
+
+// The pictures of a folder by name, then those of its folders. Links to folders are not followed: they may
+// lead back.
+void collect(const std::string& folder, int depth, std::vector<std::string>* paths) {
+  if (depth > kMaxDepth) throw Error(ErrorKind::kData, folder + " lies too deep");
+  std::vector<std::string> pictures;
+  std::vector<std::string> folders;
+  {
+    const std::unique_ptr<DIR, int (*)(DIR*)> handle(opendir(folder.c_str()), closedir);
+    if (!handle) throw Error(ErrorKind::kData, "there is no folder " + folder);
+    while (const dirent* entry = readdir(handle.get())) {
+      const std::string name = entry->d_name;
+      if (name == "." || name == "..") continue;
+      const std::string path = folder + "/" + name;
+      if (mobileseg::is_folder(path) && !mobileseg::is_link(path)) {
+        folders.push_back(path);
+      } else if (is_picture(name) && !mobileseg::is_folder(path)) {
+        pictures.push_back(path);
+      }
+    }
+  }
+  std::sort(pictures.begin(), pictures.end());
+  std::sort(folders.begin(), folders.end());
+  paths->insert(paths->end(), pictures.begin(), pictures.end());
+  for (const std::string& inside : folders) collect(inside, depth + 1, paths);
 }
 
 // As EXIF numbers the eight ways to hold a camera.
@@ -78,14 +107,9 @@ mobileseg::ImageView view_of(const cv::Mat& picture) {
 }
 
 std::vector<std::string> pictures_in(const std::string& folder) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> handle(opendir(folder.c_str()), closedir);
-  if (!handle) throw Error(ErrorKind::kData, "there is no folder " + folder);
   std::vector<std::string> paths;
-  while (const dirent* entry = readdir(handle.get())) {
-    if (is_picture(entry->d_name)) paths.push_back(folder + "/" + entry->d_name);
-  }
+  collect(folder, 0, &paths);
   if (paths.empty()) throw Error(ErrorKind::kData, folder + " holds no pictures");
-  std::sort(paths.begin(), paths.end());
   return paths;
 }
 

@@ -17,7 +17,8 @@ cv::Mat read_picture(const std::string& path);
 
 mobileseg::ImageView view_of(const cv::Mat& picture);
 
-// The pictures of a folder in the order of their names; throws mobileseg::Error(kData) when there are none.
+// The pictures of a folder in the order of their names, then those of the folders in it; throws
+// mobileseg::Error(kData) when there are none.
 std::vector<std::string> pictures_in(const std::string& folder);
 
 // 'dir/street.jpg' -> 'street'

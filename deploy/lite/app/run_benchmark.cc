@@ -75,7 +75,8 @@ Json machine_facts() {
                 {"load", load}};
   const std::string governor = first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
   if (!governor.empty()) facts["governor"] = governor;
-  if (const double degrees = temperature()) facts["temperature_c"] = degrees;
+  const double degrees = temperature();
+  if (degrees != 0) facts["temperature_c"] = degrees;
   return facts;
 }
 
@@ -124,6 +125,7 @@ std::string drawn_picture(mobileseg::Size size, const std::string& folder) {
 
 Samples measure(mobileseg::Segmenter* segmenter, const std::string& path, const Options& options) {
   const mobileseg::Painter painter(segmenter->manifest(), options.alpha);
+  mobileseg::Stream stream = segmenter->stream();
   mobileseg::Result result;
   cv::Mat drawn;
   Samples samples;
@@ -131,7 +133,7 @@ Samples measure(mobileseg::Segmenter* segmenter, const std::string& path, const 
     const Clock::time_point start = Clock::now();
     const cv::Mat picture = read_picture(path);
     const Clock::time_point decoded = Clock::now();
-    segmenter->run(view_of(picture), &result);
+    stream.step(view_of(picture), &result);
     const Clock::time_point segmented = Clock::now();
     picture.copyTo(drawn);
     painter.draw(result, drawn.data, drawn.step[0], mobileseg::ColorOrder::kBgr);
@@ -151,7 +153,7 @@ Samples measure(mobileseg::Segmenter* segmenter, const std::string& path, const 
 
 Json row_of(const mobileseg::Segmenter& segmenter, const Samples& samples,
             const mobileseg::EngineOptions& engine, const Options& options, const std::string& image) {
-  const mobileseg::InputSpec& input = segmenter.manifest().input;
+  const mobileseg::ImageSpec& input = segmenter.manifest().image;
   Json stages;
   for (const char* stage : kStages) stages[stage] = statistics(samples.at(stage));
   const std::string size = std::to_string(input.size.width) + "x" + std::to_string(input.size.height);
@@ -193,7 +195,7 @@ int run_benchmark(const Options& options) {
       mobileseg::Segmenter segmenter = mobileseg::Segmenter::open(options.model, engine);
       const char* scratch = std::getenv("TMPDIR");
       const std::string path =
-          options.image.empty() ? drawn_picture(segmenter.manifest().input.size, scratch ? scratch : "/tmp")
+          options.image.empty() ? drawn_picture(segmenter.manifest().image.size, scratch ? scratch : "/tmp")
                                 : options.image;
       const cv::Mat picture = read_picture(path);
       const std::string size = std::to_string(picture.cols) + "x" + std::to_string(picture.rows);

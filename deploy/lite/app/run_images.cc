@@ -32,9 +32,9 @@ class ImageWriter {
       : folder_(options.output),
         segmenter_(segmenter),
         painter_(segmenter.manifest(), options.alpha),
-        names_(segmenter.manifest(), options.font) {
-    semantic_ = segmenter.manifest().task == mobileseg::Task::kSemantic;
-    masks_ = folder_ + (semantic_ ? "/labels/" : "/instances/");
+        names_(segmenter.manifest(), segmenter.form(), options.font) {
+    labels_ = segmenter.form() == mobileseg::ResultForm::kLabels;
+    masks_ = folder_ + (labels_ ? "/labels/" : "/instances/");
     for (const std::string& part : {folder_ + "/overlay", masks_, folder_ + "/json"})
       mobileseg::make_folders(part);
   }
@@ -45,7 +45,7 @@ class ImageWriter {
     const std::string json =
         mobileseg::to_json(result, manifest, segmenter_.engine().name(), {source, name, decode_ms});
     mobileseg::write_file(folder_ + "/json/" + name + ".json", json + "\n");
-    if (semantic_) {
+    if (labels_) {
       mobileseg::write_palette_png(masks_ + name + ".png", result.labels.data(), result.size,
                                    mobileseg::color_table(manifest));
     } else {
@@ -64,7 +64,7 @@ class ImageWriter {
   const mobileseg::Segmenter& segmenter_;
   mobileseg::Painter painter_;
   NameWriter names_;
-  bool semantic_ = true;
+  bool labels_ = true;
   std::vector<std::uint8_t> numbers_;
 };
 

@@ -84,7 +84,7 @@ std::string text_of(double rate, double decode_ms, const mobileseg::StageTimes& 
 int run_video(const Options& options) {
   mobileseg::Segmenter segmenter = mobileseg::Segmenter::open(options.model, options.engine);
   const mobileseg::Painter painter(segmenter.manifest(), options.alpha);
-  const NameWriter names(segmenter.manifest(), options.font);
+  const NameWriter names(segmenter.manifest(), segmenter.form(), options.font);
   cv::VideoCapture capture;
   open_source(options, &capture);
   const double said = capture.get(cv::CAP_PROP_FPS);
@@ -97,13 +97,14 @@ int run_video(const Options& options) {
   LineRecording lines(options.output + "/json/" + name + ".jsonl");
   end_in_order_on_interruption();
 
+  mobileseg::Stream stream = segmenter.stream();
   mobileseg::Result result;
   cv::Mat frame;
   int count = 0;
   double shown_rate = 0;
   for (Clock::time_point start = Clock::now(); interrupted == 0 && capture.read(frame);) {
     const double decode_ms = milliseconds(start, Clock::now());
-    segmenter.run(view_of(frame), &result);
+    stream.step(view_of(frame), &result);
     mobileseg::drop_below(options.min_score, &result);
     const std::string number = std::to_string(count);
     lines.write(mobileseg::to_json(result, segmenter.manifest(), segmenter.engine().name(),

@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         models = [made.push_artefact(artefact, f"model{index}") for index, artefact in enumerate(artefacts)]
         extra = ["--any-version"] if args.any_version else []
         for artefact, model in zip(artefacts, models, strict=True):
-            made.run("selftest", model, "--graph", artefact.graph, *extra)
+            made.run("selftest", model, *extra)
             print(f"{artefact}: selftest ok")
         extra += ["--image", pushed_image(made, args.image)] if args.image else []
         threads, powers = args.threads or (1,), args.power or ("high",)
@@ -174,7 +174,7 @@ def pushed_image(made: Session, path: Path) -> str:
 def measure(made: Session, case: Case, args: argparse.Namespace, extra: Sequence[str]) -> dict[str, Any]:
     """Run one case; its row."""
     remote = f"{made.folder}/rows.json"
-    words = ["benchmark", case.model, "--graph", case.artefact.graph, "--output", remote]
+    words = ["benchmark", case.model, "--output", remote]
     words += ["--threads", str(case.threads), "--power", case.power]
     words += ["--runs", str(args.runs), "--warmup", str(args.warmup), *extra]
     made.run(*words)

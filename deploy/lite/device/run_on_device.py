@@ -101,7 +101,7 @@ def segment(made: Session, artefact: Artefact, kind: str, args: argparse.Namespa
     name = re.sub(r"[^\w.-]", "_", args.input.name, flags=re.ASCII)  # becomes the name of the results
     source = f"{made.folder}/{name.lstrip('.-')}"
     made.adb.push(args.input, source)
-    words = [kind, model, source, "--output", f"{made.folder}/out", "--graph", artefact.graph]
+    words = [kind, model, source, "--output", f"{made.folder}/out"]
     words += ["--threads", str(args.threads), "--power", args.power]
     words += ["--any-version"] if args.any_version else []
     words += ["--max-frames", str(args.max_frames)] if args.max_frames and kind == "video" else []

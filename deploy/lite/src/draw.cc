@@ -48,7 +48,7 @@ Painter::Painter(const Manifest& manifest, float alpha)
       weight_(alpha >= 0.0F ? static_cast<int>(std::min(alpha, 1.0F) * 256.0F + 0.5F) : 0) {}
 
 void Painter::draw(const Result& result, std::uint8_t* pixels, std::size_t stride, ColorOrder order) const {
-  if (result.task == Task::kInstance) {
+  if (result.form == ResultForm::kInstances) {
     draw_instances(result, pixels, stride, order);
   } else {
     draw_labels(result, pixels, stride, order);

@@ -4,17 +4,23 @@
 
 namespace mobileseg {
 
+bool fits(const TensorView& value, DType dtype, const Shape& shape) {
+  if (value.dtype != dtype) return false;
+  if (shape.rank() == 0) return true;
+  if (value.shape.rank() != shape.rank()) return false;
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    const bool same = shape[axis] == -1 ? value.shape[axis] > 0 : value.shape[axis] == shape[axis];
+    if (!same) return false;
+  }
+  return true;
+}
+
 void check_output(const OutputSpec& spec, const TensorView& value, const std::string& engine) {
   if (value.data == nullptr) {
     throw Error(ErrorKind::kRuntime, engine + ": output '" + spec.name + "' holds no data",
                 "export the folder again");
   }
-  bool fits = value.dtype == spec.dtype && value.shape.rank() == spec.shape.rank();
-  for (int axis = 0; fits && axis < spec.shape.rank(); ++axis) {
-    const bool open = spec.shape[axis] == -1;
-    fits = open ? value.shape[axis] > 0 : value.shape[axis] == spec.shape[axis];
-  }
-  if (fits) return;
+  if (fits(value, spec.dtype, spec.shape)) return;
   throw Error(ErrorKind::kRuntime,
               engine + ": output '" + spec.name + "' is " + name_of(value.dtype) + " " + value.shape.str() +
                   ", the manifest says " + name_of(spec.dtype) + " " + spec.shape.str() +

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <list>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "mobileseg/engine.h"
@@ -83,52 +85,100 @@ TensorView view_of(const lite::Tensor& tensor, const OutputSpec& spec) {
   }
 }
 
-// A predictor that has run keeps buffers of its first input's size: on x86 it crashes on a larger one and
-// answers wrongly on a smaller one. So every size has a predictor of its own.
-class LiteEngine : public Engine {
+std::string renamed(const std::map<std::string, std::string>& names, const std::string& name) {
+  const auto found = names.find(name);
+  return found == names.end() ? name : found->second;
+}
+
+std::vector<std::int64_t> dims_of(const Shape& shape) {
+  std::vector<std::int64_t> dims;
+  for (int axis = 0; axis < shape.rank(); ++axis) dims.push_back(shape[axis]);
+  return dims;
+}
+
+// Memory of a tensor of the runtime; it notes the type.
+void* memory_of(const lite::Tensor& tensor, DType dtype, const std::string& name) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return tensor.mutable_data<float>();
+    case DType::kInt32:
+      return tensor.mutable_data<std::int32_t>();
+    case DType::kInt64:
+      return tensor.mutable_data<std::int64_t>();
+    case DType::kUint8:
+      return tensor.mutable_data<std::uint8_t>();
+    default:
+      throw Error(
+          ErrorKind::kRuntime,
+          std::string(kEngine) + ": Paddle Lite takes no input of " + name_of(dtype) + " ('" + name + "')",
+          "export the folder again");
+  }
+}
+
+// One graph. A predictor that has run keeps buffers of its first input's size: on x86 it crashes on a larger
+// one and answers wrongly on a smaller one. So every size has a predictor of its own.
+class LiteGraph {
  public:
-  LiteEngine(const Manifest& manifest, const EngineOptions& options)
-      : spec_(manifest.input), options_(options), file_(manifest.graph_file(options.graph, kEngine)) {
-    outputs_ = manifest.outputs_of(file_);
+  LiteGraph(const Manifest& manifest, const std::string& name, const EngineOptions& options)
+      : options_(options),
+        file_(manifest.graph_file(name, kEngine)),
+        inputs_(manifest.graph(name).inputs),
+        outputs_(file_.output_specs.empty() ? manifest.graph(name).outputs : file_.output_specs) {
     for (const OutputSpec& spec : outputs_) output_names_.push_back(renamed(file_.outputs, spec.name));
-    input_name_ = renamed(file_.inputs, spec_.name);
     path_ = manifest.verified_path(file_.model);
     const std::string written_by = nb_version(path_);
-    predictors_.push_front({spec_.size, make_predictor()});
-    version_ = predictors_.front().predictor->GetVersion();
+    use(manifest.image.size);
+    version_ = current().predictor->GetVersion();
     if (!options.any_version && !versions_fit(version_, written_by)) {
       throw Error(
           ErrorKind::kRuntime,
           path_ + " was written by Paddle Lite " + written_by + ", this program runs Paddle Lite " + version_,
           "link the runtime of that version, or accept the difference with --any-version");
     }
-    require_names(*predictors_.front().predictor);
+    require_names(*current().predictor);
   }
 
-  std::string name() const override { return kEngine; }
-  std::string version() const override { return version_; }
-  const std::vector<OutputSpec>& outputs() const override { return outputs_; }
+  const std::string& version() const { return version_; }
+  const std::vector<OutputSpec>& outputs() const { return outputs_; }
 
-  void* input(Size size) override {
-    use(size);
-    const std::unique_ptr<lite::Tensor> tensor = current().GetInputByName(input_name_);
-    if (!tensor) throw Error(ErrorKind::kRuntime, std::string(kEngine) + ": the graph gives no input tensor");
-    const Shape shape = spec_.shape(size);
-    tensor->Resize({shape[0], shape[1], shape[2], shape[3]});
-    if (spec_.dtype == DType::kUint8) return tensor->mutable_data<std::uint8_t>();
-    return tensor->mutable_data<float>();
+  // Brings the predictor of this size to the front, makes it if need be, drops the one unused for longest.
+  void use(Size size) {
+    for (auto it = predictors_.begin(); it != predictors_.end(); ++it) {
+      if (it->size == size) {
+        predictors_.splice(predictors_.begin(), predictors_, it);
+        return;
+      }
+    }
+    predictors_.push_front({size, make_predictor(), {}});
+    if (predictors_.size() > kMaxPredictors) predictors_.pop_back();
   }
 
-  const std::vector<TensorView>& run() override {
+  void* input(const TensorSpec& spec, const Shape& shape) {
+    const std::unique_ptr<lite::Tensor> tensor = tensor_of(spec);
+    tensor->Resize(dims_of(shape));
+    return memory_of(*tensor, spec.dtype, spec.name);
+  }
+
+  void share(const TensorSpec& spec, const TensorView& value) {
+    const std::unique_ptr<lite::Tensor> tensor = tensor_of(spec);
+    tensor->Resize(dims_of(value.shape));
+    // Shared memory has no type until the tensor has been given one.
+    if (current().typed.insert(spec.name).second) memory_of(*tensor, spec.dtype, spec.name);
+    const std::size_t bytes = static_cast<std::size_t>(value.shape.count()) * size_of(value.dtype);
+    // The runtime's inputs are not const; graphs do not write there.
+    tensor->ShareExternalMemory(const_cast<void*>(value.data), bytes, lite::TargetType::kHost);
+  }
+
+  const std::vector<TensorView>& run() {
     try {
-      current().Run();
+      current().predictor->Run();
     } catch (const std::exception& error) {
       throw Error(ErrorKind::kRuntime, std::string("Paddle Lite failed: ") + error.what());
     }
     views_.clear();
     tensors_.clear();
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
-      std::unique_ptr<const lite::Tensor> tensor = current().GetTensor(output_names_[i]);
+      std::unique_ptr<const lite::Tensor> tensor = current().predictor->GetTensor(output_names_[i]);
       if (!tensor) {
         throw Error(ErrorKind::kRuntime,
                     std::string(kEngine) + ": the graph returned no output '" + output_names_[i] + "'");
@@ -144,25 +194,18 @@ class LiteEngine : public Engine {
   struct Entry {
     Size size;
     std::shared_ptr<lite::PaddlePredictor> predictor;
+    std::set<std::string> typed;  // inputs that know their type
   };
 
-  static std::string renamed(const std::map<std::string, std::string>& names, const std::string& name) {
-    const auto found = names.find(name);
-    return found == names.end() ? name : found->second;
-  }
+  Entry& current() { return predictors_.front(); }
 
-  lite::PaddlePredictor& current() const { return *predictors_.front().predictor; }
-
-  // Brings the predictor of this size to the front, makes it if need be, drops the one unused for longest.
-  void use(Size size) {
-    for (auto it = predictors_.begin(); it != predictors_.end(); ++it) {
-      if (it->size == size) {
-        predictors_.splice(predictors_.begin(), predictors_, it);
-        return;
-      }
+  std::unique_ptr<lite::Tensor> tensor_of(const TensorSpec& spec) {
+    auto tensor = current().predictor->GetInputByName(renamed(file_.inputs, spec.name));
+    if (!tensor) {
+      throw Error(ErrorKind::kRuntime,
+                  std::string(kEngine) + ": the graph gives no input tensor '" + spec.name + "'");
     }
-    predictors_.push_front({size, make_predictor()});
-    if (predictors_.size() > kMaxPredictors) predictors_.pop_back();
+    return tensor;
   }
 
   std::shared_ptr<lite::PaddlePredictor> make_predictor() const {
@@ -183,10 +226,14 @@ class LiteEngine : public Engine {
   }
 
   void require_names(lite::PaddlePredictor& predictor) const {
-    const std::vector<std::string> inputs = predictor.GetInputNames();
-    if (inputs.size() != 1 || inputs[0] != input_name_) {
+    const std::vector<std::string> present = predictor.GetInputNames();
+    std::vector<std::string> wanted;
+    for (const TensorSpec& spec : inputs_) wanted.push_back(renamed(file_.inputs, spec.name));
+    bool same = present.size() == wanted.size();
+    for (const std::string& name : wanted) same = same && contains(present, name);
+    if (!same) {
       throw Error(ErrorKind::kRuntime,
-                  path_ + " has the inputs " + joined(inputs) + ", the manifest says '" + input_name_ + "'",
+                  path_ + " has the inputs " + joined(present) + ", the manifest says " + joined(wanted),
                   "export the folder again");
     }
     const std::vector<std::string> names = predictor.GetOutputNames();
@@ -199,17 +246,51 @@ class LiteEngine : public Engine {
     }
   }
 
-  InputSpec spec_;
   EngineOptions options_;
   GraphFile file_;
-  std::string path_;
-  std::string version_;
-  std::string input_name_;
+  std::vector<TensorSpec> inputs_;
   std::vector<OutputSpec> outputs_;
   std::vector<std::string> output_names_;
+  std::string path_;
+  std::string version_;
   std::list<Entry> predictors_;  // the last used first
   std::vector<std::unique_ptr<const lite::Tensor>> tensors_;
   std::vector<TensorView> views_;
+};
+
+class LiteEngine : public Engine {
+ public:
+  LiteEngine(const Manifest& manifest, const EngineOptions& options) {
+    for (const std::string& graph : manifest.deployed()) {
+      graphs_.emplace(graph, std::make_unique<LiteGraph>(manifest, graph, options));
+    }
+  }
+
+  std::string name() const override { return kEngine; }
+  std::string version() const override { return graphs_.begin()->second->version(); }
+  const std::vector<OutputSpec>& outputs(const std::string& graph) const override {
+    return at(graph).outputs();
+  }
+
+  void begin(Size size) override {
+    for (auto& graph : graphs_) graph.second->use(size);
+  }
+  void* input(const std::string& graph, const TensorSpec& spec, const Shape& shape) override {
+    return at(graph).input(spec, shape);
+  }
+  void share(const std::string& graph, const TensorSpec& spec, const TensorView& value) override {
+    at(graph).share(spec, value);
+  }
+  const std::vector<TensorView>& run(const std::string& graph) override { return at(graph).run(); }
+
+ private:
+  LiteGraph& at(const std::string& graph) const {
+    const auto found = graphs_.find(graph);
+    if (found != graphs_.end()) return *found->second;
+    throw Error(ErrorKind::kRuntime, std::string(kEngine) + ": no graph '" + graph + "' is loaded");
+  }
+
+  std::map<std::string, std::unique_ptr<LiteGraph>> graphs_;
 };
 
 }  // namespace

@@ -27,6 +27,11 @@ bool is_folder(const std::string& path) {
   return has_mode(path, S_IFDIR);
 }
 
+bool is_link(const std::string& path) {
+  struct stat found {};
+  return lstat(path.c_str(), &found) == 0 && S_ISLNK(found.st_mode);
+}
+
 void make_folders(const std::string& path) {
   for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
     const std::string part = path.substr(0, end);

@@ -8,6 +8,7 @@ namespace mobileseg {
 
 bool is_file(const std::string& path);
 bool is_folder(const std::string& path);
+bool is_link(const std::string& path);       // a symbolic one, whatever it leads to
 void make_folders(const std::string& path);  // with its parents; throws Error(kData)
 
 // The whole file; throws Error(kRuntime) when it cannot be read or is larger than `limit`.

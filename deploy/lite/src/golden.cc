@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "compare.h"
 #include "mobileseg/error.h"
 
 namespace mobileseg {
@@ -60,6 +59,31 @@ ImageView Golden::image(int item) const {
   view.size = {static_cast<int>(array.shape[0]), static_cast<int>(array.shape[1])};
   view.stride = static_cast<std::size_t>(array.shape[1]) * 3;
   return view;
+}
+
+Subsample Golden::sample(int item, bool channels_last) const {
+  const int stride = static_cast<int>(scalar("stride", item));
+  if (stride < 1) throw Error(ErrorKind::kRuntime, source_ + " has a stride of " + std::to_string(stride));
+  return channels_last ? Subsample{stride, 1, 2} : Subsample{stride, 2, 3};
+}
+
+std::string Golden::pipeline(int item) const {
+  if (!has("pipeline", item)) return kMain;
+  const Array& characters = at("pipeline", item);
+  std::string name;
+  for (std::int64_t i = 0; i < characters.shape.count(); ++i) {
+    const double character = value_at(characters.view(), i);
+    name += character > 0 && character < 128 ? static_cast<char>(character) : '?';
+  }
+  return name;
+}
+
+std::int64_t Golden::sequence(int item) const {
+  if (!has("sequence", item)) return -1 - item;
+  const double number = scalar("sequence", item);
+  if (number >= 0 && number < 1e9) return static_cast<std::int64_t>(number);
+  throw Error(ErrorKind::kRuntime,
+              source_ + ": '" + key_of("sequence", item, "") + "' is no number of a stream");
 }
 
 }  // namespace mobileseg

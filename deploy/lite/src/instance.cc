@@ -16,7 +16,7 @@ namespace {
 // Masks of the first frames may grow up to this many bytes without a new allocation.
 constexpr std::size_t kReservedMaskBytes = std::size_t{32} << 20;
 
-std::size_t place_of(const std::vector<OutputSpec>& outputs, OutputKind kind, const char* what) {
+std::size_t place_of(const std::vector<OutputSpec>& outputs, const char* kind, const char* what) {
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     if (outputs[i].kind == kind) return i;
   }
@@ -49,18 +49,17 @@ float highest(const float* values, std::size_t count) {
 InstancePostprocessor::InstancePostprocessor(const DetectionSpec& spec, std::size_t classes, Array anchors,
                                              const std::vector<OutputSpec>& outputs, Size input)
     : spec_(spec), classes_(classes), anchors_(std::move(anchors)), input_(input) {
-  for (const OutputSpec& output : outputs)
-    suppressed_ = suppressed_ || output.kind == OutputKind::kDetections;
-  mask_ = place_of(outputs, OutputKind::kCoefficients, "coefficients");
-  proto_ = place_of(outputs, OutputKind::kPrototypes, "prototypes");
+  for (const OutputSpec& output : outputs) suppressed_ = suppressed_ || output.kind == kinds::kDetections;
+  mask_ = place_of(outputs, kinds::kCoefficients, "coefficients");
+  proto_ = place_of(outputs, kinds::kPrototypes, "prototypes");
   suppression_options_.max_detections = static_cast<std::size_t>(spec.max_detections);
   found_.reserve(suppression_options_.max_detections);
   if (suppressed_) {
-    detections_ = place_of(outputs, OutputKind::kDetections, "detections");
+    detections_ = place_of(outputs, kinds::kDetections, "detections");
     return;
   }
-  loc_ = place_of(outputs, OutputKind::kBoxes, "boxes");
-  conf_ = place_of(outputs, OutputKind::kScores, "scores");
+  loc_ = place_of(outputs, kinds::kBoxes, "boxes");
+  conf_ = place_of(outputs, kinds::kScores, "scores");
   if (anchors_.dtype != DType::kFloat32 || anchors_.shape.rank() != 2 || anchors_.shape[1] != 4) {
     throw Error(ErrorKind::kRuntime,
                 "the anchors are " + std::string(name_of(anchors_.dtype)) + " " + anchors_.shape.str() +
@@ -264,8 +263,8 @@ void InstancePostprocessor::run(const std::vector<TensorView>& values, Size imag
 }
 
 Array read_anchors(const Manifest& manifest) {
-  if (manifest.detection.anchors.empty()) return {};
-  return read_npy(manifest.verified_path(manifest.detection.anchors));
+  const std::string& anchors = detection_of(manifest).anchors;
+  return anchors.empty() ? Array() : read_npy(manifest.verified_path(anchors));
 }
 
 }  // namespace mobileseg

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "instance_settings.h"
 #include "mask_assembly.h"
 #include "mobileseg/manifest.h"
 #include "mobileseg/result.h"
@@ -14,6 +15,16 @@
 #include "npz.h"
 
 namespace mobileseg {
+
+// Kinds of outputs of an instance segmentation model.
+namespace kinds {
+constexpr const char* kBoxes = "boxes";                // [1, P, 4] offsets from the anchors
+constexpr const char* kScores = "scores";              // [1, P, K + 1] after softmax, the background first
+constexpr const char* kCoefficients = "coefficients";  // [1, P, k] or, with detections, [M, k]
+constexpr const char* kPrototypes = "prototypes";      // [1, k, h, w]
+// [M, 6]: class (negative: none), score, x1, y1, x2, y2; the NMS is in the graph.
+constexpr const char* kDetections = "detections";
+}  // namespace kinds
 
 class InstancePostprocessor {
  public:

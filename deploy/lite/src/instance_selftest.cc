@@ -7,15 +7,18 @@
 
 #include "instance.h"
 #include "mobileseg/error.h"
+#include "nms.h"
+#include "tolerances.h"
 
 namespace mobileseg {
 namespace {
 
 constexpr float kBoxLimit = 1e-3F;    // pixels
+constexpr float kOverlap = 0.5F;      // boxes of one object
 constexpr double kMaskLimit = 0.999;  // intersection over union
 
-bool per_anchor(OutputKind kind) {
-  return kind == OutputKind::kBoxes || kind == OutputKind::kScores || kind == OutputKind::kCoefficients;
+bool per_anchor(const std::string& kind) {
+  return kind == kinds::kBoxes || kind == kinds::kScores || kind == kinds::kCoefficients;
 }
 
 // The rows of [1, P, columns] at some anchors.
@@ -113,26 +116,26 @@ std::string fault_of(const Result& result, const Golden& golden, int item) {
 }  // namespace
 
 Difference compare_instance_output(const Golden& golden, int item, const OutputSpec& spec,
-                                   const TensorView& value, double limit, double* scale) {
+                                   const TensorView& value, double* scale) {
   const Array& expected = golden.at("output", item, spec.name);
   *scale = golden.has("scale", item, spec.name) ? golden.scalar("scale", item, spec.name) : 1.0;
-  if (spec.kind == OutputKind::kPrototypes) {
+  if (spec.kind == kinds::kPrototypes) {
     const int stride = static_cast<int>(golden.scalar("proto_stride", item));
-    return compare(value, expected.view(), limit * *scale, {std::max(1, stride), 2, 3});
+    return compare(value, expected.view(), kOutputLimit * *scale, {std::max(1, stride), 2, 3});
   }
   if (per_anchor(spec.kind) && value.shape.rank() == 3 && golden.has("rows", item)) {
     const Array part = gathered(value, golden.at("rows", item));
-    return compare(part.view(), expected.view(), limit * *scale);
+    return compare(part.view(), expected.view(), kOutputLimit * *scale);
   }
-  return compare(value, expected.view(), limit * *scale);
+  return compare(value, expected.view(), kOutputLimit * *scale);
 }
 
-Check check_instances(const std::vector<OutputSpec>& outputs, const Manifest& manifest,
+Check check_instances(const Manifest& manifest, const std::vector<OutputSpec>& outputs,
                       const Golden& golden) {
   Array anchors = read_anchors(manifest);
   const std::int64_t anchor_count = anchors.shape.rank() == 2 ? anchors.shape[0] : 0;
-  InstancePostprocessor postprocessor(manifest.detection, manifest.classes.size(), std::move(anchors),
-                                      outputs, manifest.input.size);
+  InstancePostprocessor postprocessor(detection_of(manifest), manifest.classes.size(), std::move(anchors),
+                                      outputs, manifest.image.size);
   int replayed = 0;
   Result result;
   for (int item = 0; item < golden.items(); ++item) {
@@ -143,8 +146,7 @@ Check check_instances(const std::vector<OutputSpec>& outputs, const Manifest& ma
     for (const OutputSpec& spec : outputs) {
       const Array& kept = golden.at("output", item, spec.name);
       if (rows && per_anchor(spec.kind) && kept.dtype == DType::kFloat32 && kept.shape.rank() == 3) {
-        whole.push_back(
-            scattered(kept, golden.at("rows", item), anchor_count, spec.kind == OutputKind::kScores));
+        whole.push_back(scattered(kept, golden.at("rows", item), anchor_count, spec.kind == kinds::kScores));
       } else {
         whole.push_back(kept);
       }
@@ -160,6 +162,40 @@ Check check_instances(const std::vector<OutputSpec>& outputs, const Manifest& ma
   if (replayed == 0)
     return {"postprocess", Check::Status::kSkipped, "no image is stored with all its outputs"};
   return {"postprocess", Check::Status::kOk, "instances of " + std::to_string(replayed) + " images agree"};
+}
+
+// Both lists fall in score; the best are paired first.
+Share share_of_instances(const Result& result, const Golden& golden, int item) {
+  const Array& boxes = golden.at("result", item, "boxes");
+  const Array& classes = golden.at("result", item, "classes");
+  const Array& scores = golden.at("result", item, "scores");
+  const std::int64_t count = classes.shape.count();
+  if (boxes.dtype != DType::kFloat32 || boxes.shape != Shape{count, 4} || scores.shape.count() != count)
+    throw Error(ErrorKind::kRuntime, "golden.npz holds instances that do not fit each other");
+  Share share;
+  std::vector<bool> used(result.instances.size(), false);
+  for (const Instance& instance : result.instances) share.all += static_cast<double>(instance.score);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const double score = value_at(scores.view(), i);
+    const int label = static_cast<int>(value_at(classes.view(), i));
+    share.all += score;
+    const float* corners = boxes.as<float>() + 4 * i;
+    const Box expected{corners[0], corners[1], corners[2], corners[3]};
+    std::size_t best = used.size();
+    float most = kOverlap;
+    for (std::size_t j = 0; j < used.size(); ++j) {
+      if (used[j] || result.instances[j].label != label) continue;
+      const float both = intersection_over_union(result.instances[j].box, expected, 0.0F);
+      if (both > most || (both == most && best == used.size())) {
+        most = both;
+        best = j;
+      }
+    }
+    if (best == used.size()) continue;
+    used[best] = true;
+    share.equal += score + static_cast<double>(result.instances[best].score);
+  }
+  return share;
 }
 
 }  // namespace mobileseg

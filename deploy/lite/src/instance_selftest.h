@@ -4,20 +4,21 @@
 
 #include <vector>
 
-#include "compare.h"
-#include "golden.h"
-#include "mobileseg/manifest.h"
-#include "mobileseg/selftest.h"
+#include "task.h"
 
 namespace mobileseg {
 
 // One output of an engine against what is kept of the reference: some anchors, every so many-th prototype
-// pixel. `limit` is in standard deviations, `scale` receives one.
+// pixel. `scale` receives a standard deviation.
 Difference compare_instance_output(const Golden& golden, int item, const OutputSpec& spec,
-                                   const TensorView& value, double limit, double* scale);
+                                   const TensorView& value, double* scale);
 
 // From the stored outputs to the stored instances.
-Check check_instances(const std::vector<OutputSpec>& outputs, const Manifest& manifest, const Golden& golden);
+Check check_instances(const Manifest& manifest, const std::vector<OutputSpec>& outputs, const Golden& golden);
+
+// The share of the scores of those instances that both have: of one class, boxes overlapping by at least
+// half.
+Share share_of_instances(const Result& result, const Golden& golden, int item);
 
 }  // namespace mobileseg
 

@@ -52,6 +52,7 @@ Json instances_of(const Result& result, const Manifest& manifest, const std::str
          {"segmentation",
           {{"size", {result.size.height, result.size.width}}, {"counts", coco_rle(result, instance)}}},
          {"category", label < manifest.classes.size() ? manifest.classes[label] : ""}});
+    if (instance.track_id >= 0) list.back()["track_id"] = instance.track_id;
   }
   return list;
 }
@@ -119,7 +120,7 @@ std::string to_json(const Result& result, const Manifest& manifest, const std::s
                    {"width", result.size.width},
                    {"model", manifest.name},
                    {"engine", engine}};
-  if (result.task == Task::kInstance) {
+  if (result.form == ResultForm::kInstances) {
     document["results"] = instances_of(result, manifest, origin.picture);
   } else {
     document["classes"] = classes_of(result, manifest);

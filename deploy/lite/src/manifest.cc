@@ -1,19 +1,25 @@
 #include "mobileseg/manifest.h"
 
-#include <cmath>
-#include <limits>
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
 
 #include "files.h"
 #include "json_fields.h"
+#include "manifest_format1.h"
 #include "mobileseg/error.h"
 #include "sha256.h"
+#include "tasks.h"
 
 namespace mobileseg {
 namespace {
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 constexpr std::int64_t kMaxSide = 16384;
+constexpr std::int64_t kMaxClasses = 255;
+// The pipeline main in graphs per component, which Paddle alone has.
+constexpr const char* kComponents = "components";
 constexpr const char* kExportAgain = "export the model again with `mobileseg export`";
 
 // Deeper nesting than any manifest has would end in a stack overflow inside the parser.
@@ -22,11 +28,6 @@ constexpr int kMaxDepth = 32;
 const std::map<std::string, DType> kTypes = {{"float32", DType::kFloat32}, {"float64", DType::kFloat64},
                                              {"int32", DType::kInt32},     {"int64", DType::kInt64},
                                              {"uint8", DType::kUint8},     {"bool", DType::kBool}};
-const std::map<std::string, OutputKind> kKinds = {
-    {"labels", OutputKind::kLabels},         {"probabilities", OutputKind::kProbabilities},
-    {"logits", OutputKind::kLogits},         {"boxes", OutputKind::kBoxes},
-    {"scores", OutputKind::kScores},         {"coefficients", OutputKind::kCoefficients},
-    {"prototypes", OutputKind::kPrototypes}, {"detections", OutputKind::kDetections}};
 const std::map<std::string, OutputResize> kResizes = {{"labels-nearest", OutputResize::kLabelsNearest},
                                                       {"scores-bilinear", OutputResize::kScoresBilinear},
                                                       {"in-graph", OutputResize::kInGraph},
@@ -52,8 +53,25 @@ std::array<double, 3> triple(const Field& field) {
   return {{items[0].number(), items[1].number(), items[2].number()}};
 }
 
-InputSpec input_spec(const Field& field) {
-  InputSpec spec;
+// What Python knows of images and this program does not.
+void require_common_pixels(const Field& field) {
+  if (field.has("channels") && field["channels"].integer(1, 4) != 3) {
+    field["channels"].fail("it takes images of " + std::to_string(field["channels"].integer(1, 4)) +
+                           " channels, this program those of 3");
+  }
+  if (!field.has("range")) return;
+  const std::vector<Field> range = field["range"].items();
+  if (range.size() != 2) field["range"].fail("expected 2 numbers");
+  const auto low = range[0].integer(0, 65535), high = range[1].integer(0, 65535);
+  if (low != 0 || high != 255) {
+    field["range"].fail("it takes pixels of " + std::to_string(low) + " to " + std::to_string(high) +
+                        ", this program those of 0 to 255");
+  }
+}
+
+ImageSpec image_spec(const Field& field) {
+  require_common_pixels(field);
+  ImageSpec spec;
   spec.name = field["name"].text();
   spec.size.height = static_cast<int>(field["height"].integer(1, kMaxSide));
   spec.size.width = static_cast<int>(field["width"].integer(1, kMaxSide));
@@ -69,8 +87,14 @@ InputSpec input_spec(const Field& field) {
   }
   if (field.has("resize")) {
     const Field resize = field["resize"];
-    if (resize.has("mode")) spec.stretch = resize["mode"].choice<bool>({{"stretch", true}, {"none", false}});
+    if (resize.has("mode")) {
+      spec.resize = resize["mode"].choice<ResizeMode>({{"stretch", ResizeMode::kStretch},
+                                                       {"keep-ratio", ResizeMode::kKeepRatio},
+                                                       {"none", ResizeMode::kNone}});
+    }
     if (resize.has("rule")) resize["rule"].choice<bool>({{"bilinear-half-pixel-float32", true}});
+    spec.pads_with_mean = !resize.has("padding");
+    if (!spec.pads_with_mean) spec.padding = triple(resize["padding"]);
   }
   if (field.has("scale")) spec.scale = field["scale"].number();
   if (field.has("mean")) spec.mean = triple(field["mean"]);
@@ -81,22 +105,39 @@ InputSpec input_spec(const Field& field) {
     if (!(value > 0)) field.fail("std has a value that is not positive");
   }
   if (!(spec.scale > 0)) field.fail("scale is not positive");
+  if (spec.resize == ResizeMode::kKeepRatio && spec.dynamic) {
+    field.fail("resize.mode keep-ratio needs a fixed size, and the graph takes any");
+  }
   if (spec.dtype == DType::kUint8 && !spec.normalized_in_graph) {
-    field.fail("the input is uint8 but the graph does not normalise");
+    field.fail("it is uint8 but the graph does not normalise");
   }
   if (spec.padded(spec.size) != spec.size) field.fail("height or width is no multiple of 'multiple'");
   return spec;
 }
 
+// No dimensions where it is missing.
+Shape shape_of(const Field& field) {
+  Shape shape;
+  if (!field.has("shape")) return shape;
+  const std::vector<Field> dims = field["shape"].items();
+  if (dims.size() > static_cast<std::size_t>(Shape::kMaxRank)) field.fail("shape has more than 6 dimensions");
+  for (const Field& dim : dims) shape.push_back(dim.integer(-1, std::int64_t{1} << 30));
+  return shape;
+}
+
 OutputSpec output_spec(const Field& field) {
   OutputSpec spec;
   spec.name = field["name"].text();
-  spec.kind = field["kind"].choice(kKinds);
+  spec.kind = field["kind"].text();
   spec.dtype = field["dtype"].choice(kTypes);
-  const std::vector<Field> dims = field["shape"].items();
-  if (dims.size() > static_cast<std::size_t>(Shape::kMaxRank)) field.fail("shape has more than 6 dimensions");
-  for (const Field& dim : dims) spec.shape.push_back(dim.integer(-1, std::int64_t{1} << 30));
+  spec.shape = shape_of(field);
   if (field.has("resize")) spec.resize = field["resize"].choice(kResizes);
+  if (field.has("upsample")) {
+    const std::vector<Field> sides = field["upsample"].items();
+    if (sides.size() != 2) field["upsample"].fail("expected 2 numbers");
+    spec.upsample = {static_cast<int>(sides[0].integer(1, kMaxSide)),
+                     static_cast<int>(sides[1].integer(1, kMaxSide))};
+  }
   return spec;
 }
 
@@ -107,58 +148,37 @@ std::vector<OutputSpec> output_specs(const Field& field) {
   return specs;
 }
 
-// An entry for another engine may name its files otherwise; only Paddle Lite's are read here.
 GraphFile graph_file_of(const Field& field) {
   GraphFile file;
   if (field.has("model")) file.model = field["model"].text();
+  for (const char* key : {"params", "param", "bin", "shapes"}) {
+    if (field.has(key)) file.others.push_back(field[key].text());
+  }
+  if (file.model.empty() && file.others.empty()) field.fail("no file is named");
   if (field.has("inputs")) file.inputs = field["inputs"].texts();
   if (field.has("outputs")) file.outputs = field["outputs"].texts();
   if (field.has("output_specs")) file.output_specs = output_specs(field["output_specs"]);
   return file;
 }
 
-float fraction(const Field& field) {
-  const double value = field.number();
-  if (!(value >= 0 && value <= 1)) field.fail("expected a number from 0 to 1");
-  return static_cast<float>(value);
+GraphSpec graph_of(const Field& field) {
+  GraphSpec graph;
+  for (const Field& item : field["inputs"].items()) {
+    graph.inputs.push_back({item["name"].text(), item["dtype"].choice(kTypes), shape_of(item)});
+  }
+  graph.outputs = output_specs(field["outputs"]);
+  if (field.has("files")) {
+    for (const auto& engine : field["files"].members()) {
+      graph.files[engine.first] = graph_file_of(engine.second);
+    }
+  }
+  return graph;
 }
 
-DetectionSpec detection_spec(const Field& field) {
-  DetectionSpec spec;
-  if (field.has("anchors")) spec.anchors = field["anchors"].text();
-  if (field.has("variances")) {
-    const std::vector<Field> items = field["variances"].items();
-    if (items.size() != 2) field["variances"].fail("expected 2 numbers");
-    spec.variances = {{static_cast<float>(items[0].number()), static_cast<float>(items[1].number())}};
-  }
-  if (field.has("score_threshold")) spec.score_threshold = fraction(field["score_threshold"]);
-  if (field.has("nms")) {
-    spec.nms = field["nms"].choice<NmsKind>({{"fast", NmsKind::kFast},
-                                             {"cross_class", NmsKind::kCrossClass},
-                                             {"traditional", NmsKind::kTraditional}});
-  }
-  if (field.has("iou_threshold")) spec.iou_threshold = fraction(field["iou_threshold"]);
-  if (field.has("top_k")) spec.top_k = static_cast<int>(field["top_k"].integer(1, 1 << 20));
-  if (field.has("max_detections")) {
-    spec.max_detections = static_cast<int>(field["max_detections"].integer(1, 1 << 20));
-  }
-  if (field.has("mask_threshold")) spec.mask_threshold = fraction(field["mask_threshold"]);
-  if (field.has("threshold_after_nms")) spec.threshold_after_nms = field["threshold_after_nms"].boolean();
-  if (field.has("inclusive_pixels")) spec.inclusive_pixels = field["inclusive_pixels"].boolean();
-  if (field.has("truncate_boxes")) spec.truncate_boxes = field["truncate_boxes"].boolean();
-  return spec;
-}
-
-// Classes are counted from 1 where the folder gives them no numbers.
-std::vector<int> category_ids_of(const Field& block, std::size_t classes) {
-  std::vector<int> ids;
-  if (block.has("category_ids")) {
-    for (const Field& item : block["category_ids"].items())
-      ids.push_back(static_cast<int>(item.integer(0, std::numeric_limits<int>::max())));
-  } else {
-    for (std::size_t i = 1; i <= classes; ++i) ids.push_back(static_cast<int>(i));
-  }
-  return ids;
+std::vector<std::string> texts_of(const Field& field) {
+  std::vector<std::string> texts;
+  for (const Field& item : field.items()) texts.push_back(item.text());
+  return texts;
 }
 
 std::vector<std::array<std::uint8_t, 3>> palette_of(const Field& field) {
@@ -173,6 +193,14 @@ std::vector<std::array<std::uint8_t, 3>> palette_of(const Field& field) {
   return palette;
 }
 
+// The keys, for messages.
+template <typename T>
+std::string joined(const std::map<std::string, T>& named) {
+  std::string text;
+  for (const auto& pair : named) text += (text.empty() ? "" : ", ") + pair.first;
+  return text.empty() ? "none" : text;
+}
+
 bool lies_outside(const std::string& name) {
   return name.empty() || name[0] == '/' || name.find('\\') != std::string::npos ||
          ("/" + name + "/").find("/../") != std::string::npos;
@@ -180,87 +208,178 @@ bool lies_outside(const std::string& name) {
 
 }  // namespace
 
-Shape InputSpec::shape(Size input) const {
+Shape ImageSpec::shape(Size input) const {
   return channels_last ? Shape{1, input.height, input.width, 3} : Shape{1, 3, input.height, input.width};
 }
 
-Size InputSpec::padded(Size content) const {
+Size ImageSpec::padded(Size content) const {
   const auto up = [this](int side) { return (side + multiple - 1) / multiple * multiple; };
   return {up(content.height), up(content.width)};
 }
 
 Manifest Manifest::parse(const std::string& text, const std::string& source, std::string* yaml_hash) {
-  const nlohmann::json document = parsed(text, source);
+  nlohmann::json document = parsed(text, source);
   const Field top(document, source);
   if (!top.has("mobileseg")) top.fail("it has no 'mobileseg' block");
-  const Field block = top["mobileseg"];
-  const double version = block["format"].number();
-  if (version != kFormat) {
-    block.fail("it is written in format " + std::to_string(version) + ", this program reads format " +
-               std::to_string(kFormat));
+  const double version = top["mobileseg"]["format"].number();
+  if (version != 1 && version != kFormat) {
+    std::ostringstream seen;
+    seen << version;
+    throw Error(ErrorKind::kRuntime,
+                source + " is written in format " + seen.str() + ", this program reads formats 1 and " +
+                    std::to_string(kFormat),
+                "export the model again, or build the program of the version that wrote it");
   }
   if (yaml_hash != nullptr && top.has("deploy_yaml_sha256")) *yaml_hash = top["deploy_yaml_sha256"].text();
+  if (version == 1) document["mobileseg"] = upgraded(document["mobileseg"]);
+  const Field block = top["mobileseg"];
 
   Manifest manifest;
   manifest.name = block["name"].text();
-  if (block.has("task")) {
-    manifest.task =
-        block["task"].choice<Task>({{"semantic", Task::kSemantic}, {"instance", Task::kInstance}});
+  manifest.task = block["task"].text();
+  manifest.image = image_spec(block["image"]);
+  for (const auto& graph : block["graphs"].members()) manifest.graphs[graph.first] = graph_of(graph.second);
+  for (const auto& pipeline : block["pipelines"].members()) {
+    manifest.pipelines[pipeline.first] = texts_of(pipeline.second);
   }
-  manifest.input = input_spec(block["input"]);
-  manifest.outputs = output_specs(block["outputs"]);
-  for (const Field& item : block["classes"].items()) manifest.classes.push_back(item.text());
+  if (block.has("state")) {
+    for (const auto& kept : block["state"].members()) manifest.state[kept.first] = kept.second.texts();
+  }
+  manifest.classes = texts_of(block["classes"]);
   manifest.palette = palette_of(block["palette"]);
   if (block.has("ignore_index"))
     manifest.ignore_index = static_cast<int>(block["ignore_index"].integer(-1, 255));
-  if (block.has("graphs")) {
-    for (const auto& graph : block["graphs"].members()) {
-      for (const auto& engine : graph.second.members()) {
-        manifest.graphs[graph.first][engine.first] = graph_file_of(engine.second);
-      }
-    }
-  }
   if (block.has("files")) manifest.files = block["files"].texts();
   if (block.has("versions")) manifest.versions = block["versions"].texts();
   if (block.has("golden")) manifest.golden = block["golden"].text();
   if (block.has("least_equal")) manifest.least_equal = block["least_equal"].number();
-  if (manifest.task == Task::kInstance) {
-    manifest.detection = detection_spec(block["detection"]);
-    manifest.category_ids = category_ids_of(block, manifest.classes.size());
+  for (std::size_t i = 1; i <= manifest.classes.size(); ++i)
+    manifest.category_ids.push_back(static_cast<int>(i));
+
+  const auto refuse_for = [&](const std::string& reason) {
+    if (!reason.empty())
+      throw Error(ErrorKind::kRuntime, source + " cannot be used: " + reason, kExportAgain);
+  };
+  refuse_for(manifest.problem());
+  const Task& task = task_of(manifest.task);
+  if (block.has("settings")) {
+    const Field section = block["settings"];
+    manifest.settings = task.settings(&section, &manifest);
+  } else {
+    manifest.settings = task.settings(nullptr, &manifest);
   }
-  manifest.check(source);
+  if (manifest.settings) {
+    for (const std::string& file : manifest.settings->files()) refuse_for(manifest.file_problem(file));
+  }
+  refuse_for(task.problem(manifest));
   return manifest;
 }
 
-void Manifest::check(const std::string& source) const {
-  const auto refuse = [&](const std::string& reason) {
-    throw Error(ErrorKind::kRuntime, source + " cannot be used: " + reason, kExportAgain);
-  };
-  if (classes.empty()) refuse("classes is empty");
-  if (!(least_equal >= 0 && least_equal <= 1)) refuse("least_equal is not between 0 and 1");
-  if (classes.size() > 256) refuse("it has more than 256 classes");
+std::string Manifest::problem() const {
+  if (classes.empty()) return "classes is empty";
+  if (!(least_equal >= 0 && least_equal <= 1)) return "least_equal is not between 0 and 1";
+  if (classes.size() > kMaxClasses) {
+    return "there are " + std::to_string(classes.size()) + " classes, expected 1 to " +
+           std::to_string(kMaxClasses);
+  }
   if (palette.size() != classes.size()) {
-    refuse("palette has " + std::to_string(palette.size()) + " colours for " +
-           std::to_string(classes.size()) + " classes");
+    return "palette has " + std::to_string(palette.size()) + " colours for " +
+           std::to_string(classes.size()) + " classes";
   }
-  if (task == Task::kInstance && category_ids.size() != classes.size()) {
-    refuse("category_ids has " + std::to_string(category_ids.size()) + " numbers for " +
-           std::to_string(classes.size()) + " classes");
-  }
-  std::vector<std::string> names;
-  for (const auto& graph : graphs) {
-    for (const auto& engine : graph.second) {
+  const std::string found = golden.empty() ? "" : file_problem(golden);
+  if (!found.empty()) return found;
+  const std::string in_graphs = graph_problem();
+  return in_graphs.empty() ? pipeline_problem() : in_graphs;
+}
+
+std::string Manifest::file_problem(const std::string& file) const {
+  if (lies_outside(file)) return "'" + file + "' lies outside the folder";
+  return files.count(file) == 0 ? "'" + file + "' has no sha256 in 'files'" : "";
+}
+
+std::string Manifest::graph_problem() const {
+  for (const auto& pair : graphs) {
+    for (const auto& engine : pair.second.files) {
+      std::vector<std::string> names = engine.second.others;
       if (!engine.second.model.empty()) names.push_back(engine.second.model);
+      for (const std::string& file : names) {
+        const std::string found = file_problem(file);
+        if (!found.empty()) return "graphs." + pair.first + ".files." + engine.first + ": " + found;
+      }
     }
   }
-  if (!golden.empty()) names.push_back(golden);
-  if (!detection.anchors.empty()) names.push_back(detection.anchors);
-  if (task == Task::kInstance && input.dynamic)
-    refuse("an instance graph takes one size, and 'dynamic' is set");
-  for (const std::string& file : names) {
-    if (lies_outside(file)) refuse("'" + file + "' lies outside the folder");
-    if (files.count(file) == 0) refuse("'" + file + "' has no sha256 in 'files'");
+  return "";
+}
+
+// Every input of every graph is the image, a tensor made before, or one that the stream keeps.
+std::string Manifest::pipeline_problem() const {
+  if (pipelines.size() == pipelines.count(kComponents)) return "pipelines is empty";
+  std::set<std::string> first = {image.name};
+  for (const auto& pair : state) {
+    if (pipelines.count(pair.first) == 0) return "state names the pipeline '" + pair.first + "'";
+    for (const auto& kept : pair.second) first.insert(kept.first);
   }
+  for (const auto& pipeline : pipelines) {
+    const std::string where = "pipelines." + pipeline.first;
+    if (pipeline.second.empty()) return where + " names no graph";
+    std::set<std::string> known = first;
+    std::set<std::string> ran;
+    for (const std::string& graph_name : pipeline.second) {
+      const auto found = graphs.find(graph_name);
+      if (found == graphs.end()) {
+        return where + " names the graph '" + graph_name + "', there is " + joined(graphs);
+      }
+      if (!ran.insert(graph_name).second) {
+        return where + " names the graph '" + graph_name + "' twice, which this program cannot run";
+      }
+      for (const TensorSpec& input : found->second.inputs) {
+        if (known.count(input.name) == 0) {
+          return where + ": the graph '" + graph_name + "' takes " + input.name +
+                 ", which nothing before it gives";
+        }
+      }
+      for (const OutputSpec& output : found->second.outputs) known.insert(output.name);
+    }
+    const auto kept = state.find(pipeline.first);
+    if (kept == state.end()) continue;
+    for (const auto& pair : kept->second) {
+      if (known.count(pair.second) == 0) {
+        return "state." + pipeline.first + " keeps '" + pair.second +
+               "', which no graph of that pipeline gives";
+      }
+    }
+  }
+  return "";
+}
+
+std::vector<std::string> Manifest::deployed() const {
+  std::vector<std::string> names;
+  for (const auto& pipeline : pipelines) {
+    if (pipeline.first == kComponents) continue;
+    for (const std::string& graph_name : pipeline.second) {
+      if (std::find(names.begin(), names.end(), graph_name) == names.end()) names.push_back(graph_name);
+    }
+  }
+  return names;
+}
+
+const GraphSpec& Manifest::graph(const std::string& graph_name) const {
+  const auto found = graphs.find(graph_name);
+  if (found != graphs.end()) return found->second;
+  throw Error(ErrorKind::kRuntime,
+              "artefact '" + name + "' has no graph '" + graph_name + "', it has " + joined(graphs));
+}
+
+std::vector<OutputSpec> Manifest::outputs_of(const std::string& engine) const {
+  std::vector<OutputSpec> specs;
+  for (const std::string& graph_name : deployed()) {
+    const GraphSpec& spec = graph(graph_name);
+    const auto file = spec.files.find(engine);
+    const bool own = file != spec.files.end() && !file->second.output_specs.empty();
+    const std::vector<OutputSpec>& outputs = own ? file->second.output_specs : spec.outputs;
+    specs.insert(specs.end(), outputs.begin(), outputs.end());
+  }
+  return specs;
 }
 
 Manifest Manifest::read(const std::string& folder) {
@@ -283,18 +402,13 @@ Manifest Manifest::read(const std::string& folder) {
   return manifest;
 }
 
-const GraphFile& Manifest::graph_file(const std::string& graph, const std::string& engine) const {
-  const auto found = graphs.find(graph);
-  if (found == graphs.end()) {
-    throw Error(ErrorKind::kRuntime, "artefact '" + name + "' has no graph '" + graph + "'");
-  }
-  const auto file = found->second.find(engine);
-  if (file == found->second.end() || file->second.model.empty()) {
-    std::string present;
-    for (const auto& pair : found->second) present += (present.empty() ? "" : ", ") + pair.first;
+const GraphFile& Manifest::graph_file(const std::string& graph_name, const std::string& engine) const {
+  const GraphSpec& spec = graph(graph_name);
+  const auto file = spec.files.find(engine);
+  if (file == spec.files.end() || file->second.model.empty()) {
     throw Error(ErrorKind::kRuntime,
-                "artefact '" + name + "' has no '" + engine + "' file for graph '" + graph + "', it has " +
-                    (present.empty() ? "none" : present),
+                "artefact '" + name + "' has no '" + engine + "' file for graph '" + graph_name +
+                    "', it has " + joined(spec.files),
                 "write it with `mobileseg export --targets " + engine + " ...`");
   }
   return file->second;

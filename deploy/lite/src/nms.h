@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "mobileseg/manifest.h"
+#include "instance_settings.h"
 #include "mobileseg/result.h"
 
 namespace mobileseg {

@@ -61,6 +61,7 @@ DType dtype_of(const std::string& descr, const std::string& source) {
   static const std::map<std::string, DType> kTypes = {{"'<f4'", DType::kFloat32}, {"'<f8'", DType::kFloat64},
                                                       {"'<i4'", DType::kInt32},   {"'<i8'", DType::kInt64},
                                                       {"'|u1'", DType::kUint8},   {"'|b1'", DType::kBool}};
+  if (descr.compare(0, 3, "'<U") == 0) return DType::kInt32;  // text: a number per character
   const auto found = kTypes.find(descr);
   if (found == kTypes.end()) refuse(source, "it holds elements of type " + descr);
   return found->second;
@@ -150,8 +151,13 @@ Array parse_npy(const std::uint8_t* data, std::size_t size, const std::string& s
   const std::size_t length = wide ? file.u32(8) : file.u16(8);
   const std::string header = file.text(start, length);
   Array array;
-  array.dtype = dtype_of(header_value(header, "descr", source), source);
+  const std::string descr = header_value(header, "descr", source);
+  array.dtype = dtype_of(descr, source);
   array.shape = shape_of(header_value(header, "shape", source), source);
+  if (descr.compare(0, 3, "'<U") == 0) {
+    if (array.shape.rank() != 0) refuse(source, "it holds several texts");
+    array.shape = shape_of("(" + descr.substr(3, descr.size() - 4), source);
+  }
   const bool fortran = header_value(header, "fortran_order", source) != "False";
   if (fortran && array.shape.rank() > 1) refuse(source, "its elements are in Fortran order");
   const std::size_t count = static_cast<std::size_t>(array.shape.count()) * size_of(array.dtype);

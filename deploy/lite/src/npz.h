@@ -23,8 +23,8 @@ struct Array {
   }
 };
 
-// The array in the content of a .npy file: little-endian, C order, one of the types of DType.
-// `source` names the file in messages. Throws Error(kRuntime).
+// The array in the content of a .npy file: little-endian, C order, one of the types of DType. A text is an
+// int32 array of the numbers of its characters. `source` names the file in messages. Throws Error(kRuntime).
 Array parse_npy(const std::uint8_t* data, std::size_t size, const std::string& source);
 Array read_npy(const std::string& path);
 

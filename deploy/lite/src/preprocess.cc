@@ -19,16 +19,27 @@ std::uint8_t to_byte(float value) {
   return static_cast<std::uint8_t>(std::nearbyint(std::min(std::max(value, 0.0F), 255.0F)));
 }
 
+// The largest size of an aspect ratio that fits, at least one pixel; sides are rounded half up.
+Size largest_inside(Size size, Size room) {
+  const double scale =
+      std::min(static_cast<double>(room.height) / size.height, static_cast<double>(room.width) / size.width);
+  const auto side = [scale](int length, int most) {
+    return std::max(1, std::min(most, static_cast<int>(length * scale + 0.5)));
+  };
+  return {side(size.height, room.height), side(size.width, room.width)};
+}
+
 }  // namespace
 
-Preprocessor::Preprocessor(const InputSpec& spec) : spec_(spec) {
+Preprocessor::Preprocessor(const ImageSpec& spec) : spec_(spec) {
   for (std::size_t c = 0; c < 3; ++c) {
     const double factor = spec.normalized_in_graph ? 1.0 : spec.scale / spec.std[c];
     const double offset = spec.normalized_in_graph ? 0.0 : -spec.mean[c] / spec.std[c];
     factor_[c] = static_cast<float>(factor);
     offset_[c] = static_cast<float>(offset);
-    // Padding is what the network sees as the mean colour: 0 after normalisation.
-    padding_[c] = static_cast<float>(spec.mean[c] / spec.scale * factor + offset);
+    // Without a value, padding is what the network sees as the mean colour: 0 after normalisation.
+    const double pixel = spec.pads_with_mean ? spec.mean[c] / spec.scale : spec.padding[c];
+    padding_[c] = static_cast<float>(pixel * factor + offset);
     for (std::size_t value = 0; value < 256; ++value) {
       tables_[c][value] = static_cast<float>(static_cast<double>(value) * factor + offset);
     }
@@ -46,7 +57,10 @@ double Preprocessor::largest() const {
 Geometry Preprocessor::geometry(Size image) const {
   if (image.height < 1 || image.width < 1)
     throw Error(ErrorKind::kData, "the image is empty: " + text_of(image) + " pixels");
-  if (spec_.stretch) return {image, spec_.size, spec_.size};
+  if (spec_.resize == ResizeMode::kStretch) return {image, spec_.size, spec_.size};
+  if (spec_.resize == ResizeMode::kKeepRatio) {
+    return {image, largest_inside(image, spec_.size), spec_.size};
+  }
   if (!spec_.dynamic && image != spec_.size) {
     throw Error(ErrorKind::kRuntime,
                 "the image is " + text_of(image) + " (height x width), the graph takes " +

@@ -23,7 +23,7 @@ struct Geometry {
 // size.
 class Preprocessor {
  public:
-  explicit Preprocessor(const InputSpec& spec);
+  explicit Preprocessor(const ImageSpec& spec);
 
   // Throws Error(kData) for an empty picture, Error(kRuntime) when the graph does not take this size.
   Geometry geometry(Size image) const;
@@ -41,7 +41,7 @@ class Preprocessor {
   void pack_row(const Geometry& place, int y, void* input) const;
   void pad_rows(const Geometry& place, void* input) const;
 
-  InputSpec spec_;
+  ImageSpec spec_;
   // Index 0..2 in the graph's colour order.
   std::array<float, 3> factor_{};
   std::array<float, 3> offset_{};

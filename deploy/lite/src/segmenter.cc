@@ -3,11 +3,11 @@
 #include <chrono>
 #include <utility>
 
-#include "instance.h"
 #include "mobileseg/error.h"
-#include "npz.h"
 #include "preprocess.h"
-#include "semantic.h"
+#include "task.h"
+#include "tasks.h"
+#include "tensor_stream.h"
 
 namespace mobileseg {
 namespace {
@@ -18,29 +18,79 @@ double milliseconds(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
+std::string text_of(Size size) {
+  return std::to_string(size.height) + "x" + std::to_string(size.width);
+}
+
+// Outputs of the graphs as the engine gives them.
+std::vector<OutputSpec> outputs_of(const Manifest& manifest, const Engine& engine) {
+  std::vector<OutputSpec> specs;
+  for (const std::string& graph : manifest.deployed()) {
+    const std::vector<OutputSpec>& outputs = engine.outputs(graph);
+    specs.insert(specs.end(), outputs.begin(), outputs.end());
+  }
+  return specs;
+}
+
 }  // namespace
+
+struct Stream::State {
+  State(const Manifest& manifest, Engine* engine)
+      : task(task_of(manifest.task)),
+        preprocessor(manifest.image),
+        pipeline(task.pipeline(manifest, outputs_of(manifest, *engine))),
+        tensors(manifest, engine) {}
+
+  const Task& task;
+  Preprocessor preprocessor;
+  std::unique_ptr<Pipeline> pipeline;
+  TensorStream tensors;
+  Size size;  // of the frames
+};
+
+Stream::Stream(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Stream::~Stream() = default;
+Stream::Stream(Stream&&) noexcept = default;
+Stream& Stream::operator=(Stream&&) noexcept = default;
+
+void Stream::step(const ImageView& image, Result* result) {
+  State& state = *state_;
+  const Clock::time_point start = Clock::now();
+  const Geometry place = state.preprocessor.geometry(image.size);
+  if (image.size != state.size && (state.tensors.keeps() || state.pipeline->remembers())) {
+    throw Error(ErrorKind::kRuntime,
+                "a frame is " + text_of(image.size) + " (height x width), those before it were " +
+                    text_of(state.size),
+                "call reset() before frames of another size, or bring all of them to one size");
+  }
+  state.size = image.size;
+  state.preprocessor.run(image, state.tensors.begin(state.pipeline->next(), place.input));
+  const Clock::time_point prepared = Clock::now();
+  const FrameOutputs outputs = state.tensors.run();
+  const Clock::time_point inferred = Clock::now();
+  result->form = state.task.form();
+  result->size = image.size;
+  state.pipeline->finish(outputs, place, result);
+  const Clock::time_point finished = Clock::now();
+  result->times = {milliseconds(start, prepared), milliseconds(prepared, inferred),
+                   milliseconds(inferred, finished)};
+}
+
+void Stream::reset() {
+  state_->tensors.reset();
+  state_->pipeline->reset();
+  state_->size = Size();
+}
 
 struct Segmenter::State {
   State(Manifest read, std::unique_ptr<Engine> loaded)
       : manifest(std::move(read)),
         engine(std::move(loaded)),
-        preprocessor(manifest.input),
-        semantic(manifest.classes.size()) {
-    if (manifest.task == Task::kInstance) {
-      instance = std::make_unique<InstancePostprocessor>(manifest.detection, manifest.classes.size(),
-                                                         read_anchors(manifest), engine->outputs(),
-                                                         manifest.input.size);
-    } else {
-      answer = pick_output(engine->outputs());
-    }
-  }
+        single(std::make_unique<Stream::State>(manifest, engine.get())) {}
 
-  Manifest manifest;
-  std::unique_ptr<Engine> engine;
-  Preprocessor preprocessor;
-  SemanticPostprocessor semantic;
-  std::unique_ptr<InstancePostprocessor> instance;
-  std::size_t answer = 0;
+  const Manifest manifest;
+  const std::unique_ptr<Engine> engine;
+  Stream single;  // for streams of one frame
 };
 
 Segmenter::Segmenter(Manifest manifest, std::unique_ptr<Engine> engine)
@@ -58,24 +108,17 @@ const Engine& Segmenter::engine() const {
   return *state_->engine;
 }
 
+ResultForm Segmenter::form() const {
+  return task_of(state_->manifest.task).form();
+}
+
+Stream Segmenter::stream() {
+  return Stream(std::make_unique<Stream::State>(state_->manifest, state_->engine.get()));
+}
+
 void Segmenter::run(const ImageView& image, Result* result) {
-  State& state = *state_;
-  const Clock::time_point start = Clock::now();
-  const Geometry place = state.preprocessor.geometry(image.size);
-  state.preprocessor.run(image, state.engine->input(place.input));
-  const Clock::time_point prepared = Clock::now();
-  const std::vector<TensorView>& outputs = state.engine->run();
-  const Clock::time_point inferred = Clock::now();
-  result->task = state.manifest.task;
-  result->size = image.size;
-  if (state.instance) {
-    state.instance->run(outputs, image.size, result);
-  } else {
-    state.semantic.run(state.engine->outputs()[state.answer], outputs[state.answer], place, &result->labels);
-  }
-  const Clock::time_point finished = Clock::now();
-  result->times = {milliseconds(start, prepared), milliseconds(prepared, inferred),
-                   milliseconds(inferred, finished)};
+  state_->single.reset();
+  state_->single.step(image, result);
 }
 
 }  // namespace mobileseg

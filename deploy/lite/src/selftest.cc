@@ -1,19 +1,20 @@
 #include "mobileseg/selftest.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
+#include <cstdint>
 #include <functional>
+#include <map>
+#include <memory>
+#include <set>
 #include <sstream>
 
 #include "compare.h"
 #include "files.h"
 #include "golden.h"
-#include "instance_selftest.h"
 #include "mobileseg/error.h"
 #include "preprocess.h"
-#include "semantic.h"
-#include "share_selftest.h"
+#include "tasks.h"
+#include "tensor_stream.h"
 #include "tolerances.h"
 
 namespace mobileseg {
@@ -30,17 +31,14 @@ Check failed(const std::string& stage, int item, const std::string& reason) {
   return {stage, Check::Status::kFailed, "image " + std::to_string(item) + ": " + reason};
 }
 
-Subsample sample_of(const Golden& golden, int item, bool channels_last) {
-  const int stride = static_cast<int>(golden.scalar("stride", item));
-  if (stride < 1) throw Error(ErrorKind::kRuntime, "golden.npz has a stride of " + std::to_string(stride));
-  return channels_last ? Subsample{stride, 1, 2} : Subsample{stride, 2, 3};
-}
-
 Check check_files(const Manifest& manifest, bool with_engine) {
+  std::set<std::string> needed = {manifest.golden};
+  if (manifest.settings) {
+    for (const std::string& file : manifest.settings->files()) needed.insert(file);
+  }
   int absent = 0;
   for (const auto& file : manifest.files) {
-    const bool needed = file.first == manifest.golden || file.first == manifest.detection.anchors;
-    if (!needed && !is_file(manifest.path(file.first))) {
+    if (needed.count(file.first) == 0 && !is_file(manifest.path(file.first))) {
       ++absent;  // a phone gets the files that it uses; the engine's own was checked when it was loaded
       continue;
     }
@@ -59,19 +57,19 @@ Check check_files(const Manifest& manifest, bool with_engine) {
 }
 
 Check check_preprocess(const Manifest& manifest, const Golden& golden) {
-  Preprocessor preprocessor(manifest.input);
+  Preprocessor preprocessor(manifest.image);
   double largest = 0;
   std::vector<std::uint8_t> input;
   for (int item = 0; item < golden.items(); ++item) {
     const ImageView image = golden.image(item);
-    const Shape shape = manifest.input.shape(preprocessor.geometry(image.size).input);
-    input.resize(static_cast<std::size_t>(shape.count()) * size_of(manifest.input.dtype));
+    const Shape shape = manifest.image.shape(preprocessor.geometry(image.size).input);
+    input.resize(static_cast<std::size_t>(shape.count()) * size_of(manifest.image.dtype));
     preprocessor.run(image, input.data());
     const Array& expected = golden.at("input", item);
-    const bool bytes = manifest.input.dtype == DType::kUint8;
+    const bool bytes = manifest.image.dtype == DType::kUint8;
     const double limit = bytes ? 0.0 : kInputLimit * preprocessor.largest();
-    const Difference difference = compare({input.data(), manifest.input.dtype, shape}, expected.view(), limit,
-                                          sample_of(golden, item, manifest.input.channels_last));
+    const Difference difference = compare({input.data(), manifest.image.dtype, shape}, expected.view(), limit,
+                                          golden.sample(item, manifest.image.channels_last));
     const bool rounding =
         bytes && difference.largest <= 1 &&
         static_cast<double>(difference.off) <= kRoundedShare * static_cast<double>(difference.count);
@@ -82,73 +80,80 @@ Check check_preprocess(const Manifest& manifest, const Golden& golden) {
   return {"preprocess", Check::Status::kOk, "largest difference " + scientific(largest)};
 }
 
-// One output of the engine against the reference.
-Difference compare_output(const Golden& golden, int item, const OutputSpec& spec, const TensorView& value,
-                          double* scale) {
-  const Array& expected = golden.at("output", item, spec.name);
-  if (spec.kind == OutputKind::kLabels) {
-    const Array& close =
-        golden.at("close", item);  // the two best scores are nearly equal: either class is right
-    const bool usable = close.shape.count() == expected.shape.count();
-    return compare(value, expected.view(), 0.0, Subsample(), usable ? close.bytes.data() : nullptr);
-  }
-  *scale = golden.has("scale", item, spec.name) ? golden.scalar("scale", item, spec.name) : 1.0;
-  Limit limit = kOutputLimit * *scale;
-  if (spec.kind == OutputKind::kProbabilities && golden.has("scale", item, "logits")) {
-    limit.steepness = kSteepness * kOutputLimit * golden.scalar("scale", item, "logits");
-  }
-  return compare(value, expected.view(), limit, sample_of(golden, item, false));
-}
+// The frames of golden.npz in their order, each in the stream that it belongs to.
+class Replay {
+ public:
+  Replay(const Manifest& manifest, const Golden& golden, Engine* engine)
+      : manifest_(manifest), golden_(golden), engine_(engine), preprocessor_(manifest.image) {}
 
-Check check_inference(const Manifest& manifest, const Golden& golden, Engine* engine) {
-  Preprocessor preprocessor(manifest.input);
+  FrameOutputs run(int item) {
+    TensorStream& stream =
+        streams_.emplace(golden_.sequence(item), TensorStream(manifest_, engine_)).first->second;
+    const ImageView image = golden_.image(item);
+    preprocessor_.run(image, stream.begin(golden_.pipeline(item), geometry(item).input));
+    return stream.run();
+  }
+
+  Geometry geometry(int item) const { return preprocessor_.geometry(golden_.image(item).size); }
+
+ private:
+  const Manifest& manifest_;
+  const Golden& golden_;
+  Engine* engine_;
+  Preprocessor preprocessor_;
+  std::map<std::int64_t, TensorStream> streams_;
+};
+
+Check check_inference(const Manifest& manifest, const Task& task, const Golden& golden, Engine* engine) {
+  Replay replay(manifest, golden, engine);
   double largest = 0;
+  bool scores = false;
   for (int item = 0; item < golden.items(); ++item) {
-    const ImageView image = golden.image(item);
-    preprocessor.run(image, engine->input(preprocessor.geometry(image.size).input));
-    const std::vector<TensorView>& values = engine->run();
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      const OutputSpec& spec = engine->outputs()[i];
+    const FrameOutputs outputs = replay.run(item);
+    for (std::size_t i = 0; i < outputs.specs.size(); ++i) {
+      const OutputSpec& spec = outputs.specs[i];
       double scale = 1.0;
-      const Difference difference =
-          manifest.task == Task::kInstance
-              ? compare_instance_output(golden, item, spec, values[i], kOutputLimit, &scale)
-              : compare_output(golden, item, spec, values[i], &scale);
+      const Difference difference = task.compare_output(golden, item, spec, outputs.values[i], &scale);
       if (!difference.same) {
         return failed("inference", item,
                       "output '" + spec.name + "' differs in " + std::to_string(difference.off) + " of " +
                           std::to_string(difference.count) + " values, first " + difference.where);
       }
+      scores = scores || spec.dtype == DType::kFloat32;
       largest = std::max(largest, difference.largest / scale);
     }
   }
-  const bool labels = manifest.outputs[0].kind == OutputKind::kLabels;
   return {"inference", Check::Status::kOk,
-          labels ? "all labels agree" : "largest difference " + scientific(largest) + " standard deviations"};
+          scores ? "largest difference " + scientific(largest) + " standard deviations" : "all labels agree"};
 }
 
-Check check_labels(const std::vector<OutputSpec>& outputs, const Manifest& manifest, const Golden& golden) {
-  const OutputSpec& spec = outputs[pick_output(outputs)];
-  Preprocessor preprocessor(manifest.input);
-  SemanticPostprocessor postprocessor(manifest.classes.size());
-  std::vector<std::uint8_t> labels;
-  int replayed = 0;
+std::string percent(double share) {
+  const auto tenths = static_cast<int>(share * 1000);
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " %";
+}
+
+// Of graphs that round differently on purpose, int8 ones: how much results have in common with the reference.
+Check check_share(const Manifest& manifest, const Task& task, const Golden& golden, Engine* engine) {
+  Replay replay(manifest, golden, engine);
+  std::map<std::int64_t, std::unique_ptr<Pipeline>> pipelines;
+  Share sum;
+  Result result;
   for (int item = 0; item < golden.items(); ++item) {
-    const Array& output = golden.at("output", item, spec.name);
-    if (spec.kind != OutputKind::kLabels && golden.scalar("stride", item) != 1) continue;
-    const Geometry place = preprocessor.geometry(golden.image(item).size);
-    postprocessor.run(spec, output.view(), place, &labels);
-    const TensorView made{labels.data(), DType::kUint8, {place.image.height, place.image.width}};
-    const Difference difference = compare(made, golden.at("labels", item).view(), 0.0);
-    if (!difference.same) {
-      return failed("postprocess", item,
-                    std::to_string(difference.off) + " of " + std::to_string(difference.count) +
-                        " labels differ, first " + difference.where);
-    }
-    ++replayed;
+    const FrameOutputs outputs = replay.run(item);
+    std::unique_ptr<Pipeline>& pipeline = pipelines[golden.sequence(item)];
+    if (!pipeline) pipeline = task.pipeline(manifest, manifest.outputs_of(engine->name()));
+    const Geometry place = replay.geometry(item);
+    result.form = task.form();
+    result.size = place.image;
+    pipeline->finish(outputs, place, &result);
+    const Share share = task.share(result, golden, item);
+    sum.equal += share.equal;
+    sum.all += share.all;
   }
-  if (replayed == 0) return {"postprocess", Check::Status::kSkipped, "no output is stored whole"};
-  return {"postprocess", Check::Status::kOk, "labels of " + std::to_string(replayed) + " images agree"};
+  const double found = sum.all > 0 ? sum.equal / sum.all : 1.0;
+  const std::string detail = percent(found) + " of the " + task.shared() + " agree, " +
+                             percent(manifest.least_equal) + " are asked for";
+  return {"inference", found >= manifest.least_equal ? Check::Status::kOk : Check::Status::kFailed, detail};
 }
 
 // A stage that cannot be replayed at all has failed, and the ones after it are still tried.
@@ -164,6 +169,7 @@ Check guarded(const std::string& stage, const std::function<Check()>& check) {
 
 std::vector<Check> selftest(const Manifest& manifest, Engine* engine) {
   const Golden golden(manifest);
+  const Task& task = task_of(manifest.task);
   std::vector<Check> checks;
   checks.push_back(check_files(manifest, engine != nullptr));
   checks.push_back(guarded("preprocess", [&] { return check_preprocess(manifest, golden); }));
@@ -171,15 +177,12 @@ std::vector<Check> selftest(const Manifest& manifest, Engine* engine) {
     checks.push_back({"inference", Check::Status::kSkipped, "this build has no engine"});
   } else {
     checks.push_back(guarded("inference", [&] {
-      return manifest.least_equal > 0 ? check_share(manifest, golden, engine)
-                                      : check_inference(manifest, golden, engine);
+      return manifest.least_equal > 0 ? check_share(manifest, task, golden, engine)
+                                      : check_inference(manifest, task, golden, engine);
     }));
   }
-  const std::vector<OutputSpec>& outputs = engine == nullptr ? manifest.outputs : engine->outputs();
-  checks.push_back(guarded("postprocess", [&] {
-    return manifest.task == Task::kInstance ? check_instances(outputs, manifest, golden)
-                                            : check_labels(outputs, manifest, golden);
-  }));
+  const std::vector<OutputSpec> outputs = manifest.outputs_of(engine == nullptr ? "" : engine->name());
+  checks.push_back(guarded("postprocess", [&] { return task.replay(manifest, outputs, golden); }));
   return checks;
 }
 

@@ -44,7 +44,7 @@ void SemanticPostprocessor::run(const OutputSpec& spec, const TensorView& output
   for (int axis = 0; axis < shape.rank(); ++axis) {
     if (shape[axis] < 1 || shape[axis] > kMaxSide || shape[0] != 1) refuse(spec, output);
   }
-  if (spec.kind != OutputKind::kLabels) {
+  if (spec.kind != kinds::kLabels) {
     if (shape.rank() != 4 || output.dtype != DType::kFloat32) refuse(spec, output);
     if (shape[1] != classes_) {
       throw Error(ErrorKind::kRuntime,
@@ -53,19 +53,7 @@ void SemanticPostprocessor::run(const OutputSpec& spec, const TensorView& output
                   "export the folder again");
     }
     require_no_nan("the scores", output.as<float>(), static_cast<std::size_t>(shape.count()));
-    const auto classes = static_cast<int>(shape[1]);
-    const Size source{static_cast<int>(shape[2]), static_cast<int>(shape[3])};
-    if (spec.resize != OutputResize::kLabelsNearest) {
-      // Padding comes off at the size at which it was put on; a stretched picture goes straight to its own
-      // size.
-      from_scores(output.as<float>(), classes, source, padded ? place.input : place.image, place.image,
-                  labels->data());
-      return;
-    }
-    if (padded && source != place.input) refuse(spec, output);
-    small_.resize(source.pixels());
-    from_scores(output.as<float>(), classes, source, source, source, small_.data());
-    nearest(small_.data(), source, padded ? place.content : source, place.image, labels->data());
+    from_values(spec, output, place, labels);
     return;
   }
   if (shape.rank() != 3) refuse(spec, output);
@@ -82,6 +70,57 @@ void SemanticPostprocessor::run(const OutputSpec& spec, const TensorView& output
     refuse(spec, output);
   }
   nearest(small_.data(), stored, padded ? place.content : stored, place.image, labels->data());
+}
+
+void SemanticPostprocessor::from_values(const OutputSpec& spec, const TensorView& output,
+                                        const Geometry& place, std::vector<std::uint8_t>* labels) {
+  const bool padded = place.content != place.input;
+  const auto classes = static_cast<int>(output.shape[1]);
+  const float* scores = output.as<float>();
+  Size source{static_cast<int>(output.shape[2]), static_cast<int>(output.shape[3])};
+  if (spec.upsample != Size{} && spec.upsample != source) {
+    resize(scores, classes, source, spec.upsample, spec.upsample, &upsampled_);
+    scores = upsampled_.data();
+    source = spec.upsample;
+  }
+  if (spec.resize == OutputResize::kLabelsNearest) {
+    if (padded && source != place.input) refuse(spec, output);
+    small_.resize(source.pixels());
+    from_scores(scores, classes, source, source, source, small_.data());
+    nearest(small_.data(), source, padded ? place.content : source, place.image, labels->data());
+    return;
+  }
+  // Padding comes off at the size at which it was put on; a stretched image goes straight to its own size.
+  if (padded && place.content != place.image) {
+    resize(scores, classes, source, place.input, place.content, &content_);
+    scores = content_.data();
+    source = place.content;
+  }
+  const bool in_one = padded && place.content == place.image;
+  from_scores(scores, classes, source, in_one ? place.input : place.image, place.image, labels->data());
+}
+
+void SemanticPostprocessor::resize(const float* scores, int classes, Size source, Size size, Size content,
+                                   std::vector<float>* target) {
+  vertical_.set(source.height, size.height);
+  horizontal_.set(source.width, size.width);
+  target->resize(static_cast<std::size_t>(classes) * content.pixels());
+  const auto width = static_cast<std::size_t>(size.width);
+  for (WideRows& rows : wide_) {
+    rows.values.resize(static_cast<std::size_t>(classes) * width);
+    rows.y = -1;
+  }
+  for (int y = 0; y < content.height; ++y) {
+    const auto at = static_cast<std::size_t>(y);
+    const float* above = wide_rows(scores, classes, vertical_.low[at], source);
+    const float* below = wide_rows(scores, classes, vertical_.high[at], source);
+    for (int k = 0; k < classes; ++k) {
+      const std::size_t start = static_cast<std::size_t>(k) * width;
+      float* row = target->data() + static_cast<std::size_t>(k) * content.pixels() +
+                   at * static_cast<std::size_t>(content.width);
+      blend_rows(above + start, below + start, vertical_.weight[at], content.width, row);
+    }
+  }
 }
 
 const float* SemanticPostprocessor::wide_rows(const float* scores, int classes, int y, Size source) {
@@ -189,7 +228,7 @@ void SemanticPostprocessor::nearest(const std::uint8_t* labels, Size stored, Siz
 }
 
 std::size_t pick_output(const std::vector<OutputSpec>& outputs) {
-  for (const OutputKind kind : {OutputKind::kLabels, OutputKind::kProbabilities, OutputKind::kLogits}) {
+  for (const char* kind : {kinds::kLabels, kinds::kProbabilities, kinds::kLogits}) {
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       if (outputs[i].kind == kind) return i;
     }

@@ -14,6 +14,13 @@
 
 namespace mobileseg {
 
+// Kinds of outputs of a semantic segmentation model.
+namespace kinds {
+constexpr const char* kLabels = "labels";                // [1, H, W] class indices
+constexpr const char* kProbabilities = "probabilities";  // [1, K, h, w]
+constexpr const char* kLogits = "logits";                // [1, K, h, w]
+}  // namespace kinds
+
 class SemanticPostprocessor {
  public:
   // `classes` is the number of classes that the manifest names.
@@ -26,6 +33,8 @@ class SemanticPostprocessor {
            std::vector<std::uint8_t>* labels);
 
  private:
+  void from_values(const OutputSpec& spec, const TensorView& output, const Geometry& place,
+                   std::vector<std::uint8_t>* labels);
   // The class of the highest score, of equal scores the lower one. Scores [K, h, w] of size `source` are
   // resized to `size`, of which the top left part `content` is wanted.
   void from_scores(const float* scores, int classes, Size source, Size size, Size content,
@@ -34,6 +43,9 @@ class SemanticPostprocessor {
   // Row y of every class, resized along the row; kept while it is needed, as neighbouring target rows share
   // it.
   const float* wide_rows(const float* scores, int classes, int y, Size source);
+  // Scores of size `source` resized to `size`, of which the top left part `content` is kept: [K, content].
+  void resize(const float* scores, int classes, Size source, Size size, Size content,
+              std::vector<float>* target);
   // Labels of size `stored`, of which the top left part `content` is brought to `size`.
   void nearest(const std::uint8_t* labels, Size stored, Size content, Size size, std::uint8_t* target);
 
@@ -54,6 +66,8 @@ class SemanticPostprocessor {
   std::array<WideRows, 2> wide_;
   std::vector<float> best_;
   std::vector<float> blended_;
+  std::vector<float> upsampled_;
+  std::vector<float> content_;
   std::vector<std::uint8_t> small_;
 };
 

@@ -7,31 +7,44 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from fixture_parts import manifest, picture, raw_outputs, raw_specs, result_arrays, smooth
+from fixture_parts import (
+    instance_settings,
+    manifest,
+    picture,
+    raw_outputs,
+    raw_specs,
+    result_arrays,
+    several_graphs,
+    smooth,
+)
 
 from mobileseg.export.tolerance import LIMIT
 from mobileseg.files import sha256_of
 from mobileseg.instance.anchors import make_anchors
 from mobileseg.instance.postprocess import DetectionOptions, instances_from_outputs
+from mobileseg.names import MAIN
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Preprocessor
-from mobileseg.runtime.specs import GraphFiles, ImageSpec, OutputSpec, ResizeSpec
+from mobileseg.runtime.specs import GraphFiles, GraphSpec, ImageSpec, OutputSpec, ResizeSpec, TensorSpec
 from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits, softmax
+from mobileseg.tasks import INSTANCE
 
 LITE_VERSION = "v2.13-stand-in"
 
 
 def nb_bytes(
-    items: list[tuple[np.ndarray, Mapping[str, np.ndarray]]], *, version: str = LITE_VERSION, misbehave: str = ""
+    items: list[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
+    *,
+    version: str = LITE_VERSION,
+    misbehave: str = "",
 ) -> bytes:
     """A .nb for the stand-in runtime: the real layout, with inputs and answers where the graph is, and no weights."""
     parts = []
     if misbehave:
         parts.append(f"misbehave {misbehave}\n".encode())
     for fed, outputs in items:
-        arrays = {"x": fed, **outputs}
-        parts.append(f"item {len(outputs)}\n".encode())
-        for name, value in arrays.items():
+        parts.append(f"item {len(fed)} {len(outputs)}\n".encode())
+        for name, value in (*fed.items(), *outputs.items()):
             shape = " ".join(map(str, value.shape))
             parts.append(f"{name} {value.dtype} {value.ndim} {shape}\n".encode())
             parts.append(np.ascontiguousarray(value).tobytes())
@@ -41,24 +54,37 @@ def nb_bytes(
     return head + graph + no_weights
 
 
-def write_artefact(folder: Path, found: Manifest, items: list[dict[str, np.ndarray]], **nb: str) -> None:
-    """A folder with golden.npz and a .nb for both processors."""
+def write_golden(folder: Path, spec: ImageSpec, items: list[dict[str, np.ndarray]]) -> None:
+    """golden.npz; arrays 'whole.NAME' are answers of the stand-in, which are not stored."""
     folder.mkdir(parents=True, exist_ok=True)
-    golden: dict[str, np.ndarray] = {"normalize": np.array([found.input.mean, found.input.std], np.float32)}
+    golden: dict[str, np.ndarray] = {"normalize": np.array([spec.mean, spec.std], np.float32)}
     for index, item in enumerate(items):
         for key, value in item.items():
             head, _, rest = key.partition(".")
             if head != "whole":
                 golden[f"{head}.{index}.{rest}" if rest else f"{head}.{index}"] = value
     np.savez_compressed(folder / "golden.npz", **golden)
-    fed = Preprocessor(found.input)
-    names = [spec.name for spec in found.outputs]
-    answers = [(fed(item["image"]), {name: item[f"whole.{name}"] for name in names}) for item in items]
-    content = nb_bytes(answers, **nb)  # type: ignore[arg-type]
-    for name in ("model.x86.nb", "model.arm.nb"):
-        (folder / name).write_bytes(content)
+
+
+def write_artefact(folder: Path, found: Manifest, items: list[dict[str, np.ndarray]], **nb: str) -> None:
+    """A folder of one graph, with golden.npz and a .nb for both processors."""
+    write_golden(folder, found.image, items)
+    fed = Preprocessor(found.image)
+    names = [spec.name for spec in found.outputs_of()]
+    answers = [({"x": fed(item["image"])}, {name: item[f"whole.{name}"] for name in names}) for item in items]
+    write_graphs(folder, found, {MAIN: nb_bytes(answers, **nb)})  # type: ignore[arg-type]
+
+
+def write_graphs(folder: Path, found: Manifest, contents: Mapping[str, bytes]) -> None:
+    """The .nb of every graph, for both processors, and the manifest."""
+    graphs = {}
+    for name, content in contents.items():
+        stem = "model" if name == MAIN else name
+        for processor in ("x86", "arm"):
+            (folder / f"{stem}.{processor}.nb").write_bytes(content)
+        engines = {f"lite_{processor}": GraphFiles(model=f"{stem}.{processor}.nb") for processor in ("x86", "arm")}
+        graphs[name] = replace(found.graphs[name], files=engines)
     files = {path.name: sha256_of(path) for path in folder.iterdir() if path.suffix in {".npz", ".nb", ".npy"}}
-    graphs = {"main": {"lite_x86": GraphFiles(model="model.x86.nb"), "lite_arm": GraphFiles(model="model.arm.nb")}}
     replace(found, graphs=graphs, files=files, golden="golden.npz").write(folder)
 
 
@@ -124,9 +150,10 @@ def artefacts(root: Path) -> None:
     sizes = [(32, 32), (40, 60), (16, 100), (32, 32), (64, 20), (90, 31)]
     write_artefact(root / "dynamic", manifest("dynamic", dynamic, (open_labels,), 5), semantic_items(dynamic, sizes, 5))
     instance_artefact(root / "instance")
+    counter_artefact(root / "counter")
 
 
-def softmax_artefact(folder: Path, spec: InputSpec, off: float) -> None:
+def softmax_artefact(folder: Path, spec: ImageSpec, off: float) -> None:
     """A folder whose graph gives steep probabilities; its answers come from logits that differ a little."""
     rng = np.random.default_rng(7)
     items = []
@@ -182,10 +209,9 @@ def instance_artefact(folder: Path) -> None:
                 **arrays,
             }
         )
-    detection = DetectionSpec(anchors=None, **vars(options))
-    found = manifest("instance", spec, raw_specs(outputs), 4, task="instance", detection=detection)
+    settings = instance_settings(options, "anchors.npy")
     files = {"anchors.npy": sha256_of(folder / "anchors.npy")}
-    found = replace(found, detection=replace(detection, anchors="anchors.npy"), files=files)
+    found = manifest("instance", spec, raw_specs(outputs), 4, task=INSTANCE, settings=settings, files=files)
     write_artefact(folder, found, items)
     for name, shift in (("coarse", 0.1), ("coarse_bad", 8.0)):  # parts of a tenth of the anchor
         answers = [{**item, "whole.loc": item["whole.loc"] + np.float32(shift)} for item in items]
@@ -193,3 +219,59 @@ def instance_artefact(folder: Path) -> None:
         other.mkdir()
         np.save(other / "anchors.npy", anchors)
         write_artefact(other, replace(found, least_equal=0.9), answers)
+
+
+def counter_artefact(folder: Path) -> None:
+    """Two pipelines of two graphs each: 'start' or 'follow' makes features and counts, 'head' gives labels.
+
+    The features, and so the labels, depend on the image and on the number of frames before it. golden.npz has two
+    streams whose frames take turns, and an image that is a stream by itself.
+    """
+    rng = np.random.default_rng(11)
+    spec = ImageSpec("x", 16, 24)
+    count, features = TensorSpec("count", "float32", (1,)), TensorSpec("features", "float32", (1, 2, 16, 24))
+
+    def output(tensor: TensorSpec, name: str | None = None, kind: str = "features") -> OutputSpec:
+        return OutputSpec(name or tensor.name, kind, tensor.dtype, tensor.shape)
+
+    labels = OutputSpec("labels", "labels", "int32", (1, 16, 24), "labels-nearest")
+    graphs = {
+        "start": GraphSpec((spec.tensor(),), (output(features), output(count))),
+        "follow": GraphSpec((spec.tensor(), count), (output(features), output(count, "next_count"))),
+        "head": GraphSpec((features,), (labels,)),
+    }
+    images = [picture(rng, 20, 30) for _ in range(2)]
+    answers: dict[str, list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]] = {name: [] for name in graphs}
+    frames: dict[tuple[int, int], dict[str, np.ndarray]] = {}
+    for number, image in enumerate(images):
+        fed = Preprocessor(spec)(image)
+        for before in range(4):
+            made = {
+                "features": smooth(rng, (2, 16, 24))[None],
+                "labels": rng.integers(0, 3, (1, 16, 24)).astype(np.int32),
+                "next_count": np.array([before + 1], np.float32),
+            }
+            answers["head"].append(({"features": made["features"]}, {"labels": made["labels"]}))
+            if before:
+                taken = {"x": fed, "count": np.array([before], np.float32)}
+                answers["follow"].append((taken, {name: made[name] for name in ("features", "next_count")}))
+            else:
+                made["count"] = made.pop("next_count")
+                answers["start"].append(({"x": fed}, {name: made[name] for name in ("features", "count")}))
+            frames[number, before] = {
+                "stride": np.array(1),
+                "image": image,
+                "input": fed,
+                "pipeline": np.array("nonkey" if before else "key"),
+                "close": np.zeros((16, 24), bool),
+                "labels": labels_from_labels(made["labels"][0], (20, 30)),
+                **{f"output.{name}": value for name, value in made.items()},
+            }
+    # Frame k of stream 0 shows image 0, of stream 1 image 1; the last one belongs to none.
+    order = [(0, 0), (1, 0), (1, 1), (0, 1), (0, 2), (1, 2), (0, 3)]
+    items = [{**frames[key], "sequence": np.array(key[0])} for key in order] + [frames[1, 0]]
+    write_golden(folder, spec, items)
+    pipelines = {"key": ("start", "head"), "nonkey": ("follow", "head")}
+    state = {"key": {"count": "count"}, "nonkey": {"count": "next_count"}}
+    found = several_graphs("counter", spec, graphs, pipelines, 3, task="counter", state=state)
+    write_graphs(folder, found, {name: nb_bytes(known) for name, known in answers.items()})  # type: ignore[arg-type]

@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from mobileseg.instance.options import DetectionOptions
+from mobileseg.instance.settings import DetectionSpec, InstanceSettings
+from mobileseg.names import MAIN
 from mobileseg.pixels import resize_bilinear
 from mobileseg.runtime.manifest import Manifest
-from mobileseg.runtime.specs import ImageSpec, OutputSpec
+from mobileseg.runtime.specs import GraphSpec, ImageSpec, OutputSpec
 from mobileseg.structures import InstanceResult
+from mobileseg.tasks import SEMANTIC
 
 
 def picture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -28,19 +32,39 @@ def smooth(rng: np.random.Generator, shape: tuple[int, int, int], cell: int = 4)
     return np.ascontiguousarray(resized.transpose(2, 0, 1), dtype=np.float32)
 
 
-def manifest(name: str, spec: ImageSpec, outputs: tuple[OutputSpec, ...], classes: int, **more: Any) -> Manifest:
+def manifest(
+    name: str, spec: ImageSpec, outputs: tuple[OutputSpec, ...], classes: int, *, task: str = SEMANTIC, **more: Any
+) -> Manifest:
+    """A manifest of the graph 'main' alone, without files."""
+    graphs = {MAIN: GraphSpec((spec.tensor(),), outputs)}
+    return several_graphs(name, spec, graphs, {MAIN: (MAIN,)}, classes, task=task, **more)
+
+
+def several_graphs(
+    name: str,
+    spec: ImageSpec,
+    graphs: dict[str, GraphSpec],
+    pipelines: dict[str, tuple[str, ...]],
+    classes: int,
+    **more: Any,
+) -> Manifest:
     """A manifest without files."""
     rng = np.random.default_rng(classes)
     return Manifest(
         name=name,
-        input=spec,
-        outputs=outputs,
+        image=spec,
+        graphs=graphs,
+        pipelines=pipelines,
         classes=tuple(f"class {index}" for index in range(classes)),
         palette=tuple(tuple(int(v) for v in rng.integers(0, 256, 3)) for _ in range(classes)),
-        graphs={},
-        files={},
+        files=more.pop("files", {}),
         **more,
     )
+
+
+def instance_settings(options: DetectionOptions, anchors: str | None = None) -> dict[str, Any]:
+    """The section of an instance segmentation model."""
+    return InstanceSettings(DetectionSpec(anchors=anchors, **vars(options))).to_dict()
 
 
 RAW = {"loc": "boxes", "conf": "scores", "mask": "coefficients", "proto": "prototypes"}

@@ -7,6 +7,7 @@ in and what must come out. ``artefacts/`` holds whole folders with golden.npz an
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,7 +20,7 @@ import numpy as np
 from benchmark_postprocess import predictions
 from fixture_artefacts import artefacts
 from fixture_faults import CLASSES, FAULTS, Fault, damaged
-from fixture_parts import RAW, manifest, picture, raw_outputs, raw_specs, result_arrays, smooth
+from fixture_parts import RAW, instance_settings, manifest, picture, raw_outputs, raw_specs, result_arrays, smooth
 from fixture_pictures import REFUSED, write_pictures
 
 from mobileseg.data.io import orientation
@@ -28,8 +29,10 @@ from mobileseg.instance.anchors import make_anchors
 from mobileseg.instance.postprocess import DetectionOptions, finish, instances_from_outputs, suppressed_detections
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Preprocessor
-from mobileseg.runtime.specs import DetectionSpec, ImageSpec, OutputSpec, ResizeSpec
+from mobileseg.runtime.specs import ImageSpec, OutputSpec, ResizeSpec
 from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits, resize_scores
+from mobileseg.semantic.runtime import SemanticPipeline
+from mobileseg.tasks import INSTANCE
 
 
 def write_case(folder: Path, found: Manifest, arrays: Mapping[str, np.ndarray]) -> None:
@@ -51,6 +54,9 @@ TARGET_SIZES = (
     *((550, 9), (9, 550), (138, 30), (97, 131), (65, 33), (33, 500), (3, 8), (1, 1), (1, 77), (240, 1)),
 )
 """15 times 20 pairs of (height, width)."""
+
+REFERENCE = Path(__file__).resolve().parents[3] / "tests" / "reference" / "artefacts"
+"""Folders as the first version of the format was written."""
 
 LABELS = OutputSpec("labels", "labels", "int32", (1, -1, -1), "labels-nearest")
 
@@ -79,6 +85,22 @@ def preprocess_cases(root: Path) -> None:
         "padded_bytes": (
             replace(dynamic, dtype="uint8", normalized_in_graph=True, layout="NHWC", mean=(0.2, 0.5, 0.9)),
             (33, 64),
+        ),
+    }
+    wide = ResizeSpec("keep-ratio")
+    cases |= {
+        "keep_ratio_wide": (replace(plain, height=64, width=96, resize=wide), (50, 130)),
+        "keep_ratio_high": (replace(plain, height=64, width=96, resize=wide, color="BGR"), (77, 31)),
+        "keep_ratio_fits": (replace(plain, height=40, width=60, resize=wide), (20, 30)),
+        "keep_ratio_line": (replace(plain, height=40, width=60, resize=wide), (1, 700)),
+        "keep_ratio_value": (
+            replace(plain, height=40, width=60, resize=ResizeSpec("keep-ratio", padding=(114.0, 0.0, 255.0))),
+            (90, 31),
+        ),
+        "padded_value": (replace(dynamic, resize=ResizeSpec("none", padding=(1.0, 2.0, 3.0))), (50, 70)),
+        "keep_ratio_bytes": (
+            replace(plain, height=40, width=60, dtype="uint8", normalized_in_graph=True, layout="NHWC", resize=wide),
+            (33, 21),
         ),
     }
     for name, (spec, size) in cases.items():
@@ -117,7 +139,7 @@ def semantic_cases(root: Path) -> None:
     scores("scores_rows", 3, (16, 96), (64, 96), "scores-bilinear")
     scores("scores_nearest", 5, (32, 48), (64, 97), "labels-nearest")
     scores("one_class", 1, (8, 8), (20, 20), "scores-bilinear")
-    scores("many_classes", 256, (8, 9), (20, 31), "scores-bilinear")
+    scores("many_classes", 255, (8, 9), (20, 31), "scores-bilinear")
 
     ties = rng.integers(0, 3, (1, 7, 20, 22)).astype(np.float32)
     output = OutputSpec("logits", "logits", "float32", (1, 7, -1, -1), "in-graph")
@@ -133,6 +155,34 @@ def semantic_cases(root: Path) -> None:
     answer = labels_from_logits(resize_scores(values, padded)[:, :50, :70], size)
     arrays = {"output": values[None], "size": np.array(size), "expected": answer}
     write_case(root / "padded_scores", manifest("padded", dynamic, (output,), 6), arrays)
+
+    keep_ratio = ImageSpec("x", 64, 96, resize=ResizeSpec("keep-ratio"))
+    for name, kind, size, upsample, resize in (
+        ("keep_ratio_labels", "labels", (50, 130), None, "labels-nearest"),
+        ("keep_ratio_scores", "logits", (101, 40), None, "scores-bilinear"),
+        ("keep_ratio_nearest", "logits", (50, 130), (64, 96), "labels-nearest"),
+        ("keep_ratio_upsampled", "logits", (130, 61), (64, 96), "scores-bilinear"),
+    ):
+        output = OutputSpec("out", kind, "float32", (1, 6, -1, -1), resize, upsample)  # type: ignore[arg-type]
+        values = smooth(rng, (6, 16, 24))
+        if kind == "labels":
+            output = replace(output, dtype="int32", shape=(1, -1, -1))
+            values = rng.integers(0, 6, (64, 96)).astype(np.int32)
+        answer = python_labels(manifest(name, keep_ratio, (output,), 6), values, size)
+        arrays = {"output": values[None], "size": np.array(size), "expected": answer}
+        write_case(root / name, manifest(name, keep_ratio, (output,), 6), arrays)
+    output = OutputSpec("out", "logits", "float32", (1, 6, -1, -1), "scores-bilinear", (40, 60))
+    values, size = smooth(rng, (6, 16, 24)), (101, 203)
+    answer = python_labels(manifest("upsampled", spec, (output,), 6), values, size)
+    arrays = {"output": values[None], "size": np.array(size), "expected": answer}
+    write_case(root / "upsampled", manifest("upsampled", spec, (output,), 6), arrays)
+
+
+def python_labels(found: Manifest, values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """What Python makes of an output [K, h, w] or [h, w]."""
+    outputs = found.outputs_of()
+    place = Preprocessor(found.image).geometry(np.zeros((*size, 3), np.uint8))
+    return SemanticPipeline(found, outputs).finish({outputs[0].name: values[None]}, place, {}).labels
 
 
 def instance_cases(root: Path) -> None:
@@ -179,13 +229,12 @@ def instance_cases(root: Path) -> None:
             outputs["conf"][0, 100:104] = outputs["conf"][0, 100]
         result = instances_from_outputs(outputs, anchors, size, options, input_size=(spec.height, spec.width))
         assert (len(result) == 0) == (name == "nothing"), f"{name} has {len(result)} instances"
-        detection = DetectionSpec(anchors=None, **vars(options))
-        found = manifest(name, spec, raw_specs(outputs), classes, task="instance", detection=detection)
         folder = root / name
         folder.mkdir(parents=True)
         np.save(folder / "anchors.npy", anchors)
-        detection = replace(detection, anchors="anchors.npy")
-        found = replace(found, detection=detection, files={"anchors.npy": sha256_of(folder / "anchors.npy")})
+        settings = instance_settings(options, "anchors.npy")
+        found = manifest(name, spec, raw_specs(outputs), classes, task=INSTANCE, settings=settings)
+        found = replace(found, files={"anchors.npy": sha256_of(folder / "anchors.npy")})
         write_case(folder, found, {**outputs, "size": np.array(size), **result_arrays(result)})
 
     corners = rng.uniform(-0.1, 1.1, (30, 4)).astype(np.float32)
@@ -204,7 +253,7 @@ def instance_cases(root: Path) -> None:
     result = finish(
         suppressed_detections(outputs["rows"], outputs["mask"], options), outputs["proto"][0], (60, 80), options
     )
-    found = manifest("suppressed", spec, specs, 4, task="instance", detection=DetectionSpec(**vars(options)))
+    found = manifest("suppressed", spec, specs, 4, task=INSTANCE, settings=instance_settings(options))
     write_case(root / "suppressed", found, {**outputs, "size": np.array((60, 80)), **result_arrays(result)})
 
 
@@ -218,8 +267,8 @@ def fault_cases(root: Path) -> None:
         np.save(folder / "anchors.npy", anchors)
         kinds = RAW | {"rows": "detections"}
         specs = tuple(OutputSpec(n, kinds[n], "float32", v.shape) for n, v in outputs.items())  # type: ignore[arg-type]
-        detection = DetectionSpec(anchors="anchors.npy", **vars(DetectionOptions()))
-        found = manifest(name, InputSpec("x", 64, 64), specs, CLASSES, task="instance", detection=detection)
+        settings = instance_settings(DetectionOptions(), "anchors.npy" if "loc" in outputs else None)
+        found = manifest(name, ImageSpec("x", 64, 64), specs, CLASSES, task=INSTANCE, settings=settings)
         found = replace(found, files={"anchors.npy": sha256_of(folder / "anchors.npy")})
         write_case(folder, found, {**outputs, "words": np.frombuffer(fault.words.encode() + b"\n", np.uint8)})
 
@@ -233,7 +282,7 @@ def size_cases(root: Path) -> None:
         image = rng.integers(0, 256, (*size, 3), np.uint8)
         arrays[f"image.{source}"] = image
         for target, (height, width) in enumerate(TARGET_SIZES):
-            fed = Preprocessor(InputSpec("x", height, width, mean=MEAN, std=STD))(image).ravel()
+            fed = Preprocessor(ImageSpec("x", height, width, mean=MEAN, std=STD))(image).ravel()
             places = rng.integers(0, fed.size, min(fed.size, 2000))
             arrays[f"places.{source}.{target}"] = places.astype(np.int32)
             arrays[f"input.{source}.{target}"] = fed[places]
@@ -259,6 +308,7 @@ def main(root: Path) -> None:
     semantic_cases(root / "semantic")
     instance_cases(root / "instance")
     artefacts(root / "artefacts")
+    shutil.copytree(REFERENCE, root / "format1")
 
 
 if __name__ == "__main__":

@@ -18,15 +18,20 @@ namespace {
 class EchoEngine : public Engine {
  public:
   EchoEngine(const fixtures::Case& item, std::size_t input_bytes)
-      : outputs_(item.manifest.outputs), input_(input_bytes) {
+      : outputs_(item.manifest.outputs_of()), input_(input_bytes) {
     for (const OutputSpec& spec : outputs_)
       views_.push_back(item.at(spec.name == "logits" || spec.name == "labels" ? "output" : spec.name).view());
   }
   std::string name() const override { return "echo"; }
   std::string version() const override { return "1"; }
-  const std::vector<OutputSpec>& outputs() const override { return outputs_; }
-  void* input(Size /*size*/) override { return input_.data(); }
-  const std::vector<TensorView>& run() override { return views_; }
+  const std::vector<OutputSpec>& outputs(const std::string& /*graph*/) const override { return outputs_; }
+  void begin(Size /*size*/) override {}
+  void* input(const std::string& /*graph*/, const TensorSpec& /*spec*/, const Shape& /*shape*/) override {
+    return input_.data();
+  }
+  void share(const std::string& /*graph*/, const TensorSpec& /*spec*/, const TensorView& /*value*/) override {
+  }
+  const std::vector<TensorView>& run(const std::string& /*graph*/) override { return views_; }
 
  private:
   std::vector<OutputSpec> outputs_;
@@ -51,7 +56,7 @@ TEST_CASE("nothing is allocated from the second frame on") {
     const std::string name = group.second;
     CAPTURE(name);
     const fixtures::Case item(group.first, group.second);
-    const InputSpec& input = item.manifest.input;
+    const ImageSpec& input = item.manifest.image;
     const auto bytes = static_cast<std::size_t>(input.shape(input.size).count()) * size_of(input.dtype);
     Segmenter segmenter(item.manifest, std::make_unique<EchoEngine>(item, bytes));
     const Painter painter(item.manifest);

@@ -17,12 +17,12 @@ namespace {
 struct Loaded {
   explicit Loaded(const std::string& name)
       : item("instance", name),
-        postprocessor(item.manifest.detection, item.manifest.classes.size(), read_anchors(item.manifest),
-                      item.manifest.outputs, item.manifest.input.size) {}
+        postprocessor(detection_of(item.manifest), item.manifest.classes.size(), read_anchors(item.manifest),
+                      item.manifest.outputs_of(), item.manifest.image.size) {}
 
   std::vector<TensorView> values() const {
     std::vector<TensorView> views;
-    for (const OutputSpec& spec : item.manifest.outputs) views.push_back(item.at(spec.name).view());
+    for (const OutputSpec& spec : item.manifest.outputs_of()) views.push_back(item.at(spec.name).view());
     return views;
   }
 
@@ -114,10 +114,10 @@ TEST_CASE("answers that no runtime may use are refused, with the words that Pyth
   for (const std::string& name : fixtures::cases("faults")) {
     CAPTURE(name);
     const fixtures::Case item("faults", name);
-    InstancePostprocessor postprocessor(item.manifest.detection, item.manifest.classes.size(),
-                                        read_anchors(item.manifest), item.manifest.outputs, {64, 64});
+    InstancePostprocessor postprocessor(detection_of(item.manifest), item.manifest.classes.size(),
+                                        read_anchors(item.manifest), item.manifest.outputs_of(), {64, 64});
     std::vector<TensorView> values;
-    for (const OutputSpec& spec : item.manifest.outputs) values.push_back(item.at(spec.name).view());
+    for (const OutputSpec& spec : item.manifest.outputs_of()) values.push_back(item.at(spec.name).view());
     const Array& stored = item.at("words");
     const std::string words(stored.bytes.begin(), stored.bytes.end() - 1);
     Result result;
@@ -161,13 +161,13 @@ TEST_CASE("outputs that do not fit each other are refused") {
     values[i].dtype = DType::kInt32;
     CHECK_THROWS_AS(loaded.postprocessor.run(values, {10, 10}, &result), Error);
   }
-  std::vector<OutputSpec> fewer = loaded.item.manifest.outputs;
+  std::vector<OutputSpec> fewer = loaded.item.manifest.outputs_of();
   fewer.pop_back();
-  CHECK_THROWS_WITH_AS(InstancePostprocessor(loaded.item.manifest.detection, 80,
+  CHECK_THROWS_WITH_AS(InstancePostprocessor(detection_of(loaded.item.manifest), 80,
                                              read_anchors(loaded.item.manifest), fewer, {138, 138}),
                        doctest::Contains("prototypes"), Error);
-  CHECK_THROWS_WITH_AS(InstancePostprocessor(loaded.item.manifest.detection, 80, Array(),
-                                             loaded.item.manifest.outputs, {138, 138}),
+  CHECK_THROWS_WITH_AS(InstancePostprocessor(detection_of(loaded.item.manifest), 80, Array(),
+                                             loaded.item.manifest.outputs_of(), {138, 138}),
                        doctest::Contains("anchors"), Error);
 }
 

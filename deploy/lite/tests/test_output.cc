@@ -22,7 +22,7 @@ Manifest two_classes() {
 // 4 x 3 pixels, two overlapping instances; the better one comes first.
 Result two_instances() {
   Result result;
-  result.task = Task::kInstance;
+  result.form = ResultForm::kInstances;
   result.size = {4, 3};
   result.mask_bytes = {1, 1, 1, 0, /**/ 1, 1, 1, 1};
   result.instances.resize(2);
@@ -88,6 +88,12 @@ TEST_CASE("results as JSON") {
   CHECK(instances["results"][0]["category"] == "road");
   CHECK(instances["results"][0]["image_id"] == 42);
   CHECK(instances["results"][1]["segmentation"]["counts"] == "444");
+  CHECK(instances["results"][0].count("track_id") == 0);
+  Result tracked = two_instances();
+  tracked.instances[1].track_id = 0;
+  const auto with_track = nlohmann::json::parse(to_json(tracked, two_classes(), "lite_x86", {"a.png", "a"}));
+  CHECK(with_track["results"][0].count("track_id") == 0);
+  CHECK(with_track["results"][1]["track_id"] == 0);
   Result best = two_instances();
   drop_below((best.instances[0].score + best.instances[1].score) / 2, &best);
   CHECK(best.instances.size() == 1);

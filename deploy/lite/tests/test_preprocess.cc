@@ -18,7 +18,7 @@ TEST_CASE("every form of input equals the Python implementation's") {
   for (const std::string& name : fixtures::cases("preprocess")) {
     CAPTURE(name);
     const fixtures::Case item("preprocess", name);
-    const InputSpec& spec = item.manifest.input;
+    const ImageSpec& spec = item.manifest.image;
     Preprocessor preprocessor(spec);
     const ImageView image = fixtures::view(item.at("image"));
     const Array& expected = item.at("expected");
@@ -50,16 +50,16 @@ TEST_CASE("every form of input equals the Python implementation's") {
 }
 
 TEST_CASE("pictures that a graph does not take are refused") {
-  InputSpec spec;
+  ImageSpec spec;
   spec.size = {32, 32};
   CHECK_THROWS_WITH_AS(Preprocessor(spec).geometry({0, 5}), doctest::Contains("empty"), Error);
-  spec.stretch = false;
+  spec.resize = ResizeMode::kNone;
   CHECK_THROWS_WITH_AS(Preprocessor(spec).geometry({32, 33}), doctest::Contains("forbids resizing"), Error);
   CHECK(Preprocessor(spec).geometry({32, 32}).input == Size{32, 32});
 }
 
 TEST_CASE("one preprocessor serves pictures of changing sizes") {
-  InputSpec spec;
+  ImageSpec spec;
   spec.size = {16, 20};
   Preprocessor changing(spec);
   for (const Size size : {Size{40, 30}, Size{16, 20}, Size{5, 90}, Size{40, 30}}) {
@@ -84,7 +84,7 @@ TEST_CASE("hundreds of pairs of sizes agree within the tolerance of the self tes
     for (std::int64_t target = 0; target < targets.shape[0]; ++target) {
       const std::string pair = std::to_string(source) + "." + std::to_string(target);
       CAPTURE(pair);
-      InputSpec spec;
+      ImageSpec spec;
       spec.size.height = static_cast<int>(targets.as<std::int64_t>()[2 * target]);
       spec.size.width = static_cast<int>(targets.as<std::int64_t>()[2 * target + 1]);
       spec.mean = {{0.485, 0.456, 0.406}};

@@ -4,6 +4,7 @@
 #include "files.h"
 #include "fixtures.h"
 #include "golden.h"
+#include "instance_settings.h"
 #include "mobileseg/error.h"
 #include "mobileseg/selftest.h"
 
@@ -34,7 +35,7 @@ TEST_CASE("an untouched folder passes without an engine") {
 
 TEST_CASE("another mean is seen by the preprocessing, with the first place") {
   Manifest manifest = Manifest::read(fixtures::root() + "/artefacts/labels");
-  manifest.input.mean[1] += 0.01;
+  manifest.image.mean[1] += 0.01;
   const std::vector<Check> checks = tested(manifest);
   CHECK(checks[1].status == Status::kFailed);
   CHECK(checks[1].detail.find("image 0: the input differs, first at [0, 1, 0, 0]") == 0);
@@ -43,9 +44,12 @@ TEST_CASE("another mean is seen by the preprocessing, with the first place") {
 
 TEST_CASE("another threshold is seen by the postprocessing") {
   Manifest manifest = Manifest::read(fixtures::root() + "/artefacts/instance");
-  manifest.detection.mask_threshold = 0.9F;
+  auto settings = std::make_shared<InstanceSettings>();
+  settings->detection = detection_of(manifest);
+  settings->detection.mask_threshold = 0.9F;
+  manifest.settings = settings;
   CHECK(tested(manifest)[3].detail.find("the mask's overlap") != std::string::npos);
-  manifest.detection.score_threshold = 0.9F;
+  settings->detection.score_threshold = 0.9F;
   const Check check = tested(manifest)[3];
   CHECK(check.status == Status::kFailed);
   CHECK(check.detail.find("instances instead of") != std::string::npos);

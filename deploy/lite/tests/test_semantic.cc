@@ -16,13 +16,13 @@ TEST_CASE("labels equal the Python implementation's") {
   for (const std::string& name : fixtures::cases("semantic")) {
     CAPTURE(name);
     const fixtures::Case item("semantic", name);
-    const Geometry place = Preprocessor(item.manifest.input).geometry(item.size());
+    const Geometry place = Preprocessor(item.manifest.image).geometry(item.size());
     const Array& expected = item.at("expected");
     std::vector<std::uint8_t> labels;
     for (int repeat = 0; repeat < 2; ++repeat) {
       const std::size_t classes = item.manifest.classes.size();
       shared.emplace(classes, classes)
-          .first->second.run(item.manifest.outputs[0], item.at("output").view(), place, &labels);
+          .first->second.run(item.manifest.outputs_of()[0], item.at("output").view(), place, &labels);
       const Difference difference =
           compare({labels.data(), DType::kUint8, expected.shape}, expected.view(), 0.0);
       INFO(difference.where);
@@ -37,9 +37,10 @@ TEST_CASE("outputs of another form are refused") {
   std::vector<std::uint8_t> labels;
   OutputSpec spec;
   spec.name = "labels";
+  spec.kind = kinds::kLabels;
   const TensorView floats{values, DType::kFloat32, {1, 4, 4}};
   CHECK_THROWS_AS(SemanticPostprocessor(1).run(spec, floats, place, &labels), Error);
-  spec.kind = OutputKind::kLogits;
+  spec.kind = kinds::kLogits;
   CHECK_THROWS_AS(SemanticPostprocessor(1).run(spec, floats, place, &labels), Error);
   const TensorView empty{values, DType::kFloat32, {1, 2, 0, 4}};
   CHECK_THROWS_AS(SemanticPostprocessor(1).run(spec, empty, place, &labels), Error);
@@ -51,6 +52,7 @@ TEST_CASE("labels that are no class, and scores that are no numbers, are refused
   const Geometry place{{1, 4}, {1, 4}, {1, 4}};
   std::vector<std::uint8_t> labels;
   OutputSpec spec;
+  spec.kind = kinds::kLabels;
   for (const std::int32_t wrong : {2, 77, 256, -1, std::numeric_limits<std::int32_t>::min()}) {
     CAPTURE(wrong);
     const std::int32_t values[4] = {0, 1, wrong, 0};
@@ -64,7 +66,7 @@ TEST_CASE("labels that are no class, and scores that are no numbers, are refused
   const std::uint8_t bytes[4] = {0, 1, 2, 0};
   CHECK_THROWS_AS(SemanticPostprocessor(2).run(spec, {bytes, DType::kUint8, {1, 1, 4}}, place, &labels),
                   Error);
-  spec.kind = OutputKind::kLogits;
+  spec.kind = kinds::kLogits;
   float scores[8] = {0, 1, 2, std::numeric_limits<float>::infinity(), 4, 5, 6, 7};
   const TensorView view{scores, DType::kFloat32, {1, 2, 1, 4}};
   SemanticPostprocessor(2).run(spec, view, place, &labels);
@@ -82,13 +84,13 @@ TEST_CASE("labels that are no class, and scores that are no numbers, are refused
 
 TEST_CASE("labels are preferred to scores") {
   std::vector<OutputSpec> outputs(2);
-  outputs[0].kind = OutputKind::kLogits;
-  outputs[1].kind = OutputKind::kLabels;
+  outputs[0].kind = kinds::kLogits;
+  outputs[1].kind = kinds::kLabels;
   CHECK(pick_output(outputs) == 1);
-  outputs[1].kind = OutputKind::kProbabilities;
+  outputs[1].kind = kinds::kProbabilities;
   CHECK(pick_output(outputs) == 1);
   outputs.resize(1);
   CHECK(pick_output(outputs) == 0);
-  outputs[0].kind = OutputKind::kBoxes;
+  outputs[0].kind = "boxes";
   CHECK_THROWS_AS(pick_output(outputs), Error);
 }

@@ -37,7 +37,7 @@ int main(int count, char** arguments) {
   if (count == 2) setenv("MOBILESEG_FIXTURES", arguments[1], 1);
   {
     const fixtures::Case item("preprocess", "down");
-    Preprocessor preprocessor(item.manifest.input);
+    Preprocessor preprocessor(item.manifest.image);
     std::vector<float> input(256 * 256 * 3);
     const ImageView image = fixtures::view(item.at("image"));
     std::printf("preprocess 640x480 to 256x256: %.3f ms\n",
@@ -46,19 +46,19 @@ int main(int count, char** arguments) {
   for (const char* name : {"labels_up", "scores_up"}) {
     const fixtures::Case item("semantic", name);
     SemanticPostprocessor postprocessor(item.manifest.classes.size());
-    const Geometry place = Preprocessor(item.manifest.input).geometry({480, 640});
+    const Geometry place = Preprocessor(item.manifest.image).geometry({480, 640});
     std::vector<std::uint8_t> labels;
     const double time = median_ms(
-        [&] { postprocessor.run(item.manifest.outputs[0], item.at("output").view(), place, &labels); });
+        [&] { postprocessor.run(item.manifest.outputs_of()[0], item.at("output").view(), place, &labels); });
     std::printf("semantic postprocess, %s, to 640x480: %.3f ms\n", name, time);
   }
   for (const std::string& name : fixtures::cases("instance")) {
     const fixtures::Case item("instance", name);
-    InstancePostprocessor postprocessor(item.manifest.detection, item.manifest.classes.size(),
-                                        read_anchors(item.manifest), item.manifest.outputs,
-                                        item.manifest.input.size);
+    InstancePostprocessor postprocessor(detection_of(item.manifest), item.manifest.classes.size(),
+                                        read_anchors(item.manifest), item.manifest.outputs_of(),
+                                        item.manifest.image.size);
     std::vector<TensorView> values;
-    for (const OutputSpec& spec : item.manifest.outputs) values.push_back(item.at(spec.name).view());
+    for (const OutputSpec& spec : item.manifest.outputs_of()) values.push_back(item.at(spec.name).view());
     Result result;
     const double time = median_ms([&] { postprocessor.run(values, {480, 640}, &result); });
     std::printf("instance postprocess, %s, %zu instances at 640x480: %.3f ms\n", name.c_str(),

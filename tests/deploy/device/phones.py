@@ -111,14 +111,15 @@ def artefact(folder: Path, *, size: tuple[int, int] = (32, 48), **changes: objec
     folder.mkdir(parents=True)
     names = {"lite_arm": {"model": "model.arm.nb"}, "onnx": {"model": "model.onnx"}}
     block = {
-        "format": 1,
+        "format": 2,
         "name": "net",
-        "input": {"name": "x", "height": size[0], "width": size[1]},
-        "graphs": {"main": names, "small": {"lite_arm": {"model": "model.int8.nb"}}},
+        "image": {"name": "x", "height": size[0], "width": size[1]},
+        "graphs": {"main": {"files": names}},
+        "pipelines": {"main": ["main"]},
         "golden": "golden.npz",
     }
     (folder / "deploy.json").write_text(json.dumps({"mobileseg": block | changes}))
-    for name in ("deploy.yaml", "model.arm.nb", "model.onnx", "model.int8.nb", "golden.npz", "anchors.npy"):
+    for name in ("deploy.yaml", "model.arm.nb", "model.onnx", "tail.arm.nb", "golden.npz", "anchors.npy"):
         (folder / name).write_bytes(name.encode())
     return folder
 

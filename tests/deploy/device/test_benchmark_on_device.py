@@ -36,12 +36,13 @@ def program_calls(phone: Phone) -> list[str]:
 
 
 def test_the_grid(phone: Phone) -> None:
-    done = run(phone, "fp32=model", "int8=model/model.int8.nb", "--threads", "1", "2", "--power", "high", "low")
+    artefact(phone.root / "small")
+    done = run(phone, "fp32=model", "int8=small", "--threads", "1", "2", "--power", "high", "low")
     assert done.returncode == 0, done.stderr
     rows = rows_of(phone)
-    cases = [(found.get("precision"), found.get("graph"), found["power"], found["threads"]) for found in rows]
+    cases = [(found.get("precision"), found["folder"], found["power"], found["threads"]) for found in rows]
     grid = [("high", 1), ("high", 2), ("low", 1), ("low", 2)]
-    assert cases == [("fp32", None, *case) for case in grid] + [("int8", "small", *case) for case in grid]
+    assert cases == [("fp32", "model", *case) for case in grid] + [("int8", "small", *case) for case in grid]
     assert [line.split()[0] for line in program_calls(phone)] == ["selftest"] * 2 + ["benchmark"] * 8
     assert all("--runs 200 --warmup 10" in line for line in program_calls(phone)[2:])
     assert "inference 3.00 ms (333.3 fps, p95 6.00, max 9.00), total 15.00 ms, 45 to 45 °C" in done.stdout

@@ -86,12 +86,27 @@ def test_libraries_go_with_the_program(phone: Phone) -> None:
     assert pushed[:3] == ["libpaddle.so", "libcxx.so", "mobileseg_lite"]
 
 
-def test_another_graph_of_the_folder(phone: Phone) -> None:
-    assert run(phone, "--no-open", model="model/model.int8.nb").returncode == 0
-    pushed = [Path(call[-1]).name for call in phone.calls() if "push" in call]
-    assert "model.int8.nb" in pushed
-    assert "model.arm.nb" not in pushed
-    assert any("--graph small" in call[-1] for call in phone.calls())
+def test_every_graph_of_the_pipelines_goes_with_the_folder(phone: Phone) -> None:
+    graphs = {
+        "main": {"files": {"lite_arm": {"model": "model.arm.nb"}}},
+        "tail": {"files": {"lite_arm": {"model": "tail.arm.nb"}}},
+        "part": {"files": {"paddle": {"model": "part.pdmodel"}}},
+    }
+    pipelines = {"key": ["main", "tail"], "components": ["part"]}
+    settings = {"detection": {"anchors": "anchors.npy"}}
+    artefact(phone.root / "two", graphs=graphs, pipelines=pipelines, settings=settings)
+    assert run(phone, "--no-open", model="two").returncode == 0
+    pushed = {Path(call[-1]).name for call in phone.calls() if "push" in call}
+    assert {"model.arm.nb", "tail.arm.nb", "anchors.npy", "golden.npz", "deploy.json"} <= pushed
+
+
+def test_folders_of_format_1(phone: Phone) -> None:
+    files = {"lite_arm": {"model": "model.arm.nb"}}
+    old = {"format": 1, "input": {"height": 32, "width": 48}, "graphs": {"main": files}}
+    artefact(phone.root / "old", **old, detection={"anchors": "anchors.npy"})
+    assert run(phone, "--no-open", model="old").returncode == 0
+    pushed = {Path(call[-1]).name for call in phone.calls() if "push" in call}
+    assert {"model.arm.nb", "anchors.npy"} <= pushed
 
 
 def test_a_phone_that_forgets_exit_codes(phone: Phone) -> None:
@@ -170,7 +185,7 @@ def test_one_of_several_phones(phone: Phone) -> None:
         (["model", "none.jpg"], 3, "there is no file none.jpg"),
         (["model", "notes.txt"], 3, "neither picture nor video"),
         (["nowhere", "street 1.jpg"], 7, "mobileseg export --targets lite_arm"),
-        (["model/other.nb", "street 1.jpg"], 7, "it has model.arm.nb, model.int8.nb"),
+        (["model/other.nb", "street 1.jpg"], 7, "cannot read model/other.nb/deploy.json"),
         (["model", "street 1.jpg", "--app", "nothing"], 7, "there is no file nothing"),
         (["model", "street 1.jpg", "--app", "elf"], 7, "is a program for aarch64, the device is"),
         (["model", "street 1.jpg", "--power", "most"], 2, "invalid choice"),
@@ -191,7 +206,9 @@ def test_wrong_arguments(phone: Phone, words: list[str], code: int, seen: str) -
     [
         ("{", "is not JSON"),
         ("[]", "is no manifest"),
-        ('{"mobileseg": {"graphs": {"main": {}}}}', "no graph for Paddle"),
+        ('{"mobileseg": {"format": 2, "image": {}, "graphs": {}}}', "is no manifest"),
+        ('{"mobileseg": {"image": {}, "graphs": {"a": {}}, "pipelines": {"main": ["a"]}}}', "no graph for Paddle"),
+        ('{"mobileseg": {"format": 1, "input": {}, "graphs": {"main": {}}}}', "no graph for Paddle"),
     ],
 )
 def test_broken_manifests(phone: Phone, text: str, seen: str) -> None:

@@ -16,13 +16,12 @@ _AGAIN = "write the folder with `mobileseg export --targets lite_arm`"
 
 @dataclass(frozen=True)
 class Artefact:
-    """One graph of an exported folder.
+    """An exported folder.
 
     Attributes:
         folder: as it was named on the command line.
         precision: 'fp32', 'fp16', 'int8', or '' when the command line does not say.
         name: of the network.
-        graph: key in the manifest's `graphs`.
         input: 'WxH', or 'dynamic'.
         files: names of the files that the program reads.
     """
@@ -30,25 +29,22 @@ class Artefact:
     folder: Path
     precision: str
     name: str
-    graph: str
     input: str
     files: tuple[str, ...]
 
     def __str__(self) -> str:
-        graph = "" if self.graph == "main" else f", graph {self.graph}"
-        return f"{self.folder}{graph}{', ' + self.precision if self.precision else ''}"
+        return f"{self.folder}{', ' + self.precision if self.precision else ''}"
 
 
 def read_artefact(text: str) -> Artefact:
-    """Read an argument: FOLDER, or FOLDER/FILE.nb for the graph with that file, each with PRECISION= before it.
+    """Read an argument: FOLDER, or PRECISION=FOLDER.
 
     Raises:
         DeviceError: no such folder, one without deploy.json, without a graph for Paddle Lite, or incomplete.
     """
     head, equals, rest = text.partition("=")
     precision = head if equals and head in PRECISIONS else ""
-    path = Path(rest if precision else text)
-    folder, file = (path.parent, path.name) if path.suffix == ".nb" else (path, "")
+    folder = Path(rest if precision else text)
     try:
         document = json.loads((folder / "deploy.json").read_text(encoding="utf-8"))
     except OSError as error:
@@ -56,30 +52,34 @@ def read_artefact(text: str) -> Artefact:
     except ValueError as error:
         raise DeviceError(f"{folder / 'deploy.json'} is not JSON: {error}", _AGAIN) from None
     try:
-        return _artefact(folder, precision, file, document["mobileseg"])
+        return _artefact(folder, precision, document["mobileseg"])
     except (KeyError, TypeError, AttributeError) as error:
         raise DeviceError(f"{folder / 'deploy.json'} is no manifest of mobileseg: {error!r}", _AGAIN) from None
 
 
-def _artefact(folder: Path, precision: str, file: str, block: dict[str, Any]) -> Artefact:
-    models = {
-        name: [files["model"] for key, files in engines.items() if key.startswith("lite_")]
-        for name, engines in block["graphs"].items()
-    }
-    if file:
-        graph = next((name for name, found in models.items() if file in found), "")
-        if not graph:
-            known = ", ".join(sorted({model for found in models.values() for model in found})) or "none"
-            raise DeviceError(f"{folder} has no graph with the file {file}, it has {known}", _AGAIN)
-    else:
-        graph = "main"
-        if not models.get(graph):
-            raise DeviceError(f"{folder} has no graph for Paddle Lite", _AGAIN)
-    spec = block["input"]
-    names = ["deploy.json", "deploy.yaml", *models[graph]]
-    names += [name for name in (block.get("golden"), (block.get("detection") or {}).get("anchors")) if name]
+def _artefact(folder: Path, precision: str, block: dict[str, Any]) -> Artefact:
+    spec = block["input"] if block.get("format") == 1 else block["image"]
+    models = _models(block)
+    if not models:
+        raise DeviceError(f"{folder} has no graph for Paddle Lite", _AGAIN)
+    names = ["deploy.json", "deploy.yaml", *models]
+    settings = block if block.get("format") == 1 else block.get("settings") or {}
+    names += [name for name in (block.get("golden"), (settings.get("detection") or {}).get("anchors")) if name]
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
         raise DeviceError(f"{folder} lacks {', '.join(absent)}", "copy the whole folder, or export it again")
     size = "dynamic" if spec.get("dynamic") else f"{spec['width']}x{spec['height']}"
-    return Artefact(folder, precision, block["name"], graph, size, tuple(dict.fromkeys(names)))
+    return Artefact(folder, precision, block["name"], size, tuple(dict.fromkeys(names)))
+
+
+def _models(block: dict[str, Any]) -> list[str]:
+    """Files of Paddle Lite of the graphs that the program runs; none where one of them has no file."""
+    if block.get("format") == 1:
+        graphs = {"main": block["graphs"]["main"]}
+    else:
+        used = [name for key, pipeline in block["pipelines"].items() if key != "components" for name in pipeline]
+        graphs = {name: block["graphs"][name].get("files", {}) for name in used}
+    found = [
+        [files["model"] for key, files in engines.items() if key.startswith("lite_")] for engines in graphs.values()
+    ]
+    return [model for models in found for model in models] if all(found) else []

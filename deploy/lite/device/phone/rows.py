@@ -66,7 +66,6 @@ def completed(
     """
     whole = {**row, "folder": str(artefact.folder), "cpu": name or row["cpu"], "device": dict(device)}
     whole |= {"precision": artefact.precision} if artefact.precision else {}
-    whole |= {"graph": artefact.graph} if artefact.graph != "main" else {}
     whole |= {"preset": preset} if preset else {}
     whole |= {"before": dict(before), "after": dict(after)}
     return whole

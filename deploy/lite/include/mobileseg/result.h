@@ -11,7 +11,8 @@
 
 namespace mobileseg {
 
-enum class Task { kSemantic, kInstance };
+// What a result consists of: a label per pixel, or instances.
+enum class ResultForm { kLabels, kInstances };
 
 // Pixels, x to the right, y down; x2 and y2 are the right and lower edges.
 struct Box {
@@ -31,6 +32,7 @@ struct Instance {
   float score = 0;
   int label = 0;  // class index
   MaskRegion mask;
+  int track_id = -1;  // of the object through a stream; -1: none
 };
 
 struct StageTimes {  // milliseconds
@@ -40,12 +42,11 @@ struct StageTimes {  // milliseconds
 };
 
 struct Result {
-  Task task = Task::kSemantic;
-  Size size;                         // of the picture
-  std::vector<std::uint8_t> labels;  // semantic: [height, width] class indices
-  std::vector<Instance> instances;   // instance: by falling score
-  std::vector<std::uint8_t>
-      mask_bytes;  // instance: 0 or 1 per pixel of every region, one region after another
+  ResultForm form = ResultForm::kLabels;
+  Size size;                             // of the picture
+  std::vector<std::uint8_t> labels;      // [height, width] class indices
+  std::vector<Instance> instances;       // by falling score
+  std::vector<std::uint8_t> mask_bytes;  // 0 or 1 per pixel of every region, one region after another
   StageTimes times;
 
   const std::uint8_t* mask(const Instance& instance) const {

@@ -12,7 +12,30 @@
 
 namespace mobileseg {
 
-// Keeps its buffers from frame to frame: pre- and postprocessing allocate nothing once the sizes are known.
+// Frames of one source, in their order, with what the network and its task keep from frame to frame. Made by
+// `Segmenter::stream`, which must outlive it. Streams of one segmenter share its engine and nothing else, so
+// several can be fed in turn, by one thread.
+//
+// Keeps its buffers: pre- and postprocessing allocate nothing once the sizes are known.
+class Stream {
+ public:
+  ~Stream();
+  Stream(Stream&&) noexcept;
+  Stream& operator=(Stream&&) noexcept;
+
+  // Segments the next frame. `result` is overwritten; pass the same one for every frame. Throws
+  // Error(kRuntime) when the frame has another size than those that something is kept of.
+  void step(const ImageView& image, Result* result);
+  // Forgets all frames: the next one begins a stream.
+  void reset();
+
+ private:
+  friend class Segmenter;
+  struct State;
+  explicit Stream(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
 // Use one per thread.
 class Segmenter {
  public:
@@ -25,8 +48,11 @@ class Segmenter {
 
   const Manifest& manifest() const;
   const Engine& engine() const;
+  ResultForm form() const;  // of its results
 
-  // Segments a picture. `result` is overwritten; pass the same one for every frame.
+  Stream stream();
+
+  // Segments an image: a stream of one frame. `result` is overwritten; pass the same one for every image.
   void run(const ImageView& image, Result* result);
 
  private:

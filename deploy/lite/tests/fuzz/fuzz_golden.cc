@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Drawer draw(data, size);
   try {
     OutputSpec spec;
-    spec.kind = draw.number(2) == 0 ? OutputKind::kLabels : OutputKind::kLogits;
+    spec.kind = draw.number(2) == 0 ? kinds::kLabels : kinds::kLogits;
     spec.resize = draw.number(2) == 0 ? OutputResize::kLabelsNearest : OutputResize::kScoresBilinear;
     const Size image{1 + draw.number(12), 1 + draw.number(12)};
     const Size input = draw.number(2) == 0 ? image : Size{image.height + 3, image.width + 1};
@@ -35,11 +35,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     detection.max_detections = 1 + draw.number(5);
     detection.threshold_after_nms = draw.number(2) == 0;
     std::vector<OutputSpec> specs(4);
-    const OutputKind kinds[] = {OutputKind::kBoxes, OutputKind::kScores, OutputKind::kCoefficients,
-                                OutputKind::kPrototypes};
-    for (std::size_t i = 0; i < 4; ++i) specs[i].kind = kinds[i];
+    const char* const all[] = {kinds::kBoxes, kinds::kScores, kinds::kCoefficients, kinds::kPrototypes};
+    for (std::size_t i = 0; i < 4; ++i) specs[i].kind = all[i];
     const bool suppressed = draw.number(2) == 0;
-    if (suppressed) specs[0].kind = OutputKind::kDetections;
+    if (suppressed) specs[0].kind = kinds::kDetections;
     std::vector<Array> arrays;
     std::vector<TensorView> views;
     const std::int64_t anchors = 1 + draw.number(6);
@@ -62,7 +61,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     priors.shape = {anchors, 4};
     priors.bytes.resize(static_cast<std::size_t>(anchors) * 16, 60);
     Result result;
-    result.task = Task::kInstance;
+    result.form = ResultForm::kInstances;
     InstancePostprocessor(detection, 2, priors, specs, {8, 8})
         .run(views, {1 + draw.number(12), 1 + draw.number(12)}, &result);
     Manifest manifest;  // what was found can be drawn and written

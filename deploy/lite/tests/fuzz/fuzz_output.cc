@@ -37,9 +37,9 @@ Manifest drawn_manifest(Drawer* draw) {
 Result drawn_result(Drawer* draw, const Manifest& manifest) {
   Result result;
   result.size = {1 + draw->number(20), 1 + draw->number(20)};
-  result.task = draw->number(2) == 0 ? Task::kSemantic : Task::kInstance;
+  result.form = draw->number(2) == 0 ? ResultForm::kLabels : ResultForm::kInstances;
   result.labels = draw->bytes(result.size.pixels());
-  if (result.task == Task::kSemantic) return result;
+  if (result.form == ResultForm::kLabels) return result;
   const int count = draw->number(30) == 0 ? 300 : draw->number(5);  // also more than an 8-bit map holds
   for (int i = 0; i < count; ++i) {
     const Size size = result.size;
@@ -108,7 +108,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
 
   std::vector<std::uint8_t> numbers = result.labels;
-  if (result.task == Task::kInstance) instance_map(result, &numbers);
+  if (result.form == ResultForm::kInstances) instance_map(result, &numbers);
   const std::vector<std::uint8_t> file = palette_png(numbers.data(), result.size, color_table(manifest));
   const std::vector<std::uint8_t> indexed = rows_of(file, height * (width + 1));
   require(indexed.size() == height * (width + 1));

@@ -20,6 +20,11 @@ struct StandInArray {
   PrecisionType type = PrecisionType::kFloat;
   std::vector<int64_t> shape;
   std::vector<char> bytes;
+  const char* external = nullptr;  // memory of somebody else, in place of `bytes`
+  std::size_t external_size = 0;
+
+  const char* data() const { return external != nullptr ? external : bytes.data(); }
+  std::size_t size() const { return external != nullptr ? external_size : bytes.size(); }
 };
 
 namespace {
@@ -48,7 +53,7 @@ std::size_t count_of(const std::vector<int64_t>& shape) {
 using Named = std::map<std::string, std::shared_ptr<StandInArray>>;
 
 struct Item {
-  std::shared_ptr<StandInArray> input;
+  Named inputs;
   Named outputs;
 };
 
@@ -70,7 +75,7 @@ std::pair<std::string, std::shared_ptr<StandInArray>> read_array(std::istream* f
 
 class Predictor : public PaddlePredictor {
  public:
-  explicit Predictor(const std::string& path) : input_(std::make_shared<StandInArray>()) {
+  explicit Predictor(const std::string& path) {
     std::ifstream whole(path, std::ios::binary);
     whole.seekg(kHead);
     std::uint64_t length = 0;
@@ -85,10 +90,10 @@ class Predictor : public PaddlePredictor {
       if (key == "misbehave") {
         words >> fault_;
       } else if (key == "item") {
-        std::size_t count = 0;
-        words >> count;
+        std::size_t taken = 0, count = 0;
+        words >> taken >> count;
         Item item;
-        item.input = read_array(&file).second;
+        for (std::size_t i = 0; i < taken; ++i) item.inputs.insert(read_array(&file));
         for (std::size_t i = 0; i < count; ++i) item.outputs.insert(read_array(&file));
         items_.push_back(item);
       } else {
@@ -96,6 +101,7 @@ class Predictor : public PaddlePredictor {
       }
     }
     if (items_.empty()) throw std::runtime_error("the .nb of the stand-in is empty");
+    for (const auto& pair : items_[0].inputs) inputs_[pair.first] = std::make_shared<StandInArray>();
     if (fault_ == "throw_load") throw std::runtime_error("as the test asked");
   }
 
@@ -106,23 +112,37 @@ class Predictor : public PaddlePredictor {
     if (fault_ == "throw_run") throw std::runtime_error("as the test asked");
     if (fault_ == "crash") std::raise(SIGSEGV);
     if (fault_ == "abort") std::abort();
-    if (!ran_with_.empty() && ran_with_ != input_->shape) std::abort();
-    ran_with_ = input_->shape;
+    std::vector<int64_t> shapes;
+    for (const auto& pair : inputs_) {
+      shapes.insert(shapes.end(), pair.second->shape.begin(), pair.second->shape.end());
+    }
+    if (!ran_with_.empty() && ran_with_ != shapes) std::abort();
+    ran_with_ = shapes;
     double best = std::numeric_limits<double>::infinity();
+    const Item* nearest = nullptr;
     for (const Item& item : items_) {
-      if (item.input->shape != input_->shape || item.input->bytes.size() != input_->bytes.size()) continue;
-      const double far = distance(*item.input);
+      const double far = distance(item);
       if (far < best) {
         best = far;
-        outputs_ = item.outputs;
+        nearest = &item;
       }
     }
-    if (outputs_.empty()) throw std::runtime_error("the stand-in has no answer for an input of this size");
+    if (nearest == nullptr) throw std::runtime_error("the stand-in has no answer for inputs of these sizes");
+    // To the same memory in every run, as the real runtime does.
+    for (const auto& pair : nearest->outputs) {
+      auto& output = outputs_[pair.first];
+      if (!output) output = std::make_shared<StandInArray>();
+      *output = *pair.second;
+    }
     spoil();
   }
 
   std::string GetVersion() const override { return fault_ == "no_version" ? "develop" : kVersion; }
-  std::vector<std::string> GetInputNames() override { return {fault_ == "other_input" ? "image" : "x"}; }
+  std::vector<std::string> GetInputNames() override {
+    std::vector<std::string> names;
+    for (const auto& pair : inputs_) names.push_back(fault_ == "other_input" ? "image" : pair.first);
+    return names;
+  }
 
   std::vector<std::string> GetOutputNames() override {
     std::vector<std::string> names;
@@ -131,8 +151,10 @@ class Predictor : public PaddlePredictor {
     return names;
   }
 
-  std::unique_ptr<Tensor> GetInputByName(const std::string& /*name*/) override {
-    return std::make_unique<Tensor>(input_);
+  std::unique_ptr<Tensor> GetInputByName(const std::string& name) override {
+    const auto found = inputs_.find(name);
+    if (found == inputs_.end()) return nullptr;
+    return std::make_unique<Tensor>(found->second);
   }
 
   std::unique_ptr<const Tensor> GetTensor(const std::string& name) const override {
@@ -142,14 +164,22 @@ class Predictor : public PaddlePredictor {
   }
 
  private:
-  double distance(const StandInArray& other) const {
+  // How far the inputs are from an item's, infinity when they are of other forms.
+  double distance(const Item& item) const {
     double sum = 0;
-    if (other.type != PrecisionType::kFloat)
-      return std::memcmp(other.bytes.data(), input_->bytes.data(), other.bytes.size());
-    const auto* a = reinterpret_cast<const float*>(other.bytes.data());
-    const auto* b = reinterpret_cast<const float*>(input_->bytes.data());
-    for (std::size_t i = 0; i < other.bytes.size() / 4; ++i)
-      sum += std::fabs(static_cast<double>(a[i]) - b[i]);
+    for (const auto& pair : item.inputs) {
+      const StandInArray& theirs = *pair.second;
+      const StandInArray& ours = *inputs_.at(pair.first);
+      if (theirs.shape != ours.shape || theirs.size() != ours.size() || theirs.type != ours.type)
+        return std::numeric_limits<double>::infinity();
+      if (theirs.type != PrecisionType::kFloat) {
+        sum += std::memcmp(theirs.data(), ours.data(), ours.size()) != 0 ? 1e6 : 0;
+        continue;
+      }
+      const auto* a = reinterpret_cast<const float*>(theirs.data());
+      const auto* b = reinterpret_cast<const float*>(ours.data());
+      for (std::size_t i = 0; i < ours.size() / 4; ++i) sum += std::fabs(static_cast<double>(a[i]) - b[i]);
+    }
     return sum;
   }
 
@@ -168,7 +198,7 @@ class Predictor : public PaddlePredictor {
 
   std::vector<Item> items_;
   std::string fault_;
-  std::shared_ptr<StandInArray> input_;
+  Named inputs_;
   std::vector<int64_t> ran_with_;
   Named outputs_;
 };
@@ -181,6 +211,11 @@ void Tensor::Resize(const std::vector<int64_t>& shape) {
   array_->shape = shape;
 }
 
+void Tensor::ShareExternalMemory(void* data, std::size_t memory_size, TargetType /*target*/) {
+  array_->external = static_cast<const char*>(data);
+  array_->external_size = memory_size;
+}
+
 std::vector<int64_t> Tensor::shape() const {
   return array_->shape;
 }
@@ -189,19 +224,35 @@ PrecisionType Tensor::precision() const {
   return array_->type;
 }
 
+namespace {
+
+template <typename T>
+constexpr PrecisionType kTypeOf = PrecisionType::kFloat;
+template <>
+constexpr PrecisionType kTypeOf<uint8_t> = PrecisionType::kUInt8;
+template <>
+constexpr PrecisionType kTypeOf<int32_t> = PrecisionType::kInt32;
+template <>
+constexpr PrecisionType kTypeOf<int64_t> = PrecisionType::kInt64;
+
+}  // namespace
+
 template <typename T>
 T* Tensor::mutable_data() const {
-  array_->type = sizeof(T) == 1 ? PrecisionType::kUInt8 : PrecisionType::kFloat;
+  array_->type = kTypeOf<T>;
+  array_->external = nullptr;
   array_->bytes.resize(count_of(array_->shape) * sizeof(T));
   return reinterpret_cast<T*>(array_->bytes.data());
 }
 
 template <typename T>
 const T* Tensor::data() const {
-  return reinterpret_cast<const T*>(array_->bytes.data());
+  return reinterpret_cast<const T*>(array_->data());
 }
 
 template float* Tensor::mutable_data<float>() const;
+template int32_t* Tensor::mutable_data<int32_t>() const;
+template int64_t* Tensor::mutable_data<int64_t>() const;
 template uint8_t* Tensor::mutable_data<uint8_t>() const;
 template const float* Tensor::data<float>() const;
 template const int32_t* Tensor::data<int32_t>() const;

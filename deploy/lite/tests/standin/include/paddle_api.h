@@ -4,6 +4,7 @@
 #ifndef MOBILESEG_STANDIN_PADDLE_API_H_
 #define MOBILESEG_STANDIN_PADDLE_API_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -31,6 +32,8 @@ enum class PrecisionType : int {
   kFP64 = 10
 };
 
+enum class TargetType : int { kUnk = 0, kHost = 1, kX86 = 2, kARM = 4 };
+
 struct StandInArray;
 
 struct Tensor {
@@ -41,6 +44,7 @@ struct Tensor {
   T* mutable_data() const;
   template <typename T>
   const T* data() const;
+  void ShareExternalMemory(void* data, std::size_t memory_size, TargetType target);
   std::vector<int64_t> shape() const;
   PrecisionType precision() const;
 

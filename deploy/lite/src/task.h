@@ -1,0 +1,73 @@
+// What the core asks of a task. Its source file implements this, tasks.cc has a row for it; nothing else
+// knows which tasks there are.
+#ifndef MOBILESEG_SRC_TASK_H_
+#define MOBILESEG_SRC_TASK_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "compare.h"
+#include "golden.h"
+#include "mobileseg/manifest.h"
+#include "mobileseg/result.h"
+#include "mobileseg/selftest.h"
+#include "mobileseg/tensor.h"
+#include "preprocess.h"
+
+namespace mobileseg {
+
+class Field;
+
+// What the graphs of one frame gave, in the order in which they ran.
+struct FrameOutputs {
+  const std::vector<OutputSpec>& specs;
+  const std::vector<TensorView>& values;
+};
+
+// The way from the frames of one stream to results; keeps what the task knows of earlier frames.
+class Pipeline {
+ public:
+  virtual ~Pipeline() = default;
+  // Name of the pipeline of graphs that the next frame runs.
+  virtual const std::string& next() = 0;
+  // Fills what the task knows of a result. Throws Error(kRuntime) for outputs that make no result.
+  virtual void finish(const FrameOutputs& outputs, const Geometry& place, Result* result) = 0;
+  // Whether something is known that holds for frames of one size alone.
+  virtual bool remembers() const { return false; }
+  virtual void reset() {}
+};
+
+// How much two results have in common.
+struct Share {
+  double equal = 0;
+  double all = 0;
+};
+
+class Task {
+ public:
+  virtual ~Task() = default;
+
+  virtual ResultForm form() const = 0;
+  // Reads the task's section of a manifest, null when there is none, and what it says of classes. The rest of
+  // the manifest has been read. Throws Error(kRuntime).
+  virtual std::shared_ptr<const TaskSettings> settings(const Field* section, Manifest* manifest) const = 0;
+  // What is wrong with the outputs of a manifest without other faults, '' when nothing is.
+  virtual std::string problem(const Manifest& manifest) const = 0;
+  // `outputs` are those of the engine's graphs. Throws Error(kRuntime).
+  virtual std::unique_ptr<Pipeline> pipeline(const Manifest& manifest,
+                                             const std::vector<OutputSpec>& outputs) const = 0;
+
+  // The self test: one output of an engine against the reference; `scale` receives a standard deviation.
+  virtual Difference compare_output(const Golden& golden, int item, const OutputSpec& spec,
+                                    const TensorView& value, double* scale) const = 0;
+  // From the stored outputs to the stored results.
+  virtual Check replay(const Manifest& manifest, const std::vector<OutputSpec>& outputs,
+                       const Golden& golden) const = 0;
+  virtual Share share(const Result& result, const Golden& golden, int item) const = 0;
+  virtual const char* shared() const = 0;  // what the share is of: 'labels'
+};
+
+}  // namespace mobileseg
+
+#endif  // MOBILESEG_SRC_TASK_H_

@@ -1,0 +1,85 @@
+// Frames one after the other: graphs that hand tensors to each other, and what is kept from frame to frame.
+#ifndef MOBILESEG_SRC_TENSOR_STREAM_H_
+#define MOBILESEG_SRC_TENSOR_STREAM_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "mobileseg/engine.h"
+#include "mobileseg/manifest.h"
+#include "task.h"
+
+namespace mobileseg {
+
+// Runs pipelines of graphs. A graph reads the outputs of those before it where they lie; what later frames
+// take is copied once, as the graph that gave it writes there again.
+class TensorStream {
+ public:
+  // Both must outlive it.
+  TensorStream(const Manifest& manifest, Engine* engine);
+
+  // Begins a frame whose image becomes a tensor of this size; memory of that tensor, to be filled before
+  // `run`. Throws Error(kRuntime) when there is no such pipeline, or it takes a tensor of an earlier frame
+  // that none gave.
+  void* begin(const std::string& pipeline, Size size);
+  // Runs the graphs; the outputs last until the next frame of any stream of the engine.
+  FrameOutputs run();
+  // Forgets all frames.
+  void reset();
+  // Whether tensors of earlier frames are kept.
+  bool keeps() const;
+
+ private:
+  // Where a tensor is: the image, an output of a step, or in a slot.
+  struct Source {
+    enum class Kind { kImage, kMade, kKept } kind;
+    std::size_t step = 0;
+    std::size_t place = 0;
+  };
+  struct Step {
+    std::string graph;
+    const std::vector<TensorSpec>* inputs;
+    std::vector<Source> sources;
+    const std::vector<TensorView>* outputs = nullptr;
+  };
+  struct Keeping {
+    std::size_t slot;
+    Source source;
+  };
+  struct Plan {
+    std::vector<Step> steps;
+    std::vector<OutputSpec> specs;  // outputs of all steps
+    std::vector<Keeping> kept;
+  };
+  struct Slot {
+    std::string name;
+    bool filled = false;
+    TensorView view;
+    std::vector<std::uint8_t> bytes;
+    TensorView next_view;  // of this frame, until all that is kept has been copied
+    std::vector<std::uint8_t> next_bytes;
+  };
+  using Known = std::map<std::string, Source>;
+
+  Plan plan_of(const std::string& pipeline);
+  Source source_of(const Known& made, const std::string& name);
+  const TensorView& view_of(const Source& source) const;
+  void feed(const Step& step);
+  void keep();
+
+  const Manifest* manifest_;
+  Engine* engine_;
+  std::map<std::string, Plan> plans_;
+  std::vector<Slot> slots_;
+  Plan* plan_ = nullptr;
+  TensorView image_;
+  std::vector<std::uint8_t> image_bytes_;  // of a pipeline none of whose graphs takes the image
+  std::vector<TensorView> values_;
+};
+
+}  // namespace mobileseg
+
+#endif  // MOBILESEG_SRC_TENSOR_STREAM_H_
