@@ -113,7 +113,7 @@ run_step() { # run_step NAME SCRIPT WORDS...: runs it, its output in a log of th
     exit 1
 }
 
-predict() { # predict STEP FOLDER WORDS...: the pictures of the mode, with what the words say; the folder is made afresh
+predict() { # predict STEP FOLDER WORDS...: the images of the mode, with what the words say; the folder is made afresh
     local step=$1 folder=$2 images
     shift 2
     images=$(mode_value infer --image_path)

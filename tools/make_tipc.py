@@ -32,7 +32,7 @@ PATTERNS = ("mobileseg/*_cityscapes_*.yml", "mobileyolact/*_coco_320.yml", "yola
 LITE, WHOLE = "lite_train_lite_infer", "whole_infer"
 MODES = (LITE, WHOLE)
 
-PICTURES = {LITE: (32, 4), WHOLE: (1, 4)}
+IMAGES = {LITE: (32, 4), WHOLE: (1, 4)}
 """Training and validation images of each mode."""
 
 ITERS = 16
@@ -202,7 +202,7 @@ def _served(chain: Chain, target: str, engine: str) -> Lines:
 
 
 def _quantised(chain: Chain) -> Lines:
-    """Calibrated on the training pictures; the engines are those that the quantised folder holds graphs for."""
+    """Calibrated on the training images; the engines are those that the quantised folder holds graphs for."""
     yield from _common(chain)
     yield "=quantise", ""
     yield "quantise", "tools/compress.py quantize --images 8"
@@ -222,8 +222,8 @@ def _common(chain: Chain) -> Lines:
     yield "draw", "test_tipc/draw_data.py"
     yield "--root", "|".join(f"{mode}={chain.data(mode)}" for mode in MODES)
     yield "--size", sizes
-    yield "--train", "|".join(f"{mode}={PICTURES[mode][0]}" for mode in MODES)
-    yield "--val", "|".join(f"{mode}={PICTURES[mode][1]}" for mode in MODES)
+    yield "--train", "|".join(f"{mode}={IMAGES[mode][0]}" for mode in MODES)
+    yield "--val", "|".join(f"{mode}={IMAGES[mode][1]}" for mode in MODES)
 
 
 def _deployment(chain: Chain, target: str, engine: str) -> Lines:

@@ -1,10 +1,10 @@
 """Turn a finished run into a folder of the zoo: weights, configuration, one verified graph, and a card.
 
-Every graph is first written and verified with the validation pictures of the configuration, in a folder that is
+Every graph is first written and verified with the validation images of the configuration, in a folder that is
 thrown away; its table goes into the card. The folder that is kept has the ONNX graph and a golden.npz made from drawn
-pictures, so that no photograph of a dataset ends up in a repository::
+images, so that no photograph of a dataset ends up in a repository::
 
-    python tools/make_zoo.py output/NAME zoo/NAME --data "CamVid, 367 training pictures" --terms "research use"
+    python tools/make_zoo.py output/NAME zoo/NAME --data "CamVid, 367 training images" --terms "research use"
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ CARD = """\
 Use it:
 
 ```
-mobileseg predict --model {folder} --output pictures photo.jpg      # the ONNX graph of this folder
+mobileseg predict --model {folder} --output results photo.jpg      # the ONNX graph of this folder
 mobileseg export --model {folder} --save_dir artefact               # all graphs, verified again
 ```
 
@@ -57,13 +57,13 @@ Scores of the network on the validation set (`mobileseg val {folder}/config.yml 
 {scores}
 ```
 
-Every graph, compared with the network on validation pictures when this folder was made:
+Every graph, compared with the network on validation images when this folder was made:
 
 ```
 {table}
 ```
 
-`golden.npz` holds drawn pictures and what the network answers for them; `mobileseg doctor model {folder}` replays it.
+`golden.npz` holds drawn images and what the network answers for them; `mobileseg doctor model {folder}` replays it.
 """
 
 
@@ -90,13 +90,11 @@ def main() -> None:
         drawn = Path(scratch, "drawn")
         # Half the size keeps golden.npz small, and lets it hold the resize too.
         generate(drawn, train=1, val=4, size=(options.height // 2, options.width // 2), clips=0, val_clips=0)
-        pictures = [(drawn / "images" / "val").rename(Path(scratch, "drawn_scenes"))]
+        scenes = [(drawn / "images" / "val").rename(Path(scratch, "drawn_scenes"))]
         # Nothing drawn looks like an object of a photograph, so this reference shows hardly any; its raw outputs are
         # compared all the same, and the objects in the photographs were above.
         weak = network.task == INSTANCE
-        export(
-            network, config, stage, options=options, targets=["onnx"], images=pictures, accept_weak=weak, report=print
-        )
+        export(network, config, stage, options=options, targets=["onnx"], images=scenes, accept_weak=weak, report=print)
         save_pdparams(stage / "model.pdparams", {name: value.numpy() for name, value in network.state_dict().items()})
         (stage / RUN_CONFIG).write_text(config.to_yaml(), encoding="utf-8")
         digest = sha256_of(stage / RUN_CONFIG)

@@ -1,4 +1,4 @@
-"""`mobileseg benchmark`: where the time of a picture goes, per engine and thread count."""
+"""`mobileseg benchmark`: where the time of an image goes, per engine and thread count."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--runs", type=int, default=200, metavar="N", help="timed runs of each (default: 200)")
     parser.add_argument("--warmup", type=int, default=5, metavar="N", help="untimed runs of each (default: 5)")
-    parser.add_argument("--image", metavar="FILE", help="picture to segment (default: a generated one of input size)")
+    parser.add_argument("--image", metavar="FILE", help="image to segment (default: a generated one of input size)")
     parser.add_argument("--merge", nargs="+", default=[], metavar="JSON", help="add rows of these files to the table")
     parser.add_argument("--output", default="output/benchmark", metavar="DIR", help="folder for JSON and plot")
 
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measured(args: argparse.Namespace) -> list[dict[str, Any]]:
-    from mobileseg.benchmarking.benchmark import Case, generated_picture, measure
+    from mobileseg.benchmarking.benchmark import Case, measure, synthetic_image
     from mobileseg.benchmarking.host_info import machine
     from mobileseg.benchmarking.presets import PRESETS, noted
     from mobileseg.folders import scratch_folder
@@ -83,5 +83,5 @@ def _measured(args: argparse.Namespace) -> list[dict[str, Any]]:
         if image is None:
             spec = next(iter(manifests.values())).image
             image = str(Path(scratch, "generated.jpg"))
-            generated_picture(image, (spec.height, spec.width))
+            synthetic_image(image, (spec.height, spec.width))
         return noted(measure(cases, image, runs=args.runs, warmup=args.warmup), preset)

@@ -35,7 +35,7 @@ _PROBLEMS: dict[str, tuple[str, str, str]] = {
     "size-differs": (
         "error",
         "images have another size than the annotations say",
-        "use the pictures that were annotated (an EXIF-rotated photograph is turned when it is read), or correct "
+        "use the images that were annotated (an EXIF-rotated photograph is turned when it is read), or correct "
         "width and height together with the coordinates",
     ),
     "mask-unreadable": (

@@ -64,7 +64,7 @@ def test_flags_of_paddleseg_do_the_same(tmp_path: Path, model: str) -> None:
 def test_one_bad_image_in_a_folder_makes_the_code_not_zero(tmp_path: Path, model: str, capsys) -> None:
     (tmp_path / "in").mkdir()
     write_png(tmp_path / "in/good.png", stripes())
-    (tmp_path / "in/bad.png").write_text("no picture")
+    (tmp_path / "in/bad.png").write_text("no image")
     code = main(["predict", "--model", model, "--output", str(tmp_path / "out"), "--quiet", str(tmp_path / "in")])
     assert code == 3
     assert (tmp_path / "out/labels/good.png").is_file()
@@ -130,15 +130,15 @@ def test_the_network_of_a_run_is_predicted_like_an_exported_folder(tmp_path: Pat
     network = build_network(load_config(run / "config.yml"), load_pretrained=False)
     save_pdparams(run / "model.pdparams", {name: value.numpy() for name, value in network.state_dict().items()})
 
-    picture, out = str(tmp_path / "a.jpg.png"), str(tmp_path / "out")
-    assert main(["predict", "--model", str(run), "--output", out, picture]) == 0
+    image, out = str(tmp_path / "a.jpg.png"), str(tmp_path / "out")
+    assert main(["predict", "--model", str(run), "--output", out, image]) == 0
     first = read_label(tmp_path / "out/labels/a.jpg.png")
     assert first.shape == (24, 32)
     assert json.loads((tmp_path / "out/json/a.jpg.json").read_text())["engine"] == "network"
-    flags = ["--config", str(run / "config.yml"), "--model_path", str(run / "model.pdparams"), "--image_path", picture]
+    flags = ["--config", str(run / "config.yml"), "--model_path", str(run / "model.pdparams"), "--image_path", image]
     assert main(["predict", *flags, "--save_dir", out, "--aug_pred", "--flip_horizontal"]) == 0
     (run / "config.yml").unlink()
-    assert main(["predict", "--model", str(run), "--output", out, picture]) == 2
+    assert main(["predict", "--model", str(run), "--output", out, image]) == 2
     assert "neither an exported folder" in capsys.readouterr().err
 
 
@@ -146,7 +146,7 @@ def test_the_network_of_a_run_is_predicted_like_an_exported_folder(tmp_path: Pat
     ("flags", "message"),
     [
         (["--precision", "fp16"], "are for TensorRT"),
-        (["--calibration", "pictures"], "are for TensorRT"),
+        (["--calibration", "images"], "are for TensorRT"),
         (["--engine", "tensorrt", "--precision", "fp16", "head=int8"], "mixes one for all with components"),
     ],
 )

@@ -16,7 +16,7 @@ from tests.training.toy import run_mobileseg
 
 @pytest.fixture(scope="module")
 def blocks(tmp_path_factory):
-    """Configuration and weights; the pictures are twice as large as the network's input."""
+    """Configuration and weights; the images are twice as large as the network's input."""
     return write_blocks(tmp_path_factory.mktemp("blocks"), scale=2)
 
 

@@ -65,7 +65,7 @@ def test_segmenter_answers_as_the_network(exported, toy, images):
 
 
 def test_ncnn_which_ends_at_logits_answers_as_the_graphs_that_end_in_labels(exported, images):
-    """Also for a picture of another size: labels are resized to the nearest neighbour, not logits."""
+    """Also for an image of another size: labels are resized to the nearest neighbour, not logits."""
     one, other = (Segmenter(exported.folder, engine=name)(images[1]).labels for name in ("onnxruntime", "ncnn"))
     assert one.shape == other.shape == images[1].shape[:2]
     assert (one == other).mean() > 0.999

@@ -27,7 +27,7 @@ def test_family_at_an_awkward_size(family, tmp_path):
 
 
 def test_open_size(tmp_path):
-    """Verified at two sizes; then a picture that fits no multiple, padded, is answered alike by all engines."""
+    """Verified at two sizes; then an image that fits no multiple, padded, is answered alike by all engines."""
     network = assemble("ShuffleNetV2_x0_25", {}, {})
     options = ExportOptions(128, 128, dynamic=True, output_op="none")
     images = drawn_images((150, 100), 4)

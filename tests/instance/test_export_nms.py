@@ -131,11 +131,11 @@ def test_paddle_lite_still_dies_without_objects(network, tmp_path):
     graph = converters.Graph(tmp_path / "graph.pdmodel", tmp_path / "graph.pdiparams", (((1, 3, *SIZE),),), 13)
     converters.convert("lite_x86", graph, tmp_path, tmp_path)
     assert Program.read(graph.model).outputs() == ["detections", "coefficients", "proto"]
-    picture = np.asarray(drawn_images(SIZE, 1)[0], np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
-    assert run_lite(tmp_path / "model.x86.nb", picture) == 0
+    image = np.asarray(drawn_images(SIZE, 1)[0], np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
+    assert run_lite(tmp_path / "model.x86.nb", image) == 0
     blind = detector(size=SIZE)
     blind.prediction_layers[0].conf_layer.last.bias.set_value(np.tile([60, 0, 0, 0, 0, 0], 3).astype(np.float32))
     save_paddle_graph(blind, OPTIONS, tmp_path / "blind", task)
     graph = converters.Graph(tmp_path / "blind.pdmodel", tmp_path / "blind.pdiparams", (((1, 3, *SIZE),),), 13)
     converters.convert("lite_x86", graph, tmp_path, tmp_path)
-    assert run_lite(tmp_path / "model.x86.nb", picture) < 0
+    assert run_lite(tmp_path / "model.x86.nb", image) < 0

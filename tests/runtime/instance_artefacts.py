@@ -29,7 +29,7 @@ COUNT = ROWS * COLUMNS
 
 
 def blocks(*cells: tuple[int, int, int], scale: int = 1) -> np.ndarray:
-    """A dark picture with coloured cells: (row, column, class) each; ``scale`` times the size of the input."""
+    """A dark image with coloured cells: (row, column, class) each; ``scale`` times the size of the input."""
     image = np.full((SIZE[0] * scale, SIZE[1] * scale, 3), 20, np.uint8)
     side = CELL * scale
     for row, column, kind in cells:

@@ -27,7 +27,7 @@ def launch(words: list[str], logs: Path, script: Path = REPOSITORY / "tools" / "
 
 @pytest.mark.parametrize("accumulate", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_two_processes_with_half_batches_are_one_with_the_whole(toy_config, toy_file, tmp_path, accumulate):
-    """Every picture has another number of ignored pixels, so the halves must share their normaliser."""
+    """Every image has another number of ignored pixels, so the halves must share their normaliser."""
     settings = [*FROZEN, f"accumulate={accumulate}"]
     single = Trainer(toy_config(*settings, "batch_size=4"), tmp_path / "single")
     single.fit()

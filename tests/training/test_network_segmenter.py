@@ -28,7 +28,7 @@ def weights(toy_config: ToyConfig, tmp_path: Path) -> Path:
 
 
 def test_labels_are_those_of_evaluation(toy_config: ToyConfig, weights: Path) -> None:
-    """A picture of the validation set goes the same way as in `mobileseg val`."""
+    """An image of the validation set goes the same way as in `mobileseg val`."""
     config = toy_config()
     segmenter = NetworkSegmenter(config, weights)
     dataset = build_dataset(config.to_dict()["val_dataset"])
@@ -51,7 +51,7 @@ def test_flips_of_test_config_are_used(toy_config: ToyConfig, weights: Path, tmp
     image = np.random.default_rng(0).integers(0, 256, (36, 28, 3), dtype=np.uint8)
     write_png(tmp_path / "a.png", image)
     mirrored = segmenter(np.ascontiguousarray(image[:, ::-1])).labels[:, ::-1]
-    # The mean over both views of a picture and of its mirror image is the same mean.
+    # The mean over both views of an image and of its mirror image is the same mean.
     assert (segmenter(tmp_path / "a.png").labels == mirrored).mean() > 0.99
 
 

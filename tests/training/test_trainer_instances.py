@@ -46,7 +46,7 @@ def test_resume_is_exact(instance_config, tmp_path):
 
 
 def test_two_processes_with_half_batches_are_one_with_the_whole(instance_config, instance_file, tmp_path):
-    """Every picture has another number of positive anchors, and one has none."""
+    """Every image has another number of positive anchors, and one has none."""
     single = Trainer(instance_config("batch_size=4"), tmp_path / "single")
     single.fit()
     run = tmp_path / "double"

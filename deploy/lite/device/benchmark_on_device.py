@@ -6,7 +6,7 @@
     mobileseg benchmark output/fp32 --merge output/device.json
 
 Each folder is first replayed on the device (`selftest`): a graph that answers something else is not timed. Every case
-is then a run of its own of the program, at least 200 pictures. The rows are written in the form of `mobileseg
+is then a run of its own of the program, at least 200 images. The rows are written in the form of `mobileseg
 benchmark`.
 """
 
@@ -79,7 +79,7 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--pause", type=float, default=5, metavar="S", help="seconds of rest before a case (default: 5)"
     )
-    parser.add_argument("--image", type=Path, metavar="FILE", help="picture (default: a drawn one of the input's size)")
+    parser.add_argument("--image", type=Path, metavar="FILE", help="image (default: a drawn one of the input's size)")
     parser.add_argument(
         "--preset",
         choices=(*PRESETS, "v100"),
@@ -165,8 +165,8 @@ def check(args: argparse.Namespace) -> Preset | None:
 
 
 def pushed_image(made: Session, path: Path) -> str:
-    """Where the picture lies on the device."""
-    target = f"{made.folder}/picture{path.suffix}"
+    """Where the image lies on the device."""
+    target = f"{made.folder}/image{path.suffix}"
     made.adb.push(path, target)
     return target
 

@@ -57,7 +57,7 @@ def test_padded_batches():
 def test_errors_of_the_dataset_arrive():
     with pytest.raises(DataError) as caught:
         list(batches_from_workers(Numbers(broken=7), ORDER, 0, 4, 2))
-    assert (caught.value.message, caught.value.remedy) == ("picture.png is truncated", "copy it again")
+    assert (caught.value.message, caught.value.remedy) == ("image.png is truncated", "copy it again")
     with pytest.raises(DataError, match="the dataset raised KeyError: 'palette'") as caught:
         list(batches_from_workers(Numbers(odd=7), ORDER, 0, 4, 2))
     assert 'raise KeyError("palette")' in str(caught.value.__cause__)

@@ -110,12 +110,12 @@ def test_the_protocol_of_the_snapdragon_855(phone: Phone) -> None:
     assert "this is no SM8150" in run(phone, "right", "--preset", "sd855").stdout
 
 
-def test_a_picture_of_ones_own(phone: Phone) -> None:
-    (phone.root / "a b.png").write_bytes(b"picture")
+def test_a_image_of_ones_own(phone: Phone) -> None:
+    (phone.root / "a b.png").write_bytes(b"image")
     assert run(phone, "model", "--image", "a b.png", "--any-version").returncode == 0
     calls = program_calls(phone)
     assert all("--any-version" in line for line in calls)
-    assert "/picture.png" in calls[1]
+    assert "/image.png" in calls[1]
     assert "--image" not in calls[0]
 
 
