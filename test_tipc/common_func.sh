@@ -7,14 +7,14 @@
 
 SCRIPTS=(
     tools/train.py tools/val.py tools/export.py tools/predict.py tools/compress.py
-    test_tipc/draw_data.py test_tipc/compare_results.py
+    test_tipc/make_data.py test_tipc/compare_results.py
 )
 MODES=(lite_train_lite_infer whole_infer)
 declare -gA TIPC=()
 
-die() { # die MESSAGE [REMEDY]
+die() { # die MESSAGE [HINT]
     printf 'error: %s\n' "$1" >&2
-    [[ $# -lt 2 ]] || printf '  remedy: %s\n' "$2" >&2
+    [[ $# -lt 2 ]] || printf '  hint: %s\n' "$2" >&2
     exit 2
 }
 

@@ -175,7 +175,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--reference", required=True, type=Path, help="what the network in Paddle gave")
     parser.add_argument("--result", required=True, type=Path, help="what the exported graph gave")
-    parser.add_argument("--kind", required=True, choices=("labels", "json"), help="labels of pixels, or objects")
+    parser.add_argument(
+        "--kind", required=True, choices=("labels", "json"), help="labels (semantic) or json (instance)"
+    )
     parser.add_argument("--min_equal", required=True, type=float, help="share that must be equal, 0 to 1")
     parser.add_argument("--int8", action="store_true", help="objects of IoU 0.5, scores within 0.1, are the same")
     parser.add_argument("--name", default="", help="of the engine, for the table")

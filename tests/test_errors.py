@@ -17,7 +17,7 @@ def test_every_kind_has_an_exit_code_of_its_own() -> None:
 
 
 def test_the_remedy_stands_below_the_message() -> None:
-    assert str(DataError("a.png is empty", remedy="copy it again")) == "a.png is empty\n  remedy: copy it again"
+    assert str(DataError("a.png is empty", remedy="copy it again")) == "a.png is empty\n  hint: copy it again"
     assert str(DataError("a.png is empty")) == "a.png is empty"
 
 
@@ -25,7 +25,7 @@ def test_the_remedy_stands_below_the_message() -> None:
 def test_errors_survive_the_way_back_from_a_worker(kind: type[MobileSegError]) -> None:
     error = pickle.loads(pickle.dumps(kind("seen", remedy="do")))
     assert type(error) is kind
-    assert (error.message, error.remedy, str(error)) == ("seen", "do", "seen\n  remedy: do")
+    assert (error.message, error.remedy, str(error)) == ("seen", "do", "seen\n  hint: do")
 
 
 def test_a_configuration_error_lists_every_problem() -> None:

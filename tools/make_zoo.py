@@ -1,7 +1,7 @@
 """Turn a finished run into a folder of the zoo: weights, configuration, one verified graph, and a card.
 
 Every graph is first written and verified with the validation images of the configuration, in a folder that is
-thrown away; its table goes into the card. The folder that is kept has the ONNX graph and a golden.npz made from drawn
+thrown away; its table goes into the card. The folder that is kept has the ONNX graph and a golden.npz of synthetic
 images, so that no photograph of a dataset ends up in a repository::
 
     python tools/make_zoo.py output/NAME zoo/NAME --data "CamVid, 367 training images" --terms "research use"
@@ -63,7 +63,7 @@ Every graph, compared with the network on validation images when this folder was
 {table}
 ```
 
-`golden.npz` holds drawn images and what the network answers for them; `mobileseg doctor model {folder}` replays it.
+`golden.npz` holds synthetic images and what the network answers for them; `mobileseg doctor model {folder}` replays it.
 """
 
 
@@ -87,11 +87,11 @@ def main() -> None:
         scores = network_scores(config, network)
         options = options_from(config, {})
         verified = export(network, config, Path(scratch, "all"), options=options, report=print)
-        drawn = Path(scratch, "drawn")
+        synthetic = Path(scratch, "synthetic")
         # Half the size keeps golden.npz small, and lets it hold the resize too.
-        generate(drawn, train=1, val=4, size=(options.height // 2, options.width // 2), clips=0, val_clips=0)
-        scenes = [(drawn / "images" / "val").rename(Path(scratch, "drawn_scenes"))]
-        # Nothing drawn looks like an object of a photograph, so this reference shows hardly any; its raw outputs are
+        generate(synthetic, train=1, val=4, size=(options.height // 2, options.width // 2), clips=0, val_clips=0)
+        scenes = [(synthetic / "images" / "val").rename(Path(scratch, "synthetic_scenes"))]
+        # Nothing synthetic looks like an object of a photograph, so this reference shows few; its raw outputs are
         # compared all the same, and the objects in the photographs were above.
         weak = network.task == INSTANCE
         export(network, config, stage, options=options, targets=["onnx"], images=scenes, accept_weak=weak, report=print)

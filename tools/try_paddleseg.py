@@ -93,7 +93,7 @@ def try_one(file: Path, stages: Iterable[str]) -> dict[str, str]:
 
 
 def _train(file: Path) -> dict[str, str]:
-    """Two iterations and one evaluation by the suite's own trainer, on images drawn here."""
+    """Two iterations and one evaluation by the suite's own trainer, on synthetic images."""
     from mobileseg.engine.trainer import Trainer
 
     failure = ""

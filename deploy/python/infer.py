@@ -1,9 +1,9 @@
-"""Segment images with an exported folder, with the flags of PaddleSeg's script of this name.
+"""Segment images with an exported model, with the flags of PaddleSeg's script of this name.
 
     python deploy/python/infer.py --config output/export/deploy.yaml --image_path images --save_dir output/infer
 
 Every image gives an index mask of its own size, ``<name>.png`` (readers see class indices or object numbers,
-viewers colours); networks that find objects also give ``<name>.json``.
+viewers colours); instance segmentation models also give ``<name>.json``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SHAPES = "auto_tune_tmp.pbtxt"
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """PaddleSeg's flags, and below them ours."""
-    parser = argparse.ArgumentParser(description="Segment images with an exported folder.")
+    parser = argparse.ArgumentParser(description="Segment images with an exported model.")
     parser.add_argument("--config", required=True, help="deploy.yaml of the folder, or the folder")
     parser.add_argument("--image_path", required=True, help="image, folder or list file")
     parser.add_argument("--batch_size", type=int, default=1, help="images that are prepared while the engine runs")
@@ -151,7 +151,7 @@ def tuned(args: argparse.Namespace) -> Path:
 
 
 def folder_of(args: argparse.Namespace) -> Path:
-    """The artefact folder."""
+    """The exported model."""
     path = Path(args.config)
     return path.parent if path.name == DEPLOY_FILE else path
 

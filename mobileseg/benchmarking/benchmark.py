@@ -38,7 +38,7 @@ class Case:
     """What one process runs.
 
     Attributes:
-        folder: artefact folder.
+        folder: of the exported model.
         engine: name of the engine.
         threads: CPU threads of the engine and of OpenCV.
     """

@@ -73,11 +73,11 @@ def measure_engines(
     engines: Sequence[str] | None = None,
     like: Mapping[str, str] | None = None,
 ) -> None:
-    """Latency and memory of artefact folders, all in one interleaved run, into the rows; nothing without engines.
+    """Latency and memory of exported models, all in one interleaved run, into the rows; nothing without engines.
 
     Args:
         variants: has a row for every name.
-        folders: name -> artefact folder.
+        folders: name -> exported model.
         config: ``compress.measure`` and the images.
         say: told what is going on.
         engines: those of ``compress.measure.engines`` that the folders have graphs for; None: all of them.
@@ -110,10 +110,10 @@ def measure_engines(
 
 
 def _image(config: Config, scratch: Path) -> str:
-    """A validation image, else a drawn one of the export size."""
+    """A validation image, else a synthetic one of the export size."""
     dataset = dataset_from(config)
     if dataset is not None and len(dataset):
         return str(dataset.items[0].image)
     options = options_from(config, {})
-    synthetic_image(scratch / "drawn.jpg", (options.height, options.width))
-    return str(scratch / "drawn.jpg")
+    synthetic_image(scratch / "synthetic.jpg", (options.height, options.width))
+    return str(scratch / "synthetic.jpg")

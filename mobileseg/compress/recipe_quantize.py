@@ -1,4 +1,4 @@
-"""The recipe `mobileseg compress quantize`: from a trained network to an int8 artefact folder and what it cost."""
+"""The recipe `mobileseg compress quantize`: from a trained network to an exported int8 model and what it cost."""
 
 from __future__ import annotations
 

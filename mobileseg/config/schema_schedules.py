@@ -46,7 +46,7 @@ class MultiStepDecay(Schedule):
     """The rate is multiplied by gamma at each milestone."""
 
     type: Literal["MultiStepDecay"]
-    milestones: list[Count] = Field(min_length=1, description="iterations, rising")
+    milestones: list[Count] = Field(min_length=1, description="iterations, ascending")
     gamma: Positive = Field(0.1, description="factor of a step")
 
 
@@ -83,7 +83,7 @@ class PiecewiseDecay(Schedule):
     """A constant rate between each two boundaries; learning_rate defaults to the first value."""
 
     type: Literal["PiecewiseDecay"]
-    boundaries: list[Count] = Field(min_length=1, description="iterations, rising")
+    boundaries: list[Count] = Field(min_length=1, description="iterations, ascending")
     values: list[NotNegative] = Field(min_length=2, description="rates, one more than there are boundaries")
 
 

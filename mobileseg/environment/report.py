@@ -96,7 +96,7 @@ def render(findings: Sequence[Finding]) -> str:
     for finding in findings:
         lines.append(f"{finding.level:<7}  {finding.subject:<{width}}  {finding.text}")
         if finding.fix:
-            lines.append(f"{'':<7}  {'':<{width}}  fix: {finding.fix}")
+            lines.append(f"{'':<7}  {'':<{width}}  hint: {finding.fix}")
     errors, warnings = (sum(finding.level == level for finding in findings) for level in (ERROR, WARNING))
     lines.append(f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}")
     return "\n".join(lines)
@@ -115,7 +115,7 @@ def check_paddle(versions: Mapping[str, str]) -> Finding:
     name = "paddlepaddle-gpu" if "paddlepaddle-gpu" in versions else "paddlepaddle"
     found = versions.get(name)
     if found is None:
-        text = "not installed: exported folders can be run, but nothing trained or exported"
+        text = "not installed: exported models can be run, but nothing trained or exported"
         return Finding(WARNING, "paddle", text, f"pip install paddlepaddle=={PADDLE}")
     if _number(found)[:2] != _number(PADDLE)[:2]:
         text = f"{name} {found}; the suite is written for {PADDLE}, and Paddle Lite reads graphs up to 2.6"

@@ -68,13 +68,13 @@ class Row:
 
 
 def verify(folder: str | os.PathLike[str], engines: Sequence[str] | None = None) -> list[Row]:
-    """Check an artefact folder against its own golden.npz.
+    """Check an exported model against its own golden.npz.
 
     In this order: file hashes, agreement of the written preprocessing with the reference, the
     preprocessing itself, every engine, the postprocessing.
 
     Args:
-        folder: artefact folder.
+        folder: of the exported model.
         engines: engines to run ('paddle', 'onnxruntime', 'lite', 'ncnn'); None for all that are installed.
 
     Returns:

@@ -30,7 +30,7 @@ def assemble_masks(
     Args:
         prototypes: float32 [k, h, w].
         coefficients: float32 [n, k].
-        boxes: float32 [n, 4], x1, y1, x2, y2 in parts of the image, corners in any order.
+        boxes: float32 [n, 4], x1, y1, x2, y2 in normalised coordinates, corners in any order.
         size: (height, width) of the image.
         threshold: probability above which a pixel belongs to the instance, at least 0.
     """

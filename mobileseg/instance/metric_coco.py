@@ -1,9 +1,9 @@
 """COCO's evaluation of boxes and masks: precision and recall by pycocotools, or by a faster package with equal numbers.
 
 The definition (Lin et al., Microsoft COCO, ECCV 2014, and its reference code): for each class and IoU threshold
-detections are taken by falling score, each claims the best object of its image that is still free and overlaps it by at
-least the threshold; precision is made monotonous and read off at 101 recalls. Crowd regions, and objects outside the
-area range, are neither hits nor misses.
+detections are taken in descending order of score, each claims the best object of its image that is still free and
+overlaps it by at least the threshold; precision is made monotonous and read off at 101 recalls. Crowd regions, and
+objects outside the area range, are neither hits nor misses.
 """
 
 from __future__ import annotations

@@ -70,10 +70,10 @@ class NetworkSegmenter:
         run = run_folder_of(Path(folder))
         if not (run / RUN_CONFIG).is_file():
             raise ConfigError(
-                f"{folder} is neither an exported folder (no deploy.yaml) nor a run (no {RUN_CONFIG})"
+                f"{folder} is neither an exported model (no deploy.yaml) nor a run (no {RUN_CONFIG})"
                 if not is_artefact(folder)
                 else f"{folder} has graphs but no {RUN_CONFIG}, so the network cannot be built from it",
-                remedy="name an exported folder, a run folder or a zoo folder, or give --config with --model_path",
+                remedy="name an exported model, a run folder or a zoo folder, or give --config with --model_path",
             )
         return cls(load_config(run / RUN_CONFIG), folder, test_config)
 

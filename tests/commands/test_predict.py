@@ -84,7 +84,7 @@ def test_one_bad_image_in_a_folder_makes_the_code_not_zero(tmp_path: Path, model
         (["--model", "{model}", "--max_frames", "0", "a.png"], "--max_frames is 0"),
         (["--model", "{model}", "--engine", "magic", "a.png"], "no engine 'magic'"),
         (["--model", "nowhere", "a.png"], "nowhere does not exist"),
-        (["--model", ".", "--engine", "ncnn", "a.png"], "not an exported folder"),
+        (["--model", ".", "--engine", "ncnn", "a.png"], "not an exported model"),
         (["a.png", "--model", "{model}", "--scales", "2"], "no effect without --aug_pred"),
         (["--model", "{model}", "--engine", "onnxruntime", "--aug_pred", "a.png"], "need the network"),
     ],
@@ -139,7 +139,7 @@ def test_the_network_of_a_run_is_predicted_like_an_exported_folder(tmp_path: Pat
     assert main(["predict", *flags, "--save_dir", out, "--aug_pred", "--flip_horizontal"]) == 0
     (run / "config.yml").unlink()
     assert main(["predict", "--model", str(run), "--output", out, image]) == 2
-    assert "neither an exported folder" in capsys.readouterr().err
+    assert "neither an exported model" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`mobileseg val`: the same numbers as training logged, from checkpoints and from exported folders."""
+"""`mobileseg val`: the same numbers as training logged, from checkpoints and from exported models."""
 
 import json
 
@@ -116,7 +116,7 @@ def test_logits_of_a_resized_image_give_the_same_number(trained, toy_data, tmp_p
         (["--model_path", "a", "--stride", "5", "5"], "no effect without --is_slide"),
         (["--model_path", "a", "--is_slide"], "needs crop_size and stride"),
         (["--model", "a", "--aug_eval"], "fixed input"),
-        (["--model_path", "a", "--engine", "lite"], "runs an exported folder"),
+        (["--model_path", "a", "--engine", "lite"], "runs an exported model"),
     ],
 )
 def test_flags_that_contradict(trained, flags, message, capsys):

@@ -176,7 +176,7 @@ def test_render_and_exit_code():
     findings = [Finding("ok", "a", "fine"), Finding("warning", "bb", "missing", "install it")]
     assert exit_code(findings) == 0
     text = render(findings)
-    assert "fix: install it" in text
+    assert "hint: install it" in text
     assert text.endswith("0 errors, 1 warning")
     findings.append(Finding("error", "c", "broken"))
     assert exit_code(findings) == 1

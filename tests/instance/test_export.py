@@ -12,7 +12,7 @@ from onnx import helper
 
 from mobileseg.errors import ExportError
 from mobileseg.export.exporter import export_network
-from mobileseg.export.from_config import drawn_images
+from mobileseg.export.from_config import synthetic_images
 from mobileseg.export.options import TARGETS, ExportOptions
 from mobileseg.export.tasks import refuse_foreign_flags, task_for
 from mobileseg.export.verify import replay
@@ -35,7 +35,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def images():
-    return drawn_images((120, 150), 6)
+    return synthetic_images((120, 150), 6)
 
 
 @pytest.fixture(scope="module")

@@ -72,7 +72,7 @@ def test_classes_are_numbered_where_the_dataset_is_not_there(toy_file: Path, wei
 
 
 def test_objects_are_those_of_evaluation(instance_config: ToyConfig, tmp_path: Path) -> None:
-    """A network that finds objects: the same way as in `mobileseg val`, with the options of the configuration."""
+    """An instance segmentation model: the same way as in `mobileseg val`, with the options of the configuration."""
     config = instance_config("detection.score_threshold=0", "detection.max_detections=6")
     network = build_network(config, load_pretrained=False)
     network.eval()
@@ -101,7 +101,7 @@ def test_views_of_pixels_are_refused_for_objects(instance_config: ToyConfig, tmp
 def test_missing_configuration_and_foreign_weights_are_named(
     toy_config: ToyConfig, weights: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match="neither an exported folder"):
+    with pytest.raises(ConfigError, match="neither an exported model"):
         NetworkSegmenter.of_folder(weights.parent)
     save_pdparams(tmp_path / "other.pdparams", {"other.weight": np.zeros(3, np.float32)})
     with pytest.raises(WeightsError):

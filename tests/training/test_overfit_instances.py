@@ -1,4 +1,4 @@
-"""The whole chain of an instance network at once: matching, losses, optimizer, suppression, masks, AP."""
+"""The whole chain of an instance segmentation model at once: matching, losses, optimizer, NMS, masks, AP."""
 
 import pytest
 import yaml

@@ -3,7 +3,7 @@
 
     python deploy/lite/device/run_on_device.py output/inference_model street.jpg --app build/android/mobileseg_lite
 
-Pushes the program, what it reads of the exported folder, and the image over adb; runs it; pulls the overlay, the
+Pushes the program, what it reads of the exported model, and the image over adb; runs it; pulls the overlay, the
 masks and the stage times into OUTPUT/<name of the image>/; opens the page that shows them; removes everything from
 the phone. Builds nothing. docs/phone.md tells how to build the program.
 """
@@ -35,7 +35,7 @@ VIDEOS = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".3gp"}
 def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Segment an image or a video on a phone.")
-    parser.add_argument("model", metavar="MODEL", help="exported folder, or FOLDER/FILE.nb")
+    parser.add_argument("model", metavar="MODEL", help="exported model, or FOLDER/FILE.nb")
     parser.add_argument("input", type=Path, metavar="INPUT", help="image or video")
     add_device_arguments(parser)
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine (default: 1)")

@@ -85,7 +85,7 @@ def format_audit(result: Audit, limit: int = 12) -> str:
     for item in result.findings:
         groups.setdefault((item.target, item.level, item.message, item.remedy), []).append(item.operator)
     for (target, level, message, remedy), operators in groups.items():
-        lines.append(f"{level}: {target}: {message}" + (f"; use {remedy}" if remedy else ""))
+        lines.append(f"{level}: {target}: {message}" + (f"\n  hint: use {remedy}" if remedy else ""))
         if level == "error":
             lines.extend(f"    {operator}" for operator in operators[:limit])
         if level != "error" or len(operators) > limit:

@@ -67,7 +67,7 @@ REWRITES = {
     "channel_shuffle": "reshape, transpose, reshape",
     "arg_min": "paddle.argmax of the negative",
     "expand_as_v2": "paddle.expand to a fixed shape, or broadcasting",
-    "nms": "suppression outside the graph",
+    "nms": "NMS outside the graph",
     "deformable_conv_v1": "deform_conv2d with a mask",
     "affine_grid": "a constant grid",
     "masked_select": "multiplication with the mask",

@@ -21,7 +21,7 @@ def test_crash_is_known_before_it_happens():
     assert not result.passed
     assert result.targets == {"lite_x86": "fails", "onnx": "converts"}
     text = format_audit(result)
-    assert "error: lite_x86: Paddle Lite's optimiser dies by SIGSEGV on flatten; use paddle.reshape" in text
+    assert "error: lite_x86: Paddle Lite's optimiser dies by SIGSEGV on flatten\n  hint: use paddle.reshape" in text
     assert "operator 'flatten_contiguous_range' of layer 'squash'" in text
 
 
