@@ -32,7 +32,7 @@ def test_a_configuration_error_lists_every_problem() -> None:
     error = ConfigError([Problem("iters", "is -1", "a.yml:3", "use 1"), Problem("seed", "is 'x'")])
     assert str(error).splitlines() == [
         "2 problems in the configuration:",
-        "  a.yml:3: iters: is -1 (use 1)",
+        "  a.yml:3: iters: is -1 (hint: use 1)",
         "  seed: is 'x'",
     ]
     assert [problem.key for problem in error.problems] == ["iters", "seed"]

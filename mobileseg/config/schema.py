@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from mobileseg.config.schema_base import Component, Count, Positive, Section, Size
-from mobileseg.config.schema_compress import Compress, Sparsity
+from mobileseg.config.schema_compress import Compress, SparsitySection
 from mobileseg.config.schema_distill import Distill
 from mobileseg.config.schema_optimizers import Clip, OptimizerSection, ParamGroup
 from mobileseg.config.schema_schedules import ScheduleSection
@@ -123,7 +123,7 @@ class Schema(Section):
         default_factory=lambda: Export.model_validate({}), description="defaults of the export command"
     )
     distill: Distill | None = Field(None, description="a trained network that is imitated besides the labels")
-    sparsity: Sparsity | None = Field(None, description="scales of norms are pressed to zero while training")
+    sparsity: SparsitySection | None = Field(None, description="scales of norms are pressed to zero while training")
     compress: Compress = Field(
         default_factory=lambda: Compress.model_validate({}), description="settings of the compress command"
     )

@@ -36,7 +36,7 @@ from mobileseg.export.options import ALL_TARGETS, TARGETS, ExportOptions, check_
 from mobileseg.export.recording import build_reference
 from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
-from mobileseg.export.verify import FAILED, NOT_JUDGED, SKIPPED, Row, check_engines
+from mobileseg.export.verify import FAILED, NOT_JUDGED, SKIPPED, TargetRow, check_engines
 from mobileseg.names import IMAGE, MAIN
 from mobileseg.runtime.manifest import Manifest
 
@@ -61,7 +61,7 @@ class ExportResult:
     """
 
     folder: Path
-    rows: tuple[Row, ...]
+    rows: tuple[TargetRow, ...]
     manifest: Manifest
     warnings: tuple[str, ...] = ()
     results: str = "results"
@@ -233,7 +233,7 @@ def _server_files(
 
 def _choose(
     targets: Sequence[str] | None, options: ExportOptions, task: ExportTask
-) -> tuple[tuple[str, ...], list[Row]]:
+) -> tuple[tuple[str, ...], list[TargetRow]]:
     """The targets to write, and rows for those that are left out."""
     if targets is not None:
         chosen = check_targets(tuple(targets))
@@ -247,7 +247,7 @@ def _choose(
         target: converters.missing(target) or _unfit(target, options) or task.unfit(target, options)
         for target in TARGETS
     }
-    left_out = [Row(target, "", SKIPPED, problems=(reason,)) for target, reason in reasons.items() if reason]
+    left_out = [TargetRow(target, "", SKIPPED, problems=(reason,)) for target, reason in reasons.items() if reason]
     return tuple(target for target in TARGETS if not reasons[target]), left_out
 
 
@@ -349,7 +349,7 @@ def _disagreement(
     network: Any,
     task: ExportTask,
     options: ExportOptions,
-    failed: Sequence[Row],
+    failed: Sequence[TargetRow],
     graphs: dict[str, list[converters.Graph]],
     reference: Reference,
     stage: Path,

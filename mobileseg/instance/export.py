@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from mobileseg.errors import ExportError, MobileSegError
-from mobileseg.export.golden import Item, Reference
+from mobileseg.export.golden import GoldenItem, Reference
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.task import NEEDED_CLASSES, ExportTask
 from mobileseg.export.tolerance import LIMIT, Agreement, difference
@@ -115,7 +115,7 @@ class InstanceExport(ExportTask):
             candidates=able[np.argsort(-best[able], kind="stable")],
         )
 
-    def settle(self, item: Item) -> Item:
+    def settle(self, item: GoldenItem) -> GoldenItem:
         """Find out which detections are close decisions."""
         assert isinstance(item, InstanceItem)
         size = (item.image.shape[0], item.image.shape[1])

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mobileseg.export.golden import Item, loaded_fields, named, stride_for, subsample
+from mobileseg.export.golden import GoldenItem, loaded_fields, named, stride_for, subsample
 from mobileseg.export.tolerance import LIMIT
 from mobileseg.structures import InstanceMasks, InstanceResult
 
@@ -43,7 +43,7 @@ PER_ANCHOR = ("loc", "conf", "mask")
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstanceItem(Item):
+class InstanceItem(GoldenItem):
     """One image with its detections; arrays as in the module's list.
 
     Attributes:

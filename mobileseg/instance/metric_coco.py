@@ -28,7 +28,7 @@ _IOU50, _IOU75 = 0, 5  # of the thresholds .50:.05:.95
 
 
 @dataclass(frozen=True)
-class Curves:
+class PrecisionCurves:
     """What an evaluation measured; -1 where there is no object.
 
     Attributes:
@@ -81,7 +81,7 @@ def choose_backend(name: str = "auto") -> str:
 
 def measure(
     truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]], kind: str, backend: str = "auto"
-) -> Curves:
+) -> PrecisionCurves:
     """Match detections with what was annotated.
 
     Args:
@@ -116,7 +116,7 @@ def measure(
         evaluation = Evaluation(*sides, kind)
         evaluation.evaluate()
         evaluation.accumulate()
-    return Curves(np.asarray(evaluation.eval["precision"]), np.asarray(evaluation.eval["recall"]))
+    return PrecisionCurves(np.asarray(evaluation.eval["precision"]), np.asarray(evaluation.eval["recall"]))
 
 
 def _objects(truth: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:

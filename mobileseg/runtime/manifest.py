@@ -334,7 +334,7 @@ def _in_this_format(block: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
         raise RuntimeEngineError(f"{path} cannot be used: its block of format 1 is damaged ({error})") from error
 
 
-class _Loader(yaml.SafeLoader):
+class _ManifestLoader(yaml.SafeLoader):
     """A SafeLoader without aliases: a manifest has none, and a few lines of them expand to gigabytes."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -359,7 +359,7 @@ def _load_yaml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _LARGEST:
             raise RuntimeEngineError(f"{path} has {path.stat().st_size} bytes, a manifest has at most {_LARGEST}")
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  # a SafeLoader
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_ManifestLoader)  # noqa: S506  # a SafeLoader
     except FileNotFoundError:
         raise RuntimeEngineError(
             f"{path.parent} is no exported model: it has no {DEPLOY_FILE}",

@@ -4,7 +4,7 @@ import pytest
 
 from mobileseg.benchmarking.rows import load_rows, save_rows
 from mobileseg.cli import main
-from tests.benchmarking.test_rows import row
+from tests.benchmarking.sample_rows import row
 from tests.runtime.artefacts import artefact
 
 

@@ -14,7 +14,7 @@ from mobileseg.data.io import read_label, write_png
 from mobileseg.errors import ConfigError
 from tests.runtime.artefacts import artefact
 from tests.runtime.instance_artefacts import blocks, instance_artefact
-from tests.runtime.test_segmenter import stripes, truth
+from tests.runtime.stripes import stripes, truth
 
 ROOT = Path(__file__).parents[2]
 

@@ -69,7 +69,7 @@ def test_good_arguments(registry, arguments):
     ("arguments", "part"),
     [
         ({}, "t: Plain needs the argument 'size'"),
-        ({"size": [1], "ratoi": 2}, "t.ratoi: Plain has no argument 'ratoi' (did you mean ratio?)"),
+        ({"size": [1], "ratoi": 2}, "t.ratoi: Plain has no argument 'ratoi' (hint: did you mean ratio?)"),
         ({"size": 5}, "t.size: should be a valid"),
         ({"size": ["x"]}, "t.size: should be a valid integer"),
         ({"size": [1.5]}, "t.size: should be a valid integer"),
@@ -93,7 +93,7 @@ def test_open_signature_takes_any_name_but_needs_its_first(registry):
 
 
 def test_unknown_component_names_the_nearest(registry):
-    assert check(registry, type="Plian") == ["t.type: there is no transform named 'Plian' (did you mean Plain?)"]
+    assert check(registry, type="Plian") == ["t.type: there is no transform named 'Plian' (hint: did you mean Plain?)"]
 
 
 def test_only_networks_backbones_and_losses_come_from_paddleseg(registry):

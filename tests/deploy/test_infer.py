@@ -15,7 +15,7 @@ from mobileseg.errors import ConfigError, DataError
 from mobileseg.runtime.engines.registry import available
 from tests.runtime.artefacts import artefact
 from tests.runtime.instance_artefacts import blocks, instance_artefact
-from tests.runtime.test_segmenter import stripes, truth
+from tests.runtime.stripes import stripes, truth
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "deploy/python/infer.py"

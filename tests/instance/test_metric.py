@@ -5,29 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from mobileseg.data.sample import Sample
 from mobileseg.errors import DataError
 from mobileseg.instance.metric import CocoScorer, coco_entries
 from mobileseg.instance.metric_table import render
 from mobileseg.training.evaluator import evaluate
 from tests.instance.average_precision import mean_over, twelve
-from tests.instance.scenes import CATEGORY_IDS, Scenes, Things, scenes
-
-
-class Images(Scenes):
-    """The scenes as a dataset whose samples say which image they are."""
-
-    def load(self, index):
-        return Sample(np.zeros((4, 4, 3), np.float32), None, {"number": index})
-
-    prepare = load
-
-    def sequences(self):
-        return [(index,) for index in range(len(self))]
-
-
-def predictor(found):
-    return lambda sample: found[sample.meta["number"]].result()
+from tests.instance.detections import Images, predictor
+from tests.instance.scenes import CATEGORY_IDS, Things, scenes
 
 
 @pytest.fixture(scope="module")

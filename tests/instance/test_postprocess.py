@@ -14,8 +14,8 @@ from mobileseg.instance.postprocess import (
     nms_detections,
     pixel_boxes,
 )
-from tests.instance.test_masks import slow_probabilities
-from tests.instance.test_nms import slow_cross, slow_fast, slow_greedy
+from tests.instance.slow_masks import slow_probabilities
+from tests.instance.slow_nms import slow_cross, slow_fast, slow_greedy
 
 CLASSES, KINDS = 5, 8
 ANCHORS = make_anchors([(12, 12), (6, 6)], (96, 96), [[16.0], [40.0]], (1, 0.5, 2))

@@ -15,9 +15,9 @@ from mobileseg.prediction.sources import Source, find_sources
 from mobileseg.runtime.segmenter import Segmenter
 from mobileseg.runtime.video import VideoReader
 from tests.runtime.artefacts import artefact
+from tests.runtime.clips import write as write_clip
 from tests.runtime.mp4 import frame_ends, moov_first, set_times
-from tests.runtime.test_segmenter import stripes, truth
-from tests.runtime.test_video import write as write_clip
+from tests.runtime.stripes import stripes, truth
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,20 +12,9 @@ from mobileseg.data.io import write_png
 from mobileseg.errors import DataError, RuntimeEngineError
 from mobileseg.runtime.segmenter import Segmenter
 from tests.runtime.artefacts import MEAN, STD, artefact, enlarged_artefact, rewritten
+from tests.runtime.stripes import stripes, truth
 
 ROOT = Path(__file__).parents[2]
-
-
-def stripes(height: int = 16, width: int = 24) -> np.ndarray:
-    """Red, green and blue columns of equal width."""
-    image = np.full((height, width, 3), 20, np.uint8)
-    for index in range(3):
-        image[:, index * width // 3 : (index + 1) * width // 3, index] = 230
-    return image
-
-
-def truth(height: int, width: int) -> np.ndarray:
-    return np.repeat(np.arange(3, dtype=np.uint8), width // 3)[None].repeat(height, 0)
 
 
 @pytest.mark.parametrize("output", ["labels", "logits", "probabilities"])

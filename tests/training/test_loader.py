@@ -12,8 +12,8 @@ from mobileseg.data.loading.batching import SampleOrder
 from mobileseg.errors import DataError
 from mobileseg.semantic.training import require
 from mobileseg.training.loader import batches
-from tests.data.loading.test_workers import alive
 from tests.data.numbers import Numbers, expected, values
+from tests.processes import alive
 
 ORDER = SampleOrder(16, 4, seed=0)
 

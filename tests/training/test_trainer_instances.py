@@ -9,8 +9,8 @@ from mobileseg.errors import ConfigError, TrainingError
 from mobileseg.training.checkpoint import read_checkpoint
 from mobileseg.training.trainer import Trainer
 from mobileseg.viz.history import read_log
-from tests.training.test_distributed import launch
-from tests.training.test_trainer import interrupted_and_resumed
+from tests.training.launching import launch
+from tests.training.resuming import interrupted_and_resumed
 from tests.training.toy import equal, losses_of, weights_of
 
 PARTS = {"box", "class", "mask", "segm"}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mobileseg.viz.hud import Meter, draw_lines
+from mobileseg.viz.hud import FrameMeter, draw_lines
 
 
 class Clock:
@@ -15,7 +15,7 @@ class Clock:
 
 def test_rate_and_means_of_the_last_frames() -> None:
     clock = Clock()
-    meter = Meter(window=2, clock=clock)
+    meter = FrameMeter(window=2, clock=clock)
     meter.add({"inference": 900.0})
     assert meter.rate is None
     assert meter.lines() == ["- frames/s", "inference 900.0 ms"]
@@ -27,7 +27,7 @@ def test_rate_and_means_of_the_last_frames() -> None:
 
 
 def test_a_clock_that_stands_still_gives_no_rate() -> None:
-    meter = Meter(clock=Clock())
+    meter = FrameMeter(clock=Clock())
     meter.add({})
     meter.add({})
     assert meter.rate is None

@@ -8,7 +8,7 @@ from mobileseg.data.io import read_image
 from mobileseg.viz.latency import plot_latency
 from mobileseg.viz.report_parts import STAGES
 from mobileseg.viz.style import COLOURS
-from tests.benchmarking.test_rows import row
+from tests.benchmarking.sample_rows import row
 
 
 @pytest.mark.parametrize("count", [1, 6])

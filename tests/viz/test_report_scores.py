@@ -11,8 +11,8 @@ from mobileseg.instance import visualize
 from mobileseg.training.evaluator import evaluate
 from mobileseg.viz.history import read_history
 from mobileseg.viz.report_scores import curves, score_tables, tiles
+from tests.instance.detections import Images, predictor
 from tests.instance.scenes import Things, scenes
-from tests.instance.test_metric import Images, predictor
 
 COLOURS = np.array([[200, 0, 0], [0, 200, 0], [0, 0, 200]], np.uint8)
 

@@ -21,7 +21,7 @@ from mobileseg.export.conversion.pdmodel import Program
 from mobileseg.export.conversion.process import Failure
 from mobileseg.export.manifest import GOLDEN_FILE, build_manifest, file_names
 from mobileseg.export.recording import build_reference
-from mobileseg.export.verify import FAILED, SKIPPED, Row, check_engines
+from mobileseg.export.verify import FAILED, SKIPPED, TargetRow, check_engines
 from mobileseg.names import MAIN
 from mobileseg.runtime.manifest import Manifest
 
@@ -39,7 +39,7 @@ class Written:
         kernels: number of kernels in int8 in the ONNX graph; 0 without that target.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[TargetRow, ...]
     warnings: tuple[str, ...]
     kernels: int
 

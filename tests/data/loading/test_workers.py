@@ -16,17 +16,10 @@ from mobileseg.data.loading.batching import SampleOrder
 from mobileseg.data.loading.workers import batches_from_workers
 from mobileseg.errors import DataError, TrainingError
 from tests.data.numbers import Boxes, Modules, Numbers, expected, values
+from tests.processes import alive
 
 ORDER = SampleOrder(16, 4, seed=0)
 REPOSITORY = Path(__file__).parents[3]
-
-
-def alive(process: int) -> bool:
-    """Whether a process runs; one that has ended and was not waited for does not."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def end_within(processes, seconds: float) -> bool:

@@ -9,7 +9,7 @@ from mobileseg.benchmarking.benchmark import FIELDS
 from mobileseg.benchmarking.rows import load_rows, save_rows
 from mobileseg.cli import main
 from mobileseg.viz.report_parts import STAGES
-from tests.benchmarking.test_rows import row
+from tests.benchmarking.sample_rows import row
 from tests.deploy.device.phones import SCRIPTS, Phone, artefact, made_phone, standin
 
 

@@ -3,7 +3,7 @@ import pytest
 from mobileseg.export.conversion import converters
 from mobileseg.export.diagnosis.audit import audit, format_audit
 from tests.export.conftest import Toy, options, seeded
-from tests.export.test_exporter import Flattened
+from tests.export.flattened import Flattened
 
 
 def test_network_that_converts(toy):
