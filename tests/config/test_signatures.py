@@ -98,7 +98,7 @@ def test_unknown_component_names_the_nearest(registry):
 
 def test_only_networks_backbones_and_losses_come_from_paddleseg(registry):
     (problem,) = check(registry, type="paddleseg.Plain")
-    assert "not taken from the paddleseg package; the suite has its own (write Plain)" in problem
+    assert "not taken from the paddleseg package; the suite has its own (hint: write Plain)" in problem
 
 
 def test_unresolvable_annotations_are_no_obstacle():

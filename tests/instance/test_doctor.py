@@ -55,13 +55,13 @@ def test_preflight_stops_polygons_and_boxes_as_shares(coco) -> None:
         annotation["bbox"] = [value / side for value, side in zip(annotation["bbox"], scale, strict=True)]
     with pytest.raises(DataError, match="do not fit") as caught:
         preflight(coco.open())
-    assert "shares of the image" in caught.value.remedy
+    assert "normalised coordinates" in caught.value.remedy
     for annotation in coco.document()["annotations"]:
         (polygon,) = annotation["segmentation"]
         annotation["segmentation"] = [[value / SIZE[1 - index % 2] for index, value in enumerate(polygon)]]
     with pytest.raises(DataError) as caught:
         preflight(coco.open())
-    assert "shares of the image" in caught.value.remedy
+    assert "normalised coordinates" in caught.value.remedy
     coco.document()["annotations"] = whole
     preflight(coco.open())
 

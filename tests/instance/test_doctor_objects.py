@@ -110,7 +110,7 @@ def test_boxes_as_shares_of_the_image(coco) -> None:
         scale = (SIZE[1], SIZE[0], SIZE[1], SIZE[0])
         annotation["bbox"] = [value / side for value, side in zip(annotation["bbox"], scale, strict=True)]
     finding = only(coco, "box-mismatch", "error")
-    assert "shares of the image" in finding.fix
+    assert "normalised coordinates" in finding.fix
 
 
 def test_crowd_regions_are_counted_apart(coco) -> None:
@@ -274,7 +274,7 @@ def test_polygons_as_shares_of_the_image(coco) -> None:
         annotation["segmentation"] = [[value / SIZE[1 - index % 2] * 0.4 for index, value in enumerate(polygon)]]
     found = {one.code: one for one in findings(coco)}
     assert found["mask-empty"].level == "error"
-    assert "shares of the image" in found["mask-empty"].fix
+    assert "normalised coordinates" in found["mask-empty"].fix
 
 
 @pytest.mark.parametrize(("crowds", "said"), [(2, False), (3, True), (6, True)])
