@@ -14,7 +14,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -63,7 +63,8 @@ class _Notes(logging.Handler):
     """Prints on standard error, so that what a verb prints for programs (--json) stays clean."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
+        with suppress(OSError):  # who reads must not decide what is done
+            print(self.format(record), file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -73,6 +73,11 @@ PADDLE_FREE_MODULES = [
     "instance.coco_results",
     "instance.visualize",
 ]
+FROM_BELOW = {
+    ("config.rules", "data.formats.listfile"),  # the number of names in a file that a configuration names
+    ("export.conversion.worker", "compress.precision.slim"),  # the entry of child processes: jobs of compress, which
+    ("export.conversion.worker", "compress.precision.timing"),  # starts them
+}
 HEAVY = {"paddle", "paddleseg", "paddleslim", "paddle2onnx", "paddlelite"}
 
 
@@ -121,11 +126,14 @@ def layer(module: str) -> int:
 
 @pytest.mark.parametrize("module", [name for name in modules() if name])
 def test_imports_point_one_way(module: str) -> None:
+    """Those inside functions too: what must be found from below is found by name (tasks.stage, the registries)."""
     own = layer(module)
     assert own >= 0, f"mobileseg.{module} belongs to no layer: add it to LAYERS"
     known = modules()
-    for name in imports(modules()[module], top_level_only=True):
+    for name in imports(modules()[module], top_level_only=False):
         target = name.removeprefix("mobileseg.")
+        if (module, target) in FROM_BELOW:
+            continue
         if name.startswith("mobileseg.") and target in known and known[target].name != "__init__.py":
             assert layer(target) <= own, f"mobileseg.{module} imports {name}, which stands above it"
 

@@ -79,7 +79,14 @@ def run(place: Path) -> Path:
         "import sys; from mobileseg.config.load import load_config; from mobileseg.training.trainer import Trainer; "
         "config = load_config(sys.argv[1]); print(Trainer(config, sys.argv[2]).fit(resume=sys.argv[3]).reason)"
     )
-    python(place, "-c", script, str(place / "config.yml"), str(place / "resumed"), str(place / "whole" / "iter_000020"))
+    python(
+        place,
+        "-c",
+        script,
+        str(place / "config.yml"),
+        str(place / "resumed"),
+        str(place / "whole" / "checkpoints" / "iter_000020"),
+    )
     return place / "whole"
 
 

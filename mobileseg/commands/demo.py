@@ -61,7 +61,7 @@ FAMILIES = (
 class Outcome:
     """What became of one network: its scores in Paddle and per engine, its latencies, its part of the report."""
 
-    truth: dict[str, Any]
+    truth: Scores
     scores: dict[str, Scores]
     latencies: list[dict[str, Any]]
     report: NetworkReport
@@ -266,8 +266,8 @@ def _report(output: Path, parts: Sequence[NetworkReport]) -> Path:
 
 def _summary(family: Family, outcome: Outcome) -> None:
     latency = {row["engine"]: row["stages"]["inference"]["median_ms"] for row in outcome.latencies}
-    print(f"\n{family.title}\n{'engine':<24}{outcome.truth['metric']:>10}{'inference':>14}")
-    print(f"{'network (dygraph)':<24}{outcome.truth['score'] or 0.0:>10.4f}{'-':>14}")
+    print(f"\n{family.title}\n{'engine':<24}{outcome.truth.metric:>10}{'inference':>14}")
+    print(f"{'network (dygraph)':<24}{outcome.truth.score:>10.4f}{'-':>14}")
     for engine, values in outcome.scores.items():
         milliseconds = f"{latency[engine]:.1f} ms" if engine in latency else "-"
         print(f"{engine:<24}{values['score'] or 0.0:>10.4f}{milliseconds:>14}")

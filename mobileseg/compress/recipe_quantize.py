@@ -19,9 +19,9 @@ from mobileseg.compress.precision.scores import Evaluation
 from mobileseg.compress.precision.simulate import Precision, simulated
 from mobileseg.compress.recipe import Recipe
 from mobileseg.compress.report import write_report
-from mobileseg.compress.subset import ImageSubset
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.config.build import build_dataset
+from mobileseg.data.subset import ImageSubset
 from mobileseg.errors import CompressionError
 from mobileseg.export.atomic_folder import refuse_existing
 from mobileseg.export.conversion import converters

@@ -33,9 +33,9 @@ from mobileseg.compress.precision.tables import (
 from mobileseg.compress.precision.timing import time_onnx
 from mobileseg.compress.recipe import Recipe
 from mobileseg.compress.report import Wording, write_report
-from mobileseg.compress.subset import ImageSubset
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.config.build import build_dataset
+from mobileseg.data.subset import ImageSubset
 from mobileseg.errors import CompressionError
 from mobileseg.export.conversion import onnx
 from mobileseg.export.conversion.process import Failure

@@ -11,7 +11,8 @@ from mobileseg.config.load import RUN_CONFIG, Config
 from mobileseg.errors import CompressionError
 from mobileseg.files import sha256_of, write_whole
 from mobileseg.training.checkpoint import WEIGHTS
-from mobileseg.training.trainer import FitResult, Trainer
+from mobileseg.training.result import FitResult
+from mobileseg.training.trainer import Trainer
 from mobileseg.training.weights import weights_file
 from mobileseg.weights.pdparams import save_pdparams
 

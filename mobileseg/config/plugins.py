@@ -19,6 +19,7 @@ from mobileseg.registry import BACKBONES, DATASETS, LOSSES, NETWORKS, TRANSFORMS
 
 _REGISTRIES = (BACKBONES, NETWORKS, LOSSES, DATASETS, TRANSFORMS)
 _PREFIX = "mobileseg_plugin_"
+_LONGEST_PATH = 4096
 
 
 def load_plugins(data: dict[Any, Any], origins: Origins) -> list[Problem]:
@@ -37,7 +38,11 @@ def load_plugins(data: dict[Any, Any], origins: Origins) -> list[Problem]:
         if not isinstance(name, str):
             continue  # the schema reports it
         origin = origins.find(("plugins", index))
-        file = ((origin.folder if origin else Path()) / name).resolve()
+        if "\0" in name or len(name) > _LONGEST_PATH:
+            seen, fix = f"{name[:60]!r} is no path", "name a Python file"
+            problems.append(origins.problem(("plugins", index), seen, fix))
+            continue
+        file = ((origin.folder if origin else Path()) / Path(name).expanduser()).resolve()
         names[index] = str(file)
         if not file.is_file():
             fix = "paths are relative to the file that lists the plugin"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobileseg.errors import ExportError, MobileSegError
+from mobileseg.export import validation_gap
 from mobileseg.export.atomic_folder import keep_failed, put_in_place, refuse_existing, staging
 from mobileseg.export.conversion import converters
 from mobileseg.export.conversion.pdmodel import Operator
@@ -120,7 +121,11 @@ def export(
         tensorrt=tensorrt,
         report=report,
     )
-    warnings = [*result.warnings, *warnings_of(config, options)]
+    warnings = [*result.warnings, *warnings_of(config, options, dataset)]
+    if dataset is not None and len(dataset) and not untrained:
+        report("compare deployment with validation")
+        gap = validation_gap.warning(network, config, dataset, folder, options)
+        warnings += [gap] if gap else []
     if not chosen.real:
         warnings.append(f"the images to verify with came from {chosen.source}: name real ones with --images")
     return replace(result, warnings=tuple(warnings))

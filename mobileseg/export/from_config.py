@@ -68,8 +68,11 @@ def options_from(config: Config, changes: Mapping[str, Any]) -> ExportOptions:
     return ExportOptions(**values)
 
 
-def warnings_of(config: Config, options: ExportOptions) -> list[str]:
-    """What deployment does otherwise than the configuration's validation."""
+def warnings_of(config: Config, options: ExportOptions, dataset: ImageDataset | None = None) -> list[str]:
+    """What deployment does otherwise than the configuration's validation, as far as the configuration tells.
+
+    With the validation dataset at hand, images are compared instead (:mod:`mobileseg.export.validation_gap`).
+    """
     data = config.to_dict()
     found = []
     if options.nms_in_graph and data["detection"]["nms"] != "traditional":
@@ -78,7 +81,7 @@ def warnings_of(config: Config, options: ExportOptions) -> list[str]:
         )
     steps = (data["val_dataset"] or {}).get("transforms") or []
     other = [step["type"] for step in steps if step["type"] in _GEOMETRIC]
-    if other and not options.dynamic:
+    if other and dataset is None and not options.dynamic:
         found.append(
             f"validation uses {', '.join(other)}; the exported graph takes images stretched to "
             f"{options.height}x{options.width} (height x width) instead"
@@ -218,6 +221,7 @@ def _size(section: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> tup
 def _classes(section: Mapping[str, Any], dataset: ImageDataset | None, zoo: Path | None) -> tuple[Sequence[str], Any]:
     from mobileseg.registry import DATASETS
     from mobileseg.runtime.manifest import Manifest, is_artefact
+    from mobileseg.training.weights import classes_of
 
     if dataset is not None:
         return dataset.classes, dataset.palette
@@ -225,9 +229,10 @@ def _classes(section: Mapping[str, Any], dataset: ImageDataset | None, zoo: Path
         manifest = Manifest.read(zoo)
         return manifest.classes, manifest.palette
     component = DATASETS.get(section["type"]) if section.get("type") in DATASETS else None
-    names = getattr(component, "CLASSES", ())
+    names = (classes_of(zoo) if zoo is not None else ()) or getattr(component, "CLASSES", ())
     colours = getattr(component, "PALETTE", None)
-    return names, generated_palette(len(names)) if colours is None else colours
+    fits = colours is not None and len(colours) == len(names)
+    return names, colours if fits else generated_palette(len(names))
 
 
 def _files(given: Sequence[str | Path]) -> list[Path]:

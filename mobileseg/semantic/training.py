@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from mobileseg.structures import SemanticResult
 from mobileseg.training.objective import Objective
 from mobileseg.training.steps import Step
 from mobileseg.training.task import Predictor
+
+logger = logging.getLogger(__name__)
 
 ACCEPTS: tuple[str, ...] = ()
 IMITATED = ("logits",)
@@ -41,11 +44,17 @@ def scorer(dataset: Any, *, boundary: bool = False) -> SemanticScorer:
 
 
 def require(dataset: Any, where: str) -> None:
-    """Every image needs a label.
+    """Every image needs a label; a warning where there is nothing to tell apart.
 
     Raises:
-        DataError: names the first image without one.
+        DataError: names the first image without a label.
     """
+    if getattr(dataset, "num_classes", 0) == 1:
+        logger.warning(
+            "%s has one class: a network gives it to every pixel, and its mIoU is 1 whatever it learnt; "
+            "write num_classes: 2 and label what is not of the class as the other one",
+            where,
+        )
     bare = [item for item in getattr(dataset, "items", ()) if item.label is None]
     if bare:
         raise DataError(

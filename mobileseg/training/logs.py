@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import time
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
@@ -78,6 +79,7 @@ class RunLog:
         self.stream = stream or sys.stderr
         self._file = _open_log(folder / LOG) if active else None
         self._bar: Any = None
+        self._unread = False
         self._writer = _visualdl_writer(folder / "vdl") if visualdl and active else None
 
     def start(self, iteration: int) -> None:
@@ -88,13 +90,20 @@ class RunLog:
     def advance(self) -> None:
         """One iteration was done."""
         if self._bar is not None:
-            self._bar.update(1)
+            try:
+                self._bar.update(1)
+            except (OSError, ValueError):
+                self._unread, self._bar = True, None
 
     def say(self, text: str) -> None:
-        """A line for the reader."""
-        if self.active:
-            tqdm.write(text, file=self.stream)
-            self.stream.flush()
+        """A line for the reader; training goes on when nobody reads any more (`| head`) or the device is full."""
+        if self.active and not self._unread:
+            try:
+                tqdm.write(text, file=self.stream)
+                self.stream.flush()
+            except (OSError, ValueError):  # ValueError: of a stream that was closed
+                self._unread = True
+                self._bar = None
 
     def event(self, kind: str, **values: Any) -> None:
         """Write one line of ``log.jsonl``; numbers of train and eval events also go to VisualDL."""
@@ -123,7 +132,8 @@ class RunLog:
     def close(self) -> None:
         """Flush and release everything."""
         if self._bar is not None:
-            self._bar.close()
+            with suppress(OSError, ValueError):
+                self._bar.close()
         if self._writer is not None:
             self._writer.close()
         if self._file is not None:

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 from mobileseg.errors import TrainingError
 from mobileseg.locks import locked, remove_partial_files
@@ -34,7 +33,7 @@ class CheckpointStore:
         self.run = run
         self.keep = keep
 
-    def lock(self) -> AbstractContextManager[Any]:
+    def lock(self) -> AbstractContextManager[bool]:
         """Inside, no other process trains in this run folder; released however this one ends.
 
         Raises:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import paddle
 
 from mobileseg.config.build import build_dataset, build_losses, build_network
-from mobileseg.config.classes import require_same_classes
 from mobileseg.config.components import task_problems
 from mobileseg.config.load import Config
 from mobileseg.data.doctor.diagnose import preflight
@@ -21,10 +17,10 @@ from mobileseg.data.loading.batching import SampleOrder
 from mobileseg.errors import ConfigError, MobileSegError, TrainingError
 from mobileseg.nn.compat import require_tested_paddle
 from mobileseg.scores import Scores
-from mobileseg.tasks import accepts, task_of
 from mobileseg.training import run_state
 from mobileseg.training.amp import Precision
 from mobileseg.training.checkpoint import read_checkpoint
+from mobileseg.training.datasets import check_datasets
 from mobileseg.training.distributed import Processes
 from mobileseg.training.evaluator import evaluate
 from mobileseg.training.extension import Surroundings, build_extensions
@@ -41,32 +37,14 @@ from mobileseg.training.optim import (
 )
 from mobileseg.training.paddleseg_resume import is_paddleseg_checkpoint, read_paddleseg_checkpoint
 from mobileseg.training.predictors import make_predictor
+from mobileseg.training.result import FitResult
+from mobileseg.training.resume import continue_line
 from mobileseg.training.schedule import build_schedule
+from mobileseg.training.seeding import seed_everything
 from mobileseg.training.signals import StopRequest
 from mobileseg.training.steps import Running, Step
 from mobileseg.training.store import CheckpointStore, find_checkpoint
 from mobileseg.training.task import training_of
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """How a call of :meth:`Trainer.fit` ended.
-
-    Attributes:
-        iteration: iterations done, those before a resume included.
-        reason: 'finished', 'already finished', 'early stop' or 'interrupted'.
-        signal: number of the signal that interrupted, else 0.
-        best_score: highest validation score of the run, None without an evaluation.
-        metric: what that score is, 'mIoU' or 'mask AP'; None without an evaluation.
-        scores: the last evaluation of this call, None without one.
-    """
-
-    iteration: int
-    reason: str
-    signal: int
-    best_score: float | None
-    metric: str | None
-    scores: Scores | None
 
 
 class Trainer:
@@ -129,7 +107,7 @@ class Trainer:
 
         seed_everything(self.seed, 0)  # the initial weights are the same in every process
         self.network = network or build_network(config, load_pretrained=load_pretrained)
-        self._check_datasets()
+        check_datasets(self.network, self.train_dataset, self.val_dataset)
         criterion = criterion or build_losses(config)
         self.extensions = build_extensions(Surroundings(config, self.network, train_dataset))
         self.network = self.processes.synchronise_norms(self.network)
@@ -329,27 +307,6 @@ class Trainer:
         order = SampleOrder(len(step.dataset), size, self.seed, self.processes.rank, self.processes.count)
         return Running(step, order, self.processes.wrap(step.objective))
 
-    def _check_datasets(self) -> None:
-        """Datasets are of a task that the network's accepts, and can be trained and evaluated on."""
-        task = task_of(self.network)
-        for where, dataset in (("train_dataset", self.train_dataset), ("val_dataset", self.val_dataset)):
-            if dataset is None:
-                continue
-            own = task_of(dataset)
-            if not accepts(task, own):
-                raise ConfigError(
-                    f"{where} is for {own} segmentation, the network {type(self.network).__name__} for {task}",
-                    remedy=f"use a dataset for {task} segmentation",
-                )
-            training_of(dataset).require(dataset, where)
-        if self.val_dataset is not None:
-            require_same_classes(
-                self.train_dataset.classes,
-                self.val_dataset.classes,
-                ("train_dataset", "val_dataset"),
-                "give both the same classes in the same order (classes: [...])",
-            )
-
     def train_mode(self) -> None:
         """Training mode, except for frozen batch normalisations."""
         self.network.train()
@@ -436,22 +393,7 @@ class Trainer:
             say=self.log.say,
         )
         self.log.event("resume", iter=self.iteration, checkpoint=str(folder))
-        self._continue_line(folder)
-
-    def _continue_line(self, resumed: Path) -> None:
-        """Make what was resumed the only line of the run folder, with the best weights that its state knows."""
-        state, found = self.state, False
-        if self.processes.is_main:
-            aside = self.store.roll_back(state.iteration)
-            if aside is not None:
-                self.log.say(f"checkpoints after iteration {state.iteration} are of a line that ends: moved to {aside}")
-            found = state.best is not None and self.store.adopt_best(state.best["iteration"], resumed)
-        if state.best is not None and not self.processes.largest(int(found)):
-            self.log.say(
-                f"the weights of the best score so far ({state.best['score']:.4f} at {state.best['iteration']}) are "
-                "not there any more: the next evaluation is the best"
-            )
-            state.best, state.stale_evals = None, 0
+        continue_line(self.state, self.store, folder, self.processes, self.log.say)
 
     def _stop_requested(self, stop: StopRequest) -> bool:
         # Processes must agree; asking them costs a reduction, so they are asked only now and then.
@@ -471,15 +413,3 @@ class Trainer:
     def _result(self, reason: str, signal: int = 0) -> FitResult:
         best = self.best or {"score": None, "metric": None}
         return FitResult(self.iteration, reason, signal, best["score"], best["metric"], self.scores)
-
-
-def seed_everything(seed: int, iteration: int, rank: int = 0, step: int = 0) -> None:
-    """Seed Python, NumPy and Paddle from (seed, iteration, rank) and, after the first, the number of the step.
-
-    Done before every iteration, so that no generator state has to be kept to continue exactly (Paddle 2.6 gives none
-    out that could be stored).
-    """
-    words = np.random.SeedSequence([seed, iteration, rank, *([step] if step else [])]).generate_state(3)
-    random.seed(int(words[0]))
-    np.random.seed(int(words[1]))
-    paddle.seed(int(words[2]))

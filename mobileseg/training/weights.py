@@ -58,6 +58,12 @@ def load_checkpoint_weights(path: str | Path, network: paddle.nn.Layer, classes:
         TrainingError: the checkpoint is damaged.
     """
     place = Path(path)
+    if not place.exists() and place.name in (BEST, LAST) and ((place.parent / CHECKPOINTS).is_dir()):
+        raise WeightsError(
+            f"the run {place.parent} has no {place.name} yet: it has not been "
+            + ("evaluated" if place.name == BEST else "saved"),
+            remedy=f"name the run folder {place.parent}, which stands for its newest checkpoint",
+        )
     require_same_classes(classes_of(path), classes, (str(path), "the dataset"), OTHER_CLASSES)
     if not place.is_dir():
         load_into(network, path)

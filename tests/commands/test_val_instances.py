@@ -124,7 +124,7 @@ def test_padding_is_refused(blocks, capsys):
 def test_classes_of_another_order(blocks, artefact, capsys):
     order = "val_dataset.classes=[blue, green, red]"
     assert main(["val", str(blocks[0]), "--model", str(artefact), "--engine", "onnxruntime", "-o", order]) == 2
-    assert "knows the classes red, green, blue" in capsys.readouterr().err
+    assert "the same classes in another order: 0 is 'red' and 'blue'" in capsys.readouterr().err
 
 
 def test_network_of_another_task(blocks, toy_data, tmp_path, capsys):

@@ -11,8 +11,9 @@ from mobileseg.config.build import build_dataset, build_losses, build_network
 from mobileseg.errors import TrainingError
 from mobileseg.training.checkpoint import read_checkpoint
 from mobileseg.training.objective import Objective
+from mobileseg.training.seeding import seed_everything
 from mobileseg.training.steps import Step
-from mobileseg.training.trainer import Trainer, seed_everything
+from mobileseg.training.trainer import Trainer
 from tests.training.toy import equal, losses_of, weights_of
 
 

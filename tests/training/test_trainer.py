@@ -13,7 +13,8 @@ from mobileseg.config.load import load_config
 from mobileseg.errors import ConfigError, DataError, TrainingError
 from mobileseg.scores import Scores
 from mobileseg.training.checkpoint import read_checkpoint
-from mobileseg.training.trainer import Trainer, seed_everything
+from mobileseg.training.seeding import seed_everything
+from mobileseg.training.trainer import Trainer
 from mobileseg.viz.history import read_log
 from tests.training.resuming import EXACT, interrupted_and_resumed
 from tests.training.toy import equal, losses_of, weights_of

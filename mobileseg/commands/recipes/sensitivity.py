@@ -30,8 +30,8 @@ def run(args: argparse.Namespace) -> int:
     from mobileseg.compress.pruning.choose import scores_without_data
     from mobileseg.compress.pruning.sensitivity import FILE, SensitivityTable, analyse, render
     from mobileseg.compress.steps import identity_of
-    from mobileseg.compress.subset import ImageSubset
     from mobileseg.config.build import build_dataset
+    from mobileseg.data.subset import ImageSubset
     from mobileseg.files import write_whole
 
     if args.ratios:

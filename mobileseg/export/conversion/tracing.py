@@ -78,8 +78,13 @@ def save_paddle_graph(
 
 def _trace_and_save(
     wrapper: nn.Layer, network: nn.Layer, graph: NetworkGraph, options: ExportOptions, stem: Path
+<<<<<<< HEAD
 ) -> dict[str, OperatorOrigin]:
     specs = [_input_spec(spec, options) for spec in graph.inputs]
+=======
+) -> dict[str, Origin]:
+    specs = _grouped(graph, options)
+>>>>>>> main
     sources = _sources()
     static = paddle.jit.to_static(wrapper, input_spec=specs, full_graph=True)
     try:
@@ -98,6 +103,13 @@ def _trace_and_save(
     finally:
         stem.with_name(stem.name + ".pdiparams.info").unlink(missing_ok=True)
     return origins
+
+
+def _grouped(graph: NetworkGraph, options: ExportOptions) -> list[Any]:
+    """Specifications of a wrapper's arguments: the image, if the graph takes it, and all others as one list."""
+    image = [_input_spec(spec, options) for spec in graph.inputs if spec.name == IMAGE]
+    others = [_input_spec(spec, options) for spec in graph.inputs if spec.name != IMAGE]
+    return [*image, others] if others else image
 
 
 def _input_spec(spec: GraphInput, options: ExportOptions) -> Any:

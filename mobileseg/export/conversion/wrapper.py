@@ -35,7 +35,7 @@ class DeployInput(nn.Layer):
         self.register_buffer("input_scale", paddle.to_tensor(scale, dtype="float32").reshape(shape), persistable=False)
         self.register_buffer("input_shift", paddle.to_tensor(shift, dtype="float32").reshape(shape), persistable=False)
 
-    def outputs(self, x: Tensor, *others: Tensor) -> dict[str, Tensor]:
+    def outputs(self, x: Tensor, others: Sequence[Tensor] = ()) -> dict[str, Tensor]:
         """The network's outputs for float32 or uint8, [1,3,H,W] or [1,H,W,3], and its other inputs as they are."""
         if self.options.input_dtype == "uint8":
             x = x.astype("float32")  # before the transpose: Paddle has no transpose of uint8
@@ -59,8 +59,8 @@ class DeployGraph(nn.Layer):
         self.network = network
         self.names = tuple(outputs)
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Args: the inputs in their order. Returns the outputs in the order of their names."""
+    def forward(self, inputs: list[Tensor]) -> tuple[Tensor, ...]:
+        """Args: the inputs in their order, one list as tracing needs it. Returns the outputs in the order of names."""
         found = self.network(*inputs)
         return tuple(found[name] for name in self.names)
 
@@ -78,9 +78,9 @@ class DeployImageGraph(DeployInput):
         super().__init__(network, options)
         self.names = tuple(outputs)
 
-    def forward(self, x: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, x: Tensor, others: Sequence[Tensor] = ()) -> tuple[Tensor, ...]:
         """Args: x as the options say, and the other inputs. Returns the outputs in the order of their names."""
-        found = self.outputs(x, *others)
+        found = self.outputs(x, others)
         return tuple(found[name] for name in self.names)
 
 

@@ -1,5 +1,5 @@
-from mobileseg.compress.subset import ImageSubset
 from mobileseg.data.base import Item
+from mobileseg.data.subset import ImageSubset
 
 
 class Numbers:

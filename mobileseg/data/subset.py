@@ -31,6 +31,10 @@ class ImageSubset:
         """Image and label files."""
         return [self.dataset.items[index] for index in self.indices]
 
+    def sequences(self) -> list[tuple[int]]:
+        """Images that were taken evenly from everywhere do not follow each other."""
+        return [(index,) for index in range(len(self))]
+
     def load(self, index: int) -> Sample:
         """The decoded sample."""
         return self.dataset.load(self.indices[index])

@@ -1,0 +1,59 @@
+"""What validation feeds a network against what an exported model is fed: found by comparing the arrays."""
+
+import numpy as np
+import pytest
+
+from mobileseg.data.base import Item, SegmentationDataset
+from mobileseg.data.io import write_png
+from mobileseg.export.options import ExportOptions
+from mobileseg.export.validation_gap import difference
+
+NORMALIZE = {"type": "Normalize", "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]}
+FORM = {"mean": (0.5, 0.4, 0.3), "std": (0.2, 0.25, 0.3)}
+
+
+@pytest.fixture
+def dataset_with(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    write_png(tmp_path / "a.png", image)
+    write_png(tmp_path / "a_label.png", np.zeros((40, 60), np.uint8))
+    items = [Item(tmp_path / "a.png", tmp_path / "a_label.png")] * 2
+
+    def make(*transforms):
+        return SegmentationDataset(items, mode="val", transforms=list(transforms), classes=("a", "b"))
+
+    return make
+
+
+def resize(**more):
+    return {"type": "Resize", "target_size": [48, 32]} | more
+
+
+def test_what_a_manifest_says_is_no_difference(dataset_with):
+    assert difference(dataset_with(resize(), NORMALIZE), ExportOptions(32, 48, **FORM)) == ""
+    assert difference(dataset_with(NORMALIZE), ExportOptions(40, 60, **FORM)) == ""
+    assert difference(dataset_with(NORMALIZE), ExportOptions(64, 64, dynamic=True, **FORM)) == ""
+
+
+@pytest.mark.parametrize(
+    ("transforms", "options", "seen"),
+    [
+        ([NORMALIZE], ExportOptions(32, 48, **FORM), "feeds 40x60 images as 40x60, the exported model takes 32x48"),
+        ([resize(interp="NEAREST"), NORMALIZE], ExportOptions(32, 48, **FORM), "differs by up to"),
+        ([resize(interp="AREA"), NORMALIZE], ExportOptions(32, 48, **FORM), "differs by up to"),
+        (
+            [resize(target_size=[48, 48], keep_ratio=True), NORMALIZE],
+            ExportOptions(48, 48, **FORM),
+            "feeds 40x60 images as",
+        ),
+        (
+            [{"type": "Resize", "target_size": [12, 8]}, resize(), NORMALIZE],
+            ExportOptions(32, 48, **FORM),
+            "differs by up to",
+        ),
+        ([resize(), NORMALIZE], ExportOptions(64, 64, dynamic=True, **FORM), "a dynamic graph takes them as they are"),
+        ([resize(), NORMALIZE], ExportOptions(32, 48), "differs by up to"),
+    ],
+)
+def test_other_ways_are_named(dataset_with, transforms, options, seen):
+    assert seen in difference(dataset_with(*transforms), options)
