@@ -78,13 +78,8 @@ def save_paddle_graph(
 
 def _trace_and_save(
     wrapper: nn.Layer, network: nn.Layer, graph: NetworkGraph, options: ExportOptions, stem: Path
-<<<<<<< HEAD
 ) -> dict[str, OperatorOrigin]:
-    specs = [_input_spec(spec, options) for spec in graph.inputs]
-=======
-) -> dict[str, Origin]:
     specs = _grouped(graph, options)
->>>>>>> main
     sources = _sources()
     static = paddle.jit.to_static(wrapper, input_spec=specs, full_graph=True)
     try:
