@@ -359,7 +359,7 @@ def _load_yaml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _LARGEST:
             raise RuntimeEngineError(f"{path} has {path.stat().st_size} bytes, a manifest has at most {_LARGEST}")
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_ManifestLoader)  # noqa: S506  # a SafeLoader
+        document = _ManifestLoader(path.read_text(encoding="utf-8")).get_single_data()
     except FileNotFoundError:
         raise RuntimeEngineError(
             f"{path.parent} is no exported model: it has no {DEPLOY_FILE}",
