@@ -45,12 +45,12 @@ class Family:
 FAMILIES = (
     Family(
         SEMANTIC,
-        "MobileSeg: the class of every pixel",
+        "MobileSeg: semantic segmentation",
         Path("configs/mobileseg/mobileseg_mobilenetv2_synthetic.yml"),
     ),
     Family(
         INSTANCE,
-        "mobileYOLACT: every object by itself",
+        "mobileYOLACT: instance segmentation",
         Path("configs/mobileyolact/mobileyolact_mobilenetv2_synthetic.yml"),
         start=SEMANTIC,
     ),
