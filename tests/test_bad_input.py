@@ -1,4 +1,4 @@
-"""Bad input through the command line: one clear message with file and remedy, exit code not 0, nothing lost."""
+"""Bad input through the command line: one clear message with file and hint, exit code not 0, nothing lost."""
 
 import os
 import pickle
@@ -92,7 +92,7 @@ def test_broken_data(damage: Callable[[Path], str], config: Path, root: Path, tm
     code, message = run(capsys, "train", config, "--save_dir", tmp_path / "run", "--no_eval")
     assert code == 3, message
     assert word in message
-    assert "remedy" in message
+    assert "hint: " in message
     assert "Traceback" not in message
 
 
@@ -132,7 +132,7 @@ def test_checkpoint_of_another_network(config: Path, tmp_path: Path, capsys) -> 
     other = ["-o", "model.backbone.type=GhostNet_x0_5"]
     code, message = run(capsys, "val", config, "--model_path", tmp_path / "run", *other)
     assert code == 4
-    assert "remedy" in message
+    assert "hint: " in message
     assert "Traceback" not in message
 
 

@@ -127,5 +127,5 @@ def test_flags_that_contradict(trained, flags, message, capsys):
 def test_weights_of_another_network(trained, capsys):
     config, run = trained
     assert main(["val", str(config), "--model_path", str(run), "-o", "model.width=8"]) == 4
-    assert "remedy" in capsys.readouterr().err
+    assert "hint: " in capsys.readouterr().err
     assert main(["val", str(config), "--model_path", str(run / "nothing.pdparams")]) == 4

@@ -89,7 +89,7 @@ def test_bad_arguments(registry, arguments, part):
 
 def test_open_signature_takes_any_name_but_needs_its_first(registry):
     assert check(registry, type="Open", first=1, other="x") == []
-    assert check(registry, type="Open", other="x") == ["t: Open needs the argument 'first' (add first: ...)"]
+    assert check(registry, type="Open", other="x") == ["t: Open needs the argument 'first' (hint: add first: ...)"]
 
 
 def test_unknown_component_names_the_nearest(registry):

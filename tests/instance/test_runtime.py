@@ -51,7 +51,7 @@ def test_objects_are_found_in_the_pixels_of_the_image(tmp_path: Path, scale: int
     assert set(result.times) == {"preprocess", "inference", "postprocess"}
 
 
-def test_a_image_without_objects_gives_an_empty_result(tmp_path: Path) -> None:
+def test_an_image_without_objects_gives_an_empty_result(tmp_path: Path) -> None:
     instance_artefact(tmp_path)
     result = Segmenter(tmp_path)(blocks(scale=2))
     assert (len(result), result.boxes.shape, result.masks.size) == (0, (0, 4), (64, 96))

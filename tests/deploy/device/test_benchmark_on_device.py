@@ -110,7 +110,7 @@ def test_the_protocol_of_the_snapdragon_855(phone: Phone) -> None:
     assert "this is no SM8150" in run(phone, "right", "--preset", "sd855").stdout
 
 
-def test_a_image_of_ones_own(phone: Phone) -> None:
+def test_an_image_of_ones_own(phone: Phone) -> None:
     (phone.root / "a b.png").write_bytes(b"image")
     assert run(phone, "model", "--image", "a b.png", "--any-version").returncode == 0
     calls = program_calls(phone)

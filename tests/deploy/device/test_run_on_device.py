@@ -29,7 +29,7 @@ def left_behind(phone: Phone) -> list[str]:
     return here + [path.name for path in phone.storage.iterdir()]
 
 
-def test_a_image_goes_there_and_its_overlay_comes_back(phone: Phone) -> None:
+def test_an_image_goes_there_and_its_overlay_comes_back(phone: Phone) -> None:
     done = run(phone, "--no-open", "--threads", "2", "--power", "low")
     assert done.returncode == 0, done.stderr
     out = phone.root / "output/device/street 1"
