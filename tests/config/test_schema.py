@@ -8,7 +8,7 @@ from mobileseg.config import schema, schema_compress, schema_distill, schema_opt
 from mobileseg.config.load import load_config
 from mobileseg.config.schema import TARGETS, Schema, Section
 from mobileseg.config.schema_optimizers import OPTIMIZERS
-from mobileseg.config.schema_schedules import SCHEDULES, ScheduleSection
+from mobileseg.config.schema_schedules import SCHEDULES, BaseSchedule
 from mobileseg.errors import ConfigError
 from mobileseg.export.options import ALL_TARGETS as EXPORT_TARGETS
 from mobileseg.instance.options import DetectionOptions
@@ -25,9 +25,7 @@ SECTIONS = {
 @pytest.mark.parametrize("name", SECTIONS)
 def test_every_key_is_documented_with_its_default(name):
     section = SECTIONS[name]
-    shared = (
-        ScheduleSection.model_fields if issubclass(section, ScheduleSection) and section is not ScheduleSection else {}
-    )
+    shared = BaseSchedule.model_fields if issubclass(section, BaseSchedule) and section is not BaseSchedule else {}
     expected = [
         (f"`{key}`", shown_default(field), field.description)
         for key, field in section.__pydantic_fields__.items()

@@ -113,7 +113,7 @@ def test_transforms_that_fail_and_sizes_that_differ(coco) -> None:
     assert "sizes-differ" in codes
 
 
-def test_annotation_file_is_not_read_as_a_image(coco) -> None:
+def test_annotation_file_is_not_read_as_an_image(coco) -> None:
     """It stands in the place of the label of every item."""
     diagnosis = diagnose({"train": coco.open()}, limit=2, workers=2)
     summary = diagnosis.splits["train"]

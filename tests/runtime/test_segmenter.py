@@ -190,7 +190,7 @@ def test_a_batch_is_read_as_it_is_used_and_fails_at_its_image(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("ahead", [1, 3])
-def test_a_batch_can_go_on_after_a_image_that_cannot_be_used(tmp_path: Path, ahead: int) -> None:
+def test_a_batch_can_go_on_after_an_image_that_cannot_be_used(tmp_path: Path, ahead: int) -> None:
     artefact(tmp_path / "model", dynamic=True)
     images = [stripes(), tmp_path / "nothing.png", np.zeros((3, 3), np.uint8), stripes(8, 12)]
     found = list(Segmenter(tmp_path / "model").batch(images, ahead, keep_errors=True))

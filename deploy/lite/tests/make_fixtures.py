@@ -201,9 +201,7 @@ def instance_cases(root: Path) -> None:
         OutputSpec("proto", "prototypes", "float32", (1, 8, 20, 20)),
     )
     options = replace(default, max_detections=12)
-    result = finish(
-        nms_detections(outputs["rows"], outputs["mask"], options), outputs["proto"][0], (60, 80), options
-    )
+    result = finish(nms_detections(outputs["rows"], outputs["mask"], options), outputs["proto"][0], (60, 80), options)
     found = manifest("suppressed", spec, specs, 4, task="instance", detection=DetectionSpec(**vars(options)))
     write_case(root / "suppressed", found, {**outputs, "size": np.array((60, 80)), **result_arrays(result)})
 
