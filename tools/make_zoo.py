@@ -62,7 +62,7 @@ Every graph, compared with the network on validation images when this folder was
 {table}
 ```
 
-`golden.npz` holds synthetic images and what the network answers for them; `mobileseg doctor model {folder}` replays it.
+`golden.npz` holds synthetic images with the outputs of the network; `mobileseg doctor model {folder}` replays them on every engine.
 """
 
 
