@@ -85,11 +85,11 @@ class Scenes:
     category_ids = CATEGORY_IDS
     num_classes = 3
 
-    def __init__(self, pictures: list[Things]) -> None:
-        self.pictures = pictures
+    def __init__(self, images: list[Things]) -> None:
+        self.images = images
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def image_id(self, index: int) -> int:
         return 1000 - 10 * index
@@ -99,7 +99,7 @@ class Scenes:
 
     def coco_ground_truth(self) -> dict:
         images, annotations = [], []
-        for index, image in enumerate(self.pictures):
+        for index, image in enumerate(self.images):
             height, width = image.masks.shape[1:]
             entry = {"id": self.image_id(index), "file_name": self.file_name(index), "height": height, "width": width}
             images.append(entry)
