@@ -62,7 +62,8 @@ Every graph, compared with the network on validation images when this folder was
 {table}
 ```
 
-`golden.npz` holds synthetic images with the outputs of the network; `mobileseg doctor model {folder}` replays them on every engine.
+`golden.npz` holds synthetic images with the outputs of the network;
+`mobileseg doctor model {folder}` replays them on every engine.
 """
 
 
