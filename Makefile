@@ -28,7 +28,7 @@ test-lite: setup setup-cpp  ## the C++ core with a real Paddle Lite: make test-l
 	@test -n "$(PADDLE_LITE_DIR)" || { echo "usage: make test-lite PADDLE_LITE_DIR=<unpacked release of Paddle Lite>"; exit 2; }
 	$(TEST_ENV) PADDLE_LITE_DIR="$(PADDLE_LITE_DIR)" $(PYTHON) -m pytest tests/deploy/test_lite_core.py tests/deploy/test_lite_real.py -rs
 
-tipc: setup  ## every network from training to every engine, on drawn data
+tipc: setup  ## every network from training to every engine, on synthetic data
 	$(TEST_ENV) $(PYTHON) test_tipc/run_chains.py
 
 lint: setup

@@ -114,9 +114,7 @@ def _guarded(command: ModuleType, args: argparse.Namespace) -> int:
         if isinstance(error, ModuleNotFoundError) and _is_missing(error.name):
             return _fail(*_explain_missing(error.name))
         name = type(error).__name__
-        return _fail(
-            f"unexpected {name}: {error}\n  remedy: run again with --debug for the traceback and report it", 70
-        )
+        return _fail(f"unexpected {name}: {error}\n  hint: run again with --debug for the traceback and report it", 70)
 
 
 def _is_missing(module: str | None) -> bool:
@@ -127,7 +125,7 @@ def _is_missing(module: str | None) -> bool:
 def _explain_missing(module: str | None) -> tuple[str, int]:
     return (
         f"the package that provides '{module}' is needed for this and is not installed\n"
-        "  remedy: run `make setup`, or `pip install -c constraints.txt .`, in the repository",
+        "  hint: run `make setup`, or `pip install -c constraints.txt .`, in the repository",
         DependencyError.exit_code,
     )
 
@@ -135,9 +133,9 @@ def _explain_missing(module: str | None) -> tuple[str, int]:
 def _explain_os_error(error: OSError) -> tuple[str, int]:
     where = f" ({error.filename})" if error.filename else ""
     if error.errno == errno.ENOSPC:
-        return f"the disk is full{where}\n  remedy: free space; what was saved before is intact", 74
+        return f"the disk is full{where}\n  hint: free space; what was saved before is intact", 74
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-        return f"no permission to write or read{where}\n  remedy: choose another folder or change its rights", 77
+        return f"no permission to write or read{where}\n  hint: choose another folder or change its rights", 77
     return f"{error.strerror or error}{where}", 74
 
 

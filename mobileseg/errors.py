@@ -1,6 +1,6 @@
 """Errors that a user can act on.
 
-Every error of the suite says what was seen, what was expected and the smallest remedy. The command
+Every error of the suite says what was seen, what was expected and the smallest remedy (``hint:``). The command
 line prints the message alone (a traceback only with ``--debug``) and exits with ``exit_code``.
 """
 
@@ -23,7 +23,7 @@ class MobileSegError(Exception):
     def __init__(self, message: str, *, remedy: str | None = None) -> None:
         self.message = message
         self.remedy = remedy
-        super().__init__(message if remedy is None else f"{message}\n  remedy: {remedy}")
+        super().__init__(message if remedy is None else f"{message}\n  hint: {remedy}")
 
     def __reduce__(self):  # type: ignore[no-untyped-def]  # survives the way back from a worker process
         return _rebuild, (type(self), self.message, self.remedy)
@@ -53,8 +53,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.origin}: " if self.origin else ""
-        fix = f" ({self.remedy})" if self.remedy else ""
-        return f"{where}{self.key}: {self.message}{fix}"
+        hint = f" (hint: {self.remedy})" if self.remedy else ""
+        return f"{where}{self.key}: {self.message}{hint}"
 
 
 class ConfigError(MobileSegError):
@@ -98,7 +98,7 @@ class ExportError(MobileSegError):
 
 
 class RuntimeEngineError(MobileSegError):
-    """An artefact folder or an inference engine cannot do what was asked."""
+    """An exported model or an inference engine cannot do what was asked."""
 
     exit_code = 7
 

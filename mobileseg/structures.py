@@ -113,7 +113,7 @@ class InstanceResult:
 
     Attributes:
         boxes: float32 [n, 4], x1, y1, x2, y2 in pixels of the image (x2 and y2 are right and lower edges), inside it.
-        scores: float32 [n], falling.
+        scores: float32 [n], descending.
         classes: int64 [n], class indices.
         masks: n masks of the image's size.
         times: milliseconds per stage ('preprocess', 'inference', 'postprocess').

@@ -7,14 +7,14 @@
 
 SCRIPTS=(
     tools/train.py tools/val.py tools/export.py tools/predict.py tools/compress.py
-    test_tipc/draw_data.py test_tipc/compare_results.py
+    test_tipc/make_data.py test_tipc/compare_results.py
 )
 MODES=(lite_train_lite_infer whole_infer)
 declare -gA TIPC=()
 
-die() { # die MESSAGE [REMEDY]
+die() { # die MESSAGE [HINT]
     printf 'error: %s\n' "$1" >&2
-    [[ $# -lt 2 ]] || printf '  remedy: %s\n' "$2" >&2
+    [[ $# -lt 2 ]] || printf '  hint: %s\n' "$2" >&2
     exit 2
 }
 
@@ -113,7 +113,7 @@ run_step() { # run_step NAME SCRIPT WORDS...: runs it, its output in a log of th
     exit 1
 }
 
-predict() { # predict STEP FOLDER WORDS...: the pictures of the mode, with what the words say; the folder is made afresh
+predict() { # predict STEP FOLDER WORDS...: the images of the mode, with what the words say; the folder is made afresh
     local step=$1 folder=$2 images
     shift 2
     images=$(mode_value infer --image_path)

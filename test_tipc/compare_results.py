@@ -1,4 +1,4 @@
-"""Compare what two runs of `mobileseg predict` wrote for the same pictures: a network's, and an engine's.
+"""Compare what two runs of `mobileseg predict` wrote for the same images: a network's, and an engine's.
 
 Label images are compared pixel by pixel. Objects are paired: an object is found again when the other run has one of
 its class, of nearly its score, whose box and mask it covers almost exactly; what one run alone has counts against both.
@@ -56,16 +56,16 @@ class Agreement:
 
     Attributes:
         kind: 'labels' or 'json' (objects).
-        pictures: number of pictures.
+        images: number of images.
         equal: share of equal pixels, or of objects found again, 0..1.
         count: pixels, or objects of both runs.
         classes: number of classes that occur in the reference.
-        worst: the picture that agrees least.
+        worst: the image that agrees least.
         worst_equal: its share.
     """
 
     kind: str
-    pictures: int
+    images: int
     equal: float
     count: int
     classes: int
@@ -87,14 +87,14 @@ def compare(reference: Path, result: Path, kind: str, sameness: Sameness = FLOAT
         sameness: of objects.
 
     Raises:
-        Unusable: no pictures, others than in the reference, another size, or a reference that shows nothing.
+        Unusable: no images, others than in the reference, another size, or a reference that shows nothing.
     """
     suffix = {"labels": ".png", "json": ".json"}[kind]
     objects = partial(_objects, sameness=sameness)
     one: Callable[[Path, Path], Compared] = _labels if kind == "labels" else objects
     names = _names(reference / kind, suffix)
     if names != _names(result / kind, suffix):
-        raise Unusable(f"{result} and {reference} do not hold the same pictures")
+        raise Unusable(f"{result} and {reference} do not hold the same images")
     found = {name: one(reference / kind / f"{name}{suffix}", result / kind / f"{name}{suffix}") for name in names}
     shares = {name: equal / count if count else 1.0 for name, (equal, count, _) in found.items()}
     classes = set().union(*(kinds for _, _, kinds in found.values()))
@@ -175,7 +175,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--reference", required=True, type=Path, help="what the network in Paddle gave")
     parser.add_argument("--result", required=True, type=Path, help="what the exported graph gave")
-    parser.add_argument("--kind", required=True, choices=("labels", "json"), help="labels of pixels, or objects")
+    parser.add_argument(
+        "--kind", required=True, choices=("labels", "json"), help="labels (semantic) or json (instance)"
+    )
     parser.add_argument("--min_equal", required=True, type=float, help="share that must be equal, 0 to 1")
     parser.add_argument("--int8", action="store_true", help="objects of IoU 0.5, scores within 0.1, are the same")
     parser.add_argument("--name", default="", help="of the engine, for the table")
@@ -188,8 +190,8 @@ def main() -> int:
         return UNUSABLE
     unit = "pixels" if agreement.kind == "labels" else "objects of both"
     print(
-        f"{args.name or args.result}: {agreement.equal:.6f} of {agreement.count} {unit} equal in {agreement.pictures} "
-        f"pictures, {agreement.classes} classes; least in {agreement.worst}: {agreement.worst_equal:.6f}"
+        f"{args.name or args.result}: {agreement.equal:.6f} of {agreement.count} {unit} equal in {agreement.images} "
+        f"images, {agreement.classes} classes; least in {agreement.worst}: {agreement.worst_equal:.6f}"
     )
     if args.json:
         write_whole(args.json, json.dumps({"engine": args.name, **asdict(agreement)}, indent=1) + "\n")

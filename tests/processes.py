@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 LIMIT = 600.0  # seconds; far above what any of them needs, so that a busy machine fails no test
@@ -27,3 +28,11 @@ def run_alone(command: Sequence[str], **options: Any) -> "subprocess.CompletedPr
     with started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
         out, err = process.communicate(timeout=LIMIT)
         return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def alive(process: int) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,4 +1,4 @@
-"""Bad input through the command line: one clear message with file and remedy, exit code not 0, nothing lost."""
+"""Bad input through the command line: one clear message with file and hint, exit code not 0, nothing lost."""
 
 import os
 import pickle
@@ -41,7 +41,7 @@ lr_scheduler: {{type: PolynomialDecay, learning_rate: 0.01}}
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A dataset of four training and two validation pictures of 64x64."""
+    """A dataset of four training and two validation images of 64x64."""
     folder = tmp_path / "data"
     generate(folder, train=4, val=2, size=(64, 64), clips=0, val_clips=0)
     return folder
@@ -92,7 +92,7 @@ def test_broken_data(damage: Callable[[Path], str], config: Path, root: Path, tm
     code, message = run(capsys, "train", config, "--save_dir", tmp_path / "run", "--no_eval")
     assert code == 3, message
     assert word in message
-    assert "remedy" in message
+    assert "hint: " in message
     assert "Traceback" not in message
 
 
@@ -132,7 +132,7 @@ def test_checkpoint_of_another_network(config: Path, tmp_path: Path, capsys) -> 
     other = ["-o", "model.backbone.type=GhostNet_x0_5"]
     code, message = run(capsys, "val", config, "--model_path", tmp_path / "run", *other)
     assert code == 4
-    assert "remedy" in message
+    assert "hint: " in message
     assert "Traceback" not in message
 
 
@@ -172,13 +172,13 @@ def test_yaml_that_would_run_code_is_refused(tmp_path: Path, capsys) -> None:
     assert not (tmp_path / "harm").exists()
 
 
-def test_predicting_goes_on_after_a_broken_picture(config: Path, root: Path, tmp_path: Path, capsys) -> None:
+def test_predicting_goes_on_after_a_broken_image(config: Path, root: Path, tmp_path: Path, capsys) -> None:
     assert main(["train", str(config), "--save_dir", str(tmp_path / "run"), "--no_eval"]) == 0
     truncated = root / "images/val/00000.png"
     truncated.write_bytes(truncated.read_bytes()[:100])
     model = ["--config", str(config), "--model_path", str(tmp_path / "run")]
-    code = main(["predict", *model, "--output", str(tmp_path / "pictures"), str(root / "images/val")])
+    code = main(["predict", *model, "--output", str(tmp_path / "images"), str(root / "images/val")])
     printed = capsys.readouterr()
     assert code == 3
     assert "00000.png" in printed.out + printed.err
-    assert list((tmp_path / "pictures").rglob("*00001*")), "the good picture was not segmented"
+    assert list((tmp_path / "images").rglob("*00001*")), "the good image was not segmented"

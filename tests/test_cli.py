@@ -107,7 +107,7 @@ def test_help_loads_nothing_that_takes_time() -> None:
         "print(*{name.split('.')[0] for name in sys.modules}, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "segment pictures" in done.stdout
+    assert "segment images" in done.stdout
     loaded = set(done.stderr.split())
     assert not loaded & {"numpy", "cv2", "yaml", "pydantic", "paddle", "subprocess", "PIL", "onnxruntime"}
 

@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 
 from mobileseg.pixels import nearest_indices, resize_bilinear, resize_nearest_label, to_uint8
-from tests.data.conftest import smooth_picture
+from tests.data.conftest import smooth_image
 
 
 @pytest.fixture
 def picture():
-    """Makes smooth random pictures of a given height and width."""
+    """Makes smooth random images of a given height and width."""
     rng = np.random.default_rng(3)
-    return lambda height, width: smooth_picture(rng, height, width)
+    return lambda height, width: smooth_image(rng, height, width)
 
 
 def bilinear_by_hand(image: np.ndarray, height: int, width: int) -> np.ndarray:

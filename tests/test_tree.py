@@ -1,7 +1,9 @@
 """Rules for the tree as a whole: sizes, forbidden calls, the licence, one file for one test."""
 
+import ast
 import re
 import subprocess
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,39 @@ SOURCES = sorted(
 def test_files_stay_readable(path: Path) -> None:
     count = len(path.read_text(encoding="utf-8").splitlines())
     assert count < 400, f"{path.relative_to(ROOT)} has {count} lines: split it"
+
+
+def trees(folder: str) -> list[tuple[str, ast.Module]]:
+    """Name and syntax tree of every Python file of a folder."""
+    paths = sorted((ROOT / folder).rglob("*.py"))
+    return [(str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
+
+
+def test_a_class_name_means_one_thing() -> None:
+    places = defaultdict(list)
+    for name, tree in trees("mobileseg"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(f"{name}:{node.lineno}")
+    assert not {name: found for name, found in places.items() if len(found) > 1}
+
+
+def test_no_test_file_imports_another() -> None:
+    """What several files of tests need is in a module that pytest does not collect."""
+    for name, tree in trees("tests"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                modules = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            else:
+                continue
+            for module in modules:
+                parts = module.split(".")
+                path = ROOT.joinpath(*parts).with_suffix(".py")
+                assert not (parts[0] == "tests" and parts[-1].startswith("test_") and path.exists()), (
+                    f"{name}: {module}"
+                )
 
 
 def test_no_code_from_strings() -> None:

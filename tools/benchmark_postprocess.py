@@ -1,11 +1,11 @@
-"""Time of the instance postprocess: decoding, suppression, masks and boxes, without a network.
+"""Time of the instance postprocess: decoding, NMS, masks and boxes, without a network.
 
     python tools/benchmark_postprocess.py
 
 The predictions are made up, of the shape of YOLACT's at 550x550 (19,248 anchors, 80 classes, 32 prototypes of 138x138):
 groups of anchors that agree on an object among anchors that have seen nothing. Everything runs on one core. ``--boxes``
 chooses the sizes of the objects: ``mix`` (sides from 4 % to 95 % of the image, uniform in the logarithm), ``small``
-(27 of 138 cells), ``large`` (90 % and more: the worst case for masks and for suppression). On a machine that does
+(27 of 138 cells), ``large`` (90 % and more: the worst case for masks and for NMS). On a machine that does
 other things at the same time, the last column is the one to look at: the processor's time, without waiting.
 """
 

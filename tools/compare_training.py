@@ -6,7 +6,7 @@ PaddleSeg runs in an environment of its own (its wheel contradicts paddleslim's 
     /tmp/paddleseg/bin/pip install paddlepaddle==2.6.2 "numpy<2" opencv-python==4.6.0.66 "setuptools<81" \
         pyyaml scikit-learn prettytable filelock tqdm visualdl scipy
     /tmp/paddleseg/bin/pip install --no-deps paddleseg==2.8.0
-    mobileseg demo                    # any dataset will do; this one leaves drawn scenes in demo/data
+    mobileseg demo                    # any dataset will do; this one leaves synthetic scenes in demo/data
     python tools/compare_training.py --paddleseg /tmp/paddleseg/bin/python
 
 Each turn starts both trainers anew for a few iterations on the configuration below, which both read; the first

@@ -4,7 +4,7 @@
     python tools/make_tipc.py --check    # exit code 1 and the names of the files that differ
 
 A chain belongs to every network that the configurations below pair with a backbone. Its two YAML files have the
-configuration as their base and change only what a drawn dataset and a training of seconds need; its text files say,
+configuration as their base and change only what a synthetic dataset and a training of seconds need; its text files say,
 in the form of Paddle's TIPC, which commands the shell scripts run with them.
 """
 
@@ -32,7 +32,7 @@ PATTERNS = ("mobileseg/*_cityscapes_*.yml", "mobileyolact/*_coco_320.yml", "yola
 LITE, WHOLE = "lite_train_lite_infer", "whole_infer"
 MODES = (LITE, WHOLE)
 
-PICTURES = {LITE: (32, 4), WHOLE: (1, 4)}
+IMAGES = {LITE: (32, 4), WHOLE: (1, 4)}
 """Training and validation images of each mode."""
 
 ITERS = 16
@@ -107,7 +107,7 @@ class Chain:
         return size["height"], size["width"]
 
     def data(self, mode: str) -> str:
-        """Folder of the drawn dataset of a mode."""
+        """Folder of the synthetic dataset of a mode."""
         height, width = self.size(mode)
         return f"test_tipc/data/{mode}_{height}x{width}"
 
@@ -136,7 +136,7 @@ def files() -> dict[Path, str]:
 
 
 def _yaml(chain: Chain, mode: str) -> str:
-    """The configuration on drawn data of the mode's size, from random weights."""
+    """The configuration on synthetic data of the mode's size, from random weights."""
     height, width = chain.size(mode)
     changes: dict[str, Any] = {
         "_base_": f"../../../{chain.source.as_posix()}",
@@ -168,7 +168,7 @@ def _yaml(chain: Chain, mode: str) -> str:
 
 
 def _dataset(chain: Chain, part: str, mode: str) -> dict[str, Any]:
-    """A drawn dataset with the normalisation of the configuration."""
+    """A synthetic dataset with the normalisation of the configuration."""
     root = chain.data(mode)
     steps = chain.config.to_dict()["val_dataset"]["transforms"]
     normalize = next(dict(step) for step in steps if step["type"] == "Normalize")
@@ -202,7 +202,7 @@ def _served(chain: Chain, target: str, engine: str) -> Lines:
 
 
 def _quantised(chain: Chain) -> Lines:
-    """Calibrated on the training pictures; the engines are those that the quantised folder holds graphs for."""
+    """Calibrated on the training images; the engines are those that the quantised folder holds graphs for."""
     yield from _common(chain)
     yield "=quantise", ""
     yield "quantise", "tools/compress.py quantize --images 8"
@@ -219,11 +219,11 @@ def _common(chain: Chain) -> Lines:
     run = f"test_tipc/output/{chain.name}/{LITE}/run"
     yield "--model_path", run
     yield "=prepare", ""
-    yield "draw", "test_tipc/draw_data.py"
+    yield "draw", "test_tipc/make_data.py"
     yield "--root", "|".join(f"{mode}={chain.data(mode)}" for mode in MODES)
     yield "--size", sizes
-    yield "--train", "|".join(f"{mode}={PICTURES[mode][0]}" for mode in MODES)
-    yield "--val", "|".join(f"{mode}={PICTURES[mode][1]}" for mode in MODES)
+    yield "--train", "|".join(f"{mode}={IMAGES[mode][0]}" for mode in MODES)
+    yield "--val", "|".join(f"{mode}={IMAGES[mode][1]}" for mode in MODES)
 
 
 def _deployment(chain: Chain, target: str, engine: str) -> Lines:

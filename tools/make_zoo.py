@@ -1,10 +1,10 @@
 """Turn a finished run into a folder of the zoo: weights, configuration, one verified graph, and a card.
 
-Every graph is first written and verified with the validation pictures of the configuration, in a folder that is
-thrown away; its table goes into the card. The folder that is kept has the ONNX graph and a golden.npz made from drawn
-pictures, so that no photograph of a dataset ends up in a repository::
+Every graph is first written and verified with the validation images of the configuration, in a folder that is
+thrown away; its table goes into the card. The folder that is kept has the ONNX graph and a golden.npz of synthetic
+images, so that no photograph of a dataset ends up in a repository::
 
-    python tools/make_zoo.py output/NAME zoo/NAME --data "CamVid, 367 training pictures" --terms "research use"
+    python tools/make_zoo.py output/NAME zoo/NAME --data "CamVid, 367 training images" --terms "research use"
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CARD = """\
 Use it:
 
 ```
-mobileseg predict --model {folder} --output pictures photo.jpg      # the ONNX graph of this folder
+mobileseg predict --model {folder} --output results photo.jpg      # the ONNX graph of this folder
 mobileseg export --model {folder} --save_dir artefact               # all graphs, verified again
 ```
 
@@ -56,13 +56,14 @@ Scores of the network on the validation set (`mobileseg val {folder}/config.yml 
 {scores}
 ```
 
-Every graph, compared with the network on validation pictures when this folder was made:
+Every graph, compared with the network on validation images when this folder was made:
 
 ```
 {table}
 ```
 
-`golden.npz` holds drawn pictures and what the network answers for them; `mobileseg doctor model {folder}` replays it.
+`golden.npz` holds synthetic images with the outputs of the network;
+`mobileseg doctor model {folder}` replays them on every engine.
 """
 
 
@@ -86,15 +87,13 @@ def main() -> None:
         scores = network_scores(config, network)
         options = options_from(config, {})
         verified = export(network, config, Path(scratch, "all"), options=options, report=print)
-        drawn = Path(scratch, "drawn")
+        synthetic = Path(scratch, "synthetic")
         # Half the size keeps golden.npz small, and lets it hold the resize too.
-        generate(drawn, train=1, val=4, size=(options.height // 2, options.width // 2), clips=0, val_clips=0)
-        pictures = [(drawn / "images" / "val").rename(Path(scratch, "drawn_scenes"))]
+        generate(synthetic, train=1, val=4, size=(options.height // 2, options.width // 2), clips=0, val_clips=0)
+        scenes = [(synthetic / "images" / "val").rename(Path(scratch, "synthetic_scenes"))]
         # Synthetic scenes hardly look like photographs, so this reference may show few classes; its raw outputs
         # are compared all the same, and what the photographs show was above.
-        export(
-            network, config, stage, options=options, targets=["onnx"], images=pictures, accept_weak=True, report=print
-        )
+        export(network, config, stage, options=options, targets=["onnx"], images=scenes, accept_weak=True, report=print)
         save_pdparams(stage / "model.pdparams", {name: value.numpy() for name, value in network.state_dict().items()})
         (stage / RUN_CONFIG).write_text(config.to_yaml(), encoding="utf-8")
         digest = sha256_of(stage / RUN_CONFIG)

@@ -35,7 +35,7 @@ find_python() {
     if command -v uv >/dev/null 2>&1 && uv python install 3.10 >&2; then uv python find 3.10; return; fi
     {
         echo "error: no Python 3.10, 3.11 or 3.12 with venv was found on PATH, in pyenv or through uv"
-        echo "  remedy: install one (Debian: apt-get install python3 python3-venv; pyenv install 3.10; uv python install 3.10)"
+        echo "  hint: install one (Debian: apt-get install python3 python3-venv; pyenv install 3.10; uv python install 3.10)"
         echo "          or name it: MOBILESEG_PYTHON=/path/to/python make setup"
     } >&2
     return 1
@@ -51,7 +51,7 @@ system_libraries() { # OpenCV's wheel needs libGL and glib, Paddle needs libgomp
     fi
     "$venv/bin/python" -c "import cv2" || {
         echo "error: OpenCV cannot be imported; it needs the system libraries $wanted" >&2
-        echo "  remedy: sudo apt-get install $wanted" >&2
+        echo "  hint: sudo apt-get install $wanted" >&2
         return 1
     }
 }

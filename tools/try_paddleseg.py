@@ -93,8 +93,8 @@ def try_one(file: Path, stages: Iterable[str]) -> dict[str, str]:
 
 
 def _train(file: Path) -> dict[str, str]:
-    """Two iterations and one evaluation by the suite's own trainer, on images drawn here."""
-    from mobileseg.engine.trainer import Trainer
+    """Two iterations and one evaluation by the suite's own trainer, on synthetic images."""
+    from mobileseg.training.trainer import Trainer
 
     failure = ""
     for side in SIDES:
@@ -150,8 +150,7 @@ def _per_class(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _convert(network: Any) -> dict[str, str]:
     """Trace the network at a fixed size and convert it; numbers are compared by `mobileseg export`."""
-    from mobileseg.export.audit import audit
-
+    from mobileseg.export.diagnosis.audit import audit
     from mobileseg.export.options import ExportOptions
 
     network.eval()

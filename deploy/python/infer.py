@@ -1,9 +1,9 @@
-"""Segment pictures with an exported folder, with the flags of PaddleSeg's script of this name.
+"""Segment images with an exported model, with the flags of PaddleSeg's script of this name.
 
-    python deploy/python/infer.py --config output/export/deploy.yaml --image_path pictures --save_dir output/infer
+    python deploy/python/infer.py --config output/export/deploy.yaml --image_path images --save_dir output/infer
 
-Every picture gives an index mask of its own size, ``<name>.png`` (readers see class indices or object numbers,
-viewers colours); networks that find objects also give ``<name>.json``.
+Every image gives an index mask of its own size, ``<name>.png`` (readers see class indices or object numbers,
+viewers colours); instance segmentation models also give ``<name>.json``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mobileseg.runtime.manifest import DEPLOY_FILE  # noqa: E402
 from mobileseg.runtime.segmenter import Segmenter  # noqa: E402
 
 TUNED_ON = 10
-"""Pictures from which shapes are collected."""
+"""Images from which shapes are collected."""
 
 OTHER_DEVICES = ("xpu", "npu", "mlu")
 """Devices of PaddleSeg's script that this one names and refuses."""
@@ -40,10 +40,10 @@ _SHAPES = "auto_tune_tmp.pbtxt"
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """PaddleSeg's flags, and below them ours."""
-    parser = argparse.ArgumentParser(description="Segment pictures with an exported folder.")
+    parser = argparse.ArgumentParser(description="Segment images with an exported model.")
     parser.add_argument("--config", required=True, help="deploy.yaml of the folder, or the folder")
-    parser.add_argument("--image_path", required=True, help="picture, folder or list file")
-    parser.add_argument("--batch_size", type=int, default=1, help="pictures that are prepared while the engine runs")
+    parser.add_argument("--image_path", required=True, help="image, folder or list file")
+    parser.add_argument("--batch_size", type=int, default=1, help="images that are prepared while the engine runs")
     parser.add_argument("--save_dir", default="./output", help="folder for results")
     parser.add_argument(
         "--device", choices=("cpu", "gpu", *OTHER_DEVICES), default="cpu", help="where to run (default: cpu)"
@@ -52,7 +52,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp32", help="of TensorRT")
     parser.add_argument("--min_subgraph_size", type=int, default=3, help="fewest operators of a TensorRT engine")
     parser.add_argument(
-        "--enable_auto_tune", type=yes_or_no, default=False, help=f"collect shapes from the first {TUNED_ON} pictures"
+        "--enable_auto_tune", type=yes_or_no, default=False, help=f"collect shapes from the first {TUNED_ON} images"
     )
     parser.add_argument(
         "--auto_tuned_shape_file", help=f"where those are kept (default: {_SHAPES}); without --enable_auto_tune, read"
@@ -64,11 +64,9 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--with_argmax", action="store_true", help="check that the graph ends before the argmax")
     parser.add_argument("--print_detail", type=yes_or_no, default=False, help="show the log of Paddle Inference")
     own = parser.add_argument_group("not of PaddleSeg")
-    own.add_argument(
-        "--warmup", type=int, help=f"runs before the first picture (with --benchmark: {_BENCHMARK_WARMUP})"
-    )
+    own.add_argument("--warmup", type=int, help=f"runs before the first image (with --benchmark: {_BENCHMARK_WARMUP})")
     own.add_argument("--engine", default="paddle", help="another engine for the CPU: onnxruntime, lite, ncnn, auto")
-    own.add_argument("--calibration_path", metavar="INPUT", help="pictures for --precision int8")
+    own.add_argument("--calibration_path", metavar="INPUT", help="images for --precision int8")
     own.add_argument(
         "--component_precision",
         nargs="+",
@@ -126,7 +124,7 @@ def engine_of(args: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         return "tensorrt", {
             "precision": precisions(args),
             "min_subgraph_size": args.min_subgraph_size,
-            "calibration": [source.where for source in pictures(args.calibration_path)]
+            "calibration": [source.where for source in sources_of(args.calibration_path)]
             if args.calibration_path
             else [],
             "cache": args.cache_dir,
@@ -154,29 +152,29 @@ def precisions(args: argparse.Namespace) -> str | dict[str, str]:
 
 
 def tuned(args: argparse.Namespace) -> Path:
-    """The file with the shapes that the first pictures give, collected on the CPU."""
+    """The file with the shapes that the first images give, collected on the CPU."""
     segmenter: Any = Segmenter(folder_of(args), engine="paddle")
-    images = [read_image(source.where) for source in islice(pictures(args.image_path), TUNED_ON)]
+    images = [read_image(source.where) for source in islice(sources_of(args.image_path), TUNED_ON)]
     target = Path(args.auto_tuned_shape_file or _SHAPES)
     segmenter.engine.collect_shapes([segmenter.preprocess(image) for image in images], target)
     return target
 
 
 def folder_of(args: argparse.Namespace) -> Path:
-    """The artefact folder."""
+    """The exported model."""
     path = Path(args.config)
     return path.parent if path.name == DEPLOY_FILE else path
 
 
-def pictures(where: str) -> Iterator[Source]:
-    """The pictures of a file, folder or list; videos are left to `mobileseg predict`."""
+def sources_of(where: str) -> Iterator[Source]:
+    """The images of a file, folder or list; videos are left to `mobileseg predict`."""
     found = False
     for source in distinct_names(find_sources([where])):
         if source.kind == "image":
             found = True
             yield source
     if not found:
-        raise DataError(f"{where} has no picture", remedy="videos and cameras are for `mobileseg predict`")
+        raise DataError(f"{where} has no image", remedy="videos and cameras are for `mobileseg predict`")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -192,7 +190,7 @@ def run(args: argparse.Namespace) -> int:
         )
     task = tasks.stage(segmenter, "visualize")
     show = task.visualizer(segmenter)
-    sources = list(pictures(args.image_path))
+    sources = list(sources_of(args.image_path))
     warmup = args.warmup if args.warmup is not None else _BENCHMARK_WARMUP if args.benchmark else 0
     usable = next((source for source in sources if _is_readable(source)), None)
     for _ in range(warmup if usable is not None else 0):
@@ -229,7 +227,7 @@ def _is_readable(source: Source) -> bool:
 
 
 def results(segmenter: Segmenter, sources: Iterable[Source], ahead: int) -> Iterator[Any]:
-    """The result of every picture, in order; an error in the place of one that cannot be used."""
+    """The result of every image, in order; an error in the place of one that cannot be used."""
     return segmenter.batch((source.where for source in sources), ahead, keep_errors=True)
 
 
@@ -241,7 +239,7 @@ def benchmark(
     yield f"model_name: {args.model_name or segmenter.name}"
     yield f"engine: {segmenter.engine_name}, device: {args.device}, precision: {args.precision}"
     yield f"data_shape: {'dynamic' if spec.dynamic else 'x'.join(map(str, spec.shape()))}"
-    yield f"cpu_threads: {args.cpu_threads}, prepared ahead: {args.batch_size}, warmup: {warmup}, pictures: {count}"
+    yield f"cpu_threads: {args.cpu_threads}, prepared ahead: {args.batch_size}, warmup: {warmup}, images: {count}"
     for stage, value in totals.items():
         yield f"{stage}_time(ms): {value / count:.3f}"
 

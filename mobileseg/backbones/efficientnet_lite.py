@@ -49,7 +49,7 @@ def _norm(channels: int) -> nn.BatchNorm2D:
     return batch_norm(channels, epsilon=EPSILON, momentum=MOMENTUM)
 
 
-class Unit(nn.Layer):
+class MBConv(nn.Layer):
     """Expand 1x1, depthwise, linear 1x1; ReLU6 after the first two; adds its input where shapes allow."""
 
     def __init__(
@@ -100,7 +100,7 @@ class EfficientNetLite(nn.Layer):
         self._taps = tuple(ends[stage] for stage in TAPS)
         blocks, last = [], STEM_CHANNELS
         for index, (kernel, stride, expansion, channels) in enumerate(plan):
-            blocks.append(Unit(last, channels, kernel, stride, expansion, drop_path_rate * index / len(plan)))
+            blocks.append(MBConv(last, channels, kernel, stride, expansion, drop_path_rate * index / len(plan)))
             last = channels
         self._blocks = nn.LayerList(blocks)
 

@@ -20,7 +20,7 @@ DIVISOR = 4
 SQUEEZE = 4
 
 
-class Unit(NamedTuple):
+class GhostUnit(NamedTuple):
     """One bottleneck of the plan: widths are those of scale 1."""
 
     kernel: int
@@ -31,22 +31,22 @@ class Unit(NamedTuple):
 
 
 PLAN = (
-    Unit(3, 16, 16, False, 1),
-    Unit(3, 48, 24, False, 2),
-    Unit(3, 72, 24, False, 1),
-    Unit(5, 72, 40, True, 2),
-    Unit(5, 120, 40, True, 1),
-    Unit(3, 240, 80, False, 2),
-    Unit(3, 200, 80, False, 1),
-    Unit(3, 184, 80, False, 1),
-    Unit(3, 184, 80, False, 1),
-    Unit(3, 480, 112, True, 1),
-    Unit(3, 672, 112, True, 1),
-    Unit(5, 672, 160, True, 2),
-    Unit(5, 960, 160, False, 1),
-    Unit(5, 960, 160, True, 1),
-    Unit(5, 960, 160, False, 1),
-    Unit(5, 960, 160, True, 1),
+    GhostUnit(3, 16, 16, False, 1),
+    GhostUnit(3, 48, 24, False, 2),
+    GhostUnit(3, 72, 24, False, 1),
+    GhostUnit(5, 72, 40, True, 2),
+    GhostUnit(5, 120, 40, True, 1),
+    GhostUnit(3, 240, 80, False, 2),
+    GhostUnit(3, 200, 80, False, 1),
+    GhostUnit(3, 184, 80, False, 1),
+    GhostUnit(3, 184, 80, False, 1),
+    GhostUnit(3, 480, 112, True, 1),
+    GhostUnit(3, 672, 112, True, 1),
+    GhostUnit(5, 672, 160, True, 2),
+    GhostUnit(5, 960, 160, False, 1),
+    GhostUnit(5, 960, 160, True, 1),
+    GhostUnit(5, 960, 160, False, 1),
+    GhostUnit(5, 960, 160, True, 1),
 )
 # Position in PLAN of the last bottleneck before each reduction, and its stride in input pixels.
 TAPS = {2: 4, 4: 8, 10: 16, 15: 32}
@@ -71,7 +71,7 @@ class GhostModule(nn.Layer):
         return paddle.concat([primary, self.cheap_operation(primary)], axis=1)
 
 
-class SqueezeExcite(nn.Layer):
+class GhostSqueezeExcite(nn.Layer):
     """Channel weights from the global mean by two linear layers, clipped to [0, 1]."""
 
     def __init__(self, channels: int) -> None:
@@ -93,12 +93,12 @@ def _linear(in_features: int, out_features: int) -> nn.Linear:
 class GhostBottleneck(nn.Layer):
     """Two ghost modules with, as the plan says, a strided depthwise and squeeze-and-excite between them."""
 
-    def __init__(self, in_channels: int, hidden: int, out_channels: int, unit: Unit) -> None:
+    def __init__(self, in_channels: int, hidden: int, out_channels: int, unit: GhostUnit) -> None:
         super().__init__()
         kernel, stride = unit.kernel, unit.stride
         self.ghost_module_1 = GhostModule(in_channels, hidden, act="relu")
         self.depthwise_conv = _depthwise(hidden, kernel, stride) if stride > 1 else None
-        self.se_block = SqueezeExcite(hidden) if unit.squeeze else None
+        self.se_block = GhostSqueezeExcite(hidden) if unit.squeeze else None
         self.ghost_module_2 = GhostModule(hidden, out_channels, act=None)
         project = stride > 1 or in_channels != out_channels
         self.shortcut_depthwise = _depthwise(in_channels, kernel, stride) if project else None

@@ -24,7 +24,7 @@ EXPANSION = 4
 DILATIONS = {8: {2: 2, 3: 4}, 16: {3: 2}, 32: {}}
 
 
-class Residual(nn.Layer):
+class ResidualVd(nn.Layer):
     """Convolutions with norms and a shortcut.
 
     Args:
@@ -111,7 +111,7 @@ class ResNet_vd(nn.Layer):
                 # As published: a first unit that is dilated, for whatever reason, does not halve the size.
                 stride = 2 if unit == 0 and stage > 0 and dilation == 1 else 1
                 names.append(f"bb_{stage}_{unit}")
-                layer = Residual(width, channels, bottleneck, stride, dilation, project=unit == 0)
+                layer = ResidualVd(width, channels, bottleneck, stride, dilation, project=unit == 0)
                 self.add_sublayer(names[-1], layer)
                 width = layer.out_channels
                 reached *= stride

@@ -28,7 +28,7 @@ POSITIONS = 16
 STRIDES = (8, 16, 32)
 
 
-class Form(NamedTuple):
+class StrideFormerForm(NamedTuple):
     """What distinguishes the published sizes.
 
     Attributes:
@@ -42,7 +42,7 @@ class Form(NamedTuple):
     heads: int
 
 
-BASE = Form(
+BASE = StrideFormerForm(
     (
         (Unit(3, 16, 16, True, "relu", 1), Unit(3, 64, 32, False, "relu", 2), Unit(3, 96, 32, False, "relu", 1)),
         (Unit(5, 128, 64, True, "hardswish", 2), Unit(5, 240, 64, True, "hardswish", 1)),
@@ -52,7 +52,7 @@ BASE = Form(
     depth=3,
     heads=8,
 )
-TINY = Form(
+TINY = StrideFormerForm(
     (
         (Unit(3, 16, 16, True, "relu", 1), Unit(3, 64, 32, False, "relu", 2), Unit(3, 48, 24, False, "relu", 1)),
         (Unit(5, 96, 32, True, "hardswish", 2), Unit(5, 96, 32, True, "hardswish", 1)),
@@ -64,7 +64,7 @@ TINY = Form(
 )
 
 
-class Stage(nn.Layer):
+class StrideFormerStage(nn.Layer):
     """Units of MobileNetV3; the first stage has the stem in front."""
 
     def __init__(self, units: Sequence[Unit], width: int, in_channels: int | None) -> None:
@@ -147,7 +147,7 @@ class AxialAttention(nn.Layer):
         return (self.proj_encode_column if column else self.proj_encode_row)(found)
 
 
-class Block(nn.Layer):
+class StrideFormerBlock(nn.Layer):
     """Axial attention and feed-forward layer, each added to its input."""
 
     def __init__(self, channels: int, key_channels: int, heads: int, hidden_ratio: int, drop_rate: float) -> None:
@@ -161,7 +161,7 @@ class Block(nn.Layer):
         return x + self.drop_path(self.mlp(x))
 
 
-class Transformer(nn.Layer):
+class StrideFormerTransformer(nn.Layer):
     """The blocks of one stage; the share of images that skip one grows linearly from 0."""
 
     def __init__(
@@ -170,7 +170,7 @@ class Transformer(nn.Layer):
         super().__init__()
         rates = [drop_rate * index / max(1, depth - 1) for index in range(depth)]
         self.transformer_blocks = nn.LayerList(
-            [Block(channels, key_channels, heads, hidden_ratio, rate) for rate in rates]
+            [StrideFormerBlock(channels, key_channels, heads, hidden_ratio, rate) for rate in rates]
         )
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
@@ -258,7 +258,7 @@ class StrideFormer(nn.Layer):
 
     def __init__(
         self,
-        form: Form,
+        form: StrideFormerForm,
         inj_type: str = "AAM",
         out_feat_chs: Sequence[int] | None = None,
         out_channels: int = 256,
@@ -271,12 +271,12 @@ class StrideFormer(nn.Layer):
         widths = [stage[-1].channels for stage in form.stages]
         if out_feat_chs is not None and list(out_feat_chs) != widths[1:]:
             raise ValueError(f"out_feat_chs is {list(out_feat_chs)}, the features have {widths[1:]} channels")
-        self.smb1 = Stage(form.stages[0], STEM_CHANNELS, in_channels)
-        self.smb2 = Stage(form.stages[1], widths[0], None)
-        self.smb3 = Stage(form.stages[2], widths[1], None)
-        self.smb4 = Stage(form.stages[3], widths[2], None)
+        self.smb1 = StrideFormerStage(form.stages[0], STEM_CHANNELS, in_channels)
+        self.smb2 = StrideFormerStage(form.stages[1], widths[0], None)
+        self.smb3 = StrideFormerStage(form.stages[2], widths[1], None)
+        self.smb4 = StrideFormerStage(form.stages[3], widths[2], None)
         self.trans1, self.trans2 = (
-            Transformer(width, keys, form.heads, ratio, form.depth, drop_path_rate)
+            StrideFormerTransformer(width, keys, form.heads, ratio, form.depth, drop_path_rate)
             for width, keys, ratio in zip(widths[2:], KEY_CHANNELS, HIDDEN_RATIOS, strict=True)
         )
         self.inj_module = INJECTIONS[inj_type](widths[1:], out_channels)

@@ -65,7 +65,7 @@ SMALL = _form((24, 48, 96, 128), last_units=3, heads=6, channels=192)
 TINY = _form((16, 32, 64, 96), last_units=2, heads=4, channels=128)
 
 
-class InvertedResidual(nn.Layer):
+class TopFormerResidual(nn.Layer):
     """Expand 1x1 (unless the expansion is 1), depthwise, linear 1x1; ReLU between; a shortcut where shapes allow."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, expansion: int) -> None:
@@ -94,7 +94,7 @@ class TokenPyramid(nn.Layer):
         self._units = [f"layer{index}" for index in range(1, len(units) + 1)]
         width = STEM_CHANNELS
         for name, (kernel, expansion, channels, stride) in zip(self._units, units, strict=True):
-            self.add_sublayer(name, InvertedResidual(width, channels, kernel, stride, expansion))
+            self.add_sublayer(name, TopFormerResidual(width, channels, kernel, stride, expansion))
             width = channels
         # The last unit before each reduction, but for the one of stride 2.
         ends = [index for index in range(len(units)) if index + 1 == len(units) or units[index + 1][3] == 2]

@@ -38,7 +38,7 @@ class Case:
     """What one process runs.
 
     Attributes:
-        folder: artefact folder.
+        folder: of the exported model.
         engine: name of the engine.
         threads: CPU threads of the engine and of OpenCV.
     """
@@ -63,7 +63,7 @@ def measure(
 
     Args:
         cases: folder, engine and thread count of each process.
-        image: picture that every run decodes and segments.
+        image: path of the image that every run decodes and segments.
         runs: timed runs per case.
         warmup: untimed runs per case before the first round.
         say: told a case that cannot run, the others go on; warned when other programs are running.
@@ -73,7 +73,7 @@ def measure(
 
     Raises:
         RuntimeEngineError: no case could run.
-        DataError: the picture cannot be read.
+        DataError: the image cannot be read.
     """
     pixels = read_image(os.fspath(image))
     load = load_of_others(say)
@@ -152,7 +152,7 @@ class Worker:
         self.close()
 
 
-def generated_picture(path: str | os.PathLike[str], size: tuple[int, int], seed: int = 0) -> None:
+def synthetic_image(path: str | os.PathLike[str], size: tuple[int, int], seed: int = 0) -> None:
     """Write a JPEG with shapes and noise, for want of a photograph: decoding costs about as much.
 
     Args:
@@ -162,9 +162,9 @@ def generated_picture(path: str | os.PathLike[str], size: tuple[int, int], seed:
     """
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (max(2, size[0] // 24), max(2, size[1] // 24), 3), dtype=np.uint8)
-    picture = resize(coarse, size, cv2.INTER_CUBIC).astype(np.int16)
-    picture += rng.normal(0, 6, picture.shape).astype(np.int16)
-    _, encoded = cv2.imencode(".jpg", np.clip(picture, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90])
+    pixels = resize(coarse, size, cv2.INTER_CUBIC).astype(np.int16)
+    pixels += rng.normal(0, 6, pixels.shape).astype(np.int16)
+    _, encoded = cv2.imencode(".jpg", np.clip(pixels, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90])
     Path(path).write_bytes(encoded.tobytes())
 
 

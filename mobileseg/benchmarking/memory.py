@@ -16,11 +16,11 @@ from mobileseg.errors import RuntimeEngineError
 
 
 def measure_memory(cases: Sequence[Case], image: str | os.PathLike[str], *, rounds: int = 3) -> dict[Case, int]:
-    """Peak resident bytes of processes that load a folder, segment one picture and end; the cases take turns.
+    """Peak resident bytes of processes that load a folder, segment one image and end; the cases take turns.
 
     Args:
         cases: folder, engine and thread count of each process.
-        image: picture that is segmented.
+        image: path of the image that is segmented.
         rounds: processes per case; the median counts.
 
     Raises:

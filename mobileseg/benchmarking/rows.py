@@ -79,7 +79,7 @@ def render_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def overhead(row: Mapping[str, Any]) -> float:
-    """Share of preprocessing and postprocessing in the pipeline of a decoded picture, from the medians."""
+    """Share of preprocessing and postprocessing in the pipeline of a decoded image, from the medians."""
     pre, inference, post = (row["stages"][stage]["median_ms"] for stage in ("preprocess", "inference", "postprocess"))
     whole = pre + inference + post
     return float((pre + post) / whole) if whole else 0.0

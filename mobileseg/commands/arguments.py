@@ -45,7 +45,9 @@ def add_view_arguments(parser: argparse._ActionsContainer, switch: str = "--aug_
         parser: a parser or one of its groups.
         switch: the flag that turns scales and flips on; PaddleSeg's verbs spell it differently.
     """
-    parser.add_argument(switch, action="store_true", dest="aug_eval", help="average over --scales and flips")
+    parser.add_argument(
+        switch, action="store_true", dest="aug_eval", help="test-time augmentation: average over --scales and flips"
+    )
     parser.add_argument("--scales", nargs="+", type=float, help=f"with {switch}: factors on the input size")
     parser.add_argument("--flip_horizontal", action="store_true", help=f"with {switch}: mirror left-right")
     parser.add_argument("--flip_vertical", action="store_true", help=f"with {switch}: mirror top-bottom")

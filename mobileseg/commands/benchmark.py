@@ -1,4 +1,4 @@
-"""`mobileseg benchmark`: where the time of a picture goes, per engine and thread count."""
+"""`mobileseg benchmark`: where the time of an image goes, per engine and thread count."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HELP = "time decoding, preprocessing, inference, postprocessing and drawing per 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Folders, engines, threads, runs, and files of other devices."""
-    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="exported folder; two are compared in one run")
+    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="exported model; two are compared in one run")
     parser.add_argument("--engines", nargs="+", metavar="ENGINE", help="default: all installed that the folder fits")
     parser.add_argument("--threads", nargs="+", type=int, metavar="N", help="thread counts (default: 1)")
     parser.add_argument(
@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--runs", type=int, default=200, metavar="N", help="timed runs of each (default: 200)")
     parser.add_argument("--warmup", type=int, default=5, metavar="N", help="untimed runs of each (default: 5)")
-    parser.add_argument("--image", metavar="FILE", help="picture to segment (default: a generated one of input size)")
+    parser.add_argument(
+        "--image", metavar="FILE", help="image to segment (default: a synthetic one of the input's size)"
+    )
     parser.add_argument("--merge", nargs="+", default=[], metavar="JSON", help="add rows of these files to the table")
     parser.add_argument("--output", default="output/benchmark", metavar="DIR", help="folder for JSON and plot")
 
@@ -33,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from mobileseg.viz.latency import plot_latency
 
     if not args.folders and not args.merge:
-        raise ConfigError("there is nothing to measure", remedy="name an exported folder, or files with --merge")
+        raise ConfigError("there is nothing to measure", remedy="name an exported model, or files with --merge")
     if args.preset and (args.threads or not args.folders or (args.engines and PRESETS[args.preset].engines)):
         raise ConfigError(
             f"preset {args.preset} says how a folder is measured",
@@ -59,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measured(args: argparse.Namespace) -> list[dict[str, Any]]:
-    from mobileseg.benchmarking.benchmark import Case, generated_picture, measure
+    from mobileseg.benchmarking.benchmark import Case, measure, synthetic_image
     from mobileseg.benchmarking.host_info import machine
     from mobileseg.benchmarking.presets import PRESETS, noted
     from mobileseg.folders import scratch_folder
@@ -83,5 +85,5 @@ def _measured(args: argparse.Namespace) -> list[dict[str, Any]]:
         if image is None:
             spec = next(iter(manifests.values())).image
             image = str(Path(scratch, "generated.jpg"))
-            generated_picture(image, (spec.height, spec.width))
+            synthetic_image(image, (spec.height, spec.width))
         return noted(measure(cases, image, runs=args.runs, warmup=args.warmup), preset)

@@ -45,12 +45,12 @@ class Family:
 FAMILIES = (
     Family(
         SEMANTIC,
-        "MobileSeg: the class of every pixel",
+        "MobileSeg: semantic segmentation",
         Path("configs/mobileseg/mobileseg_mobilenetv2_synthetic.yml"),
     ),
     Family(
         INSTANCE,
-        "mobileYOLACT: every object by itself",
+        "mobileYOLACT: instance segmentation",
         Path("configs/mobileyolact/mobileyolact_mobilenetv2_synthetic.yml"),
         start=SEMANTIC,
     ),
@@ -107,7 +107,7 @@ def _live(family: Family, args: argparse.Namespace, minutes: dict[str, float]) -
         _train(config, root / "run")
     with _step("export", "export, run and compare every graph", minutes):
         rows, truth = _export(config, root / "run", root / "artefact", weak=args.quick)
-    with _step("evaluate", "evaluate the exported folder on every engine", minutes):
+    with _step("evaluate", "evaluate the exported model on every engine", minutes):
         scores = _evaluate(config, root / "artefact")
     with _step("benchmark", "measure the latency of every engine", minutes):
         latencies = _benchmark(root, args.output / "data", runs=5 if args.quick else RUNS)

@@ -1,4 +1,4 @@
-"""`mobileseg doctor`: find what is wrong with data, machine, configuration or exported folder before it costs days."""
+"""`mobileseg doctor`: find what is wrong with data, machine, configuration or exported model before it costs days."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mobileseg.data.base import ImageDataset
     from mobileseg.data.doctor.checks import Finding
 
-HELP = "check a dataset, this machine, a configuration or an exported folder"
+HELP = "check a dataset, this machine, a configuration or an exported model"
 
 _SPLITS = (("train", "train_dataset"), ("val", "val_dataset"))
 
@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     config = parts.add_parser("config", help="check a configuration; show every value with the line that set it")
     _add_config(config)
     config.add_argument("--no-files", action="store_true", help="do not check that data and weights exist")
-    model = parts.add_parser("model", help="replay the golden outputs of an exported folder on every engine")
-    model.add_argument("folder", metavar="FOLDER", help="exported folder (with deploy.yaml)")
+    model = parts.add_parser("model", help="replay the golden outputs of an exported model on every engine")
+    model.add_argument("folder", metavar="FOLDER", help="exported model (with deploy.yaml)")
     model.add_argument("--engine", action="append", metavar="NAME", help="only this engine (may be repeated)")
     for part in (data, env, config, model):
         part.add_argument("--json", action="store_true", help="print JSON")

@@ -1,4 +1,4 @@
-"""`mobileseg export`: write a network as an artefact folder, every graph run and compared."""
+"""`mobileseg export`: write a network as an exported model, every graph run and compared."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     parser.add_argument("--model_path", help="run folder, checkpoint folder, zoo folder or weights file")
     parser.add_argument("--model", metavar="FOLDER", help="zoo or run folder: configuration and weights in one")
-    parser.add_argument("--save_dir", default="output/inference_model", help="artefact folder to write")
+    parser.add_argument("--save_dir", default="output/inference_model", help="folder of the exported model, to write")
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--size", nargs=2, type=int, metavar=("H", "W"), help="input height and width")
     shape.add_argument("--input_shape", nargs=4, type=int, metavar=("1", "3", "H", "W"), help="as in PaddleSeg")
@@ -39,13 +39,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--with_normalize", action="store_true", default=None, help="the graph is fed 0..255 and normalises"
     )
-    parser.add_argument("--uint8_input", action="store_true", help="the graph is fed bytes; includes --with_normalize")
+    parser.add_argument(
+        "--uint8_input", action="store_true", help="the graph takes uint8 input; includes --with_normalize"
+    )
     parser.add_argument("--layout", choices=("NCHW", "NHWC"), help="order of the input's dimensions (default: NCHW)")
     parser.add_argument(
         "--resize_in_graph", nargs=2, type=int, metavar=("H", "W"), help="logits are resized to this in the graph"
     )
     parser.add_argument(
-        "--nms_in_graph", action="store_true", default=None, help="detections are suppressed inside the graph"
+        "--nms_in_graph",
+        action="store_true",
+        default=None,
+        help="graphs of instance segmentation models end with NMS",
     )
     parser.add_argument(
         "--tensorrt",
@@ -150,7 +155,7 @@ def _audit(args: argparse.Namespace, config: Config, options: ExportOptions, net
     graphs = task.deployment(network, options).graphs
     outputs = ", ".join(name for graph in graphs for name in task.output_names(graph.name, options))
     targets = check_targets(args.targets) if args.targets else targets_from(config) or TARGETS
-    size = "open size" if options.dynamic else f"{options.height}x{options.width} (height x width)"
+    size = "dynamic shape" if options.dynamic else f"{options.height}x{options.width} (height x width)"
     print(f"audit of {config.name} at {size}, random weights, output {outputs}")
     result = audit(network, options, targets)
     print(format_audit(result))

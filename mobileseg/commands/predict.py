@@ -29,7 +29,7 @@ HELP = "segment images, folders, lists, videos or a camera: overlay, index mask,
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Our flags, and those of PaddleSeg's tools/predict.py."""
     parser.add_argument("inputs", nargs="*", metavar="INPUT", help="image, folder, list (.txt), video or camera:0")
-    parser.add_argument("--model", metavar="FOLDER", help="exported folder, zoo folder, run folder or checkpoint")
+    parser.add_argument("--model", metavar="FOLDER", help="exported model, zoo folder, run folder or checkpoint")
     parser.add_argument(
         "--engine",
         default="auto",
@@ -184,7 +184,7 @@ def open_segmenter(args: argparse.Namespace) -> Any:
                 remedy="leave --engine out, or leave those out",
             )
         raise ConfigError(
-            f"{place} is not an exported folder, so the engine '{args.engine}' cannot run it",
+            f"{place} is not an exported model, so the engine '{args.engine}' cannot run it",
             remedy="export it first with `mobileseg export`, or leave --engine out",
         )
     return _network(args, place)
@@ -220,7 +220,7 @@ def _network(args: argparse.Namespace, place: str) -> Any:
     from mobileseg.training.network_segmenter import NetworkSegmenter
 
     if not Path(place).exists():
-        raise ConfigError(f"{place} does not exist", remedy="name an exported folder, a run folder or a weights file")
+        raise ConfigError(f"{place} does not exist", remedy="name an exported model, a run folder or a weights file")
     choose_device(args.device)
     if args.config is None:
         if args.opts:

@@ -1,4 +1,4 @@
-"""`mobileseg report`: one HTML page about training runs: curves, scores, examples, exported folders."""
+"""`mobileseg report`: one HTML page about training runs: curves, scores, examples, exported models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mobileseg.viz.report import Example, NetworkReport
     from mobileseg.viz.task import History
 
-HELP = "write one HTML page about training runs: curves, scores, examples, exported folders"
+HELP = "write one HTML page about training runs: curves, scores, examples, exported models"
 
 SCORES = "scores.json"
 EXAMPLES = 4
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--exported", nargs="+", type=Path, default=[], metavar="FOLDER",
-        help="exported folders of the run (default: those in the run folder and beside it)",
+        help="exported models of the run (default: those in the run folder and beside it)",
     )  # fmt: skip
     parser.add_argument(
         "--benchmark", nargs="+", default=[], metavar="JSON", help="rows of `mobileseg benchmark` to show"
@@ -142,7 +142,7 @@ def scores_of_run(folder: Path, history: History) -> tuple[dict[str, Any], str]:
 
 
 def exported_folders(folder: Path, config_hash: str) -> Iterator[tuple[Path, Manifest]]:
-    """Exported folders of a run, in the run folder or beside it: those whose manifest names its configuration."""
+    """Exported models of a run, in the run folder or beside it: those whose manifest names its configuration."""
     from mobileseg.runtime.manifest import is_artefact
 
     places = sorted({*folder.iterdir(), *folder.resolve().parent.iterdir()}, key=lambda place: place.name)

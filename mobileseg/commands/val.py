@@ -1,4 +1,4 @@
-"""`mobileseg val`: score a network, or an exported folder on any engine, on a validation dataset."""
+"""`mobileseg val`: score a network, or an exported model on any engine, on a validation dataset."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 Evaluated = tuple[Any, str, dict[str, Any]]
 """A predictor, its name for the reader, and the settings that belong in the JSON file."""
 
-HELP = "evaluate a run, a checkpoint, a .pdparams file, or an exported folder on any engine"
+HELP = "evaluate a run, a checkpoint, a .pdparams file, or an exported model on any engine"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of PaddleSeg's tools/val.py, and ours."""
     add_config_arguments(parser)
     parser.add_argument("--model_path", help="run folder, checkpoint folder, zoo folder or weights file")
-    parser.add_argument("--model", metavar="FOLDER", help="exported folder (with deploy.yaml), instead of --model_path")
+    parser.add_argument("--model", metavar="FOLDER", help="exported model (with deploy.yaml), instead of --model_path")
     parser.add_argument("--engine", default="auto", help="engine for --model: auto, paddle, onnxruntime, lite, ncnn")
     parser.add_argument("--threads", type=int, default=1, help="threads of the engine")
     parser.add_argument("--num_workers", type=int, default=2, help="threads that decode images ahead")
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("name what to evaluate", remedy="give --model_path RUN (or a file), or --model FOLDER")
     if args.model_path and args.engine != "auto":
         raise ConfigError(
-            f"--engine {args.engine} runs an exported folder, --model_path is a network in Paddle",
+            f"--engine {args.engine} runs an exported model, --model_path is a network in Paddle",
             remedy="export it first with `mobileseg export` and name the folder with --model",
         )
     targets = _targets(args)
@@ -114,7 +114,7 @@ class _Ranked:
         dataset: its classes and what it ignores.
 
     Raises:
-        ConfigError: an exported graph, which gives labels, or a network that finds objects.
+        ConfigError: an exported graph, which gives labels, or an instance segmentation model.
     """
 
     def __init__(self, predictor: Any, dataset: Any) -> None:
@@ -122,7 +122,7 @@ class _Ranked:
 
         if not hasattr(predictor, "scores"):
             raise ConfigError(
-                "--auc_roc compares the scores of a network that labels pixels",
+                "--auc_roc needs the class scores of a semantic segmentation model",
                 remedy="name a checkpoint with --model_path, or leave --auc_roc and test_config.auc_roc out",
             )
         self.predictor = predictor
@@ -176,7 +176,7 @@ def _exported(args: argparse.Namespace, config: Config, section: dict[str, Any],
 
 
 def _changed_detection(overrides: Sequence[str], detection: dict[str, Any]) -> dict[str, Any]:
-    """The detection options that the command line names; the others are those of the exported folder."""
+    """The detection options that the command line names; the others are those of the exported model."""
     keys = [one.split("=", 1)[0].strip() for one in overrides]
     if "detection" in keys:
         return detection

@@ -10,7 +10,7 @@ from paddle import nn
 
 from mobileseg.compress.channels.modes import evaluating
 from mobileseg.compress.channels.norms import Norm, find_norms
-from mobileseg.compress.channels.trace import TRACE_SIZE, Graph, trace
+from mobileseg.compress.channels.trace import TRACE_SIZE, NetworkTrace, trace
 from mobileseg.errors import CompressionError
 from mobileseg.nn.width import set_arrays
 
@@ -69,7 +69,7 @@ def fold_norms(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE) -> Folded:
     return Folded(tuple(layers), tuple(remaining), difference)
 
 
-def _layer_kinds(graph: Graph) -> dict[str, str]:
+def _layer_kinds(graph: NetworkTrace) -> dict[str, str]:
     """Kernel -> type of the operator that uses it."""
     kinds: dict[str, str] = {}
     for op in graph.ops:

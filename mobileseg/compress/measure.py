@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mobileseg.benchmarking.benchmark import Case, generated_picture
+from mobileseg.benchmarking.benchmark import Case, synthetic_image
 from mobileseg.benchmarking.benchmark import measure as measure_latency
 from mobileseg.benchmarking.host_info import machine
 from mobileseg.benchmarking.memory import measure_memory
@@ -73,11 +73,11 @@ def measure_engines(
     engines: Sequence[str] | None = None,
     like: Mapping[str, str] | None = None,
 ) -> None:
-    """Latency and memory of artefact folders, all in one interleaved run, into the rows; nothing without engines.
+    """Latency and memory of exported models, all in one interleaved run, into the rows; nothing without engines.
 
     Args:
         variants: has a row for every name.
-        folders: name -> artefact folder.
+        folders: name -> exported model.
         config: ``compress.measure`` and the images.
         say: told what is going on.
         engines: those of ``compress.measure.engines`` that the folders have graphs for; None: all of them.
@@ -90,7 +90,7 @@ def measure_engines(
     names = {str(folder): name for name, folder in folders.items()}
     cases = [Case(folder, engine, settings.threads) for folder in names for engine in engines]
     with scratch_folder() as scratch:
-        image = _picture(config, scratch)
+        image = _image(config, scratch)
         say(f"latency of {len(cases)} cases, {settings.runs} runs each, interleaved")
         rows = measure_latency(cases, image, runs=settings.runs, say=say)
         say("memory of fresh processes")
@@ -109,11 +109,11 @@ def measure_engines(
     )
 
 
-def _picture(config: Config, scratch: Path) -> str:
-    """A validation image, else a drawn one of the export size."""
+def _image(config: Config, scratch: Path) -> str:
+    """A validation image, else a synthetic one of the export size."""
     dataset = dataset_from(config)
     if dataset is not None and len(dataset):
         return str(dataset.items[0].image)
     options = options_from(config, {})
-    generated_picture(scratch / "drawn.jpg", (options.height, options.width))
-    return str(scratch / "drawn.jpg")
+    synthetic_image(scratch / "synthetic.jpg", (options.height, options.width))
+    return str(scratch / "synthetic.jpg")

@@ -26,7 +26,7 @@ from mobileseg.compress.steps import Steps, identity_of, phase_config, save_netw
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.config.build import build_dataset, build_losses, build_network
 from mobileseg.config.load import RUN_CONFIG, Config, load_config
-from mobileseg.config.schema_compress import Sparsity
+from mobileseg.config.schema_compress import SparsitySection
 from mobileseg.data.loading.batching import SampleOrder
 from mobileseg.errors import CompressionError
 from mobileseg.export.from_config import options_from
@@ -92,7 +92,7 @@ class PruneRecipe(Recipe):
         return self.variants.read()
 
     def _sparsity(self) -> dict[str, Any]:
-        return (self.config.sparsity or Sparsity.model_validate({})).model_dump()
+        return (self.config.sparsity or SparsitySection.model_validate({})).model_dump()
 
     def _dense(self) -> Path:
         """The input, as weights with their configuration in a folder of ours."""

@@ -1,4 +1,4 @@
-"""The recipe `mobileseg compress quantize`: from a trained network to an int8 artefact folder and what it cost."""
+"""The recipe `mobileseg compress quantize`: from a trained network to an exported int8 model and what it cost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mobileseg.export.conversion import converters
 from mobileseg.export.exporter import export
 from mobileseg.export.from_config import images_from
 from mobileseg.export.options import ENGINES
-from mobileseg.export.verify import Row
+from mobileseg.export.verify import TargetRow
 from mobileseg.files import write_whole
 from mobileseg.folders import scratch_folder
 from mobileseg.runtime.engines.registry import unavailable
@@ -230,5 +230,5 @@ def _engines(targets: Sequence[str]) -> list[str]:
     return sorted(found, key=lambda engine: engine != "onnxruntime")
 
 
-def _sizes(rows: Sequence[Row]) -> dict[str, int]:
+def _sizes(rows: Sequence[TargetRow]) -> dict[str, int]:
     return {row.target: row.size_bytes for row in rows if row.size_bytes is not None}

@@ -12,8 +12,8 @@ from mobileseg.benchmarking.host_info import load_of_others, machine
 from mobileseg.compress.precision.combine import (
     DEVICE_ONLY,
     Combination,
+    CombinationRow,
     Combinations,
-    Row,
     best_row,
     with_latency,
 )
@@ -57,9 +57,9 @@ class Found:
     """
 
     components: list[str]
-    rows: list[Row]
+    rows: list[CombinationRow]
     complete: bool
-    chosen: Row | None
+    chosen: CombinationRow | None
     calibrations: list[Calibration]
     ranges: Ranges
     load: float
@@ -110,7 +110,7 @@ class SearchRecipe(Recipe):
     def _evaluation(self, simulation: Simulation) -> Evaluation:
         return Evaluation(simulation, self.config.to_dict(), self._dataset)
 
-    def _score(self, prepared: Prepared, ranges: Ranges, paths: dict[str, str]) -> tuple[list[Row], bool]:
+    def _score(self, prepared: Prepared, ranges: Ranges, paths: dict[str, str]) -> tuple[list[CombinationRow], bool]:
         simulation = Simulation(prepared.network, {layer: ranges.inputs_of(layer) for layer in ranges.layers})
         try:
             combinations = Combinations(self._evaluation(simulation), paths, self.settings.precisions, self.say)
@@ -153,7 +153,7 @@ class SearchRecipe(Recipe):
         return dict(zip(timed, found, strict=True)), load
 
     def _calibrations(
-        self, prepared: Prepared, images: Any, paths: dict[str, str], algorithm: str, chosen: Row | None
+        self, prepared: Prepared, images: Any, paths: dict[str, str], algorithm: str, chosen: CombinationRow | None
     ) -> list[Calibration]:
         """Scores by number of images to calibrate with: everything in int8, and the chosen combination."""
         int8: Precision = "int8"

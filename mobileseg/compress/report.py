@@ -213,8 +213,8 @@ def _page(variants: Variants, title: str, wording: Wording, notes: Sequence[str]
     if wording.variants is None:
         parts.append(_section("Variants", _variants_table(variants.read()) + _paragraphs(notes)))
     if plotted:
-        picture = base64.b64encode((variants.folder / "report.png").read_bytes()).decode("ascii")
-        image = f'<img alt="accuracy over latency" style="max-width:100%" src="data:image/png;base64,{picture}">'
+        encoded = base64.b64encode((variants.folder / "report.png").read_bytes()).decode("ascii")
+        image = f'<img alt="accuracy over latency" style="max-width:100%" src="data:image/png;base64,{encoded}">'
         parts.append(_section("Accuracy over latency", image))
     parts += [_section(caption, one.html()) for caption, one in wording.tables.items()]
     if wording.variants is not None:  # many rows, below what is made of them

@@ -176,7 +176,7 @@ def _export(data: dict[Any, Any], origins: Origins) -> list[Problem]:
         seen, fix = "a uint8 input needs the normalisation inside the graph", "add normalize_in_graph: true"
         found.append(origins.problem(("export", "input_dtype"), seen, fix))
     if section.get("dynamic") is True and section.get("output_size") is not None:
-        seen, fix = "a graph of open size cannot end at a fixed one", "remove output_size or dynamic"
+        seen, fix = "a graph of dynamic shape cannot end at a fixed one", "remove output_size or dynamic"
         found.append(origins.problem(("export", "output_size"), seen, fix))
     return found
 

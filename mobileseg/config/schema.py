@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from mobileseg.config.schema_base import Component, Count, Positive, Section, Size
-from mobileseg.config.schema_compress import Compress, Sparsity
+from mobileseg.config.schema_compress import Compress, SparsitySection
 from mobileseg.config.schema_distill import Distill
 from mobileseg.config.schema_optimizers import Clip, OptimizerSection, ParamGroup
 from mobileseg.config.schema_schedules import ScheduleSection
@@ -54,7 +54,7 @@ class TestConfig(Section):
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
 
-    aug_eval: bool = Field(False, description="average over scales and flips")
+    aug_eval: bool = Field(False, description="test-time augmentation: average over scales and flips")
     flip_horizontal: bool = Field(True, description="with aug_eval: mirror left-right")
     flip_vertical: bool = Field(False, description="with aug_eval: mirror top-bottom")
     scales: list[Positive] = Field([1.0], min_length=1, description="with aug_eval: scales of the image")
@@ -85,7 +85,7 @@ class Export(Section):
     layout: Literal["NCHW", "NHWC"] = Field("NCHW", description="order of the input's dimensions")
     output_size: ImageSize | None = Field(None, description="size of the result inside the graph; null: the input's")
     opset: int = Field(13, ge=11, le=17, description="ONNX operator set")
-    nms_in_graph: bool = Field(False, description="a graph that detects ends after a greedy suppression")
+    nms_in_graph: bool = Field(False, description="graphs of instance segmentation models end with a greedy NMS")
 
 
 class Schema(Section):
@@ -117,13 +117,13 @@ class Schema(Section):
     early_stop: EarlyStop | None = Field(None, description="stop without improvement")
     test_config: TestConfig = Field(default_factory=lambda: TestConfig.model_validate({}), description="evaluation")
     detection: DetectionOptions = Field(
-        default_factory=DetectionOptions, description="instance networks: from raw predictions to instances"
+        default_factory=DetectionOptions, description="instance segmentation: from raw predictions to instances"
     )
     export: Export = Field(
         default_factory=lambda: Export.model_validate({}), description="defaults of the export command"
     )
     distill: Distill | None = Field(None, description="a trained network that is imitated besides the labels")
-    sparsity: Sparsity | None = Field(None, description="scales of norms are pressed to zero while training")
+    sparsity: SparsitySection | None = Field(None, description="scales of norms are pressed to zero while training")
     compress: Compress = Field(
         default_factory=lambda: Compress.model_validate({}), description="settings of the compress command"
     )

@@ -11,7 +11,7 @@ from mobileseg.config.schema_base import Count, NotNegative, Positive, Section, 
 Pattern = Annotated[str, Field(min_length=1)]
 
 
-class Sparsity(Section):
+class SparsitySection(Section):
     """L1 on the scales of norms whose channels can be removed (Liu et al., 2017, arXiv:1708.06519)."""
 
     strength: Positive = Field(1e-4, description="added to the gradient of a scale, with the scale's sign")
@@ -25,7 +25,7 @@ class Phase(Section):
     warmup_iters: int | None = Field(None, ge=0, description="iterations of the warm-up; null: the configuration's")
 
 
-class Limits(Section):
+class PruneLimits(Section):
     """What remains of every layer."""
 
     least: Count = Field(8, description="channels that remain at least")
@@ -45,7 +45,9 @@ class Prune(Section):
     only: list[Pattern] | None = Field(
         None, min_length=1, description="patterns of the layers whose outputs may be removed; null: all"
     )
-    limits: Limits = Field(default_factory=lambda: Limits.model_validate({}), description="what remains of a layer")
+    limits: PruneLimits = Field(
+        default_factory=lambda: PruneLimits.model_validate({}), description="what remains of a layer"
+    )
     sparse: Phase | None = Field(None, description="training with sparsity before anything is removed")
     finetune: Phase | None = Field(None, description="training of what remains")
     mean_images: int = Field(

@@ -12,7 +12,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class DistillLogits(Section):
-    """Class distributions of pixels, semantic networks (Hinton et al., 2015, arXiv:1503.02531)."""
+    """Class distributions of pixels, semantic segmentation (Hinton et al., 2015, arXiv:1503.02531)."""
 
     weight: NotNegative = Field(1.0, description="factor of the loss")
     temperature: Positive = Field(4.0, description="what logits are divided by; the loss is multiplied by its square")
@@ -30,7 +30,7 @@ class DistillFeature(Section):
 
 
 class DistillHead(Section):
-    """What the head says about anchors where the teacher finds an object, instance networks."""
+    """What the head says about anchors where the teacher finds an object (instance segmentation)."""
 
     confidence: float = Field(
         0.3, ge=0, lt=1, description="an anchor counts where the teacher gives a class more than this probability"
@@ -46,6 +46,6 @@ class Distill(Section):
 
     teacher_config: Text = Field(description="configuration of the teacher")
     teacher_weights: Text = Field(description="run, checkpoint or zoo folder of the teacher, or a weights file")
-    logits: DistillLogits | None = Field(None, description="semantic networks: class distributions of pixels")
+    logits: DistillLogits | None = Field(None, description="semantic segmentation: class distributions of pixels")
     features: list[DistillFeature] = Field([], description="pairs of layers")
-    head: DistillHead | None = Field(None, description="instance networks: predictions of the head")
+    head: DistillHead | None = Field(None, description="instance segmentation: predictions of the head")

@@ -9,7 +9,7 @@ from pydantic import Field
 from mobileseg.config.schema_base import Count, NotNegative, Positive, Section
 
 
-class Schedule(Section):
+class BaseSchedule(Section):
     """What all learning-rate schedules share."""
 
     learning_rate: NotNegative = Field(description="rate after the warm-up")
@@ -17,7 +17,7 @@ class Schedule(Section):
     warmup_start_lr: NotNegative = Field(0.0, description="rate at iteration 0 of the warm-up")
 
 
-class PolynomialDecay(Schedule):
+class PolynomialDecay(BaseSchedule):
     """(learning_rate - end_lr) * (1 - t / decay_steps) ** power + end_lr."""
 
     type: Literal["PolynomialDecay"]
@@ -26,7 +26,7 @@ class PolynomialDecay(Schedule):
     decay_steps: Count | None = Field(None, description="length; null: iters - warmup_iters")
 
 
-class CosineDecay(Schedule):
+class CosineDecay(BaseSchedule):
     """Half a cosine from learning_rate to end_lr."""
 
     type: Literal["CosineDecay"]
@@ -34,7 +34,7 @@ class CosineDecay(Schedule):
     decay_steps: Count | None = Field(None, description="length; null: iters - warmup_iters")
 
 
-class StepDecay(Schedule):
+class StepDecay(BaseSchedule):
     """The rate is multiplied by gamma every step_size iterations."""
 
     type: Literal["StepDecay"]
@@ -42,36 +42,36 @@ class StepDecay(Schedule):
     gamma: Positive = Field(0.1, description="factor of a step")
 
 
-class MultiStepDecay(Schedule):
+class MultiStepDecay(BaseSchedule):
     """The rate is multiplied by gamma at each milestone."""
 
     type: Literal["MultiStepDecay"]
-    milestones: list[Count] = Field(min_length=1, description="iterations, rising")
+    milestones: list[Count] = Field(min_length=1, description="iterations, ascending")
     gamma: Positive = Field(0.1, description="factor of a step")
 
 
-class ExponentialDecay(Schedule):
+class ExponentialDecay(BaseSchedule):
     """learning_rate * gamma ** t."""
 
     type: Literal["ExponentialDecay"]
     gamma: float = Field(gt=0, lt=1, description="factor of an iteration")
 
 
-class NaturalExpDecay(Schedule):
+class NaturalExpDecay(BaseSchedule):
     """learning_rate * exp(-gamma * t)."""
 
     type: Literal["NaturalExpDecay"]
     gamma: Positive = Field(description="rate of the decay")
 
 
-class InverseTimeDecay(Schedule):
+class InverseTimeDecay(BaseSchedule):
     """learning_rate / (1 + gamma * t)."""
 
     type: Literal["InverseTimeDecay"]
     gamma: Positive = Field(description="rate of the decay")
 
 
-class NoamDecay(Schedule):
+class NoamDecay(BaseSchedule):
     """learning_rate * d_model ** -0.5 * min(t ** -0.5, t * warmup_steps ** -1.5) (Vaswani et al., 2017)."""
 
     type: Literal["NoamDecay"]
@@ -79,15 +79,15 @@ class NoamDecay(Schedule):
     warmup_steps: Count = Field(description="iterations of the rise")
 
 
-class PiecewiseDecay(Schedule):
+class PiecewiseDecay(BaseSchedule):
     """A constant rate between each two boundaries; learning_rate defaults to the first value."""
 
     type: Literal["PiecewiseDecay"]
-    boundaries: list[Count] = Field(min_length=1, description="iterations, rising")
+    boundaries: list[Count] = Field(min_length=1, description="iterations, ascending")
     values: list[NotNegative] = Field(min_length=2, description="rates, one more than there are boundaries")
 
 
-class LinearLR(Schedule):
+class LinearLR(BaseSchedule):
     """The rate rises or falls linearly between two factors of learning_rate."""
 
     type: Literal["LinearLR"]
@@ -96,7 +96,7 @@ class LinearLR(Schedule):
     end_factor: float = Field(1.0, ge=0, le=1, description="factor at the end")
 
 
-class LinearWarmup(Schedule):
+class LinearWarmup(BaseSchedule):
     """The rate goes linearly from start_lr to end_lr and then is learning_rate."""
 
     type: Literal["LinearWarmup"]
@@ -105,7 +105,7 @@ class LinearWarmup(Schedule):
     end_lr: Positive = Field(description="rate at its end, above start_lr")
 
 
-class CosineAnnealingWarmRestarts(Schedule):
+class CosineAnnealingWarmRestarts(BaseSchedule):
     """Cosines of growing length from learning_rate to eta_min (SGDR, Loshchilov and Hutter, 2017)."""
 
     type: Literal["CosineAnnealingWarmRestarts"]
@@ -114,7 +114,7 @@ class CosineAnnealingWarmRestarts(Schedule):
     eta_min: NotNegative = Field(0.0, description="lowest rate")
 
 
-class OneCycleLR(Schedule):
+class OneCycleLR(BaseSchedule):
     """Up to learning_rate and down again (Smith and Topin, 2018); Paddle calls the peak max_learning_rate."""
 
     type: Literal["OneCycleLR"]
@@ -126,7 +126,7 @@ class OneCycleLR(Schedule):
     three_phase: bool = Field(False, description="fall in two phases")
 
 
-class CyclicLR(Schedule):
+class CyclicLR(BaseSchedule):
     """Up and down between learning_rate (Paddle: base_learning_rate) and max_learning_rate (Smith, 2017)."""
 
     type: Literal["CyclicLR"]

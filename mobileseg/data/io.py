@@ -29,7 +29,7 @@ class MissingFileError(FileError):
 
 
 class TruncatedFileError(FileError):
-    """The file ends before the picture does."""
+    """The file ends before the image does."""
 
     code = "truncated"
 
@@ -64,7 +64,7 @@ _REDOWNLOAD = "copy or download the file again, or take its line out of the list
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Decode a picture as it is meant to be seen.
+    """Decode an image as it is meant to be seen.
 
     EXIF rotation is applied once, greyscale becomes three equal channels, an alpha channel is dropped
     and 16-bit files are scaled to 8 bits. Values of 32 bits have no known range and are refused.
@@ -73,8 +73,8 @@ def read_image(path: str | Path) -> np.ndarray:
         uint8 [H, W, 3], RGB.
 
     Raises:
-        FileError: the file is missing, empty, no picture, damaged, larger than :mod:`mobileseg.limits` allows, has
-            values of 32 bits, or ends before the picture does.
+        FileError: the file is missing, empty, no image, damaged, larger than :mod:`mobileseg.limits` allows, has
+            values of 32 bits, or ends before the image does.
     """
     return decode_image(read_bytes(path, "image"), path)
 
@@ -108,7 +108,7 @@ def read_label(path: str | Path) -> np.ndarray:
         uint8 [H, W], the stored values.
 
     Raises:
-        FileError: missing, truncated, a colour picture, or values that do not fit 8 bits.
+        FileError: missing, truncated, a colour image, or values that do not fit 8 bits.
     """
     return decode_label(read_bytes(path, "label"), path)
 
@@ -116,10 +116,10 @@ def read_label(path: str | Path) -> np.ndarray:
 def decode_label(data: bytes, path: str | Path) -> np.ndarray:
     """Like :func:`read_label` for a file that is in memory; ``path`` is for messages only."""
     _check_complete(data, path, "label")
-    with _opened(data, path, "label") as picture:
-        mode = picture.mode
+    with _opened(data, path, "label") as pil:
+        mode = pil.mode
         try:
-            values = np.asarray(picture)
+            values = np.asarray(pil)
         except Exception as error:  # Pillow's decoders let through whatever damaged bytes lead to
             raise FileError(f"the label {path} cannot be decoded: {error}", remedy=_REDOWNLOAD) from error
     head = png.header(data) if data.startswith(png.SIGNATURE) else None
@@ -127,7 +127,7 @@ def decode_label(data: bytes, path: str | Path) -> np.ndarray:
         values = values // (255 // ((1 << head.depth) - 1))  # Pillow spreads 2 and 4 bits of grey over 0..255
     if values.ndim != 2:
         raise ColourLabelError(
-            f"the label {path} is a colour picture (mode {mode}, {values.shape[2]} channels); "
+            f"the label {path} is a colour image (mode {mode}, {values.shape[2]} channels); "
             "expected one class index per pixel (greyscale or palette PNG)" + _colours(values),
             remedy="write class indices as an 8-bit single-channel PNG; 'mobileseg doctor data CONFIG' lists the files",
         )
@@ -157,12 +157,12 @@ def write_png(path: str | Path, pixels: np.ndarray, palette: np.ndarray | None =
     Raises:
         DataError: the folder cannot be written to.
     """
-    picture = Image.fromarray(pixels)
+    pil = Image.fromarray(pixels)
     if palette is not None:
-        picture = Image.fromarray(pixels, mode="P")
-        picture.putpalette(palette.astype(np.uint8).tobytes())
+        pil = Image.fromarray(pixels, mode="P")
+        pil.putpalette(palette.astype(np.uint8).tobytes())
     stored = io.BytesIO()
-    picture.save(stored, format="PNG")
+    pil.save(stored, format="PNG")
     try:
         write_whole(path, stored.getvalue())
     except OSError as error:
@@ -172,20 +172,20 @@ def write_png(path: str | Path, pixels: np.ndarray, palette: np.ndarray | None =
 
 
 def orientation(data: bytes) -> int:
-    """EXIF orientation (1..8; 1 = as stored) of an encoded picture."""
+    """EXIF orientation (1..8; 1 = as stored) of an encoded image."""
     # Pillow decodes a whole PNG to look for EXIF at its end; almost no PNG has any.
     if data.startswith(png.SIGNATURE) and b"eXIf" not in data:
         return 1
     try:
-        with _pillow(data) as picture:
-            value = picture.getexif().get(_EXIF_ORIENTATION, 1)
+        with _pillow(data) as pil:
+            value = pil.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:
         return 1  # broken EXIF does not make the pixels unreadable
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _pillow(data: bytes) -> Any:
-    """An encoded picture as Pillow sees it, not yet decoded; without Pillow's limit of pixels, ours takes its place.
+    """An encoded image as Pillow sees it, not yet decoded; without Pillow's limit of pixels, ours takes its place.
 
     Pillow refuses the EXIF of a photograph of 200 million pixels like everything else of it.
     """
@@ -202,24 +202,24 @@ def _pillow(data: bytes) -> Any:
 
 
 def _opened(data: bytes, path: str | Path, what: str) -> Any:
-    """:func:`_pillow` of a picture whose size is taken.
+    """:func:`_pillow` of an image whose size is taken.
 
     Raises:
-        FileError: no picture, or too large.
+        FileError: no image, or too large.
     """
     try:
-        picture = _pillow(data)
+        pil = _pillow(data)
     except Image.DecompressionBombError as error:  # of formats that are opened within Pillow's own limit
         raise SizeError(
             f"the {what} {path} is too large: {error}", remedy="cut it into tiles, or store it as PNG"
         ) from error
     except Exception as error:  # Pillow's readers let through whatever damaged bytes lead to
         raise FileError(
-            f"the {what} {path} is not a picture that can be decoded (it begins with {data[:8]!r})",
+            f"the {what} {path} is not an image that can be decoded (it begins with {data[:8]!r})",
             remedy="convert it to JPEG or PNG, or take its line out of the list",
         ) from error
-    _check_size(picture.height, picture.width, path, what)
-    return picture
+    _check_size(pil.height, pil.width, path, what)
+    return pil
 
 
 def _check_size(height: int, width: int, path: str | Path, what: str) -> None:
@@ -280,7 +280,7 @@ def _check_complete(data: bytes, path: str | Path, what: str) -> None:
         complete = True
     if not complete:
         raise TruncatedFileError(
-            f"the {what} {path} is truncated (the file ends before the picture does)", remedy=_REDOWNLOAD
+            f"the {what} {path} is truncated (the file ends before the image does)", remedy=_REDOWNLOAD
         )
 
 
@@ -298,11 +298,11 @@ def _start_of_scan(data: bytes) -> int:
     return offset
 
 
-def _decode_with_pillow(picture: Any, path: str | Path) -> np.ndarray:
+def _decode_with_pillow(pil: Any, path: str | Path) -> np.ndarray:
     try:
-        if picture.mode in ("F", "I"):
-            _check_depth(np.asarray(picture), path)
-        return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+        if pil.mode in ("F", "I"):
+            _check_depth(np.asarray(pil), path)
+        return np.array(ImageOps.exif_transpose(pil).convert("RGB"))
     except FileError:
         raise
     except Exception as error:

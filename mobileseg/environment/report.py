@@ -31,7 +31,7 @@ _SETUP = "run `make setup`, which installs the tested versions"
 
 
 @dataclass(frozen=True)
-class Finding:
+class EnvironmentFinding:
     """One fact about the environment.
 
     Attributes:
@@ -47,7 +47,7 @@ class Finding:
     fix: str = ""
 
 
-def check_environment(*, run: bool = True) -> list[Finding]:
+def check_environment(*, run: bool = True) -> list[EnvironmentFinding]:
     """Check versions, packages and engines.
 
     Args:
@@ -79,133 +79,139 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
-def exit_code(findings: Sequence[Finding]) -> int:
+def exit_code(findings: Sequence[EnvironmentFinding]) -> int:
     """1 when something will break, else 0."""
     return int(any(finding.level == ERROR for finding in findings))
 
 
-def to_dict(findings: Sequence[Finding]) -> dict[str, Any]:
+def to_dict(findings: Sequence[EnvironmentFinding]) -> dict[str, Any]:
     """For JSON."""
     return {"findings": [asdict(finding) for finding in findings], "exit_code": exit_code(findings)}
 
 
-def render(findings: Sequence[Finding]) -> str:
+def render(findings: Sequence[EnvironmentFinding]) -> str:
     """A table for people: level, subject, text, and the fix in a line of its own."""
     width = max(len(finding.subject) for finding in findings)
     lines = []
     for finding in findings:
         lines.append(f"{finding.level:<7}  {finding.subject:<{width}}  {finding.text}")
         if finding.fix:
-            lines.append(f"{'':<7}  {'':<{width}}  fix: {finding.fix}")
+            lines.append(f"{'':<7}  {'':<{width}}  hint: {finding.fix}")
     errors, warnings = (sum(finding.level == level for finding in findings) for level in (ERROR, WARNING))
     lines.append(f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}")
     return "\n".join(lines)
 
 
-def check_python(version: tuple[int, ...]) -> Finding:
+def check_python(version: tuple[int, ...]) -> EnvironmentFinding:
     """3.10 has everything, 3.11 and 3.12 all but Paddle Lite."""
     text = f"{'.'.join(map(str, version))} ({sys.executable})"
     if tuple(version) not in PYTHONS:
-        return Finding(ERROR, "python", f"{text}; tested are 3.10, 3.11 and 3.12", "use Python 3.10")
-    return Finding(OK, "python", text)
+        return EnvironmentFinding(ERROR, "python", f"{text}; tested are 3.10, 3.11 and 3.12", "use Python 3.10")
+    return EnvironmentFinding(OK, "python", text)
 
 
-def check_paddle(versions: Mapping[str, str]) -> Finding:
+def check_paddle(versions: Mapping[str, str]) -> EnvironmentFinding:
     """The tested version, 2.6."""
     name = "paddlepaddle-gpu" if "paddlepaddle-gpu" in versions else "paddlepaddle"
     found = versions.get(name)
     if found is None:
-        text = "not installed: exported folders can be run, but nothing trained or exported"
-        return Finding(WARNING, "paddle", text, f"pip install paddlepaddle=={PADDLE}")
+        text = "not installed: exported models can be run, but nothing trained or exported"
+        return EnvironmentFinding(WARNING, "paddle", text, f"pip install paddlepaddle=={PADDLE}")
     if _number(found)[:2] != _number(PADDLE)[:2]:
         text = f"{name} {found}; the suite is written for {PADDLE}, and Paddle Lite reads graphs up to 2.6"
-        return Finding(ERROR, "paddle", text, f"pip install {name}=={PADDLE}")
+        return EnvironmentFinding(ERROR, "paddle", text, f"pip install {name}=={PADDLE}")
     if found.split(".post")[0] != PADDLE:
-        return Finding(WARNING, "paddle", f"{name} {found}; tested is {PADDLE}", f"pip install {name}=={PADDLE}")
-    return Finding(OK, "paddle", f"{name} {found}")
+        return EnvironmentFinding(
+            WARNING, "paddle", f"{name} {found}; tested is {PADDLE}", f"pip install {name}=={PADDLE}"
+        )
+    return EnvironmentFinding(OK, "paddle", f"{name} {found}")
 
 
-def check_numpy(versions: Mapping[str, str]) -> Finding:
+def check_numpy(versions: Mapping[str, str]) -> EnvironmentFinding:
     """Paddle 2.6 is built against NumPy 1."""
     found = versions.get("numpy")
     if found is None:
-        return Finding(ERROR, "numpy", "not installed", _SETUP)
+        return EnvironmentFinding(ERROR, "numpy", "not installed", _SETUP)
     paddle = versions.get("paddlepaddle") or versions.get("paddlepaddle-gpu")
     if _number(found)[0] >= 2 and paddle is not None and _number(paddle)[0] < 3:
-        return Finding(ERROR, "numpy", f"{found}; paddle {paddle} needs NumPy 1", 'pip install "numpy<2"')
-    return Finding(OK, "numpy", found)
+        return EnvironmentFinding(ERROR, "numpy", f"{found}; paddle {paddle} needs NumPy 1", 'pip install "numpy<2"')
+    return EnvironmentFinding(OK, "numpy", found)
 
 
-def check_opencv(owners: Sequence[str], versions: Mapping[str, str]) -> Finding:
+def check_opencv(owners: Sequence[str], versions: Mapping[str, str]) -> EnvironmentFinding:
     """Two distributions that both install ``cv2`` overwrite each other's files."""
     names = sorted(set(owners))
     shown = ", ".join(f"{name} {versions.get(name.lower().replace('_', '-'), '')}".strip() for name in names)
     if not names:
-        return Finding(ERROR, "opencv", "no distribution provides cv2", "pip install opencv-python==4.6.0.66")
+        return EnvironmentFinding(
+            ERROR, "opencv", "no distribution provides cv2", "pip install opencv-python==4.6.0.66"
+        )
     if len(names) > 1:
         fix = f"pip uninstall -y {' '.join(names)} && pip install opencv-python==4.6.0.66"
-        return Finding(ERROR, "opencv", f"cv2 belongs to {len(names)} distributions: {shown}", fix)
-    return Finding(OK, "opencv", shown)
+        return EnvironmentFinding(ERROR, "opencv", f"cv2 belongs to {len(names)} distributions: {shown}", fix)
+    return EnvironmentFinding(OK, "opencv", shown)
 
 
-def check_setuptools(versions: Mapping[str, str]) -> Finding:
+def check_setuptools(versions: Mapping[str, str]) -> EnvironmentFinding:
     """paddleslim imports pkg_resources, which setuptools 81 no longer has."""
     found, slim = versions.get("setuptools"), versions.get("paddleslim")
     if slim is None:
-        return Finding(OK, "setuptools", f"{found or 'not installed'} (paddleslim is not installed)")
+        return EnvironmentFinding(OK, "setuptools", f"{found or 'not installed'} (paddleslim is not installed)")
     if found is None or _number(found)[0] >= 81:
         text = f"{found or 'not installed'}; paddleslim {slim} needs one below 81"
-        return Finding(ERROR, "setuptools", text, 'pip install "setuptools<81"')
-    return Finding(OK, "setuptools", f"{found}, paddleslim {slim}")
+        return EnvironmentFinding(ERROR, "setuptools", text, 'pip install "setuptools<81"')
+    return EnvironmentFinding(OK, "setuptools", f"{found}, paddleslim {slim}")
 
 
-def check_lite(versions: Mapping[str, str], python: tuple[int, ...]) -> Finding:
+def check_lite(versions: Mapping[str, str], python: tuple[int, ...]) -> EnvironmentFinding:
     """The wheel with optimiser and x86 runtime, or why there is none."""
     found = versions.get("paddlelite")
     if found is not None:
-        return Finding(OK, "paddle lite", found)
+        return EnvironmentFinding(OK, "paddle lite", found)
     if tuple(python) > (3, 10):
         text = f"no wheel for Python {'.'.join(map(str, python))}: .nb files can be neither written nor run here"
-        return Finding(WARNING, "paddle lite", text, "use Python 3.10 for exports to phones")
+        return EnvironmentFinding(WARNING, "paddle lite", text, "use Python 3.10 for exports to phones")
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         text = f"no wheel for {platform.system()} {platform.machine()}"
-        return Finding(WARNING, "paddle lite", text, "export on Linux x86-64")
-    return Finding(WARNING, "paddle lite", "not installed", "pip install paddlelite==2.13rc0")
+        return EnvironmentFinding(WARNING, "paddle lite", text, "export on Linux x86-64")
+    return EnvironmentFinding(WARNING, "paddle lite", "not installed", "pip install paddlelite==2.13rc0")
 
 
-def check_engines(reasons: Mapping[str, str], versions: Mapping[str, str]) -> list[Finding]:
+def check_engines(reasons: Mapping[str, str], versions: Mapping[str, str]) -> list[EnvironmentFinding]:
     """Inference engines: version, or why one is not available."""
     findings = []
     for name, reason in reasons.items():
         distribution = ENGINES[name].requirement.split("=")[0].split(">")[0]
         version = versions.get(distribution) or versions.get(f"{distribution}-gpu", "")
         findings.append(
-            Finding(WARNING if reason else OK, f"engine {name}", reason or f"{distribution} {version}".strip())
+            EnvironmentFinding(
+                WARNING if reason else OK, f"engine {name}", reason or f"{distribution} {version}".strip()
+            )
         )
     if all(reasons.values()):
-        findings.append(Finding(ERROR, "engines", "none is installed: nothing can be run", _SETUP))
+        findings.append(EnvironmentFinding(ERROR, "engines", "none is installed: nothing can be run", _SETUP))
     return findings
 
 
-def check_tensorrt(reason: str, versions: Mapping[str, str]) -> Finding:
+def check_tensorrt(reason: str, versions: Mapping[str, str]) -> EnvironmentFinding:
     """The engine of NVIDIA GPUs, which nothing else needs; whether there is a GPU shows when it is loaded."""
     if reason:
-        return Finding(OK, "engine tensorrt", f"not available: {reason}")
-    return Finding(OK, "engine tensorrt", f"paddlepaddle-gpu {versions.get('paddlepaddle-gpu', '')}".strip())
+        return EnvironmentFinding(OK, "engine tensorrt", f"not available: {reason}")
+    return EnvironmentFinding(OK, "engine tensorrt", f"paddlepaddle-gpu {versions.get('paddlepaddle-gpu', '')}".strip())
 
 
-def check_paddleseg(versions: Mapping[str, str]) -> Finding:
+def check_paddleseg(versions: Mapping[str, str]) -> EnvironmentFinding:
     """Only for ``type: paddleseg...``."""
     found = versions.get("paddleseg")
     fix = "pip install --no-deps -r requirements-paddleseg.txt"
     if found is None:
-        return Finding(OK, "paddleseg", f"not installed; needed only for 'type: paddleseg...' ({fix})")
+        return EnvironmentFinding(OK, "paddleseg", f"not installed; needed only for 'type: paddleseg...' ({fix})")
     if found != "2.8.0":
-        return Finding(WARNING, "paddleseg", f"{found}; 2.8.0 is needed for 'type: paddleseg...'", fix)
-    return Finding(OK, "paddleseg", found)
+        return EnvironmentFinding(WARNING, "paddleseg", f"{found}; 2.8.0 is needed for 'type: paddleseg...'", fix)
+    return EnvironmentFinding(OK, "paddleseg", found)
 
 
-def run_selfchecks(versions: Mapping[str, str]) -> list[Finding]:
+def run_selfchecks(versions: Mapping[str, str]) -> list[EnvironmentFinding]:
     """Try the converters and engines on a small network, each in a process of its own."""
     if "paddlepaddle" not in versions and "paddlepaddle-gpu" not in versions:
         return []
@@ -213,28 +219,28 @@ def run_selfchecks(versions: Mapping[str, str]) -> list[Finding]:
     with scratch_folder() as folder:
         facts, failure = run_selfcheck("paddle", folder)
         if failure:
-            return [Finding(ERROR, "run paddle", failure, _SETUP)]
+            return [EnvironmentFinding(ERROR, "run paddle", failure, _SETUP)]
         build = f"CUDA build, {facts['gpus']} GPUs" if facts["cuda_build"] else "CPU build"
-        findings = [Finding(OK, "run paddle", f"a small network was built, run and saved ({build})")]
+        findings = [EnvironmentFinding(OK, "run paddle", f"a small network was built, run and saved ({build})")]
         for task, packages in needs.items():
             missing = [package for package in packages if package not in versions]
             if missing:
                 text = f"not tried: {', '.join(missing)} not installed"
-                findings.append(Finding(WARNING, f"run {task}", text))
+                findings.append(EnvironmentFinding(WARNING, f"run {task}", text))
                 continue
             facts, failure = run_selfcheck(task, folder)
             findings.append(judge_difference(f"run {task}", facts.get("difference"), failure))
     return findings
 
 
-def judge_difference(subject: str, difference: float | None, failure: str) -> Finding:
+def judge_difference(subject: str, difference: float | None, failure: str) -> EnvironmentFinding:
     """Whether a converted network gives what Paddle gives."""
     if failure or difference is None:
-        return Finding(ERROR, subject, failure or "gave no answer", _SETUP)
+        return EnvironmentFinding(ERROR, subject, failure or "gave no answer", _SETUP)
     text = f"converted and run, differs from Paddle by {difference:.1e} standard deviations"
     if not difference <= TOLERANCE:
-        return Finding(ERROR, subject, f"{text}; accepted is {TOLERANCE:.0e}", _SETUP)
-    return Finding(OK, subject, text)
+        return EnvironmentFinding(ERROR, subject, f"{text}; accepted is {TOLERANCE:.0e}", _SETUP)
+    return EnvironmentFinding(OK, subject, text)
 
 
 def run_selfcheck(task: str, folder: Path, *, module: str = _SELFCHECK) -> tuple[dict[str, Any], str]:
@@ -246,14 +252,14 @@ def run_selfcheck(task: str, folder: Path, *, module: str = _SELFCHECK) -> tuple
             return {}, failure.reason
 
 
-def _machine() -> Finding:
+def _machine() -> EnvironmentFinding:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     text = f"{platform.system()} {platform.machine()}, {cores} core{'s' * (cores != 1)}"
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
-        return Finding(OK, "machine", text)
-    return Finding(OK, "machine", f"{text}, {memory / 2**30:.1f} GiB of memory")
+        return EnvironmentFinding(OK, "machine", text)
+    return EnvironmentFinding(OK, "machine", f"{text}, {memory / 2**30:.1f} GiB of memory")
 
 
 def _number(version: str) -> tuple[int, ...]:

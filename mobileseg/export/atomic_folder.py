@@ -1,4 +1,4 @@
-"""Artefact folders that appear complete or not at all, and what may be replaced by one."""
+"""Exported models that appear complete or not at all, and what may be replaced by one."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SHOWN = 3
 
 
 def refuse_existing(folder: Path, overwrite: bool, in_use: Sequence[Path] = ()) -> None:
-    """Refuse a place where an artefact folder would destroy something else.
+    """Refuse a place where an exported model would destroy something else.
 
     Args:
         folder: where it is to appear.
-        overwrite: replace an artefact folder that is there; nothing else is ever replaced.
+        overwrite: replace an exported model that is there; nothing else is ever replaced.
         in_use: files and folders that are read, such as the weights.
 
     Raises:

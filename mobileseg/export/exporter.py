@@ -1,4 +1,4 @@
-"""From a network in memory to a verified artefact folder."""
+"""From a network in memory to a verified exported model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from mobileseg.export.options import ALL_TARGETS, TARGETS, ExportOptions, check_
 from mobileseg.export.recording import build_reference
 from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
-from mobileseg.export.verify import FAILED, NOT_JUDGED, SKIPPED, Row, check_engines
+from mobileseg.export.verify import FAILED, NOT_JUDGED, SKIPPED, TargetRow, check_engines
 from mobileseg.names import IMAGE, MAIN
 from mobileseg.runtime.manifest import Manifest
 
@@ -54,7 +54,7 @@ class ExportResult:
     """What an export wrote.
 
     Attributes:
-        folder: the artefact folder.
+        folder: of the exported model.
         rows: the table, one row per target.
         manifest: content of deploy.yaml.
         warnings: what the reader should know.
@@ -62,7 +62,7 @@ class ExportResult:
     """
 
     folder: Path
-    rows: tuple[Row, ...]
+    rows: tuple[TargetRow, ...]
     manifest: Manifest
     warnings: tuple[str, ...] = ()
     results: str = "results"
@@ -88,12 +88,12 @@ def export(
     Args:
         network: built from the configuration, with trained weights.
         config: says size, normalisation, classes and where the validation images are.
-        folder: artefact folder to make.
+        folder: of the exported model, made here.
         options: form of the graphs; None takes them from the configuration.
         targets: from `TARGETS`; None takes those of the configuration, else all that are installed.
         images: files and folders to verify with, instead of the validation images.
         zoo: folder of the weights, whose artefact gives classes and images where the dataset is missing.
-        overwrite: replace an artefact folder that is there; see `refuse_existing`.
+        overwrite: replace an exported model that is there; see `refuse_existing`.
         accept_weak: see :func:`export_network`.
         untrained: see :func:`export_network`.
         tensorrt: see :func:`export_network`.
@@ -150,13 +150,13 @@ def export_network(
 
     Args:
         network: Paddle layer with trained weights; its attribute `task` says what it is.
-        folder: artefact folder to make.
+        folder: of the exported model, made here.
         options: form of the graphs.
         subject: name, classes, palette.
         images: uint8 [h,w,3] RGB, at least four real ones.
         targets: from `TARGETS`; None writes every target whose converter is installed.
         source: where the images are from, for the notes in deploy.yaml.
-        overwrite: replace an artefact folder that is there; see `refuse_existing`.
+        overwrite: replace an exported model that is there; see `refuse_existing`.
         accept_weak: accept a reference that shows too few classes to tell a right graph from a wrong one.
         untrained: the weights are random and the graphs are for timing alone: every graph is run, but none is judged
             (labels of a network without training hang on the last bit), and the manifest says so.
@@ -238,7 +238,7 @@ def _server_files(
 
 def _choose(
     targets: Sequence[str] | None, options: ExportOptions, task: ExportTask
-) -> tuple[tuple[str, ...], list[Row]]:
+) -> tuple[tuple[str, ...], list[TargetRow]]:
     """The targets to write, and rows for those that are left out."""
     if targets is not None:
         chosen = check_targets(tuple(targets))
@@ -252,7 +252,7 @@ def _choose(
         target: converters.missing(target) or _unfit(target, options) or task.unfit(target, options)
         for target in TARGETS
     }
-    left_out = [Row(target, "", SKIPPED, problems=(reason,)) for target, reason in reasons.items() if reason]
+    left_out = [TargetRow(target, "", SKIPPED, problems=(reason,)) for target, reason in reasons.items() if reason]
     return tuple(target for target in TARGETS if not reasons[target]), left_out
 
 
@@ -277,7 +277,7 @@ def _check_multiple(options: ExportOptions, multiple: int) -> None:
 
 
 def _sizes(options: ExportOptions, multiple: int) -> list[tuple[int, int]]:
-    """Sizes to verify at: the export size, and for an open size another aspect ratio."""
+    """Sizes to verify at: the export size, and for a dynamic shape another aspect ratio."""
     first = options.height, options.width
     if not options.dynamic:
         return [first]
@@ -354,7 +354,7 @@ def _disagreement(
     network: Any,
     task: ExportTask,
     options: ExportOptions,
-    failed: Sequence[Row],
+    failed: Sequence[TargetRow],
     graphs: dict[str, list[converters.Graph]],
     reference: Reference,
     stage: Path,

@@ -31,7 +31,7 @@ class Images:
     Attributes:
         pixels: uint8 [h,w,3] RGB each.
         source: where they are from, for people.
-        real: photographs of the task, rather than drawn ones.
+        real: photographs of the task, rather than synthetic ones.
     """
 
     pixels: tuple[np.ndarray, ...]
@@ -77,7 +77,7 @@ def warnings_of(config: Config, options: ExportOptions, dataset: ImageDataset | 
     found = []
     if options.nms_in_graph and data["detection"]["nms"] != "traditional":
         found.append(
-            f"detection.nms is {data['detection']['nms']}; the exported graph suppresses greedily (traditional) instead"
+            f"detection.nms is {data['detection']['nms']}; the exported graph has greedy NMS (traditional) instead"
         )
     steps = (data["val_dataset"] or {}).get("transforms") or []
     other = [step["type"] for step in steps if step["type"] in _GEOMETRIC]
@@ -146,13 +146,13 @@ def dataset_from(config: Config) -> ImageDataset | None:
 def images_from(
     given: Sequence[str | Path], dataset: ImageDataset | None, zoo: Path | None, size: tuple[int, int]
 ) -> Images:
-    """Images to verify with: the given ones, else the dataset's, else those stored in the zoo, else drawn ones.
+    """Images to verify with: the given ones, else the dataset's, else those stored in the zoo, else synthetic ones.
 
     Args:
         given: files and folders.
         dataset: the validation dataset, None when it is not there.
         zoo: folder of zoo weights.
-        size: (height, width) for drawn images.
+        size: (height, width) for synthetic images.
 
     Raises:
         ExportError: fewer than four given images.
@@ -176,13 +176,13 @@ def images_from(
         if len(stored) >= ITEMS:
             return Images(stored, f"{GOLDEN_FILE} of {zoo.name}")
     return Images(
-        drawn_images(size),
+        synthetic_images(size),
         f"the suite's generator (no validation dataset of {ITEMS} or more images is here)",
         real=False,
     )
 
 
-def drawn_images(size: tuple[int, int], count: int = CANDIDATES) -> tuple[np.ndarray, ...]:
+def synthetic_images(size: tuple[int, int], count: int = CANDIDATES) -> tuple[np.ndarray, ...]:
     """Scenes of the suite's own dataset, uint8 [H,W,3]."""
     from mobileseg.data.synthetic.scene import draw_scene
 

@@ -44,7 +44,7 @@ class Frame(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item(abc.ABC):
+class GoldenItem(abc.ABC):
     """One frame on its way through the network.
 
     Attributes:
@@ -151,7 +151,7 @@ def load_reference(path: str | os.PathLike[str], load_item: Callable[[Mapping[st
 
 
 def loaded_fields(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The fields of `Item` from the arrays of a frame; raises KeyError where one is missing."""
+    """The fields of `GoldenItem` from the arrays of a frame; raises KeyError where one is missing."""
     sequence = arrays.get("sequence")
     return {
         "image": arrays["image"],

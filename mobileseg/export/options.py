@@ -10,7 +10,7 @@ from mobileseg.errors import ExportError
 OutputOp = Literal["argmax", "softmax", "none"]
 
 TARGETS = ("paddle", "onnx", "lite_arm", "lite_x86", "ncnn")
-"""Engine keys of an artefact folder, in the order of the table that export prints."""
+"""Engine keys of an exported model, in the order of the table that export prints."""
 
 EXTRA_TARGETS = ("torchscript",)
 """Targets that are written only when they are asked for by name."""

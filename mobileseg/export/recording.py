@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg.errors import ExportError
-from mobileseg.export.golden import Item, Reference
+from mobileseg.export.golden import GoldenItem, Reference
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.task import ExportTask
 from mobileseg.pixels import resize_bilinear
@@ -61,7 +61,7 @@ def record_images(
     options: ExportOptions,
     images: Sequence[np.ndarray],
     sizes: Sequence[tuple[int, int]],
-) -> tuple[Item, ...]:
+) -> tuple[GoldenItem, ...]:
     """Frames that are streams by themselves; of the images those are taken that together show the most classes."""
     candidates = []
     for index, image in enumerate(images[:CANDIDATES]):
@@ -101,7 +101,7 @@ def normalised(pixels: np.ndarray, options: ExportOptions) -> np.ndarray:
     return ((pixels.astype(np.float32) / 255.0 - mean) / std).astype(np.float32)
 
 
-def _most_classes(candidates: Sequence[Item], sizes: int) -> tuple[Item, ...]:
+def _most_classes(candidates: Sequence[GoldenItem], sizes: int) -> tuple[GoldenItem, ...]:
     """Four candidates that show the most classes, each size represented."""
     left = list(range(len(candidates)))
     shown: set[int] = set()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mobileseg.export.verify import Row
+from mobileseg.export.verify import TargetRow
 
 _HEAD = ("target", "engine", "status", "max diff / std")
 _STATUS = {"converted-not-run": "converted, not run", "failed": "FAILED", "not-judged": "run, not judged"}
 
 
-def format_rows(rows: Sequence[Row], results: str = "results") -> str:
+def format_rows(rows: Sequence[TargetRow], results: str = "results") -> str:
     """Rows as aligned text, reasons of failed and skipped ones below their row.
 
     Args:
@@ -27,7 +27,7 @@ def format_rows(rows: Sequence[Row], results: str = "results") -> str:
     return "\n".join(lines)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: TargetRow) -> tuple[str, ...]:
     return (
         row.target,
         row.engine or "-",

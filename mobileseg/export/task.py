@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from mobileseg.export.golden import Item, Reference
+from mobileseg.export.golden import GoldenItem, Reference
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.tolerance import Agreement
 from mobileseg.runtime.specs import OutputSpec
@@ -63,7 +63,7 @@ class ExportTask(abc.ABC):
 
     def record(
         self, network: Any, options: ExportOptions, images: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]
-    ) -> tuple[Item, ...]:
+    ) -> tuple[GoldenItem, ...]:
         """Run the network in evaluation mode and keep frames that its graphs must reproduce.
 
         A network that keeps something from frame to frame makes sequences of them; see
@@ -76,7 +76,7 @@ class ExportTask(abc.ABC):
         with paddle.no_grad():
             return record_images(self, network, options, images, sizes)
 
-    def item(self, network: Any, options: ExportOptions, image: np.ndarray, fed: np.ndarray, batch: Any) -> Item:
+    def item(self, network: Any, options: ExportOptions, image: np.ndarray, fed: np.ndarray, batch: Any) -> GoldenItem:
         """Run the network on one image and keep what a graph must reproduce; of tasks that do not override `record`.
 
         Args:
@@ -91,12 +91,12 @@ class ExportTask(abc.ABC):
         """
         raise NotImplementedError
 
-    def settle(self, item: Item) -> Item:
+    def settle(self, item: GoldenItem) -> GoldenItem:
         """Complete an item that was taken into the reference."""
         return item
 
     @abc.abstractmethod
-    def load_item(self, arrays: Mapping[str, np.ndarray]) -> Item:
+    def load_item(self, arrays: Mapping[str, np.ndarray]) -> GoldenItem:
         """The inverse of `Item.stored`; raises KeyError where an array is missing."""
 
     def common_arrays(self) -> dict[str, np.ndarray]:

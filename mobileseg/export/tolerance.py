@@ -16,7 +16,7 @@ INPUT_LIMIT = 1e-5
 """Largest allowed difference of inputs that are floats, in parts of the largest value that a pixel can become."""
 
 ROUNDED_SHARE = 1e-3
-"""Part of inputs that are bytes that may differ by 1: a value at .5 may be rounded to either side."""
+"""Share of a uint8 input that may differ by 1: a value at .5 may be rounded to either side."""
 
 STEEPNESS = 2.0
 """Of a probability p, times p * (1 - p) and `LIMIT` standard deviations of the logits: what it may differ by beyond

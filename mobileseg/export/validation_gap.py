@@ -1,4 +1,4 @@
-"""Whether a deployed model sees an image as validation did, and what it costs when it does not.
+"""Whether an exported model sees an image as validation did, and what it costs when it does not.
 
 A manifest says: resize to one size, scale, mean and std. Validation transforms can say more (a kept aspect ratio, two
 steps of resizing, another interpolation), and a score measured with them is then not that of the exported model.

@@ -16,7 +16,7 @@ import numpy as np
 
 from mobileseg.errors import ExportError, MobileSegError
 from mobileseg.export.conversion.process import Failure, run_task
-from mobileseg.export.golden import Frame, Item, Reference, load_reference, subsample
+from mobileseg.export.golden import Frame, GoldenItem, Reference, load_reference, subsample
 from mobileseg.export.options import ENGINES
 from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_of
@@ -31,7 +31,7 @@ OK, FAILED, NOT_RUN, SKIPPED, NOT_JUDGED = "ok", "failed", "converted-not-run", 
 
 
 @dataclass(frozen=True)
-class Row:
+class TargetRow:
     """One target in the table that export and doctor print.
 
     Attributes:
@@ -54,7 +54,7 @@ class Row:
     latency_ms: float | None = None
     problems: tuple[str, ...] = ()
 
-    def unjudged(self) -> Row:
+    def unjudged(self) -> TargetRow:
         """The row of a graph that was run for its time alone; one that could not be run stays failed."""
         return replace(self, status=NOT_JUDGED, problems=()) if self.latency_ms is not None else self
 
@@ -67,14 +67,14 @@ class Row:
         raise ValueError(f"a row with status '{self.status}' is not written into a manifest")
 
 
-def verify(folder: str | os.PathLike[str], engines: Sequence[str] | None = None) -> list[Row]:
-    """Check an artefact folder against its own golden.npz.
+def verify(folder: str | os.PathLike[str], engines: Sequence[str] | None = None) -> list[TargetRow]:
+    """Check an exported model against its own golden.npz.
 
     In this order: file hashes, agreement of the written preprocessing with the reference, the
     preprocessing itself, every engine, the postprocessing.
 
     Args:
-        folder: artefact folder.
+        folder: of the exported model.
         engines: engines to run ('paddle', 'onnxruntime', 'lite', 'ncnn'); None for all that are installed.
 
     Returns:
@@ -93,7 +93,7 @@ def verify(folder: str | os.PathLike[str], engines: Sequence[str] | None = None)
     return rows
 
 
-def replay(folder: str | os.PathLike[str], engines: Sequence[str] | None = None) -> tuple[list[Row], list[str]]:
+def replay(folder: str | os.PathLike[str], engines: Sequence[str] | None = None) -> tuple[list[TargetRow], list[str]]:
     """As :func:`verify`, but returns the rows and the problems instead of raising for them.
 
     Raises:
@@ -126,7 +126,7 @@ def check_engines(
     reference: Reference,
     frames: Sequence[Frame],
     engines: Sequence[str] | None = None,
-) -> list[Row]:
+) -> list[TargetRow]:
     """Run the graphs of every target in processes of their own and compare; one row per target."""
     rows = []
     for target in manifest.targets():
@@ -134,11 +134,11 @@ def check_engines(
         size = _size(folder, [name for entry in files for name in entry.names()])
         engine = ENGINES.get(target)
         if engine is None:
-            rows.append(Row(target, "", NOT_RUN, size_bytes=size))
+            rows.append(TargetRow(target, "", NOT_RUN, size_bytes=size))
         elif engines is not None and engine not in engines:
             continue
         elif reason := unavailable(engine):
-            rows.append(Row(target, engine, SKIPPED, size_bytes=size, problems=(reason,)))
+            rows.append(TargetRow(target, engine, SKIPPED, size_bytes=size, problems=(reason,)))
         else:
             rows.append(_check_engine(folder, manifest, task, target, engine, reference, frames, size))
     asked = COMPONENTS in manifest.pipelines and (engines is None or "paddle" in engines)
@@ -165,7 +165,7 @@ def _check_engine(
     frames: Sequence[Frame],
     size: int,
     own: Mapping[str, Any] | None = None,
-) -> Row:
+) -> TargetRow:
     try:
         answers, latency = run_engine(folder, engine, frames, options=own)
         agreement = task.compare(answers, reference.items, manifest.outputs_of(target))
@@ -174,8 +174,8 @@ def _check_engine(
     except Failure as failure:
         reason = f"engine '{engine}' {failure.reason}" if failure.died else failure.reason
         detail = f"\n    {failure.log.splitlines()[-1]}" if failure.died and failure.log else ""
-        return Row(target, engine, FAILED, size_bytes=size, problems=(reason + detail,))
-    return Row(
+        return TargetRow(target, engine, FAILED, size_bytes=size, problems=(reason + detail,))
+    return TargetRow(
         target,
         engine,
         FAILED if agreement.problems else OK,
@@ -282,6 +282,6 @@ def _input_difference(made: np.ndarray, expected: np.ndarray, largest: float) ->
     return f"input differs by {worst:.2e} (allowed {allowed:.0e})" if not worst <= allowed else ""
 
 
-def _input_of(item: Item, spec: ImageSpec) -> np.ndarray:
+def _input_of(item: GoldenItem, spec: ImageSpec) -> np.ndarray:
     """The stored input, or (where only samples of it are stored) the one that the preprocessing makes."""
     return item.input if item.stride == 1 else Preprocessor(spec)(item.image)

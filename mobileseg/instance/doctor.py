@@ -63,7 +63,7 @@ class InstanceSummary(Summary):
 
 
 def dummy(dataset: Any, size: Size) -> Sample:
-    """A grey picture of that size with one object in its middle, to try transforms on."""
+    """A grey image of that size with one object in its middle, to try transforms on."""
     sample = Sample(np.full((*size, 3), 127, np.float32), None, {"geometry": []})
     if not dataset.evaluates:
         height, width = max(1, size[0] // 2), max(1, size[1] // 2)

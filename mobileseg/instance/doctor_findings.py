@@ -35,7 +35,7 @@ _PROBLEMS: dict[str, tuple[str, str, str]] = {
     "size-differs": (
         "error",
         "images have another size than the annotations say",
-        "use the pictures that were annotated (an EXIF-rotated photograph is turned when it is read), or correct "
+        "use the images that were annotated (an EXIF-rotated photograph is turned when it is read), or correct "
         "width and height together with the coordinates",
     ),
     "mask-unreadable": (
@@ -207,12 +207,12 @@ def _when_most(summary: ObjectSummary, code: str, level: str, fix: str) -> tuple
         return level, fix
     if code in ("mask-empty", "mask-outside"):
         if summary.fraction_masks > summary.total / 2:
-            fix = "the polygons look like shares of the image (0..1): multiply them by its width and height"
+            fix = "the polygons look like normalised coordinates (0..1): multiply them by its width and height"
         return "error", fix
     if summary.corners > summary.total / 2:
         fix = "they fit as x1, y1, x2, y2: write x1, y1, x2 - x1, y2 - y1"
     elif summary.fractions > summary.total / 2:
-        fix = "they look like shares of the image (0..1): multiply them by its width and height"
+        fix = "they look like normalised coordinates (0..1): multiply them by its width and height"
     return "error", fix
 
 

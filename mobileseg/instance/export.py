@@ -1,6 +1,6 @@
 """Export of instance segmentation models: raw predictions, and the anchors that make boxes of them.
 
-The graph ends before the suppression (:mod:`mobileseg.instance.postprocess` does it in every runtime), with the
+The graph ends before NMS (:mod:`mobileseg.instance.postprocess` does it in every runtime), with the
 outputs ``loc`` [1,P,4], ``conf`` [1,P,K+1] after softmax, ``mask`` [1,P,k] after tanh and ``proto`` [1,k,h,w]; with
 `ExportOptions.nms_in_graph` it ends after a greedy one (:mod:`mobileseg.instance.export_nms`). Raw outputs must lie
 within `LIMIT` standard deviations of the reference's; for detections the rule stands in
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from mobileseg.errors import ExportError, MobileSegError
-from mobileseg.export.golden import Item, Reference
+from mobileseg.export.golden import GoldenItem, Reference
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.task import NEEDED_CLASSES, ExportTask
 from mobileseg.export.tolerance import LIMIT, Agreement, difference
@@ -49,7 +49,7 @@ class InstanceExport(ExportTask):
 
     Attributes:
         anchors: float32 [P,4] of the input size.
-        detection: options of the suppression.
+        detection: options of NMS.
         variances: of the coding of the boxes.
         input_size: (height, width).
         category_ids: COCO category id of every class, None when there are none.
@@ -71,13 +71,13 @@ class InstanceExport(ExportTask):
     def check(self, options: ExportOptions) -> None:
         if options.dynamic:
             raise ExportError(
-                "a graph that detects has one input size: its anchors are constants that belong to that size",
+                "an instance segmentation graph has one input size: its anchors are constants that belong to that size",
                 remedy="drop --dynamic, and export once for every --size that is needed",
             )
         if options.output_op == "softmax" or options.output_size is not None:
             what = "the output op softmax" if options.output_op == "softmax" else "a resize inside the graph"
             raise ExportError(
-                f"{what} is for labels per pixel; a graph that detects ends at its raw predictions",
+                f"{what} is for semantic segmentation; an instance segmentation graph ends at its raw predictions",
                 remedy="drop output_op and output_size (--output_op, --resize_in_graph)",
             )
 
@@ -115,7 +115,7 @@ class InstanceExport(ExportTask):
             candidates=able[np.argsort(-best[able], kind="stable")],
         )
 
-    def settle(self, item: Item) -> Item:
+    def settle(self, item: GoldenItem) -> GoldenItem:
         """Find out which detections are close decisions."""
         assert isinstance(item, InstanceItem)
         size = (item.image.shape[0], item.image.shape[1])
@@ -147,7 +147,7 @@ class InstanceExport(ExportTask):
         return {"anchors": self.anchors[::_ANCHOR_STEP]}
 
     def weakness(self, reference: Reference, num_classes: int) -> str:
-        """A network that detects nothing agrees with every graph that detects nothing."""
+        """A network without detections agrees with every graph without detections."""
         present, needed = len(reference.classes_present), min(NEEDED_CLASSES, num_classes)
         if present >= needed:
             return ""

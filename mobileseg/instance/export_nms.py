@@ -1,8 +1,8 @@
-"""Export of graphs that detect and suppress by themselves.
+"""Export of graphs that end with NMS.
 
-The tail of the graph decodes the boxes and ends with Paddle's operator multiclass_nms3, a greedy suppression per
-class; the outputs are ``detections`` [M,6] (class, score, x1, y1, x2, y2 in parts of the input), ``coefficients``
-[M,k] and ``proto`` [1,k,h,w], and M depends on the image. The reference is the greedy suppression of
+The tail of the graph decodes the boxes and ends with Paddle's operator multiclass_nms3, a greedy NMS per
+class; the outputs are ``detections`` [M,6] (class, score, x1, y1, x2, y2 in normalised coordinates), ``coefficients``
+[M,k] and ``proto`` [1,k,h,w], and M depends on the image. The reference is the greedy NMS of
 :func:`mobileseg.instance.nms.traditional_nms`. Only targets that give its numbers for every image are written.
 """
 
@@ -22,7 +22,7 @@ from mobileseg.export.tolerance import Agreement, difference
 from mobileseg.instance.export import InstanceExport
 from mobileseg.instance.golden import InstanceItem, disagreements, pair
 from mobileseg.instance.options import DetectionOptions
-from mobileseg.instance.postprocess import Detections, detect, finish, suppressed_detections
+from mobileseg.instance.postprocess import Detections, detect, finish, nms_detections
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.specs import OutputSpec
 
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 KINDS: dict[str, Any] = {"detections": "detections", "coefficients": "coefficients", "proto": "prototypes"}
 """Output of the graph -> its kind."""
 
-_LITE = "Paddle Lite's suppression aborts the process on an image without objects"
+_LITE = "Paddle Lite's NMS aborts the process on an image without objects"
 _UNFIT = {
     "lite_arm": _LITE,
     "lite_x86": _LITE,
-    "ncnn": "NCNN has no suppression per class",
+    "ncnn": "NCNN has no NMS per class",
     "torchscript": "TorchScript is traced, which keeps the number of detections that it was traced with",
 }
 
@@ -86,7 +86,7 @@ class InstanceNmsExport(InstanceExport):
         for number, (answer, item) in enumerate(zip(answers, items, strict=True)):
             size = item.image.shape[0], item.image.shape[1]
             try:
-                found = suppressed_detections(answer["detections"], answer["coefficients"], self.detection)
+                found = nms_detections(answer["detections"], answer["coefficients"], self.detection)
                 result = finish(found, answer["proto"][0], size, self.detection)
             except (MobileSegError, ValueError) as error:
                 problems.append(f"image {number}: no detections can be made of the outputs: {error}")
@@ -117,7 +117,7 @@ class InstanceNmsExport(InstanceExport):
         problems: list[str] = []
         for index, item in enumerate(reference.items):
             size = item.image.shape[0], item.image.shape[1]
-            found = suppressed_detections(item.outputs["detections"], item.outputs["coefficients"], self.detection)
+            found = nms_detections(item.outputs["detections"], item.outputs["coefficients"], self.detection)
             if item.proto_stride == 1:
                 wrong = disagreements(item, finish(found, item.outputs["proto"][0], size, self.detection))[2]
             else:

@@ -13,7 +13,7 @@ In golden.npz, for the item ``i``, beside what :mod:`mobileseg.export.golden` li
 **The rule.** Which boxes survive is decided by comparisons: of a score with a threshold, of an overlap with a
 threshold, of two scores with each other. An engine that differs by the permitted rounding may decide the close ones
 otherwise. Which these are is tried out: the network's own outputs are changed `SHAKES` times at random, every value
-by up to twice the permitted difference, and suppressed again. A detection is *sure* when it comes out every time;
+by up to twice the permitted difference, and put through NMS again. A detection is *sure* when it comes out every time;
 a detection that comes out only of changed outputs is *possible*. An engine must then give
 
 - every sure detection: same class, corners within `_CORNERS` of the image's longer side (at least a pixel), score
@@ -29,7 +29,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mobileseg.export.golden import Item, loaded_fields, named, stride_for, subsample
+from mobileseg.export.golden import GoldenItem, loaded_fields, named, stride_for, subsample
 from mobileseg.export.tolerance import LIMIT
 from mobileseg.structures import InstanceMasks, InstanceResult
 
@@ -43,7 +43,7 @@ PER_ANCHOR = ("loc", "conf", "mask")
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstanceItem(Item):
+class InstanceItem(GoldenItem):
     """One image with its detections; arrays as in the module's list.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Convolutions of the instance networks: dense ones with a bias, and depthwise separable ones with norms.
+"""Convolutions of the instance segmentation models: dense ones with a bias, and depthwise separable ones with norms.
 
 The networks take the kind as a factory, so that feature pyramid, protonet and head are written once.
 """

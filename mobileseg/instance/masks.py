@@ -30,7 +30,7 @@ def assemble_masks(
     Args:
         prototypes: float32 [k, h, w].
         coefficients: float32 [n, k].
-        boxes: float32 [n, 4], x1, y1, x2, y2 in parts of the image, corners in any order.
+        boxes: float32 [n, 4], x1, y1, x2, y2 in normalised coordinates, corners in any order.
         size: (height, width) of the image.
         threshold: probability above which a pixel belongs to the instance, at least 0.
     """
@@ -82,7 +82,7 @@ class _Enlarger:
         self._grid = np.zeros(grid, np.float32)
         self._strip = np.zeros((grid[0], size[1]), np.float32)
         self._wide = np.empty((grid[0], size[1]), np.float32)
-        self._picture = np.empty(size[0] * size[1], np.float32)
+        self._resized = np.empty(size[0] * size[1], np.float32)
 
     def whole(self, exponents: np.ndarray, cut: list[int], span: tuple[int, int, int, int]) -> tuple[int, np.ndarray]:
         """Probabilities in all columns: the first row of the image that was made, and the rows, float32 [H', W].
@@ -125,9 +125,9 @@ class _Enlarger:
         last = max(-(-min(cut[1] + 1, len(grid)) // cells), -(-span[1] // pixels))
         width = grid.shape[1] if grid is not self._grid else self._size[1]
         height = (last - first) * pixels
-        picture = self._picture[: height * width].reshape(height, width)
-        resize(grid[first * cells : last * cells], (height, width), out=picture)
-        return first * pixels, picture
+        resized = self._resized[: height * width].reshape(height, width)
+        resize(grid[first * cells : last * cells], (height, width), out=resized)
+        return first * pixels, resized
 
 
 def _cut(first: np.ndarray, second: np.ndarray, cells: int) -> np.ndarray:

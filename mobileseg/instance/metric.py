@@ -92,7 +92,7 @@ class CocoScorer:
             raise DataError(
                 f"{self.dataset.file_name(index)} (image id {image_id}) is {size[1]}x{size[0]}, but it was annotated "
                 f"as {expected[1]}x{expected[0]} (width x height): masks of different sizes cannot be compared",
-                remedy="correct width and height in the annotations, or use the picture that was annotated "
+                remedy="correct width and height in the annotations, or use the image that was annotated "
                 "(mobileseg doctor data lists all of them)",
             )
         if len(result) and int(result.classes.max()) >= len(self.dataset.classes):

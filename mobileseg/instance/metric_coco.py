@@ -1,9 +1,9 @@
 """COCO's evaluation of boxes and masks: precision and recall by pycocotools, or by a faster package with equal numbers.
 
 The definition (Lin et al., Microsoft COCO, ECCV 2014, and its reference code): for each class and IoU threshold
-detections are taken by falling score, each claims the best object of its image that is still free and overlaps it by at
-least the threshold; precision is made monotonous and read off at 101 recalls. Crowd regions, and objects outside the
-area range, are neither hits nor misses.
+detections are taken in descending order of score, each claims the best object of its image that is still free and
+overlaps it by at least the threshold; precision is made monotonous and read off at 101 recalls. Crowd regions, and
+objects outside the area range, are neither hits nor misses.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _IOU50, _IOU75 = 0, 5  # of the thresholds .50:.05:.95
 
 
 @dataclass(frozen=True)
-class Curves:
+class PrecisionCurves:
     """What an evaluation measured; -1 where there is no object.
 
     Attributes:
@@ -81,7 +81,7 @@ def choose_backend(name: str = "auto") -> str:
 
 def measure(
     truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]], kind: str, backend: str = "auto"
-) -> Curves:
+) -> PrecisionCurves:
     """Match detections with what was annotated.
 
     Args:
@@ -116,7 +116,7 @@ def measure(
         evaluation = Evaluation(*sides, kind)
         evaluation.evaluate()
         evaluation.accumulate()
-    return Curves(np.asarray(evaluation.eval["precision"]), np.asarray(evaluation.eval["recall"]))
+    return PrecisionCurves(np.asarray(evaluation.eval["precision"]), np.asarray(evaluation.eval["recall"]))
 
 
 def _objects(truth: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""Non-maximum suppression over boxes with a score for every class (NumPy, vectorised).
+"""Non-maximum suppression (NMS) over boxes with a score for every class (NumPy, vectorised).
 
 Three forms of YOLACT (Bolya et al. 2019, arXiv:1904.02689): Fast NMS per class, Fast NMS over the best class of each
-box, and the traditional greedy one. In all of them a box can only be suppressed by one of a higher score, and of equal
+box, and the traditional greedy one. In all of them a box can only be dropped for one of a higher score, and of equal
 scores the box of the lower index comes first. So the candidates are looked at best first, and only as many of them as
 it takes to fill the result.
 """
@@ -96,7 +96,7 @@ def traditional_nms(
     floor: float,
     inclusive: bool = False,
 ) -> Kept:
-    """Greedy suppression per class: the best box stays, those that overlap it go, and so on with the rest.
+    """Greedy NMS per class: the best box stays, those that overlap it go, and so on with the rest.
 
     Args:
         boxes: float32 [n, 4], x1, y1, x2, y2; in pixels when ``inclusive``.
@@ -105,7 +105,7 @@ def traditional_nms(
         max_detections: length of the result at most.
         floor: scores that are not above it are no candidates.
         inclusive: corners are pixels that belong to the box (sides one longer), and an overlap of ``iou_threshold``
-            itself suppresses, as in the published code.
+            drops a box too, as in the published code.
     """
 
     def survivors(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -149,7 +149,7 @@ def _overlapped(boxes: np.ndarray, places: np.ndarray, threshold: float) -> np.n
 def _per_class(
     scores: np.ndarray, floor: float | None, wanted: int, survivors: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> Kept:
-    """Suppression in every class for itself, until ``wanted`` are found or nothing is left.
+    """NMS in every class for itself, until ``wanted`` are found or nothing is left.
 
     Args:
         scores: float32 [n, K].
@@ -174,7 +174,7 @@ def _per_class(
 
 
 def _best_first(values: np.ndarray, floor: float | None, count: int) -> np.ndarray:
-    """Indices of the ``count`` highest values above ``floor``, falling, and of all that equal the last of these."""
+    """Indices of the ``count`` highest values above ``floor``, descending, and of all that equal the last of these."""
     chosen = np.arange(len(values)) if floor is None else np.flatnonzero(values > floor)
     found = values[chosen]
     if len(found) > count:

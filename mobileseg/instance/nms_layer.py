@@ -1,4 +1,4 @@
-"""The layer of a graph that suppresses overlapping detections by itself."""
+"""The layer that ends a graph with NMS."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class DeployDetections(DeployInput):
         half = self.size * paddle.exp(loc[:, 2:] * self.growth) / 2
         boxes = paddle.concat([centre - half, centre + half], axis=1).unsqueeze(0)
         scores = found["conf"][:, :, 1:].transpose([0, 2, 1])
-        detections, index = self._suppressed(boxes, scores)
+        detections, index = self._nms(boxes, scores)
         return detections, paddle.gather(mask, index.reshape([-1])), found["proto"]
 
-    def _suppressed(self, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+    def _nms(self, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
         helper = LayerHelper("multiclass_nms3")
         detections = helper.create_variable_for_type_inference("float32")
         index = helper.create_variable_for_type_inference("int32")

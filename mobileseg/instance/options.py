@@ -15,14 +15,14 @@ Switch = Annotated[bool, Field(strict=True)]
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class DetectionOptions:
-    """Options of non-maximum suppression and of the masks; the defaults are YOLACT's without its quirks.
+    """Options of NMS and of the masks; the defaults are YOLACT's without its quirks.
 
-    The published behaviour is ``threshold_after_nms=False, truncate_boxes=True``, and for traditional suppression
+    The published behaviour is ``threshold_after_nms=False, truncate_boxes=True``, and for traditional NMS
     ``inclusive_pixels=True``.
 
     Raises:
         ValueError: a value outside its range (also pydantic's ValidationError), or ``inclusive_pixels`` without the
-            traditional suppression that it belongs to.
+            traditional NMS that it belongs to.
     """
 
     score_threshold: Annotated[Threshold, Field(description="anchors whose best class is not above it are dropped")] = (
@@ -35,7 +35,7 @@ class DetectionOptions:
             "traditional: greedy per class"
         ),
     ] = "fast"
-    iou_threshold: Annotated[Share, Field(description="overlap above which a box is suppressed")] = 0.5
+    iou_threshold: Annotated[Share, Field(description="overlap above which NMS drops a box")] = 0.5
     top_k: Annotated[Count, Field(description="fast and cross_class: candidates, per class or in all")] = 200
     max_detections: Annotated[Count, Field(description="instances kept per image")] = 100
     mask_threshold: Annotated[
@@ -50,7 +50,9 @@ class DetectionOptions:
     ] = True
     inclusive_pixels: Annotated[
         Switch,
-        Field(description="traditional: sides are one pixel longer and the threshold itself suppresses, as published"),
+        Field(
+            description="traditional: sides are one pixel longer and an overlap of the threshold counts, as published"
+        ),
     ] = False
     truncate_boxes: Annotated[Switch, Field(description="box corners are cut to whole pixels, as published")] = False
 

@@ -1,4 +1,4 @@
-"""From the raw predictions of an instance network to boxes, scores, classes and masks (NumPy and OpenCV)."""
+"""From the raw predictions of an instance segmentation model to boxes, scores, classes and masks (NumPy and OpenCV)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = [
     "detect",
     "finish",
     "instances_from_outputs",
+    "nms_detections",
     "pixel_boxes",
-    "suppressed_detections",
 ]
 
 
@@ -31,8 +31,8 @@ class Detections:
     """Instances before their masks are made, best first.
 
     Attributes:
-        boxes: float32 [n, 4], x1, y1, x2, y2 in parts of the image, as predicted: they may lie outside of 0..1.
-        scores: float32 [n], falling.
+        boxes: float32 [n, 4], x1, y1, x2, y2 in normalised coordinates, as predicted: they may lie outside of 0..1.
+        scores: float32 [n], descending.
         classes: int64 [n].
         coefficients: float32 [n, k] of the prototypes.
     """
@@ -55,7 +55,7 @@ def instances_from_outputs(
     *,
     input_size: tuple[int, int] | None = None,
 ) -> InstanceResult:
-    """Everything: suppression, masks, boxes in pixels.
+    """Everything: NMS, masks, boxes in pixels.
 
     Args:
         outputs: ``loc`` [1, P, 4], ``conf`` [1, P, K + 1] after softmax with the background first, ``mask``
@@ -82,7 +82,7 @@ def detect(
     *,
     input_size: tuple[int, int] | None = None,
 ) -> Detections:
-    """Decoded boxes that survive thresholds and suppression.
+    """Decoded boxes that survive thresholds and NMS.
 
     Only anchors whose best class is above ``score_threshold`` are decoded.
 
@@ -105,7 +105,7 @@ def detect(
         boxes = decode(loc[chosen], anchors[chosen], variances)
     if np.isnan(boxes).any():
         raise _not_numbers("loc")
-    kept = _suppress(boxes, conf[chosen, 1:], options, input_size)
+    kept = _nms(boxes, conf[chosen, 1:], options, input_size)
     return Detections(
         boxes[kept.indices], kept.scores, kept.classes, np.asarray(mask[chosen[kept.indices]], np.float32)
     )
@@ -115,14 +115,14 @@ _MOST_CLASSES = np.float32(2**31)
 """Labels from here on are one label, which is no class."""
 
 
-def suppressed_detections(
+def nms_detections(
     detections: np.ndarray, coefficients: np.ndarray, options: DetectionOptions | None = None
 ) -> Detections:
-    """From a graph that has the suppression inside.
+    """From a graph that ends with NMS.
 
     Args:
-        detections: [M, 6] or [1, M, 6]: class, score, x1, y1, x2, y2 in parts of the image, falling in score; rows of
-            a negative class are padding.
+        detections: [M, 6] or [1, M, 6]: class, score, x1, y1, x2, y2 in normalised coordinates, descending in score;
+            rows of a negative class are padding.
         coefficients: [M, k] or [1, M, k].
         options: ``max_detections`` of them are kept.
 
@@ -181,7 +181,7 @@ def pixel_boxes(boxes: np.ndarray, size: tuple[int, int], truncate: bool = False
     """Boxes in the pixels of the image, cut to it, x1 <= x2 and y1 <= y2; float32 [n, 4].
 
     Args:
-        boxes: float32 [n, 4], x1, y1, x2, y2 in parts of the image, corners in any order.
+        boxes: float32 [n, 4], x1, y1, x2, y2 in normalised coordinates, corners in any order.
         size: (height, width) of the image.
         truncate: cut to whole pixels.
     """
@@ -200,14 +200,12 @@ def _best_scores(scores: np.ndarray) -> np.ndarray:
     return best
 
 
-def _suppress(
-    boxes: np.ndarray, scores: np.ndarray, options: DetectionOptions, input_size: tuple[int, int] | None
-) -> Kept:
+def _nms(boxes: np.ndarray, scores: np.ndarray, options: DetectionOptions, input_size: tuple[int, int] | None) -> Kept:
     common = {"iou_threshold": options.iou_threshold, "max_detections": options.max_detections}
     if options.nms == "cross_class":
         return cross_class_nms(boxes, scores, top_k=options.top_k, **common)  # type: ignore[arg-type]
     if options.nms == "fast":
-        # A score below the threshold suppresses only lower ones, so it may as well be left out beforehand.
+        # A box below the threshold can drop only lower ones, so it may as well be left out beforehand.
         floor = options.score_threshold if options.threshold_after_nms else None
         return fast_nms(boxes, scores, top_k=options.top_k, floor=floor, **common)  # type: ignore[arg-type]
     if options.inclusive_pixels:

@@ -22,7 +22,7 @@ class InstancePredictor:
 
     Args:
         network: gives :data:`OUTPUTS` and has ``anchors(height, width)``.
-        options: thresholds and suppression.
+        options: thresholds and NMS.
     """
 
     def __init__(self, network: paddle.nn.Layer, options: DetectionOptions | None = None) -> None:
@@ -69,7 +69,7 @@ def refuse_views(test_config: Mapping[str, Any]) -> None:
     wanted = [key for key in ("aug_eval", "is_slide") if test_config.get(key)]
     if wanted:
         raise ConfigError(
-            f"{' and '.join(wanted)}: scales, flips and windows average the scores of pixels; a network that finds "
-            "objects is evaluated on the whole image as it is",
+            f"{' and '.join(wanted)}: test-time augmentation and sliding windows average the scores of pixels; an "
+            "instance segmentation model is evaluated on the whole image as it is",
             remedy="turn aug_eval and is_slide off (test_config of the configuration, or the flags)",
         )

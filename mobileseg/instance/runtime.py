@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from mobileseg.errors import RuntimeEngineError
-from mobileseg.instance.postprocess import Detections, detect, finish, suppressed_detections
+from mobileseg.instance.postprocess import Detections, detect, finish, nms_detections
 from mobileseg.instance.settings import InstanceSettings
 from mobileseg.names import MAIN
 from mobileseg.runtime.engines.base import Engine
@@ -80,7 +80,7 @@ def pipeline(
     """
     if set(options) - {"detection"}:
         raise RuntimeEngineError(
-            f"artefact '{manifest.name}' finds objects: every object has a score, pixels have none",
+            f"'{manifest.name}' is an instance segmentation model: every object has a score, pixels have none",
             remedy="leave scores=True out",
         )
     changed = with_detection(manifest, engine.results, options.get("detection"))
@@ -121,7 +121,7 @@ class InstancePipeline:
         """Objects in the pixels of the image."""
         values = {kind: tensors[spec.name] for kind, spec in self._by_kind.items()}
         if self._anchors is None:
-            found = suppressed_detections(values["detections"], values["coefficients"], self._options)
+            found = nms_detections(values["detections"], values["coefficients"], self._options)
             self._check_classes(found)
         else:
             raw = {"loc": values["boxes"], "conf": values["scores"], "mask": values["coefficients"]}

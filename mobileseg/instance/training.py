@@ -77,10 +77,10 @@ def save_results(scorer: CocoScorer, path: Path) -> str:
 
 def renamed(predict: Predictor, indices: np.ndarray) -> Predictor:
     """Objects with the class indices of a dataset; those of a class that it does not have are left out."""
-    return Renamed(predict, indices)
+    return RenamedObjects(predict, indices)
 
 
-class Renamed:
+class RenamedObjects:
     """A predictor of objects with other class indices.
 
     Args:

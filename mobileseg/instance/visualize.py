@@ -14,7 +14,7 @@ from mobileseg.instance.drawing import instance_index, instance_overlay
 from mobileseg.structures import InstanceMasks, InstanceResult
 from mobileseg.viz.mask_file import write_mask
 from mobileseg.viz.palette import palette
-from mobileseg.viz.task import Column, Curves, Model, Scores, ScoreTable
+from mobileseg.viz.task import Column, Curves, Model, ScoreTable, ShownScores
 
 LOSS_PARTS = ("box", "class", "mask", "segm")
 
@@ -112,11 +112,11 @@ def truth(sample: Any) -> InstanceResult | None:
     )
 
 
-def scores(scores: Mapping[str, Any]) -> Scores:
+def scores(scores: Mapping[str, Any]) -> ShownScores:
     """Mask and box AP; the APs of every class; COCO's twelve numbers of masks and boxes."""
     mask, box = scores.get("mask"), scores.get("box")
     if not mask or not box:
-        return Scores()
+        return ShownScores()
     headline = (("mask AP", mask["ap"]), ("mask AP50 (IoU .50)", mask["ap50"]), ("box AP", box["ap"]))
     twelve = ScoreTable(
         "",
@@ -137,7 +137,7 @@ def scores(scores: Mapping[str, Any]) -> Scores:
         "AP: mean over IoU .50:.05:.95 as COCO defines it; AP50 counts an overlap of one half as a hit. Small, medium, "
         "large: below 32², below 96² pixels, above. Absent classes count in no mean."
     )
-    return Scores(headline, tables, note)
+    return ShownScores(headline, tables, note)
 
 
 def curves(evals: Sequence[Mapping[str, Any]]) -> Curves:

@@ -21,7 +21,7 @@ from mobileseg.files import write_whole
 from mobileseg.prediction.sources import Source, distinct_names
 from mobileseg.runtime.video import VideoReader, VideoWriter, Window
 from mobileseg.tasks import stage
-from mobileseg.viz.hud import Meter, draw_lines
+from mobileseg.viz.hud import FrameMeter, draw_lines
 from mobileseg.viz.task import Model, ResultsFile, Visualization
 
 OUTPUTS = ("overlay", "labels", "json")
@@ -40,7 +40,7 @@ class Segments(Model, Protocol):
 
 
 @dataclass
-class Summary:
+class PredictionSummary:
     """What a prediction run did.
 
     Attributes:
@@ -111,9 +111,9 @@ class PredictionWriter:
         self._folders = folders or {}
         self.say = say
         self.warn = warn or _to_standard_error
-        self.summary = Summary()
+        self.summary = PredictionSummary()
 
-    def run(self, sources: Iterable[Source]) -> Summary:
+    def run(self, sources: Iterable[Source]) -> PredictionSummary:
         """Segment all sources.
 
         Raises:
@@ -185,7 +185,7 @@ class PredictionWriter:
         lines = self._path("json", source.name, ".jsonl") if "json" in self.outputs else None
         if masks:
             masks.mkdir(exist_ok=True)
-        meter, drawing = Meter(), 0.0
+        meter, drawing = FrameMeter(), 0.0
         step = frame_function(self.segmenter)
         with (
             VideoWriter(video or os.devnull, reader.fps) as writer,

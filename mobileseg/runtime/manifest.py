@@ -319,7 +319,7 @@ def verified_path(folder: str | os.PathLike[str], manifest: Manifest, name: str)
     if expected is None:
         raise RuntimeEngineError(f"{path} is not listed in {DEPLOY_FILE}, so its content cannot be trusted")
     if not path.is_file():
-        raise RuntimeEngineError(f"{path} is missing, {DEPLOY_FILE} lists it", remedy="copy the whole artefact folder")
+        raise RuntimeEngineError(f"{path} is missing, {DEPLOY_FILE} lists it", remedy="copy the whole folder")
     actual = sha256_of(path)
     if actual != expected:
         raise RuntimeEngineError(
@@ -344,7 +344,7 @@ def _in_this_format(block: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
         raise RuntimeEngineError(f"{path} cannot be used: its block of format 1 is damaged ({error})") from error
 
 
-class _Loader(yaml.SafeLoader):
+class _ManifestLoader(yaml.SafeLoader):
     """A SafeLoader without aliases: a manifest has none, and a few lines of them expand to gigabytes."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -365,14 +365,14 @@ def read_document(folder: str | os.PathLike[str]) -> Mapping[str, Any]:
 
 def _load_yaml(path: Path) -> dict[str, Any]:
     if not path.parent.is_dir():
-        raise RuntimeEngineError(f"there is no artefact folder {path.parent}")
+        raise RuntimeEngineError(f"there is no exported model {path.parent}")
     try:
         if path.stat().st_size > _LARGEST:
             raise RuntimeEngineError(f"{path} has {path.stat().st_size} bytes, a manifest has at most {_LARGEST}")
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  # a SafeLoader
+        document = _ManifestLoader(path.read_text(encoding="utf-8")).get_single_data()
     except FileNotFoundError:
         raise RuntimeEngineError(
-            f"{path.parent} is no artefact folder: it has no {DEPLOY_FILE}",
+            f"{path.parent} is no exported model: it has no {DEPLOY_FILE}",
             remedy="write one with `mobileseg export`, or name the folder that export printed",
         ) from None
     except (OSError, UnicodeDecodeError) as error:

@@ -39,7 +39,7 @@ def json_problems(folder: Path, document: Mapping[str, Any], yaml_file: str) -> 
     """Where ``deploy.json`` does not repeat ``deploy.yaml``; empty when it does.
 
     Args:
-        folder: artefact folder.
+        folder: of the exported model.
         document: content of its deploy.yaml.
         yaml_file: name of deploy.yaml in the folder.
     """

@@ -67,7 +67,7 @@ class Preprocessor:
         return float(np.abs(self._tables).max())
 
     def geometry(self, image: np.ndarray) -> Geometry:
-        """How a image is placed in the input.
+        """How an image is placed in the input.
 
         Raises:
             DataError: not [H, W, channels] of the type that the manifest says, or empty.

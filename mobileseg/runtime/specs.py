@@ -102,7 +102,7 @@ class ImageSpec:
         if not 1 <= self.channels <= 4:
             found.append(f"image channels is {self.channels}, expected 1 to 4")
         if not 0 <= self.range[0] < self.range[1] <= 65535:
-            found.append(f"image range is {list(self.range)}, expected two rising values within 0..65535")
+            found.append(f"image range is {list(self.range)}, expected two ascending values within 0..65535")
         if not (math.isfinite(self.scale) and self.scale > 0):
             found.append(f"image scale is {self.scale}, expected a positive number")
         for name in ("mean", "std"):

@@ -81,7 +81,7 @@ def findings(summary: Summary, *, batch_size: int, keep_empty: bool) -> Iterator
 
 
 def labelled(dataset: Any, size: Size) -> Sample:
-    """A grey picture of that size with a label of class 0, to try transforms on."""
+    """A grey image of that size with a label of class 0, to try transforms on."""
     label = None if dataset.evaluates else np.zeros(size, np.uint8)
     meta = {"geometry": [], "ignore_index": dataset.ignore_index}
     return Sample(np.full((*size, 3), 127, np.float32), label, meta)

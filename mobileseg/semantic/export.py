@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from mobileseg.errors import ExportError
-from mobileseg.export.golden import Item, Reference, loaded_fields, stride_for, subsample
+from mobileseg.export.golden import GoldenItem, Reference, loaded_fields, stride_for, subsample
 from mobileseg.export.manifest import file_names
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.task import ExportTask
@@ -35,7 +35,7 @@ _OTHER_BYTES = 200_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class SemanticItem(Item):
+class SemanticItem(GoldenItem):
     """One image with its labels; arrays as in the module's list, whole unless ``stride`` > 1."""
 
     logits: np.ndarray

@@ -1,4 +1,4 @@
-"""From the raw output of a semantic network to a label for every pixel of the image (NumPy and OpenCV).
+"""From the raw output of a semantic segmentation model to a label for every pixel of the image (NumPy and OpenCV).
 
 Sizes change by the one rule of the suite, :mod:`mobileseg.pixels`.
 """
@@ -104,5 +104,5 @@ def _challenge(scores: np.ndarray, index: int, best: np.ndarray, labels: np.ndar
     """Give a class the pixels where it beats the best so far; `best` and `labels` are updated in place."""
     won = cv2.compare(scores, best, cv2.CMP_GT)
     cv2.max(scores, best, dst=best)
-    # Classes come in rising order, so the higher of old label and new index is the new index wherever it won.
+    # Classes come in ascending order, so the higher of old label and new index is the new index wherever it won.
     np.maximum(labels, won & np.uint8(index), out=labels)

@@ -98,10 +98,10 @@ def renamed(predict: Predictor, indices: np.ndarray) -> Predictor:
             f"{np.count_nonzero(indices < 0)} classes of the model are not in the dataset, and each pixel needs one",
             remedy="give the dataset all classes of the model (classes: [...], and label_map for its values)",
         )
-    return Renamed(predict, indices.astype(np.uint8))
+    return RenamedLabels(predict, indices.astype(np.uint8))
 
 
-class Renamed:
+class RenamedLabels:
     """A predictor of labels with other class indices.
 
     Args:

@@ -12,7 +12,7 @@ from mobileseg.errors import ConfigError
 from mobileseg.semantic.drawing import class_shares, legend, overlay, with_legend
 from mobileseg.structures import SemanticResult
 from mobileseg.viz.mask_file import write_mask
-from mobileseg.viz.task import Column, Curves, Model, Scores, ScoreTable
+from mobileseg.viz.task import Column, Curves, Model, ScoreTable, ShownScores
 
 LOSS_PARTS: tuple[str, ...] = ()
 
@@ -103,13 +103,13 @@ def truth(sample: Any) -> SemanticResult | None:
     return None if sample.label is None else SemanticResult(np.asarray(sample.label, np.uint8))
 
 
-def scores(scores: Mapping[str, Any]) -> Scores:
+def scores(scores: Mapping[str, Any]) -> ShownScores:
     """mIoU and accuracies; IoU and share of pixels per class."""
     headline = {"mean IoU": "miou", "pixel accuracy": "accuracy", "boundary IoU": "boundary_iou"}
     found = tuple((name, scores[key]) for name, key in headline.items() if key in scores)
     values = scores.get("class_iou")
     if not values:
-        return Scores(found)
+        return ShownScores(found)
     names = [*(scores.get("classes") or ()), *(f"class {index}" for index in range(len(values)))]
     pixels = scores.get("class_pixels") or []
     total = sum(pixels)
@@ -120,7 +120,7 @@ def scores(scores: Mapping[str, Any]) -> Scores:
     means = {"mIoU": "miou", "Dice": "dice", "mean recall": "mean_accuracy", "kappa": "kappa"}
     note = ", ".join(f"{name} {scores[key]:.3f}" for name, key in means.items() if scores.get(key) is not None)
     table = ScoreTable("class", tuple(columns), rows, by_class=True)
-    return Scores(found, (table,), f"{note}. Absent classes count in no mean.")
+    return ShownScores(found, (table,), f"{note}. Absent classes count in no mean.")
 
 
 def curves(evals: Sequence[Mapping[str, Any]]) -> Curves:

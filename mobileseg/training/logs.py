@@ -18,7 +18,7 @@ from mobileseg.errors import DependencyError
 from mobileseg.viz.history import LOG
 
 
-class Meter:
+class RunningMeans:
     """Averages between two log lines, without waiting for the device until they are read."""
 
     def __init__(self) -> None:

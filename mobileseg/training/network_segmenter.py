@@ -30,7 +30,7 @@ from mobileseg.viz.palette import palette as generated_palette
 
 
 class NetworkSegmenter:
-    """Segments pictures with a network in Paddle, transformed as the validation set of its configuration.
+    """Segments images with a network in Paddle, transformed as the validation set of its configuration.
 
     Args:
         config: resolved configuration.
@@ -38,7 +38,7 @@ class NetworkSegmenter:
         test_config: flips, scales and window (``test_config:`` of the configuration when None).
 
     Raises:
-        ConfigError: the configuration has no validation transforms to prepare a picture with.
+        ConfigError: the configuration has no validation transforms to prepare an image with.
         WeightsError: the weights are of another network.
     """
 
@@ -70,21 +70,21 @@ class NetworkSegmenter:
         run = run_folder_of(Path(folder))
         if not (run / RUN_CONFIG).is_file():
             raise ConfigError(
-                f"{folder} is neither an exported folder (no deploy.yaml) nor a run (no {RUN_CONFIG})"
+                f"{folder} is neither an exported model (no deploy.yaml) nor a run (no {RUN_CONFIG})"
                 if not is_artefact(folder)
                 else f"{folder} has graphs but no {RUN_CONFIG}, so the network cannot be built from it",
-                remedy="name an exported folder, a run folder or a zoo folder, or give --config with --model_path",
+                remedy="name an exported model, a run folder or a zoo folder, or give --config with --model_path",
             )
         return cls(load_config(run / RUN_CONFIG), folder, test_config)
 
     def __call__(self, image: ImageLike) -> SemanticResult | InstanceResult:
-        """Segment one picture.
+        """Segment one image.
 
         Args:
             image: uint8 [H, W, 3] in RGB, the path of a file, or a `PIL.Image`.
 
         Returns:
-            Labels or objects in the pixels of the picture. The 'inference' includes the way back to its size.
+            Labels or objects in the pixels of the image. The 'inference' includes the way back to its size.
         """
         times: dict[str, float] = {}
         if not isinstance(image, np.ndarray):

@@ -24,7 +24,7 @@ from mobileseg.training.datasets import check_datasets
 from mobileseg.training.distributed import Processes
 from mobileseg.training.evaluator import evaluate
 from mobileseg.training.extension import Surroundings, build_extensions
-from mobileseg.training.logs import Meter, RunLog
+from mobileseg.training.logs import RunLog, RunningMeans
 from mobileseg.training.nonfinite import FiniteWatch
 from mobileseg.training.optim import (
     build_optimizer,
@@ -218,7 +218,7 @@ class Trainer:
 
     def _loop(self, stop: StopRequest) -> FitResult:
         settings, state = self.settings, self.state
-        meter = Meter()
+        meter = RunningMeans()
         watch = FiniteWatch(
             state.steps, self.accumulate, self.processes, self.log, scaled=self.precision.scaler.enabled
         )
@@ -315,7 +315,7 @@ class Trainer:
         for layer in self.frozen_norms:
             layer.eval()
 
-    def _report(self, meter: Meter) -> None:
+    def _report(self, meter: RunningMeans) -> None:
         means = self.processes.mean(meter.means()).tolist()
         named = dict(zip(meter.names(), means, strict=True))
         images = sum(running.order.whole for running in self.state.steps) * self.accumulate

@@ -14,7 +14,7 @@ _WHITE = (255, 255, 255)
 _SHADE = 0.35
 
 
-class Meter:
+class FrameMeter:
     """Frame rate and mean stage times of the last frames.
 
     Args:

@@ -11,11 +11,11 @@ import numpy as np
 from mobileseg.viz.charts import chart_svg
 from mobileseg.viz.report_parts import bar, cell, swatch, table
 from mobileseg.viz.run_charts import run_charts
-from mobileseg.viz.task import History, Scores, ScoreTable
+from mobileseg.viz.task import History, ScoreTable, ShownScores
 
 
 def tiles(
-    scores: Scores,
+    scores: ShownScores,
     history: History,
     verified: Sequence[Mapping[str, Any]],
     benchmark: Sequence[Mapping[str, Any]],
@@ -58,7 +58,7 @@ def curves(history: History, task: str) -> str:
     return f'<div class="charts">{cells}</div>{note}'
 
 
-def score_tables(scores: Scores, classes: Sequence[str], colours: np.ndarray) -> str:
+def score_tables(scores: ShownScores, classes: Sequence[str], colours: np.ndarray) -> str:
     """The tables of an evaluation, those of classes with a bar each; absent classes are said to be absent."""
     tables = "".join(_table(one, classes, colours) for one in scores.tables)
     note = f'<p class="note">{escape(scores.note)}</p>' if scores.note else ""

@@ -2,7 +2,7 @@
 
 ``tasks.stage(owner, "visualize")`` is such a module. It gives a :class:`Visualizer` for the results of one model, and
 it is the one place that reads the scores of its task out of JSON: what others show of them are numbers with names
-(:class:`Scores`, :class:`Curves`).
+(:class:`ShownScores`, :class:`Curves`).
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class ScoreTable:
 
 
 @dataclass(frozen=True)
-class Scores:
+class ShownScores:
     """The scores of an evaluation, for showing.
 
     Attributes:
@@ -173,7 +173,7 @@ class Visualization(Protocol):
     def truth(self, sample: Any) -> Any:
         """The annotation of a :class:`~mobileseg.data.sample.Sample` as a result; None when it has none."""
 
-    def scores(self, scores: Mapping[str, Any]) -> Scores:
+    def scores(self, scores: Mapping[str, Any]) -> ShownScores:
         """What ``scores.json``, an ``eval`` event or an evaluation holds; what is not there is left out."""
 
     def curves(self, evals: Sequence[Mapping[str, Any]]) -> Curves:

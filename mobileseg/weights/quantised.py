@@ -38,7 +38,7 @@ def refuse_quantised(names: Iterable[str], known: Iterable[str], what: str) -> N
 
 
 def refuse_exported(path: str | os.PathLike[str]) -> None:
-    """Refuse an exported folder, or a graph in it, where weights to train on are expected.
+    """Refuse an exported model, or a graph in it, where weights to train on are expected.
 
     Raises:
         WeightsError: it is one.

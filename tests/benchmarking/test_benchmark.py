@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mobileseg.benchmarking import benchmark
-from mobileseg.benchmarking.benchmark import FIELDS, Case, Worker, generated_picture, measure
+from mobileseg.benchmarking.benchmark import FIELDS, Case, Worker, measure, synthetic_image
 from mobileseg.data.io import read_image
 from mobileseg.errors import DataError, RuntimeEngineError
 from tests.runtime.artefacts import artefact
@@ -15,8 +15,8 @@ STAGES = ["decode", "preprocess", "inference", "postprocess", "draw"]
 
 @pytest.fixture
 def picture(tmp_path: Path) -> str:
-    generated_picture(tmp_path / "picture.jpg", (48, 64))
-    return str(tmp_path / "picture.jpg")
+    synthetic_image(tmp_path / "image.jpg", (48, 64))
+    return str(tmp_path / "image.jpg")
 
 
 def test_rows_tell_stages_machine_and_versions(tmp_path: Path, picture: str) -> None:
@@ -73,7 +73,7 @@ def test_nothing_that_runs_is_an_error(tmp_path: Path, picture: str) -> None:
         measure([Case(str(tmp_path / "model"), "ncnn", 1)], picture, runs=2, say=lambda text: None)
 
 
-def test_an_unreadable_picture_is_named_before_anything_starts(tmp_path: Path) -> None:
+def test_an_unreadable_image_is_named_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nothing\.jpg"):
         measure([Case(str(tmp_path), "onnxruntime", 1)], tmp_path / "nothing.jpg", runs=1)
 
@@ -88,9 +88,9 @@ def test_death_by_signal_is_reported(tmp_path: Path, picture: str) -> None:
             worker.run(1)
 
 
-def test_generated_picture_has_the_size_and_is_reproducible(tmp_path: Path) -> None:
-    generated_picture(tmp_path / "1.jpg", (37, 61))
-    generated_picture(tmp_path / "2.jpg", (37, 61))
+def test_synthetic_image_has_the_size_and_is_reproducible(tmp_path: Path) -> None:
+    synthetic_image(tmp_path / "1.jpg", (37, 61))
+    synthetic_image(tmp_path / "2.jpg", (37, 61))
     assert (tmp_path / "1.jpg").read_bytes() == (tmp_path / "2.jpg").read_bytes()
     image = read_image(tmp_path / "1.jpg")
     assert image.shape == (37, 61, 3)

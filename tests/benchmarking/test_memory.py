@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mobileseg.benchmarking.benchmark import Case, generated_picture
+from mobileseg.benchmarking.benchmark import Case, synthetic_image
 from mobileseg.benchmarking.memory import measure_memory, peak_memory
 from mobileseg.errors import RuntimeEngineError
 from tests.runtime import artefacts
@@ -22,13 +22,13 @@ def test_the_peak_of_this_process_grows_and_stays():
 
 def test_a_process_per_case(tmp_path):
     artefacts.artefact(tmp_path / "model")
-    generated_picture(tmp_path / "a.jpg", (32, 48))
+    synthetic_image(tmp_path / "a.jpg", (32, 48))
     case = Case(str(tmp_path / "model"), "onnxruntime", 1)
     found = measure_memory([case], tmp_path / "a.jpg", rounds=1)
     assert 20e6 < found[case] < 1e9
 
 
 def test_a_folder_that_cannot_run_is_an_error(tmp_path):
-    generated_picture(tmp_path / "a.jpg", (32, 48))
+    synthetic_image(tmp_path / "a.jpg", (32, 48))
     with pytest.raises(RuntimeEngineError, match="its memory cannot be measured"):
         measure_memory([Case(str(tmp_path), "onnxruntime", 1)], tmp_path / "a.jpg", rounds=1)

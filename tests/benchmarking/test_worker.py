@@ -3,7 +3,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from mobileseg.benchmarking.benchmark import generated_picture
+from mobileseg.benchmarking.benchmark import synthetic_image
 from mobileseg.benchmarking.worker import TASKS
 from mobileseg.errors import DataError, RuntimeEngineError
 from tests.runtime.artefacts import artefact
@@ -24,7 +24,7 @@ def opened(folder: Path, image: Path) -> dict:
 
 def test_it_says_what_it_runs_then_answers_each_request(tmp_path: Path) -> None:
     artefact(tmp_path / "model", dynamic=True)
-    generated_picture(tmp_path / "a.jpg", (20, 30))
+    synthetic_image(tmp_path / "a.jpg", (20, 30))
     facts = opened(tmp_path / "model", tmp_path / "a.jpg")
     assert (facts["name"], facts["engine"], facts["input"]) == ("colours", "onnxruntime", "dynamic")
     answers = [TASKS["run"]({"count": count}) for count in (2, 0, 1)]
@@ -35,7 +35,7 @@ def test_it_says_what_it_runs_then_answers_each_request(tmp_path: Path) -> None:
 
 def test_networks_that_find_objects_have_the_same_stages(tmp_path: Path) -> None:
     instance_artefact(tmp_path / "model")
-    generated_picture(tmp_path / "a.jpg", (64, 96))
+    synthetic_image(tmp_path / "a.jpg", (64, 96))
     assert opened(tmp_path / "model", tmp_path / "a.jpg")["input"] == "48x32"
     assert set(TASKS["run"]({"count": 1})["runs"][0]) == {"decode", "preprocess", "inference", "postprocess", "draw"}
 

@@ -1,4 +1,4 @@
-"""Pictures of coloured blocks with their annotations, and a configuration whose network finds most of them."""
+"""Images of coloured blocks with their annotations, and a configuration whose network finds most of them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ CATEGORY_IDS = {"red": 5, "green": 2, "blue": 40}
 
 
 def draw_blocks(root: Path, count: int = 8, size: tuple[int, int] = SIZE, scale: int = 1) -> None:
-    """Write pictures whose blocks lie a little beside the cells of the network, some of them too pale to be found.
+    """Write images whose blocks lie a little beside the cells of the network, some of them too pale to be found.
 
     Args:
         root: dataset folder.
-        count: pictures.
+        count: images.
         size: height and width of the network's input.
-        scale: of the pictures to that.
+        scale: of the images to that.
     """
     rng = np.random.default_rng(5)
     (root / "images").mkdir(parents=True)
@@ -60,7 +60,7 @@ def draw_blocks(root: Path, count: int = 8, size: tuple[int, int] = SIZE, scale:
 
 
 def blocks_section(root: Path, size: tuple[int, int] = SIZE) -> dict[str, Any]:
-    """A configuration that evaluates ToyDetector on the pictures."""
+    """A configuration that evaluates ToyDetector on the images."""
     return {
         "plugins": [str(Path(__file__).parents[1] / "training" / "toy_detector.py")],
         "val_dataset": {
@@ -77,7 +77,7 @@ def blocks_section(root: Path, size: tuple[int, int] = SIZE) -> dict[str, Any]:
 
 
 def write_blocks(root: Path, **options: Any) -> tuple[Path, Path]:
-    """Pictures, configuration and weights; returns the paths of the last two."""
+    """Images, configuration and weights; returns the paths of the last two."""
     draw_blocks(root / "data", **options)
     config, weights = root / "blocks.yml", root / "model.pdparams"
     config.write_text(yaml.safe_dump(blocks_section(root / "data")))

@@ -4,7 +4,7 @@ import pytest
 
 from mobileseg.benchmarking.rows import load_rows, save_rows
 from mobileseg.cli import main
-from tests.benchmarking.test_rows import row
+from tests.benchmarking.sample_rows import row
 from tests.runtime.artefacts import artefact
 
 
@@ -68,7 +68,7 @@ def test_the_protocol_of_a_server_needs_its_engine(tmp_path: Path, capsys) -> No
         ([], "there is nothing to measure"),
         (["{folder}", "--runs", "0"], "must be at least 1"),
         (["{folder}", "--threads", "0"], "must be at least 1"),
-        (["nowhere"], "there is no artefact folder nowhere"),
+        (["nowhere"], "there is no exported model nowhere"),
         (["{folder}", "--engines", "magic"], "none of the engines could run"),
         (["{folder}", "--image", "nothing.jpg"], "nothing.jpg"),
         (["--merge", "nothing.json"], "nothing.json"),

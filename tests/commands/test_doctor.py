@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mobileseg.cli import main
-from mobileseg.export.verify import Row
+from mobileseg.export.verify import TargetRow
 from tests.data.coco_folder import CocoFolder
 
 CONFIG = """
@@ -245,8 +245,8 @@ def test_model_of_a_folder_that_is_none(tmp_path: Path, capsys) -> None:
 def test_model_table(monkeypatch, tmp_path: Path, capsys, problems: list[str], code: int) -> None:
     """Formatting and exit code; what replay finds is tested with the export."""
     rows = [
-        Row("onnx", "onnxruntime", "failed" if problems else "ok", 2e-6, 0.999, 5_400_000, 7.25, tuple(problems)),
-        Row("lite_arm", "", "converted-not-run", size_bytes=1_000_000),
+        TargetRow("onnx", "onnxruntime", "failed" if problems else "ok", 2e-6, 0.999, 5_400_000, 7.25, tuple(problems)),
+        TargetRow("lite_arm", "", "converted-not-run", size_bytes=1_000_000),
     ]
     asked = []
     monkeypatch.setattr(

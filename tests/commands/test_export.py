@@ -5,7 +5,7 @@ import yaml
 
 from mobileseg.cli import main
 from mobileseg.data.io import write_png
-from mobileseg.export.from_config import drawn_images
+from mobileseg.export.from_config import synthetic_images
 from mobileseg.runtime.manifest import Manifest
 from tests.export.families import build
 
@@ -39,7 +39,7 @@ def work(tmp_path_factory):
     (folder / "net.yml").write_text(yaml.safe_dump(document))
     (folder / "images").mkdir()
     paddle.save(build("shufflenetv2").state_dict(), str(folder / "model.pdparams"))
-    for index, pixels in enumerate(drawn_images(SIZE, 4)):
+    for index, pixels in enumerate(synthetic_images(SIZE, 4)):
         write_png(folder / "images" / f"{index}.png", pixels)
     return folder
 
@@ -113,7 +113,7 @@ def test_folder_with_configuration_and_weights(work, tmp_path, capsys):
     zoo.mkdir(parents=True)
     (zoo / "config.yml").write_text((work / "net.yml").read_text())
     (zoo / "model.pdparams").write_bytes((work / "model.pdparams").read_bytes())
-    golden = {f"image.{index}": pixels for index, pixels in enumerate(drawn_images(SIZE, 4))}
+    golden = {f"image.{index}": pixels for index, pixels in enumerate(synthetic_images(SIZE, 4))}
     np.savez(zoo / "golden.npz", **golden)
     assert main(["export", "--model", str(zoo), "--save_dir", str(tmp_path / "out")]) == 0
     assert "verify with images from golden.npz of small" in capsys.readouterr().out

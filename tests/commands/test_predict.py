@@ -14,7 +14,7 @@ from mobileseg.data.io import read_label, write_png
 from mobileseg.errors import ConfigError
 from tests.runtime.artefacts import artefact
 from tests.runtime.instance_artefacts import blocks, instance_artefact
-from tests.runtime.test_segmenter import stripes, truth
+from tests.runtime.stripes import stripes, truth
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,7 +64,7 @@ def test_flags_of_paddleseg_do_the_same(tmp_path: Path, model: str) -> None:
 def test_one_bad_image_in_a_folder_makes_the_code_not_zero(tmp_path: Path, model: str, capsys) -> None:
     (tmp_path / "in").mkdir()
     write_png(tmp_path / "in/good.png", stripes())
-    (tmp_path / "in/bad.png").write_text("no picture")
+    (tmp_path / "in/bad.png").write_text("no image")
     code = main(["predict", "--model", model, "--output", str(tmp_path / "out"), "--quiet", str(tmp_path / "in")])
     assert code == 3
     assert (tmp_path / "out/labels/good.png").is_file()
@@ -84,7 +84,7 @@ def test_one_bad_image_in_a_folder_makes_the_code_not_zero(tmp_path: Path, model
         (["--model", "{model}", "--max_frames", "0", "a.png"], "--max_frames is 0"),
         (["--model", "{model}", "--engine", "magic", "a.png"], "no engine 'magic'"),
         (["--model", "nowhere", "a.png"], "nowhere does not exist"),
-        (["--model", ".", "--engine", "ncnn", "a.png"], "not an exported folder"),
+        (["--model", ".", "--engine", "ncnn", "a.png"], "not an exported model"),
         (["a.png", "--model", "{model}", "--scales", "2"], "no effect without --aug_pred"),
         (["--model", "{model}", "--engine", "onnxruntime", "--aug_pred", "a.png"], "need the network"),
     ],
@@ -130,23 +130,23 @@ def test_the_network_of_a_run_is_predicted_like_an_exported_folder(tmp_path: Pat
     network = build_network(load_config(run / "config.yml"), load_pretrained=False)
     save_pdparams(run / "model.pdparams", {name: value.numpy() for name, value in network.state_dict().items()})
 
-    picture, out = str(tmp_path / "a.jpg.png"), str(tmp_path / "out")
-    assert main(["predict", "--model", str(run), "--output", out, picture]) == 0
+    image, out = str(tmp_path / "a.jpg.png"), str(tmp_path / "out")
+    assert main(["predict", "--model", str(run), "--output", out, image]) == 0
     first = read_label(tmp_path / "out/labels/a.jpg.png")
     assert first.shape == (24, 32)
     assert json.loads((tmp_path / "out/json/a.jpg.json").read_text())["engine"] == "network"
-    flags = ["--config", str(run / "config.yml"), "--model_path", str(run / "model.pdparams"), "--image_path", picture]
+    flags = ["--config", str(run / "config.yml"), "--model_path", str(run / "model.pdparams"), "--image_path", image]
     assert main(["predict", *flags, "--save_dir", out, "--aug_pred", "--flip_horizontal"]) == 0
     (run / "config.yml").unlink()
-    assert main(["predict", "--model", str(run), "--output", out, picture]) == 2
-    assert "neither an exported folder" in capsys.readouterr().err
+    assert main(["predict", "--model", str(run), "--output", out, image]) == 2
+    assert "neither an exported model" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--precision", "fp16"], "are for TensorRT"),
-        (["--calibration", "pictures"], "are for TensorRT"),
+        (["--calibration", "images"], "are for TensorRT"),
         (["--engine", "tensorrt", "--precision", "fp16", "head=int8"], "mixes one for all with components"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`mobileseg val`: the same numbers as training logged, from checkpoints and from exported folders."""
+"""`mobileseg val`: the same numbers as training logged, from checkpoints and from exported models."""
 
 import json
 
@@ -66,7 +66,7 @@ def test_paddleseg_flags(trained, tmp_path, capsys):
 
 @pytest.fixture(scope="module")
 def artefact(trained, toy_data):
-    """The run as graphs for every engine that is installed, at the size of the pictures, ending in labels."""
+    """The run as graphs for every engine that is installed, at the size of the images, ending in labels."""
     config, run = trained
     return exported(config, run, toy_data, run.parent / "labels", "--size", "28", "36")
 
@@ -80,7 +80,7 @@ def exported(config, run, data, folder, *flags):
 
 @pytest.mark.parametrize("engine", ["auto", "onnxruntime", "paddle", "lite", "ncnn"])
 def test_exported_folder_gives_the_same_number(trained, artefact, tmp_path, engine):
-    """The pictures have the size of the graph, so nothing is resized and only rounding differs."""
+    """The images have the size of the graph, so nothing is resized and only rounding differs."""
     if engine != "auto" and available()[engine]:
         pytest.skip(available()[engine])
     config, run = trained
@@ -94,7 +94,7 @@ def test_exported_folder_gives_the_same_number(trained, artefact, tmp_path, engi
     assert scores["class_pixels"] == checkpoint["class_pixels"]
 
 
-def test_logits_of_a_resized_picture_give_the_same_number(trained, toy_data, tmp_path):
+def test_logits_of_a_resized_image_give_the_same_number(trained, toy_data, tmp_path):
     """Validation resizes to the size of the graph; both sides then resize the logits back."""
     config, run = trained
     resized = ["-o", "val_dataset.transforms=[{type: Resize, target_size: [24, 20]}, {type: Normalize}]"]
@@ -116,7 +116,7 @@ def test_logits_of_a_resized_picture_give_the_same_number(trained, toy_data, tmp
         (["--model_path", "a", "--stride", "5", "5"], "no effect without --is_slide"),
         (["--model_path", "a", "--is_slide"], "needs crop_size and stride"),
         (["--model", "a", "--aug_eval"], "fixed input"),
-        (["--model_path", "a", "--engine", "lite"], "runs an exported folder"),
+        (["--model_path", "a", "--engine", "lite"], "runs an exported model"),
     ],
 )
 def test_flags_that_contradict(trained, flags, message, capsys):
@@ -127,5 +127,5 @@ def test_flags_that_contradict(trained, flags, message, capsys):
 def test_weights_of_another_network(trained, capsys):
     config, run = trained
     assert main(["val", str(config), "--model_path", str(run), "-o", "model.width=8"]) == 4
-    assert "remedy" in capsys.readouterr().err
+    assert "hint: " in capsys.readouterr().err
     assert main(["val", str(config), "--model_path", str(run / "nothing.pdparams")]) == 4

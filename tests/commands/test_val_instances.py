@@ -1,4 +1,4 @@
-"""`mobileseg val` of networks that find objects: the same numbers from weights and from exported folders."""
+"""`mobileseg val` of instance segmentation models: the same numbers from weights and from exported models."""
 
 import contextlib
 import io
@@ -16,7 +16,7 @@ from tests.training.toy import run_mobileseg
 
 @pytest.fixture(scope="module")
 def blocks(tmp_path_factory):
-    """Configuration and weights; the pictures are twice as large as the network's input."""
+    """Configuration and weights; the images are twice as large as the network's input."""
     return write_blocks(tmp_path_factory.mktemp("blocks"), scale=2)
 
 
@@ -128,7 +128,7 @@ def test_classes_of_another_order(blocks, artefact, capsys):
 
 
 def test_network_of_another_task(blocks, toy_data, tmp_path, capsys):
-    """A dataset of labels for a network that finds objects, and results of labels."""
+    """A semantic dataset for an instance segmentation model, and results of labels."""
     dataset = (
         f"val_dataset={{type: Dataset, dataset_root: {toy_data}, val_path: {toy_data}/val.txt, mode: val, "
         "num_classes: 3, transforms: [{type: Normalize}], _inherited_: false}"

@@ -15,7 +15,7 @@ SIZE = 32
 
 
 def parts_section(data: Path) -> dict[str, Any]:
-    """For the toy pictures."""
+    """For the toy images."""
     section = toy_section(data)
     section["plugins"] = [str(Path(__file__).parent / "parts_network.py")]
     section["model"] = {"type": "PartsNetwork", "num_classes": 3}

@@ -3,12 +3,12 @@
 import onnx
 import pytest
 import yaml
-from mobileseg.engine.trainer import Trainer
-from mobileseg.runtime.artefact import Manifest
 
 from mobileseg.cli import main
 from mobileseg.config.load import load_config
-from mobileseg.data.synthetic import generate
+from mobileseg.data.synthetic.datasets import generate
+from mobileseg.runtime.manifest import Manifest
+from mobileseg.training.trainer import Trainer
 
 SIZE = (64, 96)
 MODELS = {

@@ -57,9 +57,9 @@ def test_the_three_files(variants, tmp_path):
     assert "<td>finetuned<small>trained</small></td>" in page
     assert "<td class=n>1.000M<small>-50.0%</small></td>" in page
     assert "step</th>" not in page
-    picture = cv2.imread(str(tmp_path / "report.png"))
-    assert min(picture.shape[:2]) > 300
-    assert len({tuple(pixel) for pixel in picture.reshape(-1, 3)[::7]}) > 20
+    image = cv2.imread(str(tmp_path / "report.png"))
+    assert min(image.shape[:2]) > 300
+    assert len({tuple(pixel) for pixel in image.reshape(-1, 3)[::7]}) > 20
 
 
 def test_without_scores_or_latencies_there_is_no_plot(tmp_path):

@@ -40,10 +40,10 @@ def test_every_mistake_of_every_component_at_once(write, refused):
     assert found["model.backbone.type"].startswith("a.yml:5: ")
     assert "GhostNet_x1_0" in found["model.backbone.type"]
     assert (
-        "a.yml:3: model.cm_out_chs: MobileSeg has no argument 'cm_out_chs' (did you mean cm_out_ch"
+        "a.yml:3: model.cm_out_chs: MobileSeg has no argument 'cm_out_chs' (hint: did you mean cm_out_ch"
         in (found["model.cm_out_chs"])
     )
-    assert "needs the argument 'num_classes' (set it, or num_classes of the dataset)" in found["model"]
+    assert "needs the argument 'num_classes' (hint: set it, or num_classes of the dataset)" in found["model"]
     assert "RandomPaddingCrop" in found["train_dataset.transforms.0.type"]
     assert "a.yml:10" in found["train_dataset.transforms.0.type"]
     assert "did you mean Cityscapes" in found["val_dataset.type"]

@@ -98,7 +98,7 @@ def test_every_bad_override_is_reported(refused):
     text = str(error)
     assert "written key=value" in text
     assert "iters is 100 (f.yml:2), which holds no key 'x'" in text
-    assert "'9' is no position in this list of 2 (positions go from 0 to 1)" in text
+    assert "'9' is no position in this list of 2 (hint: positions go from 0 to 1)" in text
     assert "not valid YAML" in text
 
 

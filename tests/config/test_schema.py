@@ -1,23 +1,19 @@
 """The structure, and docs/config.md, which describes it."""
 
-import json
 import re
-from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from mobileseg.config import schema, schema_compress, schema_distill, schema_optimizers, schema_schedules
 from mobileseg.config.load import load_config
 from mobileseg.config.schema import TARGETS, Schema, Section
 from mobileseg.config.schema_optimizers import OPTIMIZERS
-from mobileseg.config.schema_schedules import SCHEDULES, Schedule
+from mobileseg.config.schema_schedules import SCHEDULES, BaseSchedule
 from mobileseg.errors import ConfigError
 from mobileseg.export.options import ALL_TARGETS as EXPORT_TARGETS
 from mobileseg.instance.options import DetectionOptions
+from tests.config.config_page import PAGE, documented, shown_default
 
-PAGE = Path(__file__).parents[2] / "docs" / "config.md"
 SECTIONS = {
     name: value
     for module in (schema, schema_compress, schema_distill, schema_optimizers, schema_schedules)
@@ -26,26 +22,10 @@ SECTIONS = {
 } | {"DetectionOptions": DetectionOptions}
 
 
-def shown_default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    default = field.get_default(call_default_factory=True)
-    return "see below" if isinstance(default, BaseModel | DetectionOptions) else f"`{json.dumps(default)}`"
-
-
-def documented(name: str) -> list[tuple[str, ...]]:
-    """Rows of the table that follows the comment with the section's name."""
-    text = PAGE.read_text(encoding="utf-8")
-    assert text.count(f"<!-- {name} -->") == 1, f"docs/config.md has no table <!-- {name} -->"
-    table = text.split(f"<!-- {name} -->\n")[1].split("\n\n")[0].splitlines()
-    assert table[:2] == ["| key | default | meaning |", "|---|---|---|"]
-    return [tuple(cell.strip() for cell in row.strip("|").split("|")) for row in table[2:]]
-
-
 @pytest.mark.parametrize("name", SECTIONS)
 def test_every_key_is_documented_with_its_default(name):
     section = SECTIONS[name]
-    shared = Schedule.model_fields if issubclass(section, Schedule) and section is not Schedule else {}
+    shared = BaseSchedule.model_fields if issubclass(section, BaseSchedule) and section is not BaseSchedule else {}
     expected = [
         (f"`{key}`", shown_default(field), field.description)
         for key, field in section.__pydantic_fields__.items()

@@ -5,7 +5,7 @@ import pytest
 from mobileseg.config import schema_distill
 from mobileseg.config.load import load_config
 from mobileseg.errors import ConfigError
-from tests.config.test_schema import documented, shown_default
+from tests.config.config_page import documented, shown_default
 
 TEACHER = "teacher_config: t.yml, teacher_weights: t"
 
@@ -45,5 +45,5 @@ def test_mistakes_are_named(write, text, key):
 
 
 def test_a_key_of_a_pair_that_is_nearly_right(write):
-    with pytest.raises(ConfigError, match=r"features.0.techer: unknown key \(did you mean teacher\?\)"):
+    with pytest.raises(ConfigError, match=r"features.0.techer: unknown key \(hint: did you mean teacher\?\)"):
         load_config(write("a.yml", f"distill: {{{TEACHER}, features: [{{student: a, techer: b}}]}}"))

@@ -5,7 +5,7 @@ import pytest
 from mobileseg.config import schema_compress
 from mobileseg.config.load import load_config
 from mobileseg.errors import ConfigError
-from tests.config.test_schema import documented, shown_default
+from tests.config.config_page import documented, shown_default
 
 
 @pytest.mark.parametrize("name", ["Quantize", "Search"])

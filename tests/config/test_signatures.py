@@ -69,7 +69,7 @@ def test_good_arguments(registry, arguments):
     ("arguments", "part"),
     [
         ({}, "t: Plain needs the argument 'size'"),
-        ({"size": [1], "ratoi": 2}, "t.ratoi: Plain has no argument 'ratoi' (did you mean ratio?)"),
+        ({"size": [1], "ratoi": 2}, "t.ratoi: Plain has no argument 'ratoi' (hint: did you mean ratio?)"),
         ({"size": 5}, "t.size: should be a valid"),
         ({"size": ["x"]}, "t.size: should be a valid integer"),
         ({"size": [1.5]}, "t.size: should be a valid integer"),
@@ -89,16 +89,16 @@ def test_bad_arguments(registry, arguments, part):
 
 def test_open_signature_takes_any_name_but_needs_its_first(registry):
     assert check(registry, type="Open", first=1, other="x") == []
-    assert check(registry, type="Open", other="x") == ["t: Open needs the argument 'first' (add first: ...)"]
+    assert check(registry, type="Open", other="x") == ["t: Open needs the argument 'first' (hint: add first: ...)"]
 
 
 def test_unknown_component_names_the_nearest(registry):
-    assert check(registry, type="Plian") == ["t.type: there is no transform named 'Plian' (did you mean Plain?)"]
+    assert check(registry, type="Plian") == ["t.type: there is no transform named 'Plian' (hint: did you mean Plain?)"]
 
 
 def test_only_networks_backbones_and_losses_come_from_paddleseg(registry):
     (problem,) = check(registry, type="paddleseg.Plain")
-    assert "not taken from the paddleseg package; the suite has its own (write Plain)" in problem
+    assert "not taken from the paddleseg package; the suite has its own (hint: write Plain)" in problem
 
 
 def test_unresolvable_annotations_are_no_obstacle():

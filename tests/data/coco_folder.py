@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mobileseg.data.formats.coco import CocoInstances
-from tests.data.conftest import smooth_picture
+from tests.data.conftest import smooth_image
 
 SIZE = (60, 80)  # height, width
 
@@ -37,7 +37,7 @@ class CocoFolder:
             self.documents[split] = document
             for index in range(images):
                 name = f"{split}_{index}.png"
-                image = smooth_picture(self.rng, *SIZE)
+                image = smooth_image(self.rng, *SIZE)
                 (self.root / split).mkdir(exist_ok=True)
                 Image.fromarray(image).save(self.root / split / name)
                 document["images"].append({"id": 10 + index, "file_name": name, "height": SIZE[0], "width": SIZE[1]})

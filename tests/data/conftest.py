@@ -10,7 +10,7 @@ from PIL import Image
 Picture = np.ndarray
 
 
-def smooth_picture(rng: np.random.Generator, height: int, width: int) -> Picture:
+def smooth_image(rng: np.random.Generator, height: int, width: int) -> Picture:
     """uint8 [H, W, 3]: random colours in patches, so that JPEG keeps it recognisable."""
     coarse = rng.integers(0, 256, (height // 6 + 2, width // 6 + 2, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
@@ -26,7 +26,7 @@ class Folder:
     def add(self, name: str, label: np.ndarray | None = None, image: np.ndarray | None = None) -> tuple[Path, Path]:
         """Write one image and one label, 24x32 with classes 0..2 unless given."""
         if image is None:
-            image = smooth_picture(self.rng, 24, 32)
+            image = smooth_image(self.rng, 24, 32)
         if label is None:
             label = self.rng.integers(0, 3, (24, 32), dtype=np.uint8)
         image_path, label_path = self.root / f"{name}.png", self.root / f"{name}_label.png"
@@ -56,6 +56,6 @@ def folder(tmp_path: Path) -> Folder:
 
 @pytest.fixture
 def picture() -> Callable[[int, int], Picture]:
-    """Makes smooth random pictures of a given height and width."""
+    """Makes smooth random images of a given height and width."""
     rng = np.random.default_rng(3)
-    return lambda height, width: smooth_picture(rng, height, width)
+    return lambda height, width: smooth_image(rng, height, width)

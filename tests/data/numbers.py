@@ -35,7 +35,7 @@ class Numbers:
         epoch, index = key
         time.sleep(self.seconds)
         if index == self.broken:
-            raise DataError("picture.png is truncated", remedy="copy it again")
+            raise DataError("image.png is truncated", remedy="copy it again")
         if index == self.odd:
             raise KeyError("palette")
         if index == self.deadly:

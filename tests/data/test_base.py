@@ -158,7 +158,7 @@ def test_exif_rotated_photograph_needs_a_turned_label(folder) -> None:
         dataset(folder).load(0)
 
 
-def test_odd_pictures_train(folder) -> None:
+def test_odd_images_train(folder) -> None:
     grey, alpha, tiny = (folder.root / f"{name}.png" for name in ("grey", "alpha", "tiny"))
     Image.fromarray(folder.rng.integers(0, 256, (24, 32), dtype=np.uint8)).save(grey)
     Image.fromarray(folder.rng.integers(0, 256, (24, 32, 4), dtype=np.uint8)).save(alpha)

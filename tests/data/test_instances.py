@@ -134,7 +134,7 @@ def test_warp_is_opencv_s_on_the_whole_mask(masks: np.ndarray, instances: Instan
     warped = instances.warp(matrix, (50, 70))
     dense = np.zeros((len(masks), 50, 70), np.uint8)
     dense[np.isin(instances.ids, warped.ids)] = warped.masks
-    # OpenCV places samples on a grid of 1/32 pixel, which depends on where the picture begins.
+    # OpenCV places samples on a grid of 1/32 pixel, which depends on where the image begins.
     clear = np.abs(whole - 0.5) > 0.07
     np.testing.assert_array_equal(dense[clear], (whole >= 0.5)[clear])
     np.testing.assert_array_equal(warped.boxes, tight(warped.masks))

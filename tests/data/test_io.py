@@ -41,7 +41,7 @@ def test_exif_rotation_is_applied_once(tmp_path: Path, picture, turn: int, suffi
     assert orientation(path.read_bytes()) == turn
 
 
-def test_modes_of_pictures(tmp_path: Path, picture) -> None:
+def test_modes_of_images(tmp_path: Path, picture) -> None:
     image = picture(10, 14)
     for mode in ("RGB", "L", "RGBA", "P", "1", "LA"):
         path = tmp_path / f"{mode}.png"
@@ -119,7 +119,7 @@ def test_missing_empty_and_foreign_files(tmp_path: Path, read) -> None:
     (tmp_path / "empty.png").write_bytes(b"")
     with pytest.raises(TruncatedFileError, match=r"empty\.png"):
         read(tmp_path / "empty.png")
-    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "text.png").write_text("not an image")
     with pytest.raises(FileError, match=r"text\.png"):
         read(tmp_path / "text.png")
     with pytest.raises(FileError):

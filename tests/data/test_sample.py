@@ -14,7 +14,7 @@ def test_undo_is_exact_where_nothing_is_interpolated() -> None:
 
 
 def test_undo_follows_the_steps_backwards() -> None:
-    """A smooth picture goes through Resize, Padding, Resize and comes back to its own pixels."""
+    """A smooth image goes through Resize, Padding, Resize and comes back to its own pixels."""
     rows, columns = np.mgrid[:40, :60].astype(np.float32)
     image = np.stack([rows, columns, rows + columns], -1)
     sample = Sample(image.copy())

@@ -15,7 +15,7 @@ from mobileseg.errors import ConfigError, DataError
 from mobileseg.runtime.engines.registry import available
 from tests.runtime.artefacts import artefact
 from tests.runtime.instance_artefacts import blocks, instance_artefact
-from tests.runtime.test_segmenter import stripes, truth
+from tests.runtime.stripes import stripes, truth
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "deploy/python/infer.py"
@@ -25,20 +25,20 @@ infer = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(infer)
 
 
-def flags(folder: Path, pictures: Path, *more: str) -> list[str]:
-    return ["--config", str(folder), "--image_path", str(pictures), "--save_dir", str(pictures.parent / "out"), *more]
+def flags(folder: Path, images: Path, *more: str) -> list[str]:
+    return ["--config", str(folder), "--image_path", str(images), "--save_dir", str(images.parent / "out"), *more]
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "pictures"
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
     (folder / "sub").mkdir(parents=True)
     write_png(folder / "one.png", stripes(60, 90))
     write_png(folder / "sub/two.png", stripes(16, 24))
     return folder
 
 
-def test_masks_of_a_folder_of_pictures(tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_masks_of_a_folder_of_images(tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
     artefact(tmp_path / "model", output="labels")
     config = tmp_path / "model/deploy.yaml"
     more = [
@@ -53,29 +53,29 @@ def test_masks_of_a_folder_of_pictures(tmp_path: Path, pictures: Path, capsys: p
         "--model_name",
         "net",
     ]
-    assert infer.main(flags(config, pictures, *more)) == 0
+    assert infer.main(flags(config, images, *more)) == 0
     np.testing.assert_array_equal(read_label(tmp_path / "out/sub/two.png"), truth(16, 24))
     assert read_label(tmp_path / "out/one.png").shape == (60, 90)
     said = capsys.readouterr().out
     assert "model_name: net" in said
     assert "data_shape: 1x3x16x24" in said
-    assert "warmup: 1, pictures: 2" in said
+    assert "warmup: 1, images: 2" in said
     for stage in ("decode", "preprocess", "inference", "postprocess"):
         assert f"{stage}_time(ms): " in said
 
 
 def test_objects_get_their_numbers_and_json(tmp_path: Path) -> None:
     instance_artefact(tmp_path / "model")
-    (tmp_path / "pictures").mkdir()
-    write_png(tmp_path / "pictures/one.png", blocks((1, 1, 0), (2, 4, 2)))
-    assert infer.main(flags(tmp_path / "model", tmp_path / "pictures", "--engine", "onnxruntime")) == 0
+    (tmp_path / "images").mkdir()
+    write_png(tmp_path / "images/one.png", blocks((1, 1, 0), (2, 4, 2)))
+    assert infer.main(flags(tmp_path / "model", tmp_path / "images", "--engine", "onnxruntime")) == 0
     assert set(np.unique(read_label(tmp_path / "out/one.png"))) == {0, 1, 2}
     facts = json.loads((tmp_path / "out/one.json").read_text())
     assert len(facts["results"]) == 2
     assert facts["source"].endswith("one.png")
 
 
-def test_paddle_is_the_engine_of_the_script(tmp_path: Path, pictures: Path) -> None:
+def test_paddle_is_the_engine_of_the_script(tmp_path: Path, images: Path) -> None:
     if any(available().values()):
         pytest.skip("the folder is made with all engines")
     made = subprocess.run(
@@ -83,13 +83,13 @@ def test_paddle_is_the_engine_of_the_script(tmp_path: Path, pictures: Path) -> N
         cwd=ROOT, capture_output=True, check=False,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr.decode()
-    command = [sys.executable, str(SCRIPT), *flags(tmp_path / "model", pictures, "--enable_mkldnn", "False")]
+    command = [sys.executable, str(SCRIPT), *flags(tmp_path / "model", images, "--enable_mkldnn", "False")]
     done = subprocess.run([*command, "--benchmark", "true"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "engine: paddle, device: cpu, precision: fp32" in done.stdout
     script = "import infer, sys; infer.tuned(infer.arguments(sys.argv[1:]))"
     done = subprocess.run(
-        [sys.executable, "-c", script, *flags(tmp_path / "model", pictures)],
+        [sys.executable, "-c", script, *flags(tmp_path / "model", images)],
         cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(SCRIPT.parent)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -118,16 +118,16 @@ def test_flags_that_contradict_each_other(tmp_path: Path, more: list[str], messa
         infer.check(infer.arguments(flags(tmp_path, tmp_path, *more)))
 
 
-def test_flags_of_tensorrt_reach_the_engine(tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flags_of_tensorrt_reach_the_engine(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(infer, "tuned", lambda args: Path(args.auto_tuned_shape_file))
-    more = ["--device", "gpu", "--use_trt", "True", "--precision", "int8", "--calibration_path", str(pictures)]
+    more = ["--device", "gpu", "--use_trt", "True", "--precision", "int8", "--calibration_path", str(images)]
     more += ["--enable_auto_tune", "True", "--auto_tuned_shape_file", "s.pbtxt", "--min_subgraph_size", "7"]
-    name, options = infer.engine_of(infer.arguments(flags(tmp_path, pictures, *more, "--cache_dir", "kept")))
+    name, options = infer.engine_of(infer.arguments(flags(tmp_path, images, *more, "--cache_dir", "kept")))
     assert name == "tensorrt"
     assert options == {
         "precision": "int8",
         "min_subgraph_size": 7,
-        "calibration": [str(pictures / "one.png"), str(pictures / "sub/two.png")],
+        "calibration": [str(images / "one.png"), str(images / "sub/two.png")],
         "cache": "kept",
         "shape_file": Path("s.pbtxt"),
         "print_details": False,
@@ -145,10 +145,10 @@ def test_components_take_the_common_precision_where_none_is_named(tmp_path: Path
 
 
 def test_an_error_is_one_message_and_an_exit_code(
-    tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     artefact(tmp_path / "model", output="labels")
-    code = infer.main(flags(tmp_path / "model", pictures, "--engine", "onnxruntime", "--with_argmax"))
+    code = infer.main(flags(tmp_path / "model", images, "--engine", "onnxruntime", "--with_argmax"))
     assert code == ConfigError.exit_code
     assert "this one returns labels" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
@@ -156,9 +156,9 @@ def test_an_error_is_one_message_and_an_exit_code(
     assert infer.main(flags(tmp_path / "model", tmp_path / "empty", "--engine", "onnxruntime")) == DataError.exit_code
 
 
-def test_with_argmax_takes_a_graph_that_ends_at_scores(tmp_path: Path, pictures: Path) -> None:
+def test_with_argmax_takes_a_graph_that_ends_at_scores(tmp_path: Path, images: Path) -> None:
     artefact(tmp_path / "model", output="logits")
-    assert infer.main(flags(tmp_path / "model", pictures, "--engine", "onnxruntime", "--with_argmax")) == 0
+    assert infer.main(flags(tmp_path / "model", images, "--engine", "onnxruntime", "--with_argmax")) == 0
     np.testing.assert_array_equal(read_label(tmp_path / "out/sub/two.png"), truth(16, 24))
 
 
@@ -174,16 +174,14 @@ def test_flags_of_paddleseg_are_all_there() -> None:
         infer.arguments(["--config", "x", "--image_path", "y", "--use_trt", "maybe"])
 
 
-def test_a_bad_picture_does_not_end_the_others(
-    tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_bad_image_does_not_end_the_others(tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
     artefact(tmp_path / "model", output="labels")
-    (pictures / "bad.png").write_bytes(b"no picture")
-    code = infer.main(flags(tmp_path / "model", pictures, "--engine", "onnxruntime", "--benchmark", "True"))
+    (images / "bad.png").write_bytes(b"no image")
+    code = infer.main(flags(tmp_path / "model", images, "--engine", "onnxruntime", "--benchmark", "True"))
     assert code == DataError.exit_code
     printed = capsys.readouterr()
     assert "bad.png" in printed.err
-    assert "2 pictures, results in" in printed.out
+    assert "2 images, results in" in printed.out
     assert "1 could not be used" in printed.out
     assert (tmp_path / "out/one.png").is_file()
     assert (tmp_path / "out/sub/two.png").is_file()

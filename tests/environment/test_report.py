@@ -9,7 +9,7 @@ import pytest
 
 from mobileseg.environment import report as environment
 from mobileseg.environment.report import (
-    Finding,
+    EnvironmentFinding,
     check_environment,
     check_tensorrt,
     exit_code,
@@ -173,12 +173,12 @@ def test_nothing_is_run_without_paddle():
 
 
 def test_render_and_exit_code():
-    findings = [Finding("ok", "a", "fine"), Finding("warning", "bb", "missing", "install it")]
+    findings = [EnvironmentFinding("ok", "a", "fine"), EnvironmentFinding("warning", "bb", "missing", "install it")]
     assert exit_code(findings) == 0
     text = render(findings)
-    assert "fix: install it" in text
+    assert "hint: install it" in text
     assert text.endswith("0 errors, 1 warning")
-    findings.append(Finding("error", "c", "broken"))
+    findings.append(EnvironmentFinding("error", "c", "broken"))
     assert exit_code(findings) == 1
     assert json.loads(json.dumps(to_dict(findings)))["exit_code"] == 1
 

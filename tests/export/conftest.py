@@ -1,4 +1,4 @@
-"""A small network with the operators that need care, and one exported folder of it for the whole session."""
+"""A small network with the operators that need care, and one exported model of it for the whole session."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from paddle import nn
 
 from mobileseg.export.exporter import ExportResult, export_network
-from mobileseg.export.from_config import drawn_images
+from mobileseg.export.from_config import synthetic_images
 from mobileseg.export.manifest import Subject
 from mobileseg.export.options import ExportOptions
 from mobileseg.nn.blocks import resize
@@ -73,7 +73,7 @@ def options(**changes: Any) -> ExportOptions:
 @pytest.fixture(scope="session")
 def images() -> tuple[np.ndarray, ...]:
     """Drawn scenes of another size than the network's input."""
-    return drawn_images((60, 90), 6)
+    return synthetic_images((60, 90), 6)
 
 
 @pytest.fixture(scope="session")
@@ -89,5 +89,5 @@ def exported(toy: Any, images: tuple[np.ndarray, ...], tmp_path_factory: pytest.
 
 @pytest.fixture
 def folder(exported: ExportResult, tmp_path: Path) -> Path:
-    """A copy of the exported folder."""
+    """A copy of the exported model."""
     return Path(shutil.copytree(exported.folder, tmp_path / "artefact"))

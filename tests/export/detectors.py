@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import paddle
 
-from mobileseg.export.from_config import drawn_images
+from mobileseg.export.from_config import synthetic_images
 from mobileseg.export.manifest import Subject
 from mobileseg.instance.layers import last_convolution
 from mobileseg.registry import BACKBONES, NETWORKS
@@ -31,8 +31,8 @@ def detector(
 
 
 def settle(network: paddle.nn.Layer, size: tuple[int, int]) -> None:
-    """Statistics and last layers such that it detects something in drawn images of the size."""
-    images = np.stack(drawn_images(size, 4)).transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
+    """Statistics and last layers such that it detects something in synthetic images of the size."""
+    images = np.stack(synthetic_images(size, 4)).transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
     _calibrate(network, images)
     for layer, spread in (("conf_layer", 3.0), ("bbox_layer", 1.0), ("mask_layer", 1.0)):
         _spread(network, layer, images, spread)

@@ -7,7 +7,7 @@ from typing import Any
 import paddle
 
 from mobileseg.config.build import build_network
-from mobileseg.export.from_config import drawn_images
+from mobileseg.export.from_config import synthetic_images
 from mobileseg.export.manifest import Subject
 from mobileseg.registry import BACKBONES
 from mobileseg.semantic.model import MobileSeg
@@ -63,7 +63,7 @@ def _balance(network: paddle.nn.Layer) -> None:
     last = [layer for layer in head.sublayers() if isinstance(layer, paddle.nn.Conv2D)][-1]
     means = []
     handle = last.register_forward_pre_hook(lambda _layer, inputs: means.append(inputs[0].mean(axis=[0, 2, 3])))
-    image = drawn_images((96, 160), 1)[0].transpose(2, 0, 1)[None].astype("float32") / 127.5 - 1
+    image = synthetic_images((96, 160), 1)[0].transpose(2, 0, 1)[None].astype("float32") / 127.5 - 1
     with paddle.no_grad():
         network(paddle.to_tensor(image))
         handle.remove()

@@ -15,6 +15,7 @@ from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.segmenter import Segmenter
 from mobileseg.semantic.export import SemanticExport
 from tests.export.conftest import SUBJECT, Toy, options, seeded
+from tests.export.flattened import Flattened
 
 
 def rows_by_target(result):
@@ -65,7 +66,7 @@ def test_segmenter_answers_as_the_network(exported, toy, images):
 
 
 def test_ncnn_which_ends_at_logits_answers_as_the_graphs_that_end_in_labels(exported, images):
-    """Also for a picture of another size: labels are resized to the nearest neighbour, not logits."""
+    """Also for an image of another size: labels are resized to the nearest neighbour, not logits."""
     one, other = (Segmenter(exported.folder, engine=name)(images[1]).labels for name in ("onnxruntime", "ncnn"))
     assert one.shape == other.shape == images[1].shape[:2]
     assert (one == other).mean() > 0.999
@@ -131,20 +132,6 @@ def test_overwrite_deletes_nothing_that_no_export_wrote(folder, toy, images):
     with pytest.raises(ExportError, match=r"holds what no export wrote there \(notes\.txt\)"):
         export_network(toy, folder, options(), SUBJECT, images, targets=["paddle"], overwrite=True)
     assert sorted(folder.iterdir()) == before
-
-
-class Flattened(Toy):
-    """A global branch that Paddle Lite's optimiser dies on."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.squash = nn.Flatten(2)
-
-    def forward(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
-        features = self.features(x)
-        logits = self.head(features)
-        weight = self.squash(features).mean(axis=-1).sum()
-        return {"logits": nn.functional.interpolate(logits, size=list(x.shape[2:]), mode="bilinear") * weight}
 
 
 def test_death_by_signal_names_target_operator_and_layer(images, tmp_path):

@@ -1,10 +1,10 @@
-"""The networks that label pixels on every engine, at sizes whose coarsest map bins and pools do not divide."""
+"""The semantic segmentation models on every engine, at sizes whose coarsest map bins and pools do not divide."""
 
 import numpy as np
 import pytest
 
 from mobileseg.export.exporter import export_network
-from mobileseg.export.from_config import drawn_images
+from mobileseg.export.from_config import synthetic_images
 from mobileseg.export.options import TARGETS, ExportOptions
 from mobileseg.runtime.segmenter import Segmenter
 from tests.export.families import FAMILIES, OTHERS, assemble, build, subject
@@ -13,7 +13,7 @@ from tests.export.families import FAMILIES, OTHERS, assemble, build, subject
 def check(family, size, folder):
     network = build(family)
     options = ExportOptions(*size, output_op="none")
-    result = export_network(network, folder, options, subject(family, network), drawn_images(size, 4))
+    result = export_network(network, folder, options, subject(family, network), synthetic_images(size, 4))
     assert [row.target for row in result.rows] == list(TARGETS)
     assert {row.target for row in result.rows if row.status != "ok"} == {"lite_arm"}
     for row in result.rows:
@@ -33,10 +33,10 @@ def test_family_at_an_awkward_size(family, tmp_path):
 
 
 def test_open_size(tmp_path):
-    """Verified at two sizes; then a picture that fits no multiple, padded, is answered alike by all engines."""
+    """Verified at two sizes; then an image that fits no multiple, padded, is answered alike by all engines."""
     network = assemble("ShuffleNetV2_x0_25", {}, {})
     options = ExportOptions(128, 128, dynamic=True, output_op="none")
-    images = drawn_images((150, 100), 4)
+    images = synthetic_images((150, 100), 4)
     targets = ["paddle", "onnx", "lite_x86"]
     result = export_network(network, tmp_path / "a", options, subject("open", network), images, targets=targets)
     assert [row.status for row in result.rows] == ["ok"] * 3

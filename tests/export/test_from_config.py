@@ -7,10 +7,10 @@ from mobileseg.data.io import write_png
 from mobileseg.errors import DataError, ExportError
 from mobileseg.export.from_config import (
     dataset_from,
-    drawn_images,
     images_from,
     options_from,
     subject_from,
+    synthetic_images,
     targets_from,
     warnings_of,
 )
@@ -135,11 +135,11 @@ def test_given_images(tmp_path):
         images_from([tmp_path / f"no{index}.png" for index in range(4)], None, None, (8, 8))
 
 
-def test_drawn_images_are_the_last_resort():
+def test_synthetic_images_are_the_last_resort():
     images = images_from([], None, None, (40, 56))
     assert not images.real
     assert all(pixels.shape == (40, 56, 3) and pixels.dtype == np.uint8 for pixels in images.pixels)
-    assert np.array_equal(drawn_images((40, 56))[3], images.pixels[3])
+    assert np.array_equal(synthetic_images((40, 56))[3], images.pixels[3])
 
 
 def test_a_checkpoint_folder_is_no_name_for_a_network(config_of, tmp_path):

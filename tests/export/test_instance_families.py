@@ -4,7 +4,7 @@ import pytest
 
 import mobileseg.instance.model  # noqa: F401  # registers the networks and, through them, the backbones
 from mobileseg.export.exporter import export_network
-from mobileseg.export.from_config import drawn_images
+from mobileseg.export.from_config import synthetic_images
 from mobileseg.export.options import TARGETS, ExportOptions
 from mobileseg.registry import BACKBONES
 from tests.export.detectors import detector, subject
@@ -18,7 +18,7 @@ CASES = [*(("MobileYolact", name) for name in BACKBONES), ("Yolact", "ResNet50")
 def test_backbone(network, backbone, tmp_path):
     size = (100, 140)
     made = detector(backbone, network, size)
-    result = export_network(made, tmp_path / "a", ExportOptions(*size), subject(), drawn_images((90, 120), 5))
+    result = export_network(made, tmp_path / "a", ExportOptions(*size), subject(), synthetic_images((90, 120), 5))
     assert [row.target for row in result.rows] == list(TARGETS)
     assert {row.target for row in result.rows if row.status != "ok"} == {"lite_arm"}
     for row in result.rows:

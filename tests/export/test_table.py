@@ -1,14 +1,14 @@
 from mobileseg.export.table import format_rows
-from mobileseg.export.verify import Row
+from mobileseg.export.verify import TargetRow
 
 
 def test_table():
     text = format_rows(
         [
-            Row("onnx", "onnxruntime", "ok", 2.1e-5, 1.0, 8_100_000, 11.26),
-            Row("lite_x86", "lite", "failed", 0.5, 0.9999999, 4_000_000, 7.0, ("image 0: differs",)),
-            Row("lite_arm", "", "converted-not-run", size_bytes=8_300_000),
-            Row("ncnn", "", "skipped", problems=("'pnnx' is not installed",)),
+            TargetRow("onnx", "onnxruntime", "ok", 2.1e-5, 1.0, 8_100_000, 11.26),
+            TargetRow("lite_x86", "lite", "failed", 0.5, 0.9999999, 4_000_000, 7.0, ("image 0: differs",)),
+            TargetRow("lite_arm", "", "converted-not-run", size_bytes=8_300_000),
+            TargetRow("ncnn", "", "skipped", problems=("'pnnx' is not installed",)),
         ]
     )
     lines = text.splitlines()

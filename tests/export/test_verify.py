@@ -6,7 +6,7 @@ import pytest
 
 from mobileseg.errors import ExportError, RuntimeEngineError
 from mobileseg.export.golden import Frame
-from mobileseg.export.verify import Row, replay, run_engine, verify
+from mobileseg.export.verify import TargetRow, replay, run_engine, verify
 from mobileseg.files import sha256_of
 from mobileseg.runtime.manifest import Manifest
 
@@ -131,7 +131,7 @@ def test_engine_runs_in_a_process_of_its_own(folder):
 
 
 def test_only_rows_of_written_graphs_go_into_the_manifest():
-    assert Row("onnx", "onnxruntime", "ok", 1e-6, 1.0, 10, 2.0).to_manifest().engine == "onnx"
-    assert Row("lite_arm", "", "converted-not-run", size_bytes=5).to_manifest().status == "converted-not-run"
+    assert TargetRow("onnx", "onnxruntime", "ok", 1e-6, 1.0, 10, 2.0).to_manifest().engine == "onnx"
+    assert TargetRow("lite_arm", "", "converted-not-run", size_bytes=5).to_manifest().status == "converted-not-run"
     with pytest.raises(ValueError, match="failed"):
-        Row("onnx", "onnxruntime", "failed").to_manifest()
+        TargetRow("onnx", "onnxruntime", "failed").to_manifest()

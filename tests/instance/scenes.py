@@ -14,7 +14,7 @@ CATEGORY_IDS = (7, 3, 90)  # neither contiguous nor sorted
 
 @dataclass
 class Things:
-    """Objects or detections of one picture: boxes xyxy, masks bool [n, H, W]."""
+    """Objects or detections of one image: boxes xyxy, masks bool [n, H, W]."""
 
     boxes: np.ndarray
     masks: np.ndarray
@@ -85,11 +85,11 @@ class Scenes:
     category_ids = CATEGORY_IDS
     num_classes = 3
 
-    def __init__(self, pictures: list[Things]) -> None:
-        self.pictures = pictures
+    def __init__(self, images: list[Things]) -> None:
+        self.images = images
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def image_id(self, index: int) -> int:
         return 1000 - 10 * index
@@ -99,13 +99,11 @@ class Scenes:
 
     def coco_ground_truth(self) -> dict:
         images, annotations = [], []
-        for index, picture in enumerate(self.pictures):
-            height, width = picture.masks.shape[1:]
+        for index, image in enumerate(self.images):
+            height, width = image.masks.shape[1:]
             entry = {"id": self.image_id(index), "file_name": self.file_name(index), "height": height, "width": width}
             images.append(entry)
-            for box, mask, label, crowd in zip(
-                picture.boxes, picture.masks, picture.classes, picture.crowd, strict=True
-            ):
+            for box, mask, label, crowd in zip(image.boxes, image.masks, image.classes, image.crowd, strict=True):
                 rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
                 annotations.append(
                     {
@@ -123,7 +121,7 @@ class Scenes:
 
 
 def scenes(seed: int = 0, count: int = 6, noise: int = 6) -> tuple[Scenes, list[Things]]:
-    """Pictures of different sizes with objects of all three area ranges, and detections in them."""
+    """Images of different sizes with objects of all three area ranges, and detections in them."""
     rng = np.random.default_rng(seed)
     truth, found = [], []
     for index in range(count):

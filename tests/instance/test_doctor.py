@@ -55,13 +55,13 @@ def test_preflight_stops_polygons_and_boxes_as_shares(coco) -> None:
         annotation["bbox"] = [value / side for value, side in zip(annotation["bbox"], scale, strict=True)]
     with pytest.raises(DataError, match="do not fit") as caught:
         preflight(coco.open())
-    assert "shares of the image" in caught.value.remedy
+    assert "normalised coordinates" in caught.value.remedy
     for annotation in coco.document()["annotations"]:
         (polygon,) = annotation["segmentation"]
         annotation["segmentation"] = [[value / SIZE[1 - index % 2] for index, value in enumerate(polygon)]]
     with pytest.raises(DataError) as caught:
         preflight(coco.open())
-    assert "shares of the image" in caught.value.remedy
+    assert "normalised coordinates" in caught.value.remedy
     coco.document()["annotations"] = whole
     preflight(coco.open())
 
@@ -113,7 +113,7 @@ def test_transforms_that_fail_and_sizes_that_differ(coco) -> None:
     assert "sizes-differ" in codes
 
 
-def test_annotation_file_is_not_read_as_a_picture(coco) -> None:
+def test_annotation_file_is_not_read_as_an_image(coco) -> None:
     """It stands in the place of the label of every item."""
     diagnosis = diagnose({"train": coco.open()}, limit=2, workers=2)
     summary = diagnosis.splits["train"]

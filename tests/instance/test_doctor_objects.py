@@ -110,7 +110,7 @@ def test_boxes_as_shares_of_the_image(coco) -> None:
         scale = (SIZE[1], SIZE[0], SIZE[1], SIZE[0])
         annotation["bbox"] = [value / side for value, side in zip(annotation["bbox"], scale, strict=True)]
     finding = only(coco, "box-mismatch", "error")
-    assert "shares of the image" in finding.fix
+    assert "normalised coordinates" in finding.fix
 
 
 def test_crowd_regions_are_counted_apart(coco) -> None:
@@ -157,7 +157,7 @@ def test_size_that_is_not_that_of_the_file(coco) -> None:
     assert "annotated as 80x60, the file is 40x30" in finding.message
 
 
-def test_size_of_a_turned_picture(coco) -> None:
+def test_size_of_a_turned_image(coco) -> None:
     path = coco.root / "train" / "train_1.png"
     Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path)
     assert "turned by 90 degrees" in only(coco, "size-differs", "error").message
@@ -192,7 +192,7 @@ def test_few_objects_of_a_class(coco) -> None:
     assert "cat (3), dog (3)" in finding.message
 
 
-def test_the_same_picture_in_two_splits(coco) -> None:
+def test_the_same_image_in_two_splits(coco) -> None:
     coco.document("val")
     (coco.root / "val" / "val_0.png").write_bytes((coco.root / "train" / "train_2.png").read_bytes())
     found = diagnose({"train": coco.open(), "val": coco.open("val")}).findings
@@ -274,7 +274,7 @@ def test_polygons_as_shares_of_the_image(coco) -> None:
         annotation["segmentation"] = [[value / SIZE[1 - index % 2] * 0.4 for index, value in enumerate(polygon)]]
     found = {one.code: one for one in findings(coco)}
     assert found["mask-empty"].level == "error"
-    assert "shares of the image" in found["mask-empty"].fix
+    assert "normalised coordinates" in found["mask-empty"].fix
 
 
 @pytest.mark.parametrize(("crowds", "said"), [(2, False), (3, True), (6, True)])

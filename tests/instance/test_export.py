@@ -12,7 +12,7 @@ from onnx import helper
 
 from mobileseg.errors import ExportError
 from mobileseg.export.exporter import export_network
-from mobileseg.export.from_config import drawn_images
+from mobileseg.export.from_config import synthetic_images
 from mobileseg.export.options import TARGETS, ExportOptions
 from mobileseg.export.tasks import refuse_foreign_flags, task_for
 from mobileseg.export.verify import replay
@@ -34,14 +34,14 @@ def network():
 
 
 @pytest.fixture(scope="module")
-def pictures():
-    return drawn_images((120, 150), 6)
+def images():
+    return synthetic_images((120, 150), 6)
 
 
 @pytest.fixture(scope="module")
-def exported(network, pictures, tmp_path_factory):
+def exported(network, images, tmp_path_factory):
     folder = tmp_path_factory.mktemp("instance") / "artefact"
-    return export_network(network, folder, ExportOptions(*SIZE), subject(category_ids=(1, 3, 9, 27, 90)), pictures)
+    return export_network(network, folder, ExportOptions(*SIZE), subject(category_ids=(1, 3, 9, 27, 90)), images)
 
 
 @pytest.fixture
@@ -194,11 +194,11 @@ def test_exchanged_variances(folder):
     assert any(problem.startswith("postprocess: image 0:") for problem in found_in(folder))
 
 
-def test_transposed_prototypes(network, pictures, tmp_path):
+def test_transposed_prototypes(network, images, tmp_path):
     """A square input: no shape tells."""
     square = (96, 96)
     options, targets = ExportOptions(*square), ["onnx"]
-    result = export_network(network, tmp_path / "square", options, subject(), pictures, targets=targets)
+    result = export_network(network, tmp_path / "square", options, subject(), images, targets=targets)
 
     def turn(graph):
         node = writer_of(graph, "proto")
@@ -250,26 +250,26 @@ def test_damaged_detections(folder):
     assert any(problem.startswith("postprocess: image 1:") for problem in found_in(folder))
 
 
-def test_a_network_that_detects_nothing_proves_nothing(pictures, tmp_path):
+def test_a_network_that_detects_nothing_proves_nothing(images, tmp_path):
     network = detector(size=SIZE)
     bias = network.prediction_layers[0].conf_layer.last.bias
     values = bias.numpy().reshape(-1, 6)
     values[:, 0] += 50
     bias.set_value(values.reshape(-1))
     with pytest.raises(ExportError, match="makes 0 detections of 0 of its 5 classes"):
-        export_network(network, tmp_path / "a", ExportOptions(*SIZE), subject(), pictures, targets=["onnx"])
+        export_network(network, tmp_path / "a", ExportOptions(*SIZE), subject(), images, targets=["onnx"])
     result = export_network(
-        network, tmp_path / "a", ExportOptions(*SIZE), subject(), pictures, targets=["onnx"], accept_weak=True
+        network, tmp_path / "a", ExportOptions(*SIZE), subject(), images, targets=["onnx"], accept_weak=True
     )
     assert "weak verification" in result.manifest.notes["warning"]
     assert replay(result.folder)[1] == []
 
 
-def test_one_class_is_enough_for_a_network_of_one(pictures, tmp_path):
+def test_one_class_is_enough_for_a_network_of_one(images, tmp_path):
     network = detector(size=SIZE, num_classes=1)
     options = ExportOptions(*SIZE, normalize_in_graph=True, input_dtype="uint8", layout="NHWC")
     targets = ["paddle", "onnx", "lite_x86"]
-    result = export_network(network, tmp_path / "a", options, subject(num_classes=1), pictures, targets=targets)
+    result = export_network(network, tmp_path / "a", options, subject(num_classes=1), images, targets=targets)
     assert [row.status for row in result.rows] == ["ok"] * 3
 
 

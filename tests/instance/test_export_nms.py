@@ -1,4 +1,4 @@
-"""Suppression inside the graph: the numbers of greedy NMS in NumPy, or the target is refused."""
+"""NMS inside the graph: the numbers of greedy NMS in NumPy, or the target is refused."""
 
 import numpy as np
 import onnx
@@ -9,7 +9,7 @@ from mobileseg.export.conversion import converters
 from mobileseg.export.conversion.pdmodel import Program
 from mobileseg.export.conversion.tracing import save_paddle_graph
 from mobileseg.export.exporter import export_network
-from mobileseg.export.from_config import drawn_images
+from mobileseg.export.from_config import synthetic_images
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.tasks import task_for
 from mobileseg.export.verify import replay
@@ -36,7 +36,7 @@ def network():
 def exported(network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("suppression") / "artefact"
     detection = DetectionOptions(iou_threshold=0.4, max_detections=30)
-    return export_network(network, folder, OPTIONS, subject(detection=detection), drawn_images((120, 150), 5))
+    return export_network(network, folder, OPTIONS, subject(detection=detection), synthetic_images((120, 150), 5))
 
 
 def test_engines_that_can_agree_and_the_others_say_why(exported):
@@ -62,10 +62,10 @@ def test_folder(exported):
     assert not (exported.folder / "anchors.npy").exists()
 
 
-def test_segmenter_gives_what_suppression_outside_gives(exported, network, tmp_path):
+def test_segmenter_gives_what_nms_outside_gives(exported, network, tmp_path):
     outside = ExportOptions(*SIZE)
     described = subject(detection=greedy(DetectionOptions(iou_threshold=0.4, max_detections=30)))
-    images = drawn_images((120, 150), 5)
+    images = synthetic_images((120, 150), 5)
     plain = export_network(network, tmp_path / "a", outside, described, images, targets=["onnx"])
     ours, theirs = (Segmenter(folder, "onnxruntime")(images[4]) for folder in (exported.folder, plain.folder))
     assert len(ours) == 30
@@ -83,7 +83,7 @@ def test_image_without_objects(network, tmp_path, engine):
     values[:, 0] += 50
     bias.set_value(values.reshape(-1))
     target = {"paddle": "paddle", "onnxruntime": "onnx"}[engine]
-    images = drawn_images((120, 150), 4)
+    images = synthetic_images((120, 150), 4)
     result = export_network(blind, tmp_path / "a", OPTIONS, subject(), images, targets=[target], accept_weak=True)
     outputs = load(result.folder, engine).run({"x": np.zeros((1, 3, *SIZE), np.float32)})
     assert (outputs["detections"].shape, outputs["coefficients"].shape) == ((0, 6), (0, 8))
@@ -117,8 +117,8 @@ def test_another_threshold_in_the_graph_is_seen(exported, tmp_path):
 
 
 def test_refused_targets(network, tmp_path):
-    with pytest.raises(ExportError, match="lite_arm cannot be written: Paddle Lite's suppression aborts"):
-        export_network(network, tmp_path / "a", OPTIONS, subject(), drawn_images((90, 90), 4), targets=["lite_arm"])
+    with pytest.raises(ExportError, match="lite_arm cannot be written: Paddle Lite's NMS aborts"):
+        export_network(network, tmp_path / "a", OPTIONS, subject(), synthetic_images((90, 90), 4), targets=["lite_arm"])
 
 
 @pytest.mark.long
@@ -131,11 +131,11 @@ def test_paddle_lite_still_dies_without_objects(network, tmp_path):
     graph = converters.Graph(tmp_path / "graph.pdmodel", tmp_path / "graph.pdiparams", (((1, 3, *SIZE),),), 13)
     converters.convert("lite_x86", graph, tmp_path, tmp_path)
     assert Program.read(graph.model).outputs() == ["detections", "coefficients", "proto"]
-    picture = np.asarray(drawn_images(SIZE, 1)[0], np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
-    assert run_lite(tmp_path / "model.x86.nb", picture) == 0
+    image = np.asarray(synthetic_images(SIZE, 1)[0], np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
+    assert run_lite(tmp_path / "model.x86.nb", image) == 0
     blind = detector(size=SIZE)
     blind.prediction_layers[0].conf_layer.last.bias.set_value(np.tile([60, 0, 0, 0, 0, 0], 3).astype(np.float32))
     save_paddle_graph(blind, OPTIONS, tmp_path / "blind", task)
     graph = converters.Graph(tmp_path / "blind.pdmodel", tmp_path / "blind.pdiparams", (((1, 3, *SIZE),),), 13)
     converters.convert("lite_x86", graph, tmp_path, tmp_path)
-    assert run_lite(tmp_path / "model.x86.nb", picture) < 0
+    assert run_lite(tmp_path / "model.x86.nb", image) < 0

@@ -5,35 +5,19 @@ import json
 import numpy as np
 import pytest
 
-from mobileseg.data.sample import Sample
 from mobileseg.errors import DataError
 from mobileseg.instance.metric import CocoScorer, coco_entries
 from mobileseg.instance.metric_table import render
 from mobileseg.training.evaluator import evaluate
 from tests.instance.average_precision import mean_over, twelve
-from tests.instance.scenes import CATEGORY_IDS, Scenes, Things, scenes
-
-
-class Pictures(Scenes):
-    """The scenes as a dataset whose samples say which picture they are."""
-
-    def load(self, index):
-        return Sample(np.zeros((4, 4, 3), np.float32), None, {"number": index})
-
-    prepare = load
-
-    def sequences(self):
-        return [(index,) for index in range(len(self))]
-
-
-def predictor(found):
-    return lambda sample: found[sample.meta["number"]].result()
+from tests.instance.detections import Images, predictor
+from tests.instance.scenes import CATEGORY_IDS, Things, scenes
 
 
 @pytest.fixture(scope="module")
 def example():
     dataset, found = scenes(2)
-    return Pictures(dataset.pictures), found
+    return Images(dataset.images), found
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +28,13 @@ def scores(example):
 
 def test_scores(example, scores):
     dataset, found = example
-    assert scores["mask"] == pytest.approx(twelve(dataset.pictures, found, "segm"), abs=1e-9)
-    assert scores["box"] == pytest.approx(twelve(dataset.pictures, found, "bbox"), abs=1e-9)
+    assert scores["mask"] == pytest.approx(twelve(dataset.images, found, "segm"), abs=1e-9)
+    assert scores["box"] == pytest.approx(twelve(dataset.images, found, "bbox"), abs=1e-9)
     assert (scores["metric"], scores["score"]) == ("mask AP", scores["mask"]["ap"])
     assert scores["images"] == 6
     assert scores["classes"] == ["cat", "dog", "kite"]
     assert scores["detections"] == sum(len(things.scores) for things in found)
-    real = np.concatenate([things.classes[~things.crowd] for things in dataset.pictures])
+    real = np.concatenate([things.classes[~things.crowd] for things in dataset.images])
     assert scores["class_objects"] == [int((real == label).sum()) for label in range(3)]
     assert json.loads(json.dumps(scores.to_dict())) == scores.to_dict()
 
@@ -66,7 +50,7 @@ def test_ap_by_class_is_that_of_its_name(example, scores):
             ("mask_ap50", "segm", [0.5]),
             ("box_ap", "bbox", thresholds),
         ):
-            expected = mean_over(dataset.pictures, found, kind, levels, "all", 100, 0, classes=(label,))
+            expected = mean_over(dataset.images, found, kind, levels, "all", 100, 0, classes=(label,))
             assert row[key] == pytest.approx(expected, abs=1e-9)
     values = [row["mask_ap"] for row in scores["class_ap"].values()]
     assert len(set(values)) == 3
@@ -126,12 +110,12 @@ def test_a_class_that_the_dataset_has_not(example):
 
 def test_a_class_without_objects_is_absent(example):
     dataset, found = example
-    pictures = []
-    for picture in dataset.pictures:
-        keep = picture.classes != 1
-        fields = (picture.boxes, picture.masks, picture.classes, picture.scores, picture.crowd)
-        pictures.append(Things(*(values[keep] for values in fields)))
-    scores = evaluate(predictor(found), Pictures(pictures))
+    images = []
+    for image in dataset.images:
+        keep = image.classes != 1
+        fields = (image.boxes, image.masks, image.classes, image.scores, image.crowd)
+        images.append(Things(*(values[keep] for values in fields)))
+    scores = evaluate(predictor(found), Images(images))
     assert scores["class_ap"]["dog"] == {"mask_ap": None, "mask_ap50": None, "box_ap": None}
     others = [scores["class_ap"][name]["mask_ap"] for name in ("cat", "kite")]
     assert scores["mask"]["ap"] == pytest.approx(np.mean(others))
@@ -141,15 +125,15 @@ def test_a_class_without_objects_is_absent(example):
 
 def test_nothing_to_find_and_nothing_found(example):
     dataset, found = example
-    empty = [Things.empty(picture.masks.shape[1:]) for picture in dataset.pictures]
-    scores = evaluate(predictor(found), Pictures(empty))
+    empty = [Things.empty(image.masks.shape[1:]) for image in dataset.images]
+    scores = evaluate(predictor(found), Images(empty))
     assert scores["mask"]["ap"] is None
     assert scores["score"] == 0.0
     scores = evaluate(predictor(empty), dataset)
     assert (scores["score"], scores["detections"]) == (0.0, 0)
     assert scores["class_ap"]["cat"]["mask_ap"] == 0.0
     with pytest.raises(DataError, match="empty"):
-        evaluate(predictor([]), Pictures([]))
+        evaluate(predictor([]), Images([]))
 
 
 def test_table_states_ap50_apart(scores):

@@ -47,7 +47,7 @@ def reference(truth, results, kind):
 def test_the_twelve_numbers_follow_the_definition(backend, kind, seed):
     dataset, found = scenes(seed)
     numbers = measure(dataset.coco_ground_truth(), entries(dataset, found), kind, backend).numbers()
-    expected = twelve(dataset.pictures, found, kind)
+    expected = twelve(dataset.images, found, kind)
     assert list(numbers) == list(expected)
     assert 0.02 < expected["ap"] < expected["ap50"] < 1
     assert numbers == pytest.approx(expected, abs=1e-9)
@@ -91,7 +91,7 @@ def test_ap_of_a_class(backend):
     curves = measure(dataset.coco_ground_truth(), entries(dataset, found), "segm", backend)
     order = sorted(CATEGORY_IDS)
     for label, number in enumerate(CATEGORY_IDS):
-        ap50, _ = curve(dataset.pictures, found, "segm", label, 0.5, (0, 1e10), 100)
+        ap50, _ = curve(dataset.images, found, "segm", label, 0.5, (0, 1e10), 100)
         assert curves.class_ap(order.index(number), 0) == pytest.approx(ap50, abs=1e-9)
 
 
@@ -108,7 +108,7 @@ def test_no_detections(backend):
 def test_no_objects(backend):
     dataset, found = scenes()
     results = entries(dataset, found)
-    dataset.pictures = [Things.empty(picture.masks.shape[1:]) for picture in dataset.pictures]
+    dataset.images = [Things.empty(image.masks.shape[1:]) for image in dataset.images]
     for kind in ("segm", "bbox"):
         numbers = measure(dataset.coco_ground_truth(), results, kind, backend).numbers()
         assert set(numbers.values()) == {None}
@@ -118,9 +118,9 @@ def test_no_objects(backend):
 def test_objects_that_are_found_exactly(backend):
     """Crowd regions need not be found and do no harm; the first object has id 0."""
     dataset, _ = scenes()
-    for things in dataset.pictures:
+    for things in dataset.images:
         things.scores = np.linspace(0.9, 0.5, len(things.classes))
-    results = entries(dataset, dataset.pictures)
+    results = entries(dataset, dataset.images)
     for kind in ("segm", "bbox"):
         numbers = measure(dataset.coco_ground_truth(), results, kind, backend).numbers()
         assert numbers["ap"] == pytest.approx(1.0)

@@ -11,11 +11,11 @@ from mobileseg.instance.postprocess import (
     detect,
     finish,
     instances_from_outputs,
+    nms_detections,
     pixel_boxes,
-    suppressed_detections,
 )
-from tests.instance.test_masks import slow_probabilities
-from tests.instance.test_nms import slow_cross, slow_fast, slow_greedy
+from tests.instance.slow_masks import slow_probabilities
+from tests.instance.slow_nms import slow_cross, slow_fast, slow_greedy
 
 CLASSES, KINDS = 5, 8
 ANCHORS = make_anchors([(12, 12), (6, 6)], (96, 96), [[16.0], [40.0]], (1, 0.5, 2))
@@ -188,11 +188,11 @@ def test_detections_of_a_graph_that_suppresses_itself_give_the_same() -> None:
     rows = np.concatenate([found.classes[:, None], found.scores[:, None], found.boxes], axis=1).astype(np.float32)
     padded = np.concatenate([rows, np.full((3, 6), -1, np.float32)])
     weights = np.concatenate([found.coefficients, np.zeros((3, KINDS), np.float32)])
-    again = suppressed_detections(padded, weights)
+    again = nms_detections(padded, weights)
     for name in ("boxes", "scores", "classes", "coefficients"):
         np.testing.assert_array_equal(getattr(again, name), getattr(found, name))
-    assert len(suppressed_detections(padded, weights, DetectionOptions(max_detections=4))) == 4
-    assert len(suppressed_detections(padded[None], weights[None])) == len(found)
+    assert len(nms_detections(padded, weights, DetectionOptions(max_detections=4))) == 4
+    assert len(nms_detections(padded[None], weights[None])) == len(found)
     result = finish(again, raw["proto"][0], (61, 83))
     same = instances_from_outputs(raw, ANCHORS, (61, 83))
     np.testing.assert_array_equal(result.masks.to_array(), same.masks.to_array())

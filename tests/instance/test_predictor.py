@@ -18,7 +18,7 @@ QUIET = {"aug_eval": False, "is_slide": False}
 
 @pytest.fixture(scope="module")
 def network():
-    load_file(Path(__file__).parent / "toy_detector.py")
+    load_file(Path(__file__).parents[1] / "training" / "toy_detector.py")
     made = NETWORKS.get("ToyDetector")()
     made.eval()
     return made

@@ -32,7 +32,7 @@ def by_class(result: InstanceResult) -> InstanceResult:
 
 
 @pytest.mark.parametrize("scale", [1, 5])
-def test_objects_are_found_in_the_pixels_of_the_picture(tmp_path: Path, scale: int) -> None:
+def test_objects_are_found_in_the_pixels_of_the_image(tmp_path: Path, scale: int) -> None:
     instance_artefact(tmp_path)
     segmenter = Segmenter(tmp_path)
     image = blocks(*CELLS, scale=scale)
@@ -51,7 +51,7 @@ def test_objects_are_found_in_the_pixels_of_the_picture(tmp_path: Path, scale: i
     assert set(result.times) == {"preprocess", "inference", "postprocess"}
 
 
-def test_a_picture_without_objects_gives_an_empty_result(tmp_path: Path) -> None:
+def test_an_image_without_objects_gives_an_empty_result(tmp_path: Path) -> None:
     instance_artefact(tmp_path)
     result = Segmenter(tmp_path)(blocks(scale=2))
     assert (len(result), result.boxes.shape, result.masks.size) == (0, (0, 4), (64, 96))

@@ -15,9 +15,9 @@ from mobileseg.prediction.sources import Source, find_sources
 from mobileseg.runtime.segmenter import Segmenter
 from mobileseg.runtime.video import VideoReader
 from tests.runtime.artefacts import artefact
+from tests.runtime.clips import write as write_clip
 from tests.runtime.mp4 import frame_ends, moov_first, set_times
-from tests.runtime.test_segmenter import stripes, truth
-from tests.runtime.test_video import write as write_clip
+from tests.runtime.stripes import stripes, truth
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,10 +59,10 @@ def test_only_the_results_that_were_asked_for_are_written(tmp_path: Path, segmen
 
 
 def test_an_unreadable_image_does_not_stop_the_others(tmp_path: Path, segmenter: Segmenter) -> None:
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     write_png(folder / "1.png", stripes())
-    (folder / "2.jpg").write_bytes(b"\xff\xd8 not much of a picture")
+    (folder / "2.jpg").write_bytes(b"\xff\xd8 not much of an image")
     Image.fromarray(stripes(90, 120)).save(folder / "3.jpg")
     content = (folder / "3.jpg").read_bytes()
     (folder / "3.jpg").write_bytes(content[: len(content) // 2])
@@ -166,7 +166,7 @@ def test_ctrl_c_ends_a_camera_with_everything_written(
 
 
 def test_a_folder_that_cannot_be_written_stops_the_run(tmp_path: Path, segmenter: Segmenter) -> None:
-    """Not an error per picture: none of the following could be written either."""
+    """Not an error per image: none of the following could be written either."""
     write_png(tmp_path / "flag.png", stripes())
     (tmp_path / "out").write_text("a file where the folder should be")
     with pytest.raises((DataError, OSError)):

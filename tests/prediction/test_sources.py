@@ -45,7 +45,7 @@ def test_lists_with_a_byte_order_mark_and_backslashes(tmp_path: Path) -> None:
     assert found == Source("image", str(tmp_path / "images/a.jpg"), "images/a")
 
 
-def test_pictures_that_are_not_read_are_said(tmp_path: Path, caplog) -> None:
+def test_images_that_are_not_read_are_said(tmp_path: Path, caplog) -> None:
     touch(tmp_path, "a.jfif", "b.heic", "c.HEIC", "d.jp2", "notes.md")
     assert [source.name for source in find_sources([str(tmp_path)])] == ["a"]
     (record,) = caplog.records

@@ -1,4 +1,4 @@
-"""Small artefact folders for tests: ONNX graphs written by hand, no exporter and no Paddle."""
+"""Small exported models for tests: ONNX graphs written by hand, no exporter and no Paddle."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def artefact(
     multiple: int = 1,
     color: str = "RGB",
 ) -> Manifest:
-    """Write an artefact folder with one ONNX graph that names the strongest colour of a pixel."""
+    """Write an exported model with one ONNX graph that names the strongest colour of a pixel."""
     folder.mkdir(parents=True, exist_ok=True)
     colour_graph(folder / "model.onnx", output=output, size=None if dynamic else size)
     height, width = (-1, -1) if dynamic else size

@@ -1,4 +1,4 @@
-"""Small artefact folders of networks that find objects: ONNX graphs written by hand, no exporter and no Paddle.
+"""Small artefacts of instance segmentation models: ONNX graphs written by hand, no exporter and no Paddle.
 
 The graph looks at cells of 8x8 pixels. A cell that is mostly red, green or blue is an object of that class with the
 cell as its box, and its mask is what is coloured.
@@ -29,7 +29,7 @@ COUNT = ROWS * COLUMNS
 
 
 def blocks(*cells: tuple[int, int, int], scale: int = 1) -> np.ndarray:
-    """A dark picture with coloured cells: (row, column, class) each; ``scale`` times the size of the input."""
+    """A dark image with coloured cells: (row, column, class) each; ``scale`` times the size of the input."""
     image = np.full((SIZE[0] * scale, SIZE[1] * scale, 3), 20, np.uint8)
     side = CELL * scale
     for row, column, kind in cells:
@@ -47,7 +47,7 @@ def instance_artefact(
     """Write a folder whose graph finds coloured cells.
 
     Args:
-        folder: artefact folder to make.
+        folder: of the exported model, made here.
         detections: float32 [M, 6]; the graph then returns these whatever it sees, as one does that has the suppression
             inside, each with the coefficients that select the class's colour.
         category_ids: for the manifest.
@@ -64,7 +64,7 @@ def instance_artefact(
         np.testing.assert_allclose(anchors[0], (side[0] / 2, side[1] / 2, *side), rtol=1e-6)
         np.save(folder / "anchors.npy", anchors)
     else:
-        nodes += _suppressed(constants, np.asarray(detections, np.float32))
+        nodes += _nms(constants, np.asarray(detections, np.float32))
         outputs = _specs(detections=(-1, 6), coefficients=(-1, 4))
     _write(folder / "model.onnx", nodes, constants, outputs)
     names = sorted(path.name for path in folder.iterdir() if path.name in ("model.onnx", "anchors.npy"))
@@ -121,7 +121,7 @@ def _raw(constants: list[onnx.TensorProto]) -> list[onnx.NodeProto]:
     ]
 
 
-def _suppressed(constants: list[onnx.TensorProto], detections: np.ndarray) -> list[onnx.NodeProto]:
+def _nms(constants: list[onnx.TensorProto], detections: np.ndarray) -> list[onnx.NodeProto]:
     coefficients = np.full((len(detections), 4), -1, np.float32)
     for row, kind in enumerate(detections[:, 0].astype(int)):
         coefficients[row, max(kind, 0)] = 1

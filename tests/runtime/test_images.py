@@ -12,7 +12,7 @@ from mobileseg.errors import DataError
 from mobileseg.runtime.images import load_image
 from mobileseg.runtime.segmenter import Segmenter
 from tests.runtime.artefacts import artefact
-from tests.runtime.test_segmenter import stripes, truth
+from tests.runtime.stripes import stripes, truth
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (12, 18, 3), dtype=np.uint8)

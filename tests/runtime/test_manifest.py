@@ -48,9 +48,9 @@ def test_deploy_block_stands_beside_ours_as_paddleseg_reads_it(tmp_path: Path) -
 
 
 def test_missing_folder_and_missing_manifest_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeEngineError, match="there is no artefact folder"):
+    with pytest.raises(RuntimeEngineError, match="there is no exported model"):
         Manifest.read(tmp_path / "nowhere")
-    with pytest.raises(RuntimeEngineError, match=r"is no artefact folder: it has no deploy\.yaml"):
+    with pytest.raises(RuntimeEngineError, match=r"is no exported model: it has no deploy\.yaml"):
         Manifest.read(tmp_path)
     assert not is_artefact(tmp_path)
 
@@ -97,7 +97,7 @@ def test_unusable_text_is_refused_with_its_reason(tmp_path: Path, text: str, see
         (lambda m, d: m["image"].update(mean=[float("inf"), 0, 0]), "mean has a value that is not finite"),
         (lambda m, d: m["image"].update(mean=[0.5]), "mean has 1 values for 3 channels"),
         (lambda m, d: m["image"].update(channels=5), "channels is 5, expected 1 to 4"),
-        (lambda m, d: m["image"].update(range=[255, 0]), "two rising values"),
+        (lambda m, d: m["image"].update(range=[255, 0]), "two ascending values"),
         (lambda m, d: m["image"].update(height=20000), "a side above 16384"),
         (lambda m, d: m["image"]["resize"].update(padding=[1]), "resize.padding has 1 values"),
         (

@@ -83,7 +83,7 @@ def test_padding_is_the_mean_colour_at_bottom_and_right() -> None:
     np.testing.assert_allclose(result[:, :, :, 17:], 0, atol=1e-6)
 
 
-def test_uint8_input_normalised_in_graph_is_the_rounded_picture() -> None:
+def test_uint8_input_normalised_in_graph_is_the_rounded_image() -> None:
     spec = replace(SPEC, dtype="uint8", layout="NHWC", normalized_in_graph=True)
     image = picture(12, 20)
     result = Preprocessor(spec)(image)
@@ -108,7 +108,7 @@ def test_buffer_is_reused_when_it_fits_and_replaced_when_not() -> None:
 
 
 @pytest.mark.parametrize("size", [(12, 20), (24, 40)])
-def test_views_and_read_only_pictures_are_fine(size: tuple[int, int]) -> None:
+def test_views_and_read_only_images_are_fine(size: tuple[int, int]) -> None:
     image = picture(size[0], 2 * size[1])[:, ::-2]
     image.flags.writeable = False
     np.testing.assert_allclose(Preprocessor(SPEC)(image), expected(image, (12, 20)), atol=2e-5)
@@ -117,12 +117,12 @@ def test_views_and_read_only_pictures_are_fine(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     "image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((4, 4, 4), np.uint8), "a.jpg"]
 )
-def test_what_is_no_rgb_picture_is_named(image: object) -> None:
+def test_what_is_no_rgb_image_is_named(image: object) -> None:
     with pytest.raises(DataError, match=r"must be uint8 \[H, W, 3\]"):
         Preprocessor(SPEC)(image)
 
 
-def test_empty_picture_and_forbidden_resize_are_errors() -> None:
+def test_empty_image_and_forbidden_resize_are_errors() -> None:
     with pytest.raises(DataError, match="empty: 0x4"):
         Preprocessor(SPEC)(np.zeros((0, 4, 3), np.uint8))
     fixed = replace(SPEC, resize=ResizeSpec(mode="none"))

@@ -12,25 +12,14 @@ from mobileseg.data.io import write_png
 from mobileseg.errors import DataError, RuntimeEngineError
 from mobileseg.runtime.segmenter import Segmenter
 from tests.runtime.artefacts import MEAN, STD, artefact, enlarged_artefact, rewritten
+from tests.runtime.stripes import stripes, truth
 
 ROOT = Path(__file__).parents[2]
 
 
-def stripes(height: int = 16, width: int = 24) -> np.ndarray:
-    """Red, green and blue columns of equal width."""
-    image = np.full((height, width, 3), 20, np.uint8)
-    for index in range(3):
-        image[:, index * width // 3 : (index + 1) * width // 3, index] = 230
-    return image
-
-
-def truth(height: int, width: int) -> np.ndarray:
-    return np.repeat(np.arange(3, dtype=np.uint8), width // 3)[None].repeat(height, 0)
-
-
 @pytest.mark.parametrize("output", ["labels", "logits", "probabilities"])
 @pytest.mark.parametrize("size", [(16, 24), (48, 72), (8, 12)])
-def test_labels_have_the_size_of_the_picture(tmp_path: Path, output: str, size: tuple[int, int]) -> None:
+def test_labels_have_the_size_of_the_image(tmp_path: Path, output: str, size: tuple[int, int]) -> None:
     artefact(tmp_path, output=output)
     result = Segmenter(tmp_path, engine="onnxruntime")(stripes(*size))
     assert result.labels.dtype == np.uint8
@@ -69,7 +58,7 @@ def test_dynamic_graphs_take_any_size_and_padding_is_cut_off(tmp_path: Path, out
 
 @pytest.mark.parametrize("output", ["labels", "logits"])
 def test_a_graph_may_answer_at_another_size_than_its_input(tmp_path: Path, output: str) -> None:
-    """The final resize inside the graph: labels of a picture that has that size are taken as they are."""
+    """The final resize inside the graph: labels of an image that has that size are taken as they are."""
     enlarged_artefact(tmp_path, output=output, factor=3)
     np.testing.assert_array_equal(Segmenter(tmp_path)(stripes(48, 72)).labels, truth(48, 72))
     assert Segmenter(tmp_path)(stripes(16, 24)).labels.shape == (16, 24)
@@ -89,7 +78,7 @@ def test_logits_may_be_asked_to_answer_as_a_graph_that_ends_in_labels(tmp_path: 
     assert Segmenter(tmp_path / "logits", scores=True)(image).scores.shape == (3, 37, 41)
 
 
-def test_scores_are_returned_on_request_at_the_size_of_the_picture(tmp_path: Path) -> None:
+def test_scores_are_returned_on_request_at_the_size_of_the_image(tmp_path: Path) -> None:
     artefact(tmp_path, output="probabilities")
     result = Segmenter(tmp_path, scores=True)(stripes(32, 48))
     assert result.scores.shape == (3, 32, 48)
@@ -181,7 +170,7 @@ def test_a_batch_answers_as_single_calls_in_order(tmp_path: Path, ahead: int) ->
     assert list(segmenter.batch([])) == []
 
 
-def test_a_batch_is_read_as_it_is_used_and_fails_at_its_picture(tmp_path: Path) -> None:
+def test_a_batch_is_read_as_it_is_used_and_fails_at_its_image(tmp_path: Path) -> None:
     artefact(tmp_path / "model", dynamic=True)
     taken = []
 
@@ -201,7 +190,7 @@ def test_a_batch_is_read_as_it_is_used_and_fails_at_its_picture(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("ahead", [1, 3])
-def test_a_batch_can_go_on_after_a_picture_that_cannot_be_used(tmp_path: Path, ahead: int) -> None:
+def test_a_batch_can_go_on_after_an_image_that_cannot_be_used(tmp_path: Path, ahead: int) -> None:
     artefact(tmp_path / "model", dynamic=True)
     images = [stripes(), tmp_path / "nothing.png", np.zeros((3, 3), np.uint8), stripes(8, 12)]
     found = list(Segmenter(tmp_path / "model").batch(images, ahead, keep_errors=True))

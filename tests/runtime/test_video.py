@@ -8,18 +8,10 @@ import pytest
 
 from mobileseg.errors import DataError, DependencyError
 from mobileseg.runtime.video import VideoReader, VideoWriter, Window
+from tests.runtime.clips import write
 from tests.runtime.mp4 import frame_ends, moov_first, set_times
 
 ROOT = Path(__file__).parents[2]
-
-
-def write(path: Path, count: int, size: tuple[int, int] = (48, 64), fps: float = 10.0) -> None:
-    """A clip whose frames are red, then green, then blue, and so on."""
-    with VideoWriter(path, fps) as writer:
-        for index in range(count):
-            frame = np.zeros((*size, 3), np.uint8)
-            frame[..., index % 3] = 220
-            writer.write(frame)
 
 
 def record(path: Path, *frames: np.ndarray | BaseException) -> None:

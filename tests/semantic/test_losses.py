@@ -11,14 +11,9 @@ from mobileseg.registry import LOSSES
 from mobileseg.semantic.loss_base import sample_label
 from mobileseg.semantic.losses import Criterion, CrossEntropyLoss, MixedLoss, OhemCrossEntropyLoss
 from tests.semantic import loss_references as reference
+from tests.semantic.loss_runs import WEIGHT, run
 
-WEIGHT = [0.5, 2.0, 1.0, 3.0]
 SINGLE = sorted({name for name in LOSSES if LOSSES.get(name).task == "semantic"} - {"MixedLoss"})
-
-
-def run(loss, batch):
-    logits, label = batch
-    return float(loss(paddle.to_tensor(logits), paddle.to_tensor(label)))
 
 
 @pytest.mark.parametrize("weight", [None, WEIGHT])

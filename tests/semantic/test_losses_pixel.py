@@ -6,7 +6,7 @@ import pytest
 
 from mobileseg.semantic.losses_pixel import EdgeAwareLoss, FocalLoss, MultiClassFocalLoss, label_edges
 from tests.semantic import loss_references as reference
-from tests.semantic.test_losses import WEIGHT, run
+from tests.semantic.loss_runs import WEIGHT, run
 
 
 @pytest.mark.parametrize("gamma", [0, 1.0, 2.0, 3.5])

@@ -6,7 +6,7 @@ import pytest
 from mobileseg.errors import ConfigError
 from mobileseg.semantic.losses_region import DiceLoss, LovaszSoftmaxLoss
 from tests.semantic import loss_references as reference
-from tests.semantic.test_losses import WEIGHT, run
+from tests.semantic.loss_runs import WEIGHT, run
 
 
 @pytest.mark.parametrize("weight", [None, WEIGHT])

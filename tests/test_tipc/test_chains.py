@@ -62,10 +62,10 @@ def test_quick_chain(checkout: Path, model: str) -> None:
     assert rows[0]["metric"].startswith(f"{metric} 0.")
     run_folder = checkout / "test_tipc/output" / model / MODES[0]
     assert (run_folder / "run/config.yml").is_file()
-    # The comparison is of this training: with another picture in the place of a prediction it fails.
-    pictures = sorted((run_folder / "train_infer_python" / "paddle_1").glob("*/*[0-9].*"))
-    pictures[0].write_bytes(pictures[1].read_bytes())
-    kind = pictures[0].parent.name
+    # The comparison is of this training: with another image in the place of a prediction it fails.
+    images = sorted((run_folder / "train_infer_python" / "paddle_1").glob("*/*[0-9].*"))
+    images[0].write_bytes(images[1].read_bytes())
+    kind = images[0].parent.name
     words = [
         "--kind",
         kind,

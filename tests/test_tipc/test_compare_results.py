@@ -15,15 +15,15 @@ from test_tipc.compare_results import INT8, Unusable, compare, main
 ROOT = Path(__file__).parents[2]
 
 
-def labels(folder: Path, **pictures: np.ndarray) -> Path:
-    for name, image in pictures.items():
+def labels(folder: Path, **images: np.ndarray) -> Path:
+    for name, image in images.items():
         (folder / "labels").mkdir(parents=True, exist_ok=True)
         write_png(folder / "labels" / f"{name}.png", np.asarray(image, np.uint8))
     return folder
 
 
 def thing(kind: int, score: float, top: int, left: int, height: int = 20, width: int = 20) -> dict:
-    """An object whose mask fills its box, in a picture of 64x64."""
+    """An object whose mask fills its box, in an image of 64x64."""
     mask = np.zeros((1, 64, 64), np.bool_)
     mask[0, top : top + height, left : left + width] = True
     return {
@@ -34,20 +34,20 @@ def thing(kind: int, score: float, top: int, left: int, height: int = 20, width:
     }
 
 
-def objects(folder: Path, **pictures: list[dict]) -> Path:
+def objects(folder: Path, **images: list[dict]) -> Path:
     (folder / "json").mkdir(parents=True)
-    for name, found in pictures.items():
+    for name, found in images.items():
         (folder / "json" / f"{name}.json").write_text(json.dumps({"results": found}), encoding="utf-8")
     return folder
 
 
-def test_equal_pixels_are_counted_over_all_pictures(tmp_path: Path) -> None:
+def test_equal_pixels_are_counted_over_all_images(tmp_path: Path) -> None:
     one = np.arange(40).reshape(5, 8) % 3
     other = one.copy()
     other[0, :2] = 9
     a = labels(tmp_path / "a", p=one, q=np.zeros((5, 12)))
     found = compare(a, labels(tmp_path / "b", p=other, q=np.zeros((5, 12))), "labels")
-    assert (found.pictures, found.count, found.classes) == (2, 100, 3)
+    assert (found.images, found.count, found.classes) == (2, 100, 3)
     assert found.equal == pytest.approx(0.98)
     assert (found.worst, found.worst_equal) == ("p", pytest.approx(0.95))
 
@@ -55,7 +55,7 @@ def test_equal_pixels_are_counted_over_all_pictures(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("reference", "result", "message"),
     [
-        ({"p": np.eye(4)}, {"q": np.eye(4)}, "do not hold the same pictures"),
+        ({"p": np.eye(4)}, {"q": np.eye(4)}, "do not hold the same images"),
         ({"p": np.eye(4)}, {"p": np.eye(5)}, "is 5x5"),
         ({"p": np.eye(4)}, {}, "holds no .png file"),
         ({"p": np.ones((4, 4))}, {"p": np.ones((4, 4))}, "shows 1 class"),
@@ -69,7 +69,7 @@ def test_labels_that_cannot_be_compared(tmp_path: Path, reference: dict, result:
 
 def test_a_damaged_label_image(tmp_path: Path) -> None:
     a, b = labels(tmp_path / "a", p=np.eye(4)), labels(tmp_path / "b", p=np.eye(4))
-    (b / "labels/p.png").write_bytes(b"not a picture")
+    (b / "labels/p.png").write_bytes(b"not an image")
     with pytest.raises(Unusable, match=r"p\.png"):
         compare(a, b, "labels")
 
@@ -147,7 +147,7 @@ def test_exit_codes_and_what_is_written(tmp_path: Path, monkeypatch, capsys, lim
     monkeypatch.setattr(sys, "argv", ["compare_results.py", *words, "--min_equal", limit])
     assert main() == code
     assert json.loads(Path("c.json").read_text(encoding="utf-8"))["equal"] == 0.9375
-    assert "ncnn: 0.937500 of 16 pixels equal in 1 pictures, 2 classes" in capsys.readouterr().out
+    assert "ncnn: 0.937500 of 16 pixels equal in 1 images, 2 classes" in capsys.readouterr().out
 
 
 def test_the_script_says_what_is_wrong(tmp_path: Path) -> None:

@@ -1,9 +1,5 @@
 """Two processes with gloo against one process with the whole batch."""
 
-import os
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,23 +7,13 @@ from mobileseg.training.checkpoint import read_checkpoint
 from mobileseg.training.distributed import Processes
 from mobileseg.training.trainer import Trainer
 from mobileseg.viz.history import read_log
-from tests.processes import run_alone
-from tests.training.toy import REPOSITORY, losses_of, weights_of
-
-FROZEN = ["freeze=['norm.*']", "model.dropout=0.0", "log_iters=1"]
-
-
-def launch(words: list[str], logs: Path, script: Path = REPOSITORY / "tools" / "train.py") -> None:
-    """`python -m paddle.distributed.launch --nproc_per_node 2 tools/train.py ...`."""
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", str(logs)]
-    result = run_alone([*command, str(script), *words], env=environment)
-    assert result.returncode == 0, result.stdout + result.stderr
+from tests.training.launching import FROZEN, launch
+from tests.training.toy import losses_of, weights_of
 
 
 @pytest.mark.parametrize("accumulate", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_two_processes_with_half_batches_are_one_with_the_whole(toy_config, toy_file, tmp_path, accumulate):
-    """Every picture has another number of ignored pixels, so the halves must share their normaliser."""
+    """Every image has another number of ignored pixels, so the halves must share their normaliser."""
     settings = [*FROZEN, f"accumulate={accumulate}"]
     single = Trainer(toy_config(*settings, "batch_size=4"), tmp_path / "single")
     single.fit()

@@ -9,8 +9,8 @@ from mobileseg.structures import SemanticResult
 from mobileseg.training.evaluator import SegmenterPredictor, evaluate, make_scorer
 
 
-class Pictures:
-    """Seven pictures of different sizes; the value of the image is the class, with a little noise."""
+class Images:
+    """Seven images of different sizes; the value of the image is the class, with a little noise."""
 
     task = "semantic"
     classes = ("a", "b", "c")
@@ -61,11 +61,9 @@ def brute_force(dataset):
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_scores_are_those_counted_by_hand(workers):
     seen = []
-    scores = evaluate(
-        read_off, Pictures(), num_workers=workers, progress=lambda done, total: seen.append((done, total))
-    )
-    np.testing.assert_allclose(scores["class_iou"], brute_force(Pictures()))
-    assert scores["miou"] == pytest.approx(brute_force(Pictures()).mean())
+    scores = evaluate(read_off, Images(), num_workers=workers, progress=lambda done, total: seen.append((done, total)))
+    np.testing.assert_allclose(scores["class_iou"], brute_force(Images()))
+    assert scores["miou"] == pytest.approx(brute_force(Images()).mean())
     assert scores["class_iou"][2] == 0.0  # predicted, but never true
     assert scores["images"] == 7
     assert seen == [(number, 7) for number in range(1, 8)]
@@ -88,23 +86,23 @@ class Share:
 
 
 def test_shards_add_up():
-    whole = scored(Pictures())
+    whole = scored(Images())
     shares = [Share(rank, 3) for rank in range(3)]
     for share in shares:
-        scored(Pictures(), processes=share)
+        scored(Images(), processes=share)
     sums = [sum(arrays) for arrays in zip(*(share.parts for share in shares), strict=True)]
-    again = scored(Pictures(), processes=Share(0, 3, sums))
+    again = scored(Images(), processes=Share(0, 3, sums))
     for key in ("class_iou", "accuracy", "kappa", "class_boundary_iou"):
         assert again[key] == whole[key]
 
 
 def test_the_score_that_decides():
-    scores = evaluate(read_off, Pictures())
+    scores = evaluate(read_off, Images())
     assert (scores["metric"], scores["score"]) == ("mIoU", scores["miou"])
 
 
 def test_nothing_to_score_is_a_score_of_zero():
-    class Ignored(Pictures):
+    class Ignored(Images):
         def load(self, index):
             sample = super().load(index)
             sample.label[:] = 255
@@ -115,26 +113,26 @@ def test_nothing_to_score_is_a_score_of_zero():
     assert scores["score"] == 0.0
 
 
-def test_segmenter_receives_the_picture_as_decoded():
+def test_segmenter_receives_the_image_as_decoded():
     def segmenter(image):
         assert image.dtype == np.uint8
         assert image.shape[2] == 3
         return SemanticResult(image[..., 0].copy())
 
-    scores = evaluate(SegmenterPredictor(segmenter), Pictures())
-    np.testing.assert_allclose(scores["class_iou"], brute_force(Pictures()))
+    scores = evaluate(SegmenterPredictor(segmenter), Images())
+    np.testing.assert_allclose(scores["class_iou"], brute_force(Images()))
 
 
 def test_prediction_of_another_size_is_refused():
     with pytest.raises(DataError, match="labels are never resized"):
-        evaluate(lambda sample: np.zeros((5, 5), np.uint8), Pictures())
+        evaluate(lambda sample: np.zeros((5, 5), np.uint8), Images())
 
 
-def test_picture_without_a_label():
+def test_image_without_a_label():
     with pytest.raises(DataError, match=r"3\.png has no label"):
-        evaluate(read_off, Pictures(unlabelled=3), num_workers=2)
+        evaluate(read_off, Images(unlabelled=3), num_workers=2)
 
 
 def test_empty_dataset():
     with pytest.raises(DataError, match="is empty"):
-        evaluate(read_off, Pictures(count=0))
+        evaluate(read_off, Images(count=0))

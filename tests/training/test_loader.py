@@ -12,8 +12,8 @@ from mobileseg.data.loading.batching import SampleOrder
 from mobileseg.errors import DataError
 from mobileseg.semantic.training import require
 from mobileseg.training.loader import batches
-from tests.data.loading.test_workers import alive
 from tests.data.numbers import Numbers, expected, values
+from tests.processes import alive
 
 ORDER = SampleOrder(16, 4, seed=0)
 
@@ -41,7 +41,7 @@ def test_workers_make_the_bits_that_this_process_makes(toy_config):
 def test_an_error_of_the_dataset_arrives_as_it_was_raised(workers):
     with pytest.raises(DataError) as caught:
         list(batches(Numbers(broken=7), ORDER, 0, 4, num_workers=workers))
-    assert (caught.value.message, caught.value.remedy) == ("picture.png is truncated", "copy it again")
+    assert (caught.value.message, caught.value.remedy) == ("image.png is truncated", "copy it again")
 
 
 def test_an_unexpected_error_in_this_process_stays_what_it_is():

@@ -10,7 +10,7 @@ from visualdl import LogReader
 
 from mobileseg.errors import DependencyError
 from mobileseg.training import logs
-from mobileseg.training.logs import Meter, RunLog, clock
+from mobileseg.training.logs import RunLog, RunningMeans, clock
 from mobileseg.viz.history import read_log
 
 VALUES = {"iter": 20, "loss": 1.25, "lr": 0.01, "images_per_s": 8.0, "data_wait": 0.031, "eta": 3725.0}
@@ -24,7 +24,7 @@ class Terminal(io.StringIO):
 def test_meter_measures_the_interval(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(logs.time, "perf_counter", lambda: now[0])
-    meter = Meter()
+    meter = RunningMeans()
     for value in (1.0, 3.0):
         now[0] += 2.0
         meter.add({"a": paddle.to_tensor(value), "b": paddle.to_tensor([10 * value])}, waited=0.1)

@@ -28,7 +28,7 @@ def weights(toy_config: ToyConfig, tmp_path: Path) -> Path:
 
 
 def test_labels_are_those_of_evaluation(toy_config: ToyConfig, weights: Path) -> None:
-    """A picture of the validation set goes the same way as in `mobileseg val`."""
+    """An image of the validation set goes the same way as in `mobileseg val`."""
     config = toy_config()
     segmenter = NetworkSegmenter(config, weights)
     dataset = build_dataset(config.to_dict()["val_dataset"])
@@ -51,7 +51,7 @@ def test_flips_of_test_config_are_used(toy_config: ToyConfig, weights: Path, tmp
     image = np.random.default_rng(0).integers(0, 256, (36, 28, 3), dtype=np.uint8)
     write_png(tmp_path / "a.png", image)
     mirrored = segmenter(np.ascontiguousarray(image[:, ::-1])).labels[:, ::-1]
-    # The mean over both views of a picture and of its mirror image is the same mean.
+    # The mean over both views of an image and of its mirror image is the same mean.
     assert (segmenter(tmp_path / "a.png").labels == mirrored).mean() > 0.99
 
 
@@ -72,7 +72,7 @@ def test_classes_are_numbered_where_the_dataset_is_not_there(toy_file: Path, wei
 
 
 def test_objects_are_those_of_evaluation(instance_config: ToyConfig, tmp_path: Path) -> None:
-    """A network that finds objects: the same way as in `mobileseg val`, with the options of the configuration."""
+    """An instance segmentation model: the same way as in `mobileseg val`, with the options of the configuration."""
     config = instance_config("detection.score_threshold=0", "detection.max_detections=6")
     network = build_network(config, load_pretrained=False)
     network.eval()
@@ -101,7 +101,7 @@ def test_views_of_pixels_are_refused_for_objects(instance_config: ToyConfig, tmp
 def test_missing_configuration_and_foreign_weights_are_named(
     toy_config: ToyConfig, weights: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match="neither an exported folder"):
+    with pytest.raises(ConfigError, match="neither an exported model"):
         NetworkSegmenter.of_folder(weights.parent)
     save_pdparams(tmp_path / "other.pdparams", {"other.weight": np.zeros(3, np.float32)})
     with pytest.raises(WeightsError):

@@ -5,8 +5,8 @@ import paddle
 import pytest
 from paddle import nn
 
-from mobileseg.training.optim import clip_gradients, layer_rates, norms_and_biases
 from mobileseg.errors import ConfigError
+from mobileseg.training.optim import clip_gradients, layer_rates, norms_and_biases
 
 
 def gradients():

@@ -1,4 +1,4 @@
-"""The whole chain of an instance network at once: matching, losses, optimizer, suppression, masks, AP."""
+"""The whole chain of an instance segmentation model at once: matching, losses, optimizer, NMS, masks, AP."""
 
 import pytest
 import yaml
@@ -10,7 +10,7 @@ from tests.training.toy_instances import overfit_section
 
 
 @pytest.mark.long
-def test_six_pictures_are_learned_by_heart(tmp_path):
+def test_six_images_are_learned_by_heart(tmp_path):
     generate(tmp_path / "data", train=6, val=1, size=(128, 128), clips=0, val_clips=0)
     path = tmp_path / "overfit.yml"
     path.write_text(yaml.safe_dump(overfit_section(tmp_path / "data")))

@@ -1,9 +1,7 @@
 """Training: resumes bit by bit, accumulates, freezes, stops."""
 
 import json
-import os
 import random
-import signal
 import time
 from pathlib import Path
 
@@ -18,29 +16,8 @@ from mobileseg.training.checkpoint import read_checkpoint
 from mobileseg.training.seeding import seed_everything
 from mobileseg.training.trainer import Trainer
 from mobileseg.viz.history import read_log
+from tests.training.resuming import EXACT, interrupted_and_resumed
 from tests.training.toy import equal, losses_of, weights_of
-
-EXACT = ("log_iters=1", "ema.decay=0.9", "clip.norm=2.0")
-
-
-def interrupted_and_resumed(config, run: Path, stop_at: int) -> Trainer:
-    """Train to ``stop_at`` as if a signal had come there, then continue in another trainer."""
-    first = Trainer(config, run)
-    step = first._step
-
-    def stopping(number):
-        result = step(number)
-        if first.iteration + 1 == stop_at:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return result
-
-    first._step = stopping
-    result = first.fit()
-    assert (result.reason, result.iteration, result.signal) == ("interrupted", stop_at, 15)
-    seed_everything(99, 99)  # the second trainer must not depend on what is left in the generators
-    second = Trainer(config, run)
-    assert second.fit("auto").reason == "finished"
-    return second
 
 
 @pytest.mark.parametrize(("workers", "optimizer"), [(0, "SGD"), (2, "SGD"), (0, "AdamW")])

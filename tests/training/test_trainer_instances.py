@@ -9,8 +9,8 @@ from mobileseg.errors import ConfigError, TrainingError
 from mobileseg.training.checkpoint import read_checkpoint
 from mobileseg.training.trainer import Trainer
 from mobileseg.viz.history import read_log
-from tests.training.test_distributed import launch
-from tests.training.test_trainer import interrupted_and_resumed
+from tests.training.launching import launch
+from tests.training.resuming import interrupted_and_resumed
 from tests.training.toy import equal, losses_of, weights_of
 
 PARTS = {"box", "class", "mask", "segm"}
@@ -46,7 +46,7 @@ def test_resume_is_exact(instance_config, tmp_path):
 
 
 def test_two_processes_with_half_batches_are_one_with_the_whole(instance_config, instance_file, tmp_path):
-    """Every picture has another number of positive anchors, and one has none."""
+    """Every image has another number of positive anchors, and one has none."""
     single = Trainer(instance_config("batch_size=4"), tmp_path / "single")
     single.fit()
     run = tmp_path / "double"

@@ -1,4 +1,4 @@
-"""A dataset of 16 + 5 small pictures, a configuration that trains the toy network on it, and helpers."""
+"""A dataset of 16 + 5 small images, a configuration that trains the toy network on it, and helpers."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def draw(folder: Path, name: str, rng: np.random.Generator, size: tuple[int, int
     coarse = rng.integers(0, 3, (4, 4)).astype(np.uint8)
     label = cv2.resize(coarse, size, interpolation=cv2.INTER_NEAREST)
     image = COLOURS[label] + rng.normal(0, 40, (*label.shape, 3))
-    label[: int(rng.integers(0, label.shape[0] // 2))] = 255  # another number of ignored pixels in every picture
+    label[: int(rng.integers(0, label.shape[0] // 2))] = 255  # another number of ignored pixels in every image
     cv2.imwrite(str(folder / f"{name}.jpg.png"), np.clip(image, 0, 255).astype(np.uint8)[..., ::-1])
     cv2.imwrite(str(folder / f"{name}.png"), label)
     return f"{name}.jpg.png {name}.png"

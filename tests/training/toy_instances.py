@@ -1,4 +1,4 @@
-"""A configuration that trains a small YOLACT on generated pictures, one of them without objects, one with crowds."""
+"""A configuration that trains a small YOLACT on generated images, one of them without objects, one with crowds."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from mobileseg.data.synthetic.datasets import generate
 
 
 def toy_instances(folder: Path) -> Path:
-    """12 + 4 pictures of 64x64 pixels; returns where they are."""
+    """12 + 4 images of 64x64 pixels; returns where they are."""
     root = folder / "generated"
     generate(root, train=12, val=4, size=(64, 64), clips=0, val_clips=0)
     path = root / "annotations" / "instances_train.json"
@@ -43,7 +43,7 @@ def toy_instance_section(root: Path) -> dict[str, Any]:
 
 
 def overfit_section(root: Path) -> dict[str, Any]:
-    """mobileYOLACT from random weights on the same six pictures of 128x128 over and over, evaluated on these."""
+    """mobileYOLACT from random weights on the same six images of 128x128 over and over, evaluated on these."""
     dataset = {"type": "CocoInstances", "dataset_root": str(root), "mode": "train"}
     steps = [{"type": "Resize", "target_size": [128, 128]}, {"type": "Normalize"}]
     evaluated = {"mode": "val", "annotation_file": "annotations/instances_train.json", "image_dir": "images/train"}

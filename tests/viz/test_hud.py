@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mobileseg.viz.hud import Meter, draw_lines
+from mobileseg.viz.hud import FrameMeter, draw_lines
 
 
 class Clock:
@@ -15,7 +15,7 @@ class Clock:
 
 def test_rate_and_means_of_the_last_frames() -> None:
     clock = Clock()
-    meter = Meter(window=2, clock=clock)
+    meter = FrameMeter(window=2, clock=clock)
     meter.add({"inference": 900.0})
     assert meter.rate is None
     assert meter.lines() == ["- frames/s", "inference 900.0 ms"]
@@ -27,7 +27,7 @@ def test_rate_and_means_of_the_last_frames() -> None:
 
 
 def test_a_clock_that_stands_still_gives_no_rate() -> None:
-    meter = Meter(clock=Clock())
+    meter = FrameMeter(clock=Clock())
     meter.add({})
     meter.add({})
     assert meter.rate is None
@@ -35,10 +35,10 @@ def test_a_clock_that_stands_still_gives_no_rate() -> None:
 
 @pytest.mark.parametrize("size", [(480, 640), (64, 48), (3, 5)])
 def test_text_is_drawn_in_the_corner_of_a_copy(size: tuple[int, int]) -> None:
-    picture = np.full((*size, 3), 200, np.uint8)
-    drawn = draw_lines(picture, ["12.5 frames/s", "inference 31.0 ms"])
-    assert (picture == 200).all()
-    assert drawn.shape == picture.shape
+    image = np.full((*size, 3), 200, np.uint8)
+    drawn = draw_lines(image, ["12.5 frames/s", "inference 31.0 ms"])
+    assert (image == 200).all()
+    assert drawn.shape == image.shape
     assert (drawn[0, 0] == 70).all(), "the ground is darkened"
     if size[0] > 400:
         assert drawn.max() > 230, "the letters are white"
@@ -47,5 +47,5 @@ def test_text_is_drawn_in_the_corner_of_a_copy(size: tuple[int, int]) -> None:
 
 
 def test_nothing_to_say_changes_nothing() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (8, 9, 3), np.uint8)
-    np.testing.assert_array_equal(draw_lines(picture, []), picture)
+    image = np.random.default_rng(0).integers(0, 256, (8, 9, 3), np.uint8)
+    np.testing.assert_array_equal(draw_lines(image, []), image)

@@ -8,7 +8,7 @@ from mobileseg.data.io import read_image
 from mobileseg.viz.latency import plot_latency
 from mobileseg.viz.report_parts import STAGES
 from mobileseg.viz.style import COLOURS
-from tests.benchmarking.test_rows import row
+from tests.benchmarking.sample_rows import row
 
 
 @pytest.mark.parametrize("count", [1, 6])
@@ -17,9 +17,9 @@ def test_plot_shows_a_bar_per_row_longer_for_slower(tmp_path: Path, count: int) 
     for one in rows:
         one["total"]["p95_ms"] = one["total"]["median_ms"] * 1.2
     plot_latency(tmp_path / "plot.png", rows, "net")
-    picture = read_image(tmp_path / "plot.png").astype(int)
+    image = read_image(tmp_path / "plot.png").astype(int)
     colour = COLOURS[STAGES.index("inference")]
-    inference = np.abs(picture - [int(colour[start : start + 2], 16) for start in (1, 3, 5)]).sum(axis=2) < 12
+    inference = np.abs(image - [int(colour[start : start + 2], 16) for start in (1, 3, 5)]).sum(axis=2) < 12
     lengths = inference.sum(axis=1)
     # The legend has one patch of that colour below the axes; bars are longer than it.
     bars = [(length, sum(1 for _ in group)) for length, group in groupby(lengths) if length > 60]

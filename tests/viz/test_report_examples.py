@@ -14,7 +14,7 @@ from mobileseg.viz.report import Example, NetworkReport, write_report
 from mobileseg.viz.report_examples import example_grid
 from mobileseg.viz.task import ModelFacts
 from tests.instance.scenes import Things
-from tests.viz.test_report import Page
+from tests.viz.html_page import Page
 
 COLOURS = np.array([[220, 0, 0], [0, 0, 220]], np.uint8)
 CLASSES = ("cat", "dog <b>")

@@ -11,8 +11,8 @@ from mobileseg.instance import visualize
 from mobileseg.training.evaluator import evaluate
 from mobileseg.viz.history import read_history
 from mobileseg.viz.report_scores import curves, score_tables, tiles
+from tests.instance.detections import Images, predictor
 from tests.instance.scenes import Things, scenes
-from tests.instance.test_metric import Pictures, predictor
 
 COLOURS = np.array([[200, 0, 0], [0, 200, 0], [0, 0, 200]], np.uint8)
 
@@ -20,7 +20,7 @@ COLOURS = np.array([[200, 0, 0], [0, 200, 0], [0, 0, 200]], np.uint8)
 @pytest.fixture(scope="module")
 def scores() -> dict:
     dataset, found = scenes(2)
-    return evaluate(predictor(found), Pictures(dataset.pictures))
+    return evaluate(predictor(found), Images(dataset.images))
 
 
 def text(html: str) -> str:
@@ -46,8 +46,8 @@ def test_class_table(scores) -> None:
 
 def test_absent_class_and_nothing_to_find() -> None:
     dataset, found = scenes(2)
-    empty = [Things.empty(picture.masks.shape[1:]) for picture in dataset.pictures]
-    scores = evaluate(predictor(found), Pictures(empty))
+    empty = [Things.empty(image.masks.shape[1:]) for image in dataset.images]
+    scores = evaluate(predictor(found), Images(empty))
     assert text(score_tables(visualize.scores(scores), scores["classes"], COLOURS)).count("absent") == 3
     assert tiles(visualize.scores(scores), {"train": [], "eval": []}, [], []) == ""
 

@@ -26,7 +26,7 @@ extern "C" void end_with_message(int /*signal*/) {
 void guard_against_crashes(const std::string& what) {
   const std::string text =
       "error: the inference engine ended the program " + what +
-      "\n  remedy: check that the .nb was written for this processor and by the version of Paddle "
+      "\n  hint: check that the .nb was written for this processor and by the version of Paddle "
       "Lite that this program runs; `mobileseg_lite selftest` replays a folder\n";
   message_length = text.size() < sizeof message ? text.size() : sizeof message;
   std::memcpy(message, text.data(), message_length);

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Time exported folders on a phone: threads x power modes x folders, with temperature and clock before and after.
+"""Time exported models on a phone: threads x power modes x folders, with temperature and clock before and after.
 
     python deploy/lite/device/benchmark_on_device.py fp32=output/fp32 int8=output/int8 --threads 1 2 4 --power high low
     python deploy/lite/device/benchmark_on_device.py output/256 --preset sd855
     mobileseg benchmark output/fp32 --merge output/device.json
 
 Each folder is first replayed on the device (`selftest`): a graph that answers something else is not timed. Every case
-is then a run of its own of the program, at least 200 pictures. The rows are written in the form of `mobileseg
+is then a run of its own of the program, at least 200 images. The rows are written in the form of `mobileseg
 benchmark`.
 """
 
@@ -62,7 +62,7 @@ class Case:
 
 def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Time exported folders on a phone.")
+    parser = argparse.ArgumentParser(description="Time exported models on a phone.")
     parser.add_argument(
         "models",
         nargs="+",
@@ -79,7 +79,9 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--pause", type=float, default=5, metavar="S", help="seconds of rest before a case (default: 5)"
     )
-    parser.add_argument("--image", type=Path, metavar="FILE", help="picture (default: a drawn one of the input's size)")
+    parser.add_argument(
+        "--image", type=Path, metavar="FILE", help="image (default: a synthetic one of the input's size)"
+    )
     parser.add_argument(
         "--preset",
         choices=(*PRESETS, "v100"),
@@ -165,8 +167,8 @@ def check(args: argparse.Namespace) -> Preset | None:
 
 
 def pushed_image(made: Session, path: Path) -> str:
-    """Where the picture lies on the device."""
-    target = f"{made.folder}/picture{path.suffix}"
+    """Where the image lies on the device."""
+    target = f"{made.folder}/image{path.suffix}"
     made.adb.push(path, target)
     return target
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Segment a picture or a video on a phone and show the result here.
+"""Segment an image or a video on a phone and show the result here.
 
     python deploy/lite/device/run_on_device.py output/inference_model street.jpg --app build/android/mobileseg_lite
 
-Pushes the program, what it reads of the exported folder, and the picture over adb; runs it; pulls the overlay, the
-masks and the stage times into OUTPUT/<name of the picture>/; opens the page that shows them; removes everything from
+Pushes the program, what it reads of the exported model, and the image over adb; runs it; pulls the overlay, the
+masks and the stage times into OUTPUT/<name of the image>/; opens the page that shows them; removes everything from
 the phone. Builds nothing. docs/phone.md tells how to build the program.
 """
 
@@ -28,15 +28,15 @@ from phone.facts import identity, title
 from phone.page import show, stage_times, write_page
 from phone.session import Session, session
 
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 VIDEOS = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".3gp"}
 
 
 def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Segment a picture or a video on a phone.")
-    parser.add_argument("model", metavar="MODEL", help="exported folder, or FOLDER/FILE.nb")
-    parser.add_argument("input", type=Path, metavar="INPUT", help="picture or video")
+    parser = argparse.ArgumentParser(description="Segment an image or a video on a phone.")
+    parser.add_argument("model", metavar="MODEL", help="exported model, or FOLDER/FILE.nb")
+    parser.add_argument("input", type=Path, metavar="INPUT", help="image or video")
     add_device_arguments(parser)
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine (default: 1)")
     parser.add_argument("--power", choices=POWERS, default="high", help="cores of the engine (default: high)")
@@ -89,10 +89,10 @@ def kind_of(path: Path) -> str:
         DeviceError: neither.
     """
     suffix = path.suffix.lower()
-    if suffix not in PICTURES | VIDEOS:
-        known = " ".join(sorted(PICTURES | VIDEOS))
-        raise DeviceError(f"{path} is neither picture nor video, expected one of {known}", exit_code=INPUT)
-    return "image" if suffix in PICTURES else "video"
+    if suffix not in IMAGES | VIDEOS:
+        known = " ".join(sorted(IMAGES | VIDEOS))
+        raise DeviceError(f"{path} is neither image nor video, expected one of {known}", exit_code=INPUT)
+    return "image" if suffix in IMAGES else "video"
 
 
 def segment(made: Session, artefact: Artefact, kind: str, args: argparse.Namespace, target: Path) -> Path:
@@ -111,7 +111,7 @@ def segment(made: Session, artefact: Artefact, kind: str, args: argparse.Namespa
 
 
 def read_records(pulled: Path, kind: str, source: Path) -> list[dict[str, Any]]:
-    """What the program wrote about each frame; of a picture, the path here replaces the one on the device.
+    """What the program wrote about each frame; of an image, the path here replaces the one on the device.
 
     Raises:
         DeviceError: it wrote something else.

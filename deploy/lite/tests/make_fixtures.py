@@ -26,7 +26,7 @@ from fixture_pictures import REFUSED, write_pictures
 from mobileseg.data.io import orientation
 from mobileseg.files import sha256_of
 from mobileseg.instance.anchors import make_anchors
-from mobileseg.instance.postprocess import DetectionOptions, finish, instances_from_outputs, suppressed_detections
+from mobileseg.instance.postprocess import DetectionOptions, finish, instances_from_outputs, nms_detections
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import ImageSpec, OutputSpec, ResizeSpec
@@ -250,9 +250,7 @@ def instance_cases(root: Path) -> None:
         OutputSpec("proto", "prototypes", "float32", (1, 8, 20, 20)),
     )
     options = replace(default, max_detections=12)
-    result = finish(
-        suppressed_detections(outputs["rows"], outputs["mask"], options), outputs["proto"][0], (60, 80), options
-    )
+    result = finish(nms_detections(outputs["rows"], outputs["mask"], options), outputs["proto"][0], (60, 80), options)
     found = manifest("suppressed", spec, specs, 4, task=INSTANCE, settings=instance_settings(options))
     write_case(root / "suppressed", found, {**outputs, "size": np.array((60, 80)), **result_arrays(result)})
 

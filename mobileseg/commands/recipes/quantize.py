@@ -1,6 +1,6 @@
 """Run kernels in int8: weights per output channel, activations per tensor, by PaddleSlim's calibration.
 
-1. fp32        the input as an artefact folder, to compare with
+1. fp32        the input as an exported model, to compare with
 2. qat         optional (`compress.quantize.qat`): training with simulated int8, its weights are then calibrated
 3. ranges      batch norms are folded, images that show every class are chosen, PaddleSlim finds the ranges
 4. analysis    noise of every layer, and the score with single layers in float; while the loss is more than
@@ -10,7 +10,7 @@
                error that names the layers to keep in float
 
 `compress.quantize.components` restricts int8 to parts of the network (`mobileseg compress search` compares them).
-The folder int8 is an artefact folder: `mobileseg predict`, `val --model`, `benchmark` and `doctor model` take it.
+The folder int8 is an exported model: `mobileseg predict`, `val --model`, `benchmark` and `doctor model` take it.
 """
 
 from __future__ import annotations

@@ -12,11 +12,11 @@ from paddle import nn
 from mobileseg.compress.channels.labels import LOCKED
 from mobileseg.compress.channels.modes import evaluating
 from mobileseg.compress.channels.propagate import Axis, Weighted, propagate
-from mobileseg.compress.channels.trace import TRACE_SIZE, Graph, trace
+from mobileseg.compress.channels.trace import TRACE_SIZE, NetworkTrace, trace
 from mobileseg.nn.graphs import run_once
 from mobileseg.nn.width import shapes_of
 
-Tracer = Callable[[nn.Layer, tuple[int, int]], Graph]
+Tracer = Callable[[nn.Layer, tuple[int, int]], NetworkTrace]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ class Groups:
         deployed: kernels that run outside of training too; None: all.
     """
 
-    def __init__(self, graph: Graph, shapes: dict[str, list[int]], deployed: frozenset[str] | None = None) -> None:
+    def __init__(
+        self, graph: NetworkTrace, shapes: dict[str, list[int]], deployed: frozenset[str] | None = None
+    ) -> None:
         found = propagate(graph)
         self.graph, self.shapes = graph, shapes
         self.deployed = frozenset(found.layers) if deployed is None else deployed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mobileseg.compress.channels.propagate import CONVOLUTIONS, PER_ELEMENT, RESHAPES
-from mobileseg.compress.channels.trace import Graph, Op
+from mobileseg.compress.channels.trace import NetworkTrace, Op
 
 _MOVES = {*RESHAPES, "concat", "transpose2"}
 
@@ -36,7 +36,7 @@ class Norm:
     in_series: bool
 
 
-def find_norms(graph: Graph) -> list[Norm]:
+def find_norms(graph: NetworkTrace) -> list[Norm]:
     """The batch norms in the order in which they run; one that runs several times is listed once."""
     found: dict[str, Norm] = {}
     for op in graph.ops:
@@ -59,7 +59,7 @@ def find_norms(graph: Graph) -> list[Norm]:
     return list(found.values())
 
 
-def _layers_before(graph: Graph, variable: str) -> list[Op]:
+def _layers_before(graph: NetworkTrace, variable: str) -> list[Op]:
     """The convolutions and linear layers whose output this is, moved about and with a bias at most."""
     op = graph.writers.get(variable)
     if op is None or graph.sole_reader(variable) is None:
@@ -73,7 +73,7 @@ def _layers_before(graph: Graph, variable: str) -> list[Op]:
     return []
 
 
-def _is_parameter(graph: Graph, variable: str) -> bool:
+def _is_parameter(graph: NetworkTrace, variable: str) -> bool:
     """Whether a variable is a parameter, reshaped at most."""
     while variable not in graph.parameters:
         op = graph.writers.get(variable)
@@ -83,7 +83,7 @@ def _is_parameter(graph: Graph, variable: str) -> bool:
     return True
 
 
-def _follows_norm(graph: Graph, variable: str) -> bool:
+def _follows_norm(graph: NetworkTrace, variable: str) -> bool:
     while graph.sole_reader(variable) is not None:
         op = graph.writers.get(variable)
         if op is None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mobileseg.compress.channels.labels import LOCKED, NONE, Labels, along, compact, reshape_blocks, spread
-from mobileseg.compress.channels.trace import Graph, Op
+from mobileseg.compress.channels.trace import NetworkTrace, Op
 
 Axis = tuple[str, int]
 
@@ -64,7 +64,7 @@ class Propagation:
     layers: dict[str, Weighted] = field(default_factory=dict)
 
 
-def propagate(graph: Graph) -> Propagation:
+def propagate(graph: NetworkTrace) -> Propagation:
     """Follow the channels through a traced network."""
     walk = _Walk(graph)
     for op in graph.ops:
@@ -75,7 +75,7 @@ def propagate(graph: Graph) -> Propagation:
 
 
 class _Walk:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: NetworkTrace) -> None:
         self.graph = graph
         self.result = Propagation()
         self.labels = self.result.labels

@@ -47,7 +47,7 @@ class Op:
 
 
 @dataclass(frozen=True)
-class Graph:
+class NetworkTrace:
     """What a network does with one image.
 
     Attributes:
@@ -98,7 +98,7 @@ class _Untranslated(nn.Layer):
         return run_once(self.network, self.size, x)
 
 
-def trace(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE, *, training: bool = True) -> Graph:
+def trace(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE, *, training: bool = True) -> NetworkTrace:
     """Trace a network.
 
     Args:
@@ -134,7 +134,7 @@ def trace(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE, *, training: bo
                 layer.__dict__["forward"] = forward
 
 
-def _read(program: Any, network: nn.Layer) -> Graph:
+def _read(program: Any, network: nn.Layer) -> NetworkTrace:
     block = program.main_program.global_block()
     ops, shapes = [], {}
     for op in block.ops:
@@ -146,4 +146,4 @@ def _read(program: Any, network: nn.Layer) -> Graph:
             shapes.update({name: tuple(block.var(name).shape) for name in names})
     own = {tensor.name: name for name, tensor in network.state_dict().items()}
     fetched = [var.name for var in paddle.utils.flatten(program.outputs) if hasattr(var, "name")]
-    return Graph(tuple(ops), shapes, {name: own[name] for name in shapes if name in own}, tuple(fetched))
+    return NetworkTrace(tuple(ops), shapes, {name: own[name] for name in shapes if name in own}, tuple(fetched))

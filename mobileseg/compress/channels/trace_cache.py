@@ -16,7 +16,7 @@ from typing import Any
 import paddle
 from paddle import nn
 
-from mobileseg.compress.channels.trace import TRACE_SIZE, Graph, Op, trace
+from mobileseg.compress.channels.trace import TRACE_SIZE, NetworkTrace, Op, trace
 from mobileseg.files import write_whole
 from mobileseg.tasks import packages
 from mobileseg.weights.download import cache_folder
@@ -28,7 +28,7 @@ _PASSING = {"training", "_built", "_full_name"}
 """Attributes of layers that say nothing about what they compute."""
 
 
-def cached_trace(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE) -> Graph:
+def cached_trace(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE) -> NetworkTrace:
     """As :func:`.trace.trace` in training mode, from the cache when this network was traced before.
 
     The key covers the layers with their settings and shapes, the sources that define them and Paddle's version. While
@@ -97,7 +97,7 @@ def _key(network: nn.Layer, size: tuple[int, int]) -> str:
     return digest.hexdigest()
 
 
-def _to_json(graph: Graph) -> dict[str, Any]:
+def _to_json(graph: NetworkTrace) -> dict[str, Any]:
     names = list(graph.shapes)
     return {
         "ops": [[op.type, op.inputs, op.outputs, op.attrs] for op in graph.ops],
@@ -107,10 +107,10 @@ def _to_json(graph: Graph) -> dict[str, Any]:
     }
 
 
-def _from_json(document: dict[str, Any]) -> Graph:
+def _from_json(document: dict[str, Any]) -> NetworkTrace:
     def slots(found: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
         return {slot: tuple(names) for slot, names in found.items()}
 
     ops = tuple(Op(kind, slots(inputs), slots(outputs), attrs) for kind, inputs, outputs, attrs in document["ops"])
     shapes = {name: tuple(shape) for name, shape in document["shapes"].items()}
-    return Graph(ops, shapes, document["parameters"], tuple(document["outputs"]))
+    return NetworkTrace(ops, shapes, document["parameters"], tuple(document["outputs"]))

@@ -1,4 +1,4 @@
-"""The artefact folder of a quantised network: Paddle with fake-quantise operators, QDQ ONNX, Paddle Lite for ARM."""
+"""The exported model of a quantised network: Paddle with fake-quantise operators, QDQ ONNX, Paddle Lite for ARM."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mobileseg.export.conversion.pdmodel import Program
 from mobileseg.export.conversion.process import Failure
 from mobileseg.export.manifest import GOLDEN_FILE, build_manifest, file_names
 from mobileseg.export.recording import build_reference
-from mobileseg.export.verify import FAILED, SKIPPED, Row, check_engines
+from mobileseg.export.verify import FAILED, SKIPPED, TargetRow, check_engines
 from mobileseg.names import MAIN
 from mobileseg.runtime.manifest import Manifest
 
@@ -39,7 +39,7 @@ class Written:
         kernels: number of kernels in int8 in the ONNX graph; 0 without that target.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[TargetRow, ...]
     warnings: tuple[str, ...]
     kernels: int
 
@@ -65,7 +65,7 @@ def write_int8(
         prepared: the float network.
         ranges: of its activations.
         layers: paths of the layers to run in int8.
-        folder: to make; an artefact folder that is there is replaced.
+        folder: to make; an exported model that is there is replaced.
         images: uint8 [h,w,3] RGB to verify with, at least four.
         source: where they are from.
         agreement: share of labels, or detections, that every engine must have in common with the reference.

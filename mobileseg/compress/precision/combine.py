@@ -17,7 +17,7 @@ Combination: TypeAlias = tuple[Precision, ...]
 
 
 @dataclass(frozen=True)
-class Row:
+class CombinationRow:
     """One combination.
 
     Attributes:
@@ -67,12 +67,12 @@ class Combinations:
         """Path of a component -> precision."""
         return dict(zip(self.paths.values(), combination, strict=True))
 
-    def score(self, combinations: Sequence[Combination], time_limit: float | None = None) -> list[Row]:
+    def score(self, combinations: Sequence[Combination], time_limit: float | None = None) -> list[CombinationRow]:
         """Score combinations; raises OutOfTime, see :meth:`Evaluation.scores`."""
         found = self._evaluation.scores([self.assignment(one) for one in combinations], time_limit=time_limit)
-        return [Row(one, scores.named()) for one, scores in zip(combinations, found, strict=True)]
+        return [CombinationRow(one, scores.named()) for one, scores in zip(combinations, found, strict=True)]
 
-    def search(self, time_limit: float, max_drop: float) -> tuple[list[Row], bool]:
+    def search(self, time_limit: float, max_drop: float) -> tuple[list[CombinationRow], bool]:
         """Score all combinations or, where that takes too long, those of a greedy descent.
 
         Args:
@@ -93,7 +93,7 @@ class Combinations:
             )
         return self.descend(max_drop), False
 
-    def descend(self, max_drop: float) -> list[Row]:
+    def descend(self, max_drop: float) -> list[CombinationRow]:
         """From the finest precision on, always take the coarser component that costs least; until it costs too much."""
         best = self.score([(self.precisions[0],) * len(self.paths)])[0]
         first, known = best.score, {best.combination: best}
@@ -117,7 +117,7 @@ class Combinations:
         return found
 
 
-def best_row(rows: Sequence[Row], *, max_drop: float, latency_ms: float | None) -> Row | None:
+def best_row(rows: Sequence[CombinationRow], *, max_drop: float, latency_ms: float | None) -> CombinationRow | None:
     """The best combination under the budget, among those that this machine can run.
 
     Args:
@@ -133,6 +133,6 @@ def best_row(rows: Sequence[Row], *, max_drop: float, latency_ms: float | None) 
     return min(fitting_drop, key=lambda pair: pair[1], default=(None, 0.0))[0]
 
 
-def with_latency(rows: Sequence[Row], latencies: Mapping[Combination, float]) -> list[Row]:
+def with_latency(rows: Sequence[CombinationRow], latencies: Mapping[Combination, float]) -> list[CombinationRow]:
     """The rows with what was measured."""
     return [replace(row, latency_ms=latencies.get(row.combination)) for row in rows]

@@ -64,7 +64,7 @@ def prepare(network: Any, config: Config, dataset: Any, work: Path, zoo: Path | 
         zoo: folder of the weights, where it is one.
 
     Raises:
-        CompressionError: the export has an open size, or there is nothing to quantise.
+        CompressionError: the export has a dynamic shape, or there is nothing to quantise.
     """
     slim.require_paddleslim()
     options = options_from(config, {})

@@ -97,7 +97,7 @@ def work(request: Mapping[str, Any]) -> dict[str, Any]:
 
     largest: dict[str, float] = {}
 
-    class Images(paddle.io.Dataset):
+    class CalibrationImages(paddle.io.Dataset):
         def __len__(self) -> int:
             return len(images)
 
@@ -121,7 +121,7 @@ def work(request: Mapping[str, Any]) -> dict[str, Any]:
     files = {"model_filename": model.name, "params_filename": model.with_suffix(".pdiparams").name}
     program, feeds, _ = paddle.static.load_inference_model(str(model.parent), executor, **files)
     loader = paddle.io.DataLoader(
-        Images(),
+        CalibrationImages(),
         feed_list=[program.global_block().var(feeds[0])],
         places=paddle.CPUPlace(),
         batch_size=1,

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mobileseg.compress.precision.combine import DEVICE_ONLY, Row
+from mobileseg.compress.precision.combine import DEVICE_ONLY, CombinationRow
 from mobileseg.compress.table import Table
 
 
@@ -42,7 +42,7 @@ class Effect:
     latency_ms: float | None
 
 
-def effects(components: Sequence[str], rows: Sequence[Row]) -> list[Effect]:
+def effects(components: Sequence[str], rows: Sequence[CombinationRow]) -> list[Effect]:
     """Effect of every coarser precision in every component; those without a pair are left out.
 
     A single combination's score scatters by more than int8 changes it; the mean over all that surrounds a component
@@ -75,7 +75,9 @@ def effects(components: Sequence[str], rows: Sequence[Row]) -> list[Effect]:
     return found
 
 
-def combinations_table(components: Sequence[str], rows: Sequence[Row], chosen: Row | None) -> Table:
+def combinations_table(
+    components: Sequence[str], rows: Sequence[CombinationRow], chosen: CombinationRow | None
+) -> Table:
     """A row per combination; the chosen one is marked."""
     metrics = list(rows[0].scores)
     head = [*components, "", *metrics, "lost", "ms on ONNX Runtime"]

@@ -60,7 +60,7 @@ _FILE_PROBLEMS: dict[str, tuple[str, str, str]] = {
     "label-unreadable": ("error", "labels cannot be decoded", "write them again as 8-bit PNG"),
     "label-colour": (
         "error",
-        "labels are colour pictures (RGB), not class indices",
+        "labels are colour images (RGB), not class indices",
         "write one class index per pixel as 8-bit single-channel (or palette) PNG",
     ),
     "label-depth": ("error", "labels have values that do not fit 8 bits", "write class indices 0..254, 255 = ignore"),
@@ -77,12 +77,12 @@ _FILE_PROBLEMS: dict[str, tuple[str, str, str]] = {
     "exif-mask": (
         "error",
         "images are rotated by EXIF but their labels are not",
-        "rotate the labels like the pictures are displayed, or remove the EXIF tag if the stored pixels are upright",
+        "rotate the labels like the images are displayed, or remove the EXIF tag if the stored pixels are upright",
     ),
     "exif-unsure": (
         "warning",
         "images are turned or mirrored by EXIF in a way that the size of what is annotated does not show",
-        "look at some of them: label or masks must fit the picture as it is displayed",
+        "look at some of them: label or masks must fit the image as it is displayed",
     ),
 }
 

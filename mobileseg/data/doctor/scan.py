@@ -111,7 +111,7 @@ class Examples:
 class Summary:
     """The facts about the images of a whole split, added up; memory grows by about 1.5 kB per image.
 
-    ``reads_labels`` says whether the label of an item is a picture that is read with the image.
+    ``reads_labels`` says whether the label of an item is an image that is read with the image.
 
     Attributes:
         name: 'train', 'val', ...

@@ -55,7 +55,7 @@ def _finding(finding: Finding) -> list[str]:
     if finding.count > len(finding.files) > 0:
         lines.append(f"    ... and {finding.count - len(finding.files)} more")
     if finding.fix:
-        lines.append(f"    fix: {finding.fix}")
+        lines.append(f"    hint: {finding.fix}")
     return lines
 
 

@@ -39,7 +39,7 @@ def main(plugins: Mapping[str, str], positions: range) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         with results:
-            _work(_Unpickler(job, plugins), positions, results)
+            _work(_TaskUnpickler(job, plugins), positions, results)
     except BrokenPipeError:
         os._exit(1)  # the parent has gone, there is nobody left to tell
 
@@ -69,7 +69,7 @@ def _work(job: pickle.Unpickler, positions: range, results: io.BufferedWriter) -
         write_batch(results, batch)
 
 
-class _Unpickler(pickle.Unpickler):
+class _TaskUnpickler(pickle.Unpickler):
     """Loads a plugin of the configuration when something of it is met."""
 
     def __init__(self, job: bytes, plugins: Mapping[str, str]) -> None:

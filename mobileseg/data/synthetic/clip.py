@@ -33,7 +33,7 @@ class Motion:
 
 
 @dataclass(frozen=True)
-class Frame:
+class ClipFrame:
     """A moment of a clip.
 
     Attributes:
@@ -50,7 +50,7 @@ class Frame:
     occluded: np.ndarray | None
 
 
-def draw_clip(rng: np.random.Generator, height: int, width: int, split: Split, length: int) -> list[Frame]:
+def draw_clip(rng: np.random.Generator, height: int, width: int, split: Split, length: int) -> list[ClipFrame]:
     """A clip of `length` frames; object k is the same object in all of them."""
     start = draw_scene(rng, height, width, split)
     motions = [
@@ -73,8 +73,8 @@ def draw_clip(rng: np.random.Generator, height: int, width: int, split: Split, l
     frames = []
     for index in range(length - 1):
         flow = exact_flow(scenes[index], scenes[index + 1], ids[index])
-        frames.append(Frame(scenes[index], ids[index], flow, occlusion(flow, ids[index], ids[index + 1])))
-    frames.append(Frame(scenes[-1], ids[-1], None, None))
+        frames.append(ClipFrame(scenes[index], ids[index], flow, occlusion(flow, ids[index], ids[index + 1])))
+    frames.append(ClipFrame(scenes[-1], ids[-1], None, None))
     return frames
 
 

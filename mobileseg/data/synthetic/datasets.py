@@ -1,4 +1,4 @@
-"""A dataset drawn by the suite: textured scenes with masks, instances and moving clips with exact flow.
+"""The suite's synthetic dataset: textured scenes with masks, instances and moving clips with exact flow.
 
 Colour does not tell the class; pattern and outline do. Training and validation differ in seed and in the periods and
 angles of their patterns. The same parameters give the same bytes.
@@ -88,7 +88,7 @@ def generate(
     if _stamp(root) == parameters:
         return False
     if root.exists() and not root.is_dir():
-        raise DataError(f"{root} is a file; a folder for the drawn dataset was expected")
+        raise DataError(f"{root} is a file; a folder for the synthetic dataset was expected")
     if root.is_dir() and _stamp(root) is None and any(root.iterdir()):
         raise DataError(
             f"{root} is not empty and was not written by this generator; it is left as it is",
@@ -105,7 +105,7 @@ def generate(
             fresh.rename(root)
     except OSError as error:
         raise DataError(
-            f"cannot write the drawn dataset to {root}: {error.strerror or error}",
+            f"cannot write the synthetic dataset to {root}: {error.strerror or error}",
             remedy="choose a folder that can be written, on a disk with room",
         ) from error
     return True

@@ -15,23 +15,23 @@ from mobileseg.pixels import to_uint8
 from mobileseg.registry import TRANSFORMS
 
 
-def shift_hue(picture: Image.Image, delta: float) -> Image.Image:
-    """Turn the hue of an RGB picture by ``delta`` steps of an 8-bit hue circle (256 = once around).
+def shift_hue(pil: Image.Image, delta: float) -> Image.Image:
+    """Turn the hue of an RGB image by ``delta`` steps of an 8-bit hue circle (256 = once around).
 
     The circle is the one of Pillow's mode HSV; OpenCV converts nine times as fast as Pillow and stays closer to
     the formula (0.15 against 0.2 to 0.4 grey levels of mean error on a photograph).
     """
     table = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
     table[:, 0] = np.trunc(np.arange(256) + delta).astype(np.int64) % 256
-    hsv = cv2.LUT(cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGB2HSV_FULL), table[None])
+    hsv = cv2.LUT(cv2.cvtColor(np.asarray(pil), cv2.COLOR_RGB2HSV_FULL), table[None])
     return Image.fromarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL))
 
 
 _ENHANCERS: dict[str, Callable[[Image.Image, float], Image.Image]] = {
-    "brightness": lambda picture, factor: ImageEnhance.Brightness(picture).enhance(factor),
-    "contrast": lambda picture, factor: ImageEnhance.Contrast(picture).enhance(factor),
-    "saturation": lambda picture, factor: ImageEnhance.Color(picture).enhance(factor),
-    "sharpness": lambda picture, factor: ImageEnhance.Sharpness(picture).enhance(factor),
+    "brightness": lambda pil, factor: ImageEnhance.Brightness(pil).enhance(factor),
+    "contrast": lambda pil, factor: ImageEnhance.Contrast(pil).enhance(factor),
+    "saturation": lambda pil, factor: ImageEnhance.Color(pil).enhance(factor),
+    "sharpness": lambda pil, factor: ImageEnhance.Sharpness(pil).enhance(factor),
     "hue": shift_hue,
 }
 
@@ -88,10 +88,10 @@ class RandomDistort:
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         steps = self.draw(rng)
         if steps:
-            picture = Image.fromarray(to_uint8(sample.image))
+            pil = Image.fromarray(to_uint8(sample.image))
             for name, amount in steps:
-                picture = _ENHANCERS[name](picture, amount)
-            sample.image = np.asarray(picture).astype(np.float32)
+                pil = _ENHANCERS[name](pil, amount)
+            sample.image = np.asarray(pil).astype(np.float32)
         return sample
 
 

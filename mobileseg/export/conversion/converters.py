@@ -39,7 +39,7 @@ class Graph:
     Attributes:
         model: ``.pdmodel``.
         params: ``.pdiparams``.
-        shapes: shapes of its inputs to convert with, in their order: one set, or two for an open size.
+        shapes: shapes of its inputs to convert with, in their order: one set, or two for a dynamic shape.
         opset: ONNX operator set.
         name: of the graph, and of the files that are made of it.
     """

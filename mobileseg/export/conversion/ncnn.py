@@ -39,7 +39,7 @@ def convert(
         model: ``.onnx`` file.
         param: path of the ``.ncnn.param`` file to write.
         binary: path of the ``.ncnn.bin`` file to write.
-        shapes: shapes of the inputs; a second set for a graph of open size.
+        shapes: shapes of the inputs; a second set for a graph of dynamic shape.
 
     Raises:
         Failure: pnnx died, or left an operator that NCNN does not have.

@@ -44,12 +44,12 @@ def translate(model: str, params: str, out: str, opset: int) -> dict[str, Any]:
 
 
 def _refuse_zero_strides(graph: Any) -> None:
-    """paddle2onnx writes an adaptive pool of an open size as a pool of stride 0: ONNX Runtime divides by it."""
+    """paddle2onnx writes an adaptive pool of a dynamic shape as a pool of stride 0: ONNX Runtime divides by it."""
     for node in graph.graph.node:
         for attribute in node.attribute:
             if attribute.name in ("strides", "kernel_shape") and 0 in attribute.ints:
                 raise ExportError(
                     f"paddle2onnx wrote {node.op_type} '{node.name}' with {attribute.name} {list(attribute.ints)}: "
-                    "adaptive pooling of an open size cannot be expressed in ONNX",
+                    "adaptive pooling of dynamic shape cannot be expressed in ONNX",
                     remedy="export a fixed size, or give the network a pooling with exact bins",
                 )

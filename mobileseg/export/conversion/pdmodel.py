@@ -24,7 +24,7 @@ _UNUSED_OUTPUTS = {"XShape", "MeanOut", "VarianceOut", "SavedMean", "SavedVarian
 
 
 @dataclass(frozen=True)
-class Origin:
+class OperatorOrigin:
     """Where an operator comes from.
 
     Attributes:
@@ -54,7 +54,7 @@ class Operator:
     inputs: dict[str, tuple[str, ...]]
     outputs: dict[str, tuple[str, ...]]
     attrs: dict[str, Any] = field(default_factory=dict)
-    origin: Origin = Origin()
+    origin: OperatorOrigin = OperatorOrigin()
 
     def results(self) -> list[str]:
         """Names of the outputs that carry data."""
@@ -74,7 +74,7 @@ class Program:
         origins: output variable -> origin of the operator that writes it.
     """
 
-    def __init__(self, desc: Any, origins: Mapping[str, Origin] | None = None) -> None:
+    def __init__(self, desc: Any, origins: Mapping[str, OperatorOrigin] | None = None) -> None:
         self.desc = desc
         self.origins = dict(origins or {})
 
@@ -99,7 +99,7 @@ class Program:
         origins_file = origins_path(path)
         origins = {}
         if origins_file.is_file():
-            origins = {name: Origin(**item) for name, item in json.loads(origins_file.read_text()).items()}
+            origins = {name: OperatorOrigin(**item) for name, item in json.loads(origins_file.read_text()).items()}
         return cls(desc, origins)
 
     def write(self, path: str | os.PathLike[str], with_origins: bool = False) -> None:
@@ -170,7 +170,7 @@ class Program:
     def _operator(self, index: int, op: Any) -> Operator:
         outputs = {slot.parameter: tuple(slot.arguments) for slot in op.outputs}
         names = [name for slot in outputs.values() for name in slot]
-        origin = next((self.origins[name] for name in names if name in self.origins), Origin())
+        origin = next((self.origins[name] for name in names if name in self.origins), OperatorOrigin())
         inputs = {slot.parameter: tuple(slot.arguments) for slot in op.inputs}
         return Operator(index, op.type, inputs, outputs, _attributes(op), origin)
 

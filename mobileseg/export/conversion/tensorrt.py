@@ -67,7 +67,7 @@ class ServerFiles:
 def write_server_files(
     stage: Path, graph: Graph, network: Any, inputs: Sequence[np.ndarray], work: Path
 ) -> ServerFiles:
-    """Write the shapes, and a graph with shapes per component, into an artefact folder.
+    """Write the shapes, and a graph with shapes per component, into an exported model.
 
     Args:
         stage: folder to write into.

@@ -15,7 +15,7 @@ from paddle import nn
 from paddle.jit.dy2static import convert_call_func, program_translator, utils
 
 from mobileseg.errors import ExportError
-from mobileseg.export.conversion.pdmodel import Origin, Program, refuse_open_shapes
+from mobileseg.export.conversion.pdmodel import OperatorOrigin, Program, refuse_open_shapes
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
@@ -78,7 +78,7 @@ def save_paddle_graph(
 
 def _trace_and_save(
     wrapper: nn.Layer, network: nn.Layer, graph: NetworkGraph, options: ExportOptions, stem: Path
-) -> dict[str, Origin]:
+) -> dict[str, OperatorOrigin]:
     specs = _grouped(graph, options)
     sources = _sources()
     static = paddle.jit.to_static(wrapper, input_spec=specs, full_graph=True)
@@ -86,7 +86,7 @@ def _trace_and_save(
         with _rewriting(sources), _recorded_layers(network) as layer_of:
             program = static.forward.concrete_program.main_program
         origins = {
-            name: Origin(layer_of.get(name, ""), _python_line(op))
+            name: OperatorOrigin(layer_of.get(name, ""), _python_line(op))
             for op in program.global_block().ops
             for name in op.output_arg_names
         }

@@ -13,7 +13,7 @@ from mobileseg.export.conversion.pdmodel import Operator, Program
 from mobileseg.export.conversion.process import Failure
 from mobileseg.export.conversion.tracing import save_paddle_graph
 from mobileseg.export.diagnosis.bisect import locate_failure
-from mobileseg.export.diagnosis.operator_support import Finding, check_operators
+from mobileseg.export.diagnosis.operator_support import OperatorFinding, check_operators
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
@@ -32,7 +32,7 @@ class Audit:
     """
 
     operators: dict[str, int]
-    findings: tuple[Finding, ...]
+    findings: tuple[OperatorFinding, ...]
     targets: dict[str, str]
 
     @property
@@ -85,7 +85,7 @@ def format_audit(result: Audit, limit: int = 12) -> str:
     for item in result.findings:
         groups.setdefault((item.target, item.level, item.message, item.remedy), []).append(item.operator)
     for (target, level, message, remedy), operators in groups.items():
-        lines.append(f"{level}: {target}: {message}" + (f"; use {remedy}" if remedy else ""))
+        lines.append(f"{level}: {target}: {message}" + (f"\n  hint: use {remedy}" if remedy else ""))
         if level == "error":
             lines.extend(f"    {operator}" for operator in operators[:limit])
         if level != "error" or len(operators) > limit:
@@ -108,7 +108,9 @@ def _save(
     return found
 
 
-def _try(target: str, graph: converters.Graph, work: Path, known: Sequence[Finding]) -> tuple[str, list[Finding]]:
+def _try(
+    target: str, graph: converters.Graph, work: Path, known: Sequence[OperatorFinding]
+) -> tuple[str, list[OperatorFinding]]:
     """Convert; when that fails and no rule has said why, look for the operator."""
     reason = converters.missing(target)
     if reason:
@@ -122,5 +124,5 @@ def _try(target: str, graph: converters.Graph, work: Path, known: Sequence[Findi
         if culprit is None:
             raise ExportError(f"conversion to {target} failed: {failure}\n{failure.log}") from failure
         last = f" ({failure.log.splitlines()[-1].strip()})" if failure.log else ""
-        return "fails", [Finding(target, "error", culprit, f"{failure.reason}{last}")]
+        return "fails", [OperatorFinding(target, "error", culprit, f"{failure.reason}{last}")]
     return "converts", []

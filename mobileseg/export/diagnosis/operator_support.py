@@ -22,7 +22,7 @@ _ARM = ("lite_arm",)
 
 
 @dataclass(frozen=True)
-class Finding:
+class OperatorFinding:
     """Something about an operator that a target does not take as it is.
 
     Attributes:
@@ -67,7 +67,7 @@ REWRITES = {
     "channel_shuffle": "reshape, transpose, reshape",
     "arg_min": "paddle.argmax of the negative",
     "expand_as_v2": "paddle.expand to a fixed shape, or broadcasting",
-    "nms": "suppression outside the graph",
+    "nms": "NMS outside the graph",
     "deformable_conv_v1": "deform_conv2d with a mask",
     "affine_grid": "a constant grid",
     "masked_select": "multiplication with the mask",
@@ -203,25 +203,25 @@ def lite_operators(target: str) -> frozenset[str]:
     return frozenset(table[target.removeprefix("lite_")])
 
 
-def check_operators(program: Program, targets: tuple[str, ...]) -> list[Finding]:
+def check_operators(program: Program, targets: tuple[str, ...]) -> list[OperatorFinding]:
     """Compare a program with the tables and the rules, without converting anything."""
     findings = []
     for op in program.operators():
         for target in targets:
             findings.extend(_lite_findings(op, target) if target in LITE else [])
             findings.extend(
-                Finding(target, rule.level, op, rule.message, rule.remedy)
+                OperatorFinding(target, rule.level, op, rule.message, rule.remedy)
                 for rule in RULES
                 if target in rule.targets and rule.hits(op, program)
             )
     return findings
 
 
-def _lite_findings(op: Operator, target: str) -> list[Finding]:
+def _lite_findings(op: Operator, target: str) -> list[OperatorFinding]:
     if op.type in IMPLIED:
         name, value = IMPLIED[op.type]
-        return [Finding(target, "note", op, f"the attribute {name}={value} is written for Paddle Lite")]
+        return [OperatorFinding(target, "note", op, f"the attribute {name}={value} is written for Paddle Lite")]
     if op.type in lite_operators(target):
         return []
     remedy = REWRITES.get(op.type, "")
-    return [Finding(target, "error", op, f"Paddle Lite has no kernel for '{op.type}'", remedy)]
+    return [OperatorFinding(target, "error", op, f"Paddle Lite has no kernel for '{op.type}'", remedy)]

@@ -30,14 +30,14 @@ def check_nb(path: str | os.PathLike[str]) -> None:
         layout = int.from_bytes(head[:2], "little")
         if len(head) < _HEAD or layout > _NEWEST_LAYOUT:
             raise RuntimeEngineError(f"{path} is no .nb file of Paddle Lite", remedy="export the folder again")
-        if layout > 0 and not _adds_up(_Walk(file, size - _HEAD), layout):
+        if layout > 0 and not _adds_up(_NbReader(file, size - _HEAD), layout):
             raise RuntimeEngineError(
                 f"{path} is damaged: the lengths inside do not add up to its own",
                 remedy="copy the folder again, or export it again",
             )
 
 
-class _Walk:
+class _NbReader:
     """The rest of a file, field after field; raises EOFError behind its end."""
 
     def __init__(self, file: BinaryIO, left: int) -> None:
@@ -60,7 +60,7 @@ class _Walk:
         self.left -= size
 
 
-def _adds_up(walk: _Walk, layout: int) -> bool:
+def _adds_up(walk: _NbReader, layout: int) -> bool:
     """Whether the parts fill the file: graph and weights.
 
     Behind the version (Paddle Lite 2.10 to 2.13): the length of the graph, in 64 bits, and the graph; then the weights.

@@ -11,7 +11,7 @@ import numpy as np
 from mobileseg.errors import DependencyError, RuntimeEngineError
 from mobileseg.names import MAIN
 from mobileseg.runtime.engines.base import Engine, Port
-from mobileseg.runtime.engines.predictors import Part, Stage, collect_shapes, on_cpu
+from mobileseg.runtime.engines.predictors import Part, PredictorStage, collect_shapes, on_cpu
 from mobileseg.runtime.manifest import COMPONENTS
 
 # oneDNN keeps compiled primitives per input shape; without a bound a dynamic graph grows with every new size.
@@ -55,7 +55,7 @@ class PaddleEngine(Engine):
         if device == "gpu":
             require_gpu()
         part = self._part(port)
-        return Stage(part, inference, self._config(inference, part, device))
+        return PredictorStage(part, inference, self._config(inference, part, device))
 
     def _config(self, inference: Any, part: Part, device: str) -> Any:
         config = inference.Config(str(part.model), str(part.params))

@@ -37,7 +37,7 @@ class Part:
     outputs: tuple[str, ...]
 
 
-class Stage:
+class PredictorStage:
     """One predictor.
 
     Args:
@@ -118,7 +118,7 @@ def collect_shapes(part: Part, inputs: Sequence[Mapping[str, np.ndarray]], targe
     on_cpu(config, onednn=False)
     config.disable_glog_info()
     config.collect_shape_range_info(str(target))
-    stage = Stage(part, inference, config)
+    stage = PredictorStage(part, inference, config)
     outputs = [stage.run(values) for values in inputs]
     del stage  # the file is complete when the predictor is gone
     if not target.is_file() or not target.stat().st_size:

@@ -18,7 +18,7 @@ from mobileseg.errors import DependencyError, RuntimeEngineError
 from mobileseg.files import write_whole
 from mobileseg.runtime.engines.base import Port
 from mobileseg.runtime.engines.paddle import GPU_MEMORY_MB, PaddleEngine, import_inference
-from mobileseg.runtime.engines.predictors import Part, Stage, collect_shapes
+from mobileseg.runtime.engines.predictors import Part, PredictorStage, collect_shapes
 from mobileseg.runtime.engines.registry import fitting
 from mobileseg.runtime.engines.tensorrt_options import (
     PRECISIONS,
@@ -111,7 +111,8 @@ class TensorRTEngine(PaddleEngine):
         if any(plan.calibrated and not (plan.cache / _TABLE_NOTE).is_file() for plan in plans):
             self._calibrate(inference, plans, calibration)
         sessions: dict[str, Any] = {
-            plan.part.name: Stage(plan.part, inference, configure(inference, plan, self._settings)) for plan in plans
+            plan.part.name: PredictorStage(plan.part, inference, configure(inference, plan, self._settings))
+            for plan in plans
         }
         for _ in range(self._settings.warmup):
             self._through(sessions, self._blank())
@@ -153,7 +154,8 @@ class TensorRTEngine(PaddleEngine):
         """Run the images; Paddle writes the tables when the predictors end."""
         before = {plan.part.name: set(os.listdir(plan.cache)) for plan in plans}
         stages = {
-            plan.part.name: Stage(plan.part, inference, configure(inference, plan, self._settings)) for plan in plans
+            plan.part.name: PredictorStage(plan.part, inference, configure(inference, plan, self._settings))
+            for plan in plans
         }
         for image in inputs:
             self._through(stages, image)

@@ -29,7 +29,7 @@ class TensorRTOptions:
     Attributes:
         precision: 'fp32', 'fp16' or 'int8' for the whole graph; or component -> precision for a folder with component
             graphs ('fp32' for those that are not named).
-        calibration: pictures (paths, or uint8 [H, W, 3] RGB) from which the value ranges for int8 are taken; a hundred
+        calibration: images (paths, or uint8 [H, W, 3] RGB) from which the value ranges for int8 are taken; a hundred
             of the kind that will be segmented. A graph that was quantised in training holds its ranges and needs none.
         cache: folder for built engines; None takes ``tensorrt`` in the cache folder of the suite.
         device: number of the GPU.
@@ -38,7 +38,7 @@ class TensorRTOptions:
         keep_in_paddle: operator types, or names of tensors that operators write, that Paddle's own kernels compute in
             fp32.
         shape_file: collected shapes in place of those of the folder.
-        warmup: runs on an empty picture before the first real one.
+        warmup: runs on an empty image before the first real one.
         print_details: show Paddle's log.
 
     Raises:
@@ -122,7 +122,7 @@ def cache_key(machine: Machine, part: Part, precision: str, options: TensorRTOpt
         part: the graph; the content of its files counts, not their place.
         precision: of this part.
         options: what changes the engine of a part: its memory, subgraphs, and operators left out.
-        calibration: `calibration_digest` of the pictures, '' where none are used.
+        calibration: `calibration_digest` of the images, '' where none are used.
     """
     ingredients = {
         **asdict(machine),

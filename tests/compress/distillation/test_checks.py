@@ -100,10 +100,14 @@ def test_another_task(start, instance_data, tmp_path):
 
 
 def test_losses_of_the_other_task(start, teacher, instance_data, tmp_path):
-    with pytest.raises(ConfigError, match=r"distill.head: .* no head to imitate \(use logits or features instead\)"):
+    with pytest.raises(
+        ConfigError, match=r"distill.head: .* no head to imitate \(hint: use logits or features instead\)"
+    ):
         start(teacher, head={})
     section = toy_instance_section(instance_data)
-    with pytest.raises(ConfigError, match=r"distill.logits: .* no logits to imitate \(use head or features instead\)"):
+    with pytest.raises(
+        ConfigError, match=r"distill.logits: .* no logits to imitate \(hint: use head or features instead\)"
+    ):
         start(make_teacher(tmp_path / "finder", section), section, logits={})
 
 

@@ -16,8 +16,8 @@ from mobileseg.training.trainer import Trainer
 from mobileseg.training.weights import load_checkpoint_weights
 from mobileseg.viz.history import read_log
 from tests.compress.teachers import make_teacher
-from tests.training.test_distributed import FROZEN, launch
-from tests.training.test_trainer import EXACT, interrupted_and_resumed
+from tests.training.launching import FROZEN, launch
+from tests.training.resuming import EXACT, interrupted_and_resumed
 from tests.training.toy import equal, losses_of, toy_section, weights_of
 from tests.training.toy_instances import toy_instance_section
 

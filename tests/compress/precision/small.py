@@ -84,7 +84,7 @@ def small() -> Small:
 
 
 def images(count: int = 3) -> np.ndarray:
-    """Normalised pictures, float32 [N,3,H,W]."""
+    """Normalised images, float32 [N,3,H,W]."""
     return np.random.default_rng(1).normal(size=(count, 3, *SIZE)).astype(np.float32)
 
 

@@ -4,13 +4,15 @@ import pytest
 
 from mobileseg.compress.precision.artefact import write_int8
 from mobileseg.errors import CompressionError
-from mobileseg.export.from_config import drawn_images
+from mobileseg.export.from_config import synthetic_images
 from mobileseg.runtime.manifest import Manifest
 
 
 def write(prepared, ranges, folder, **options):
     settings = {"agreement": 0.9, "targets": ["onnx"], **options}
-    return write_int8(prepared, ranges, ranges.layers, folder, drawn_images((40, 60), 5), "drawn scenes", **settings)
+    return write_int8(
+        prepared, ranges, ranges.layers, folder, synthetic_images((40, 60), 5), "drawn scenes", **settings
+    )
 
 
 def test_a_folder_that_is_not_accepted_is_not_there(prepared, ranges, tmp_path):

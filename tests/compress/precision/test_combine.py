@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from mobileseg.compress.precision.combine import Combinations, Row, best_row, with_latency
+from mobileseg.compress.precision.combine import CombinationRow, Combinations, best_row, with_latency
 from mobileseg.compress.precision.scores import OutOfTime
 
 COST = {"fp32": 0.0, "fp16": 0.001, "int8": 0.01}
@@ -59,5 +59,9 @@ def test_the_best_one_fits_the_budget():
 
 
 def test_float16_is_not_chosen_here():
-    rows = [Row(("fp32",), {"mIoU": 0.7}, 10.0), Row(("fp16",), {"mIoU": 0.7}), Row(("int8",), {"mIoU": 0.6}, 5.0)]
+    rows = [
+        CombinationRow(("fp32",), {"mIoU": 0.7}, 10.0),
+        CombinationRow(("fp16",), {"mIoU": 0.7}),
+        CombinationRow(("int8",), {"mIoU": 0.6}, 5.0),
+    ]
     assert best_row(rows, max_drop=0.01, latency_ms=None) == rows[0]

@@ -56,7 +56,7 @@ def test_objects_count_as_classes():
 
 def test_an_image_that_cannot_be_read_is_named(tmp_path):
     write_png(tmp_path / "good.png", np.zeros((4, 5, 3), np.uint8))
-    (tmp_path / "bad.png").write_bytes(b"not a picture")
+    (tmp_path / "bad.png").write_bytes(b"not an image")
     dataset = Labels([[0], [0]])
     dataset.items = [Item(tmp_path / "good.png", None), Item(tmp_path / "bad.png", None)]
     assert read_chosen(dataset, [0])[0].shape == (4, 5, 3)

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from mobileseg.compress.precision.combine import Row
+from mobileseg.compress.precision.combine import CombinationRow
 from mobileseg.compress.precision.tables import (
     Calibration,
     calibrations_table,
@@ -22,7 +22,7 @@ def rows(precisions):
         timed = "fp16" not in (first, second)
         latency = 20.0 - SAVED[first] - 2 * SAVED[second] if timed else None
         scores = {"mIoU": 0.7 - LOST[first] - 2 * LOST[second], "accuracy": 0.9}
-        found.append(Row((first, second), scores, latency))
+        found.append(CombinationRow((first, second), scores, latency))
     return found
 
 
@@ -38,7 +38,7 @@ def test_combinations_are_marked_and_signed():
 
 
 def test_a_loss_of_nearly_nothing_has_no_minus():
-    table = [Row(("fp32",), {"mIoU": 0.7}, 1.0), Row(("int8",), {"mIoU": 0.70001}, 1.0)]
+    table = [CombinationRow(("fp32",), {"mIoU": 0.7}, 1.0), CombinationRow(("int8",), {"mIoU": 0.70001}, 1.0)]
     assert "-0.0000" not in combinations_table(["network"], table, None).markdown()
 
 

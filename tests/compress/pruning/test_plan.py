@@ -14,7 +14,7 @@ from mobileseg.compress.pruning.surgery import prune
 from mobileseg.config.build import build_network
 from mobileseg.errors import WeightsError
 from mobileseg.export.exporter import export_network
-from mobileseg.export.from_config import drawn_images
+from mobileseg.export.from_config import synthetic_images
 from mobileseg.export.options import ExportOptions
 from mobileseg.nn.width import apply_plan
 from mobileseg.training.weights import load_checkpoint_weights
@@ -104,7 +104,7 @@ def test_a_narrow_network_trains(pruned):
     ],
 )
 def test_pruned_networks_export(family, tmp_path):
-    """The networks that label pixels without 30 % of their multiply-adds: built from the plan, loaded, exported."""
+    """The semantic segmentation models without 30 % of their multiply-adds: built from the plan, loaded, exported."""
     network = families.build(family)
     plan = pruned_by_norms(network).plan
     save_pdparams(tmp_path / "a.pdparams", {name: t.numpy() for name, t in network.state_dict().items()})
@@ -117,7 +117,7 @@ def test_pruned_networks_export(family, tmp_path):
         tmp_path / family,
         ExportOptions(96, 160, output_op="none"),
         families.subject(family, other),
-        drawn_images((96, 160), 4),
+        synthetic_images((96, 160), 4),
         targets=["paddle", "onnx"],
     )
     assert [row.status for row in result.rows] == ["ok", "ok"]
@@ -137,7 +137,7 @@ DETECTORS = [
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("network", "backbone"), DETECTORS)
 def test_pruned_detectors_export(network, backbone, tmp_path):
-    """Networks that find objects, with pyramids wide enough to lose something."""
+    """Instance segmentation models, with pyramids wide enough to lose something."""
     size, wide = (100, 140), {"fpn_channels": 64, "num_prototypes": 16}
     made = detectors.detector(backbone, network, size, **wide)
     plan = pruned_by_norms(made).plan
@@ -146,7 +146,7 @@ def test_pruned_detectors_export(network, backbone, tmp_path):
     apply_plan(other, plan)
     load_into(other, tmp_path / "a.pdparams")
     detectors.settle(other, size)
-    options, images = ExportOptions(*size), drawn_images((90, 120), 5)
+    options, images = ExportOptions(*size), synthetic_images((90, 120), 5)
     result = export_network(
         other, tmp_path / "b", options, detectors.subject(), images, targets=["paddle", "onnx"], accept_weak=True
     )

@@ -23,8 +23,8 @@ def summaries(folder, train: list[str], val: list[str]) -> dict:
 
 
 @pytest.fixture
-def pictures(folder, picture):
-    """Three different pictures, and ``copy(source, name, change)`` for changed copies."""
+def images(folder, picture):
+    """Three different images, and ``copy(source, name, change)`` for changed copies."""
     for name in ("a", "b", "c"):
         folder.add(name, np.zeros((60, 80), np.uint8), picture(60, 80))
 
@@ -36,24 +36,24 @@ def pictures(folder, picture):
     return folder
 
 
-def test_different_pictures_do_not_leak(pictures) -> None:
-    found = summaries(pictures, ["a", "b"], ["c"])
+def test_different_images_do_not_leak(images) -> None:
+    found = summaries(images, ["a", "b"], ["c"])
     assert list(leak_findings(found)) == []
     assert list(duplicate_findings(found["train"])) == []
 
 
-def test_same_path(pictures) -> None:
-    (finding,) = leak_findings(summaries(pictures, ["a", "b"], ["c", "b"]))
+def test_same_path(images) -> None:
+    (finding,) = leak_findings(summaries(images, ["a", "b"], ["c", "b"]))
     assert (finding.level, finding.code, finding.count) == ("error", "leak-path", 1)
-    assert finding.files == (str(pictures.root / "b.png"),)
+    assert finding.files == (str(images.root / "b.png"),)
 
 
-def test_same_content_under_another_name(pictures) -> None:
-    shutil.copy(pictures.root / "b.png", pictures.root / "d.png")
-    shutil.copy(pictures.root / "b_label.png", pictures.root / "d_label.png")
-    (finding,) = leak_findings(summaries(pictures, ["a", "b"], ["c", "d"]))
+def test_same_content_under_another_name(images) -> None:
+    shutil.copy(images.root / "b.png", images.root / "d.png")
+    shutil.copy(images.root / "b_label.png", images.root / "d_label.png")
+    (finding,) = leak_findings(summaries(images, ["a", "b"], ["c", "d"]))
     assert (finding.level, finding.code) == ("error", "leak-content")
-    assert finding.files == (f"{pictures.root / 'd.png'} = {pictures.root / 'b.png'}",)
+    assert finding.files == (f"{images.root / 'd.png'} = {images.root / 'b.png'}",)
 
 
 @pytest.mark.parametrize(
@@ -66,17 +66,17 @@ def test_same_content_under_another_name(pictures) -> None:
     ],
     ids=["mirrored", "smaller", "darker", "fewer colours"],
 )
-def test_changed_copies_look_alike(pictures, change) -> None:
-    pictures.copy("b", "d", change)
-    (finding,) = leak_findings(summaries(pictures, ["a", "b"], ["c", "d"]))
+def test_changed_copies_look_alike(images, change) -> None:
+    images.copy("b", "d", change)
+    (finding,) = leak_findings(summaries(images, ["a", "b"], ["c", "d"]))
     assert (finding.level, finding.code, finding.count) == ("warning", "leak-similar", 1)
-    assert finding.files == (f"{pictures.root / 'd.png'} ~ {pictures.root / 'b.png'}",)
+    assert finding.files == (f"{images.root / 'd.png'} ~ {images.root / 'b.png'}",)
 
 
-def test_duplicates_inside_a_split(pictures) -> None:
-    pictures.copy("a", "d")
-    pictures.copy("a", "e")
-    found = summaries(pictures, ["d", "b", "e"], ["c"])
+def test_duplicates_inside_a_split(images) -> None:
+    images.copy("a", "d")
+    images.copy("a", "e")
+    found = summaries(images, ["d", "b", "e"], ["c"])
     (finding,) = duplicate_findings(found["train"])
     assert (finding.level, finding.code, finding.count) == ("warning", "duplicate", 1)
 

@@ -51,7 +51,7 @@ def test_damage_is_named(folder, tmp_path) -> None:
     ("turn", "label_size", "expected"),
     [
         (1, (24, 32), []),
-        (6, (32, 24), []),  # the label is turned like the picture
+        (6, (32, 24), []),  # the label is turned like the image
         (6, (24, 32), ["exif-mask"]),
         (8, (24, 32), ["exif-mask"]),
         (5, (32, 24), []),

@@ -13,7 +13,7 @@ def test_a_finding_has_level_code_split_files_and_fix() -> None:
         "    a = b",
         "    c = d",
         "    ... and 5 more",
-        "    fix: remove them",
+        "    hint: remove them",
         "",
         "training may start: 0 errors, 1 warning",
     ]

@@ -10,7 +10,7 @@ from PIL import Image
 
 @pytest.fixture
 def save() -> Callable[[Path, np.ndarray], None]:
-    """Writes a picture; folders are made."""
+    """Writes an image; folders are made."""
 
     def write(path: Path, pixels: np.ndarray) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -21,7 +21,7 @@ def save() -> Callable[[Path, np.ndarray], None]:
 
 @pytest.fixture
 def image() -> np.ndarray:
-    """A 4x6 picture."""
+    """A 4x6 image."""
     return np.zeros((4, 6, 3), np.uint8)
 
 

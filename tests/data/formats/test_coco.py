@@ -1,4 +1,4 @@
-"""COCO folders, the shared subset of COCO, and the drawn dataset."""
+"""COCO folders, the shared subset of COCO, and the synthetic dataset."""
 
 import inspect
 import json

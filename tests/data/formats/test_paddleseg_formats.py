@@ -6,7 +6,7 @@ import pytest
 
 from mobileseg.data.base import SegmentationDataset
 from mobileseg.data.sample import Sample, undo_geometry
-from mobileseg.data.transforms import build_transforms
+from mobileseg.data.transforms.build import build_transforms
 from mobileseg.errors import DataError
 from mobileseg.registry import DATASETS
 

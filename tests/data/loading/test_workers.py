@@ -16,17 +16,10 @@ from mobileseg.data.loading.batching import SampleOrder
 from mobileseg.data.loading.workers import batches_from_workers
 from mobileseg.errors import DataError, TrainingError
 from tests.data.numbers import Boxes, Modules, Numbers, expected, values
+from tests.processes import alive
 
 ORDER = SampleOrder(16, 4, seed=0)
 REPOSITORY = Path(__file__).parents[3]
-
-
-def alive(process: int) -> bool:
-    """Whether a process runs; one that has ended and was not waited for does not."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def end_within(processes, seconds: float) -> bool:
@@ -57,7 +50,7 @@ def test_padded_batches():
 def test_errors_of_the_dataset_arrive():
     with pytest.raises(DataError) as caught:
         list(batches_from_workers(Numbers(broken=7), ORDER, 0, 4, 2))
-    assert (caught.value.message, caught.value.remedy) == ("picture.png is truncated", "copy it again")
+    assert (caught.value.message, caught.value.remedy) == ("image.png is truncated", "copy it again")
     with pytest.raises(DataError, match="the dataset raised KeyError: 'palette'") as caught:
         list(batches_from_workers(Numbers(odd=7), ORDER, 0, 4, 2))
     assert 'raise KeyError("palette")' in str(caught.value.__cause__)

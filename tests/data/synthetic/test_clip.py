@@ -18,7 +18,7 @@ def clip():
 
 
 class NoNoise(np.random.Generator):
-    """Draws zeros, so that a picture is the drawing alone."""
+    """Draws zeros, so that an image is the drawing alone."""
 
     def standard_normal(self, size=None, dtype=np.float64, out=None):
         return np.zeros(size, dtype)

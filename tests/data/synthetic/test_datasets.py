@@ -1,4 +1,4 @@
-"""The drawn dataset: what colour gives away, geometry, files, and bytes."""
+"""The synthetic dataset: what colour gives away, geometry, files, and bytes."""
 
 import hashlib
 import json

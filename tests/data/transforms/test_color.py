@@ -37,7 +37,7 @@ def test_brightness_contrast_saturation(picture, seed: int) -> None:
     luma = (image @ LUMA)[..., None]
     bases = {
         "brightness": np.zeros(1),
-        "contrast": np.floor(luma.mean() + 0.5),  # one grey for the whole picture
+        "contrast": np.floor(luma.mean() + 0.5),  # one grey for the whole image
         "saturation": luma,
     }
     for name, base in bases.items():

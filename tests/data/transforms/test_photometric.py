@@ -62,7 +62,7 @@ def test_values_are_neither_rounded_nor_clipped(image: np.ndarray) -> None:
 
 
 def test_contrast_comes_before_or_after_the_colours() -> None:
-    """Both orders give the same picture unless a negative value lies between: brightness first shows them apart."""
+    """Both orders give the same image unless a negative value lies between: brightness first shows them apart."""
     dark = np.array([[[1.0, 2.0, 30.0]]], np.float32)
     orders = {True: 0, False: 0}
     for seed in range(300):

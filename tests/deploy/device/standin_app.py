@@ -66,7 +66,7 @@ def main() -> int:
             else:
                 (Path(value("--output")) / "json").mkdir(parents=True)
             return 0
-        print("error: stage inference differs\n  remedy: export again", file=sys.stderr)
+        print("error: stage inference differs\n  hint: export again", file=sys.stderr)
         return int(fault)
     if not (model / "deploy.json").is_file() or not os.environ["TMPDIR"]:
         return 7

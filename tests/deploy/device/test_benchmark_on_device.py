@@ -9,7 +9,7 @@ from mobileseg.benchmarking.benchmark import FIELDS
 from mobileseg.benchmarking.rows import load_rows, save_rows
 from mobileseg.cli import main
 from mobileseg.viz.report_parts import STAGES
-from tests.benchmarking.test_rows import row
+from tests.benchmarking.sample_rows import row
 from tests.deploy.device.phones import SCRIPTS, Phone, artefact, made_phone, standin
 
 
@@ -111,12 +111,12 @@ def test_the_protocol_of_the_snapdragon_855(phone: Phone) -> None:
     assert "this is no SM8150" in run(phone, "right", "--preset", "sd855").stdout
 
 
-def test_a_picture_of_ones_own(phone: Phone) -> None:
-    (phone.root / "a b.png").write_bytes(b"picture")
+def test_an_image_of_ones_own(phone: Phone) -> None:
+    (phone.root / "a b.png").write_bytes(b"image")
     assert run(phone, "model", "--image", "a b.png", "--any-version").returncode == 0
     calls = program_calls(phone)
     assert all("--any-version" in line for line in calls)
-    assert "/picture.png" in calls[1]
+    assert "/image.png" in calls[1]
     assert "--image" not in calls[0]
 
 

@@ -42,7 +42,7 @@ def phone(lite: Lite, tmp_path: Path) -> Phone:
     return made
 
 
-def test_a_picture(phone: Phone, lite: Lite) -> None:
+def test_an_image(phone: Phone, lite: Lite) -> None:
     model = lite.fixtures / "artefacts/labels"
     done = phone.run("run_on_device.py", model, "street.png", "--app", lite.program, "--no-open")
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ def phone(tmp_path: Path) -> Phone:
     made = made_phone(tmp_path)
     standin(tmp_path)
     artefact(tmp_path / "model")
-    (tmp_path / "street 1.jpg").write_bytes(b"picture")
+    (tmp_path / "street 1.jpg").write_bytes(b"image")
     (tmp_path / "clip.mp4").write_bytes(b"video")
     return made
 
@@ -29,11 +29,11 @@ def left_behind(phone: Phone) -> list[str]:
     return here + [path.name for path in phone.storage.iterdir()]
 
 
-def test_a_picture_goes_there_and_its_overlay_comes_back(phone: Phone) -> None:
+def test_an_image_goes_there_and_its_overlay_comes_back(phone: Phone) -> None:
     done = run(phone, "--no-open", "--threads", "2", "--power", "low")
     assert done.returncode == 0, done.stderr
     out = phone.root / "output/device/street 1"
-    assert (out / "overlay/street_1.png").read_bytes() == b"picture"
+    assert (out / "overlay/street_1.png").read_bytes() == b"image"
     assert json.loads((out / "json/street_1.json").read_text())["source"] == "street 1.jpg"
     assert "decode 1.00 ms, preprocess 0.50 ms, inference 20.00 ms, postprocess 0.25 ms" in done.stdout
     assert "SM8150 (Maker Model 9)" in done.stdout
@@ -183,7 +183,7 @@ def test_one_of_several_phones(phone: Phone) -> None:
     ("words", "code", "seen"),
     [
         (["model", "none.jpg"], 3, "there is no file none.jpg"),
-        (["model", "notes.txt"], 3, "neither picture nor video"),
+        (["model", "notes.txt"], 3, "neither image nor video"),
         (["nowhere", "street 1.jpg"], 7, "mobileseg export --targets lite_arm"),
         (["model/other.nb", "street 1.jpg"], 7, "cannot read model/other.nb/deploy.json"),
         (["model", "street 1.jpg", "--app", "nothing"], 7, "there is no file nothing"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mobileseg.errors import ExportError, RuntimeEngineError
-from mobileseg.export.conversion.pdmodel import Origin, Program
+from mobileseg.export.conversion.pdmodel import OperatorOrigin, Program
 from mobileseg.export.conversion.tensorrt import divide
 from mobileseg.export.exporter import export_network
 from mobileseg.export.options import ExportOptions
@@ -112,7 +112,7 @@ def test_components_that_take_turns_are_refused(parts):
     operators = [op for op in program.operators() if op.type not in ("feed", "fetch")]
     layers = ["a", "b", "a", *["b"] * len(operators)]
     for op, layer in zip(operators, layers, strict=False):
-        program.origins.update(dict.fromkeys(op.results(), Origin(layer)))
+        program.origins.update(dict.fromkeys(op.results(), OperatorOrigin(layer)))
     with pytest.raises(ExportError, match="a, b do not run one after the other"):
         divide(program, {"a": "a", "b": "b"})
 
@@ -120,8 +120,8 @@ def test_components_that_take_turns_are_refused(parts):
 def test_operators_before_the_first_component_belong_to_it(parts):
     program = Program.read(parts.folder / "model.pdmodel")
     operators = [op for op in program.operators() if op.type not in ("feed", "fetch")]
-    program.origins = {name: Origin("") for op in operators[:2] for name in op.results()}
-    program.origins |= {name: Origin("a.0") for op in operators[2:] for name in op.results()}
+    program.origins = {name: OperatorOrigin("") for op in operators[:2] for name in op.results()}
+    program.origins |= {name: OperatorOrigin("a.0") for op in operators[2:] for name in op.results()}
     (piece,) = divide(program, {"a": "a"})
     assert (piece.name, piece.inputs, piece.outputs) == ("a", ("x",), ("logits",))
 

@@ -4,7 +4,7 @@ import pytest
 
 from mobileseg.errors import ExportError
 from mobileseg.export.exporter import export_network
-from mobileseg.export.from_config import drawn_images
+from mobileseg.export.from_config import synthetic_images
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.verify import replay
 from mobileseg.runtime.manifest import Manifest
@@ -31,7 +31,7 @@ def check(result):
 def test_labels_per_pixel(family, tmp_path):
     network = families.build(family)
     form = ExportOptions(96, 160)
-    images = drawn_images((96, 160), 4)
+    images = synthetic_images((96, 160), 4)
     check(export_network(network, tmp_path / "a", form, families.subject(family, network), images, targets=TARGETS))
 
 
@@ -39,7 +39,7 @@ def test_labels_per_pixel(family, tmp_path):
 def test_detections(changes, tmp_path):
     network = detectors.detector(size=(96, 128))
     form = ExportOptions(96, 128, **changes)
-    images = drawn_images((120, 150), 5)
+    images = synthetic_images((120, 150), 5)
     result = export_network(network, tmp_path / "a", form, detectors.subject(), images, targets=TARGETS)
     check(result)
     manifest = Manifest.read(result.folder)
@@ -64,4 +64,6 @@ def test_an_open_size_is_refused(toy, images, tmp_path, changes):
 def test_backbones(network, backbone, tmp_path):
     made = detectors.detector(backbone, network, (128, 128))
     form = ExportOptions(128, 128)
-    check(export_network(made, tmp_path / "a", form, detectors.subject(), drawn_images((90, 120), 5), targets=TARGETS))
+    check(
+        export_network(made, tmp_path / "a", form, detectors.subject(), synthetic_images((90, 120), 5), targets=TARGETS)
+    )

@@ -3,7 +3,7 @@ import pytest
 from mobileseg.export.conversion import converters
 from mobileseg.export.diagnosis.audit import audit, format_audit
 from tests.export.conftest import Toy, options, seeded
-from tests.export.test_exporter import Flattened
+from tests.export.flattened import Flattened
 
 
 def test_network_that_converts(toy):
@@ -21,7 +21,7 @@ def test_crash_is_known_before_it_happens():
     assert not result.passed
     assert result.targets == {"lite_x86": "fails", "onnx": "converts"}
     text = format_audit(result)
-    assert "error: lite_x86: Paddle Lite's optimiser dies by SIGSEGV on flatten; use paddle.reshape" in text
+    assert "error: lite_x86: Paddle Lite's optimiser dies by SIGSEGV on flatten\n  hint: use paddle.reshape" in text
     assert "operator 'flatten_contiguous_range' of layer 'squash'" in text
 
 

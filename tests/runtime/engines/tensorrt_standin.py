@@ -129,7 +129,7 @@ def graph(folder: Path, stem: str, inputs: str, outputs: str, add: float, more: 
 
 
 def folder_with(folder: Path, *, dynamic: bool = False, shapes: bool = True, more: str = "") -> Manifest:
-    """An artefact folder whose Paddle graph adds 3, as its components do (1, then 2)."""
+    """An exported model whose Paddle graph adds 3, as its components do (1, then 2)."""
     manifest = artefact(folder, dynamic=dynamic)
     model, params, collected = graph(folder, "model", "x", "logits", 3, more)
     files = GraphFiles(model=model, params=params, shapes=collected if shapes else None)

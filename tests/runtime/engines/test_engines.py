@@ -99,7 +99,7 @@ def test_engines_agree_also_together_in_one_process(folder: Path, engines: tuple
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "lite", "paddle", "ncnn"])
-def test_one_engine_takes_growing_and_shrinking_pictures(dynamic_folder: Path, engine: str) -> None:
+def test_one_engine_takes_growing_and_shrinking_images(dynamic_folder: Path, engine: str) -> None:
     done = run(SIZES, dynamic_folder, engine)
     assert done.stdout.endswith("agreed\n"), done.stderr
 

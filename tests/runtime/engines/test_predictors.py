@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mobileseg.errors import RuntimeEngineError
-from mobileseg.runtime.engines.predictors import Part, Stage, brief
+from mobileseg.runtime.engines.predictors import Part, PredictorStage, brief
 from tests.runtime.engines.tensorrt_standin import Config, Inference, Predictor, graph
 
 
@@ -13,13 +13,13 @@ def part(folder: Path, name: str, takes: str, gives: str, add: float) -> Part:
     return Part(name, folder / model, folder / params, None, (takes,), (gives,))
 
 
-def stage(made: Part, **ends: tuple[str, ...]) -> Stage:
+def stage(made: Part, **ends: tuple[str, ...]) -> PredictorStage:
     told = Part(
         made.name, made.model, made.params, None, ends.get("inputs", made.inputs), ends.get("outputs", made.outputs)
     )
     config = Config(str(made.model), str(made.params))
     config.enable_tensorrt_engine(use_calib_mode=False)
-    return Stage(told, Inference(), config)
+    return PredictorStage(told, Inference(), config)
 
 
 def test_a_graph_with_other_ends_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from mobileseg.runtime.streams import TensorStream
 from tests.runtime.artefacts import artefact
 from tests.runtime.engines.tensorrt_standin import Inference, folder_with, paddle
 
-PICTURES = [np.full((16, 24, 3), value, np.uint8) for value in (10, 200)]
+IMAGES = [np.full((16, 24, 3), value, np.uint8) for value in (10, 200)]
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_operators_can_stay_in_paddle_and_its_log_be_shown(tmp_path: Path, infer
 def test_every_component_has_its_own_precision(tmp_path: Path, inference: Inference) -> None:
     folder_with(tmp_path / "model")
     table = {"backbone": "int8", "head": "fp16"}
-    segmenter = open_on(tmp_path / "model", precision=table, calibration=PICTURES, warmup=0)
+    segmenter = open_on(tmp_path / "model", precision=table, calibration=IMAGES, warmup=0)
     calibrating, running = inference.configs[:2], inference.configs[2:]
     for configs in (calibrating, running):
         assert [Path(config.model).name for config in configs] == [
@@ -110,17 +110,17 @@ def test_a_folder_without_components_cannot_have_a_table(tmp_path: Path, inferen
         open_on(tmp_path / "model", precision={"backbone": "fp16"})
 
 
-def test_calibration_runs_once_per_set_of_pictures(tmp_path: Path, inference: Inference) -> None:
+def test_calibration_runs_once_per_set_of_images(tmp_path: Path, inference: Inference) -> None:
     folder_with(tmp_path / "model")
-    first = open_on(tmp_path / "model", precision="int8", calibration=PICTURES, warmup=0)
-    assert inference.runs == ["model.pdmodel"] * 2, "one run per picture"
+    first = open_on(tmp_path / "model", precision="int8", calibration=IMAGES, warmup=0)
+    assert inference.runs == ["model.pdmodel"] * 2, "one run per image"
     assert [config.engine["use_calib_mode"] for config in inference.configs] == [True, True]
     assert "enable_tuned_tensorrt_dynamic_shape" not in inference.configs[0].calls, "int8 engines have a fixed shape"
     assert sorted(path.name for path in inference.configs[0].cache.iterdir()) == ["calibrated.json", "trt_calib_1"]
     del first
-    open_on(tmp_path / "model", precision="int8", calibration=PICTURES, warmup=0)
+    open_on(tmp_path / "model", precision="int8", calibration=IMAGES, warmup=0)
     assert len(inference.runs) == 2, "the table of the first time is there"
-    open_on(tmp_path / "model", precision="int8", calibration=PICTURES[:1], warmup=0)
+    open_on(tmp_path / "model", precision="int8", calibration=IMAGES[:1], warmup=0)
     assert len(inference.runs) == 3
 
 
@@ -130,7 +130,7 @@ def test_a_calibration_that_leaves_no_table_is_an_error(
     folder_with(tmp_path / "model")
     monkeypatch.setattr("tests.runtime.engines.tensorrt_standin.Predictor.calibrates", lambda self: False)
     with pytest.raises(RuntimeEngineError, match="gave no table"):
-        open_on(tmp_path / "model", precision="int8", calibration=PICTURES)
+        open_on(tmp_path / "model", precision="int8", calibration=IMAGES)
 
 
 def test_int8_needs_value_ranges_from_somewhere(tmp_path: Path, inference: Inference) -> None:
@@ -148,7 +148,7 @@ def test_int8_needs_value_ranges_from_somewhere(tmp_path: Path, inference: Infer
 def test_int8_needs_a_fixed_size(tmp_path: Path, inference: Inference) -> None:
     folder_with(tmp_path / "model", dynamic=True)
     with pytest.raises(RuntimeEngineError, match="fixed size"):
-        open_on(tmp_path / "model", precision="int8", calibration=PICTURES)
+        open_on(tmp_path / "model", precision="int8", calibration=IMAGES)
 
 
 def test_shapes_are_collected_once_where_the_folder_has_none(
@@ -181,7 +181,7 @@ def test_the_users_shape_file_comes_first(tmp_path: Path, inference: Inference) 
 def test_the_folder_is_never_written(tmp_path: Path, inference: Inference) -> None:
     folder_with(tmp_path / "model")
     before = sorted(path.name for path in (tmp_path / "model").iterdir())
-    open_on(tmp_path / "model", precision="int8", calibration=PICTURES)
+    open_on(tmp_path / "model", precision="int8", calibration=IMAGES)
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == before
     open_on(tmp_path / "model", cache=tmp_path / "elsewhere")
     assert inference.configs[-1].cache.parent == tmp_path / "elsewhere"

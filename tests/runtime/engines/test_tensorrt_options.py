@@ -55,7 +55,7 @@ def test_the_cache_lies_where_the_suite_keeps_things(tmp_path: Path, monkeypatch
     assert cache_root(TensorRTOptions(cache=tmp_path / "mine")) == tmp_path / "mine"
 
 
-def test_pictures_have_a_digest_by_content_and_order() -> None:
+def test_images_have_a_digest_by_content_and_order() -> None:
     one, other = np.zeros((1, 3, 4, 6), np.float32), np.ones((1, 3, 4, 6), np.float32)
     digests = [calibration_digest(inputs) for inputs in ([one], [other], [one, other], [other, one])]
     digests.append(calibration_digest([one.reshape(1, 3, 6, 4)]))

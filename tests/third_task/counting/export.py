@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mobileseg.export.golden import Item, loaded_fields
+from mobileseg.export.golden import GoldenItem, loaded_fields
 from mobileseg.export.task import ExportTask
 from mobileseg.export.tolerance import Agreement, difference
 from mobileseg.runtime.specs import OutputSpec
@@ -19,7 +19,7 @@ FRAMES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class CountItem(Item):
+class CountItem(GoldenItem):
     """A frame; every output is one number."""
 
     def shown(self) -> set[int]:

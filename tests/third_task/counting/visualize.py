@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mobileseg.viz.task import Curves, Scores
+from mobileseg.viz.task import Curves, ShownScores
 
 LOSS_PARTS: tuple[str, ...] = ()
 
@@ -45,8 +45,8 @@ def truth(sample: Any) -> None:
     return None
 
 
-def scores(scores: Any) -> Scores:
-    return Scores((("closeness", scores.get("score")),))
+def scores(scores: Any) -> ShownScores:
+    return ShownScores((("closeness", scores.get("score")),))
 
 
 def curves(evals: Any) -> Curves:

@@ -1,4 +1,4 @@
-"""What of an exported folder goes to the device."""
+"""What of an exported model is copied to the device."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AGAIN = "write the folder with `mobileseg export --targets lite_arm`"
 
 @dataclass(frozen=True)
 class Artefact:
-    """An exported folder.
+    """An exported model.
 
     Attributes:
         folder: as it was named on the command line.

@@ -21,7 +21,7 @@ class DeviceError(Exception):
     def __init__(self, message: str, remedy: str = "", exit_code: int = DEVICE) -> None:
         self.message = message
         self.exit_code = exit_code
-        super().__init__(f"{message}\n  remedy: {remedy}" if remedy else message)
+        super().__init__(f"{message}\n  hint: {remedy}" if remedy else message)
 
 
 def ended(work: Callable[[], int]) -> int:

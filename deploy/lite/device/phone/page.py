@@ -1,4 +1,4 @@
-"""The result of one picture or video as a page: the overlay and where the time went."""
+"""The result of one image or video as a page: the overlay and where the time went."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write_page(path: Path, title: str, overlay: Path, times: Mapping[str, float]
     Args:
         path: file to write.
         title: heading.
-        overlay: picture or video below the folder of the page.
+        overlay: image or video below the folder of the page.
         times: milliseconds per stage.
         facts: what else to tell, name and value.
     """

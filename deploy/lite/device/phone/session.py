@@ -38,7 +38,7 @@ class Session:
         self.timeout = timeout
 
     def push_artefact(self, artefact: Artefact, name: str) -> str:
-        """Copy what the program reads of an exported folder; where it lies on the device."""
+        """Copy what the program reads of an exported model; where it lies on the device."""
         target = f"{self.folder}/{name}"
         self._must(f"mkdir -p {shlex.quote(target)}")
         for file in artefact.files:

@@ -14,7 +14,7 @@ from fixture_pictures import REFUSED, SIZE, pixels, write_pictures
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("pictures")
+    place = tmp_path_factory.mktemp("images")
     write_pictures(place)
     return place
 

@@ -23,7 +23,7 @@ def main() -> int:
     except MobileSegError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    print(f"{args.root}: {'drawn' if fresh else 'already there'}")
+    print(f"{args.root}: {'generated' if fresh else 'already there'}")
     return 0
 
 
