@@ -38,6 +38,10 @@ lint: setup
 types: setup
 	@$(PYTHON) -m mypy
 
+schema: setup  ## write configs/schema.json, by which editors check configurations
+	@$(PYTHON) -m mobileseg.config.jsonschema > configs/schema.json.new
+	@mv configs/schema.json.new configs/schema.json
+
 format: setup  ## rewrite the code in the suite's format
 	@$(PYTHON) -m ruff check --fix .
 	@$(PYTHON) -m ruff format .

@@ -10,7 +10,7 @@ from mobileseg.config.schema import Schema
 from mobileseg.registry import BACKBONES, LOSSES, TRANSFORMS
 
 FILE = Path(__file__).parents[2] / "configs" / "schema.json"
-REMEDY = "run: python -m mobileseg.config.jsonschema > configs/schema.json"
+REMEDY = "run: make schema"
 
 
 @pytest.fixture(scope="module")
