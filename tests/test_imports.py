@@ -26,7 +26,7 @@ TASKS = ("semantic", "instance")
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
     [*FOUNDATION, "instance.options", "instance.settings"],
-    [*(f"config.{name}" for name in CONFIG_READERS), "weights"],
+    [*(f"config.{name}" for name in CONFIG_READERS), "weights", "semantic.paddleseg_package"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
     ["viz"],

@@ -25,7 +25,7 @@ from mobileseg.data.io import read_image  # noqa: E402
 from mobileseg.errors import ConfigError, DataError, MobileSegError  # noqa: E402
 from mobileseg.files import write_whole  # noqa: E402
 from mobileseg.prediction.sources import Source, distinct_names, find_sources  # noqa: E402
-from mobileseg.runtime.manifest import DEPLOY_FILE  # noqa: E402
+from mobileseg.runtime.deploy_yaml import DEPLOY_FILE  # noqa: E402
 from mobileseg.runtime.segmenter import Segmenter  # noqa: E402
 
 TUNED_ON = 10

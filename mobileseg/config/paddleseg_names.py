@@ -22,8 +22,8 @@ _NAMES = {
         ANN AttentionUNet BiSeNetV2 BiseNetV1 CCNet DANet DDRNet_23 DMNet DNLNet DecoupledSegNet DeepLabV3
         DeepLabV3P EMANet ENCNet ENet ESPNetV1 ESPNetV2 FCN FastFCN FastSCNN GCNet GINet GSCNN GloRe
         HRNetW48Contrast HarDNet ISANet KNet LPSNet LRASPP LinearSegmenter MLATransformer MaskFormer MaskSegmenter
-        MscaleOCRNet OCRNet PFPNNet PPHumanSegLite PPLiteSeg PPMobileSeg PSPNet PointRend PortraitNet RTFormer SFNet
-        SINet STDCSeg SegFormer SegNeXt SegNet SegmentationTransformer TopFormer U2Net U2Netp UNet UNet3Plus
+        MscaleOCRNet OCRNet PFPNNet PPHumanSegLite PPLiteSeg PSPNet PointRend PortraitNet RTFormer SFNet
+        SINet STDCSeg SegFormer SegNeXt SegNet SegmentationTransformer U2Net U2Netp UNet UNet3Plus
         UNetPlusPlus UPerNet UPerNetCAE UPerNetViTAdapter
     """,
     "backbone": """
@@ -32,13 +32,13 @@ _NAMES = {
         HRFormer_base_win_13 HRFormer_base_win_15 HRFormer_small HRNet_W18 HRNet_W18_Small_V1 HRNet_W18_Small_V2
         HRNet_W30 HRNet_W32 HRNet_W40 HRNet_W44 HRNet_W48 HRNet_W60 HRNet_W64 MSCAN MSCAN_B MSCAN_L MSCAN_S MSCAN_T
         MixVisionTransformer_B0 MixVisionTransformer_B1 MixVisionTransformer_B2 MixVisionTransformer_B3
-        MixVisionTransformer_B4 MixVisionTransformer_B5 MobileSeg_Base MobileSeg_Tiny ResNet152_vd STDC1 STDC2
+        MixVisionTransformer_B4 MixVisionTransformer_B5 ResNet152_vd STDC1 STDC2
         SwinTransformer SwinTransformer_base_patch4_window12_384 SwinTransformer_base_patch4_window7_224
         SwinTransformer_base_patch4_window7_384_maskformer SwinTransformer_large_patch4_window12_384
         SwinTransformer_large_patch4_window7_224 SwinTransformer_large_patch4_window7_384_maskformer
         SwinTransformer_small_patch4_window7_224 SwinTransformer_small_patch4_window7_224_maskformer
         SwinTransformer_tiny_patch4_window7_224 SwinTransformer_tiny_patch4_window7_224_maskformer
-        TopTransformer_Base TopTransformer_Small TopTransformer_Tiny UHRNet_W18 UHRNet_W18_Small UHRNet_W48
+        UHRNet_W18 UHRNet_W18_Small UHRNet_W48
         ViTAdapter ViTAdapter_Tiny ViT_base_patch16_224 ViT_base_patch16_384 ViT_base_patch32_384
         ViT_huge_patch16_224 ViT_huge_patch32_384 ViT_large_patch16_224 ViT_large_patch16_384 ViT_large_patch32_384
         ViT_small_patch16_224 VisionTransformer Xception41_deeplab Xception65_deeplab Xception71_deeplab

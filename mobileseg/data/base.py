@@ -170,6 +170,7 @@ class SegmentationDataset(ImageDataset):
 
     Attributes:
         ignore_index: label value of pixels that count nowhere.
+        label_dtype: of every label; more than 255 classes need more than 8 bits.
 
     Args:
         items: image and label paths.
@@ -188,6 +189,7 @@ class SegmentationDataset(ImageDataset):
     """
 
     task = SEMANTIC
+    label_dtype: type[np.generic] = np.uint8
 
     def __init__(
         self,
@@ -262,6 +264,11 @@ class SegmentationDataset(ImageDataset):
 
     def wrong_values(self, label: np.ndarray) -> dict[int, int]:
         """Values of a mapped label that are neither a class nor ignore_index, with their pixel counts."""
+        if label.dtype != np.uint8:
+            values, counts = np.unique(
+                label[(label >= self.num_classes) & (label != self.ignore_index)], return_counts=True
+            )
+            return dict(zip(values.tolist(), counts.tolist(), strict=True))
         if not cv2.LUT(label, self._is_wrong).any():
             return {}
         counts = np.bincount(label.ravel(), minlength=256)
@@ -284,10 +291,11 @@ class SegmentationDataset(ImageDataset):
         """Labels are checked where they come out, too: a transform of anybody's may have written into them."""
         label = sample.label
         assert label is not None
-        wrong = self.wrong_values(label) if label.dtype == np.uint8 else {}
-        if label.dtype == np.uint8 and not wrong:
+        expected = np.dtype(self.label_dtype)
+        wrong = self.wrong_values(label) if label.dtype == expected else {}
+        if label.dtype == expected and not wrong:
             return
-        seen = self._outside(wrong) if wrong else f"type {label.dtype}, expected uint8"
+        seen = self._outside(wrong) if wrong else f"type {label.dtype}, expected {expected}"
         raise DataError(
             f"after the transforms, the label of {sample.meta.get('image_path', '')} has {seen}",
             remedy="one of the transforms writes values that are neither a class nor ignore_index",

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mobileseg.errors import ExportError, MobileSegError
 from mobileseg.folders import put_in_place, scratch_folder, staged
-from mobileseg.runtime.manifest import DEPLOY_FILE, Manifest
+from mobileseg.runtime.deploy_yaml import DEPLOY_FILE
+from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.manifest_json import JSON_FILE
 
 __all__ = ["keep_failed", "put_in_place", "refuse_existing", "staging"]

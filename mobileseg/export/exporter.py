@@ -35,6 +35,7 @@ from mobileseg.export.golden import Reference
 from mobileseg.export.manifest import GOLDEN_FILE, Subject, build_manifest
 from mobileseg.export.options import ALL_TARGETS, TARGETS, ExportOptions, check_targets
 from mobileseg.export.recording import build_reference
+from mobileseg.export.sizes import verified_sizes
 from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
 from mobileseg.export.verify import FAILED, NOT_JUDGED, SKIPPED, TargetRow, check_engines
@@ -173,9 +174,7 @@ def export_network(
     deployed = task.deployment(network, options)
     chosen, rows = _choose(targets, options, task)
     refuse_existing(folder, overwrite)
-    if options.dynamic:
-        _check_multiple(options, subject.multiple)
-    sizes = _sizes(options, subject.multiple)
+    sizes = verified_sizes(options, subject.multiple)
     converters.prepare(chosen)
     reference = build_reference(task, network, options, images, sizes, source)
     warnings = _weakness(task.weakness(reference, len(subject.classes)), accept_weak or untrained)
@@ -265,27 +264,6 @@ def _unfit(target: str, options: ExportOptions) -> str:
     if target == "torchscript" and options.dynamic:
         return "TorchScript is traced, which keeps the sizes that it was traced with"
     return ""
-
-
-def _check_multiple(options: ExportOptions, multiple: int) -> None:
-    if options.height % multiple or options.width % multiple:
-        raise ExportError(
-            f"a dynamic graph of this network takes sizes that are multiples of {multiple}, "
-            f"the export size is {options.height}x{options.width}",
-            remedy=f"--size {_up(options.height, multiple)} {_up(options.width, multiple)}, or drop --dynamic",
-        )
-
-
-def _sizes(options: ExportOptions, multiple: int) -> list[tuple[int, int]]:
-    """Sizes to verify at: the export size, and for a dynamic shape another aspect ratio."""
-    first = options.height, options.width
-    if not options.dynamic:
-        return [first]
-    return [first, (_up(options.height // 2, multiple), _up(options.width + multiple, multiple))]
-
-
-def _up(length: int, multiple: int) -> int:
-    return max(multiple, -(-length // multiple) * multiple)
 
 
 def _weakness(message: str, accept: bool) -> list[str]:

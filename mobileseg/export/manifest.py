@@ -14,7 +14,8 @@ from mobileseg.export.conversion.ncnn import blob_names
 from mobileseg.export.options import ExportOptions
 from mobileseg.files import sha256_of
 from mobileseg.names import IMAGE, MAIN
-from mobileseg.runtime.manifest import DEPLOY_FILE, Manifest
+from mobileseg.runtime.deploy_yaml import DEPLOY_FILE
+from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.manifest_json import JSON_FILE
 from mobileseg.runtime.specs import (
     GraphFiles,

@@ -20,6 +20,7 @@ from pydantic.dataclasses import dataclass
 from mobileseg import tasks
 from mobileseg.errors import ConfigError, RuntimeEngineError
 from mobileseg.files import sha256_of, write_whole
+from mobileseg.runtime.deploy_yaml import DEPLOY_FILE, read_document
 from mobileseg.runtime.manifest_format1 import upgraded
 from mobileseg.runtime.manifest_json import JSON_FILE, json_problems, write_json
 from mobileseg.runtime.paddleseg_folder import described
@@ -28,12 +29,8 @@ from mobileseg.runtime.specs import STRICT, GraphFiles, GraphSpec, ImageSpec, Ou
 FORMAT = 2
 """Version of the ``mobileseg:`` block that this code writes; it reads format 1 as well."""
 
-DEPLOY_FILE = "deploy.yaml"
 COMPONENTS = "components"
 """The pipeline main in graphs per component, which only Paddle has: each can have its own precision."""
-
-_LARGEST = 4 << 20
-"""Bytes of deploy.yaml: what is larger was not written by an export."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -175,7 +172,7 @@ class Manifest:
                 that is missing, unknown or of another type, or a contradiction.
         """
         path = Path(folder) / DEPLOY_FILE
-        document = _load_yaml(path)
+        document = read_document(folder)
         block = document.get("mobileseg")
         if not isinstance(block, dict):
             if "Deploy" in document:
@@ -342,48 +339,6 @@ def _in_this_format(block: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
         return upgraded(block)
     except (TypeError, KeyError, AttributeError) as error:
         raise RuntimeEngineError(f"{path} cannot be used: its block of format 1 is damaged ({error})") from error
-
-
-class _ManifestLoader(yaml.SafeLoader):
-    """A SafeLoader without aliases: a manifest has none, and a few lines of them expand to gigabytes."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.composer.ComposerError(None, None, "aliases are not allowed here", event.start_mark)
-        return super().compose_node(parent, index)
-
-
-def read_document(folder: str | os.PathLike[str]) -> Mapping[str, Any]:
-    """The content of a folder's deploy.yaml, as it is written.
-
-    Raises:
-        RuntimeEngineError: it is missing or not YAML.
-    """
-    return _load_yaml(Path(folder) / DEPLOY_FILE)
-
-
-def _load_yaml(path: Path) -> dict[str, Any]:
-    if not path.parent.is_dir():
-        raise RuntimeEngineError(f"there is no exported model {path.parent}")
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise RuntimeEngineError(f"{path} has {path.stat().st_size} bytes, a manifest has at most {_LARGEST}")
-        document = _ManifestLoader(path.read_text(encoding="utf-8")).get_single_data()
-    except FileNotFoundError:
-        raise RuntimeEngineError(
-            f"{path.parent} is no exported model: it has no {DEPLOY_FILE}",
-            remedy="write one with `mobileseg export`, or name the folder that export printed",
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RuntimeEngineError(f"cannot read {path}: {error}") from error
-    except RecursionError:
-        raise RuntimeEngineError(f"{path} is nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none, an integer of thousands of digits
-        raise RuntimeEngineError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict):
-        raise RuntimeEngineError(f"{path} is {type(document).__name__}, expected a mapping at the top")
-    return document
 
 
 def _refuse(problems: list[str], path: Path) -> None:

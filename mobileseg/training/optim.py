@@ -119,6 +119,24 @@ def parameter_groups(
     return list(groups.values())
 
 
+def groups_of(
+    network: paddle.nn.Layer,
+    section: Mapping[str, Any],
+    rules: Sequence[Mapping[str, Any]],
+    undecayed: Collection[str] = (),
+) -> list[ParameterGroup]:
+    """:func:`parameter_groups` as the section ``optimizer`` of a configuration wants them.
+
+    Raises:
+        ConfigError: as there, or the network has no layers that rates could fall along.
+    """
+    layerwise = section.get("layerwise_decay")
+    rates = layer_rates(network, layerwise) if layerwise else {}
+    if not section.get("decay_norms", True):
+        undecayed = {*undecayed, *norms_and_biases(network)}
+    return parameter_groups(network, section["weight_decay"], rules, undecayed, rates)
+
+
 def group_table(groups: Sequence[ParameterGroup], network: paddle.nn.Layer) -> str:
     """The groups as text, with the frozen rest."""
     lines = [f"{'lr x':>6} {'decay':>9} {'tensors':>8} {'weights':>11}  first"]

@@ -26,15 +26,7 @@ from mobileseg.training.evaluator import evaluate
 from mobileseg.training.extension import Surroundings, build_extensions
 from mobileseg.training.logs import RunLog, RunningMeans
 from mobileseg.training.nonfinite import FiniteWatch
-from mobileseg.training.optim import (
-    build_optimizer,
-    clip_gradients,
-    freeze,
-    group_table,
-    layer_rates,
-    norms_and_biases,
-    parameter_groups,
-)
+from mobileseg.training.optim import build_optimizer, clip_gradients, freeze, group_table, groups_of
 from mobileseg.training.paddleseg_resume import is_paddleseg_checkpoint, read_paddleseg_checkpoint
 from mobileseg.training.predictors import make_predictor
 from mobileseg.training.result import FitResult
@@ -119,9 +111,8 @@ class Trainer:
         for extension in self.extensions.values():
             extension.attach(steps[0].objective)
         undecayed = {name for extension in self.extensions.values() for name in extension.undecayed}
-        decay, rules = settings["optimizer"]["weight_decay"], settings["param_groups"]
-        rates, undecayed = self._rates_and_undecayed(undecayed)
-        groups = parameter_groups(self.network, decay, rules, undecayed, rates)
+        decay = settings["optimizer"]["weight_decay"]
+        groups = groups_of(self.network, settings["optimizer"], settings["param_groups"], undecayed)
         for extension in self.extensions.values():
             groups += extension.groups(decay)
         self.trainable = [parameter for group in groups for parameter in group.parameters]
@@ -292,15 +283,6 @@ class Trainer:
                 extension.after_step()
         state.optimizer.clear_grad(set_to_zero=False)
         return waited
-
-    def _rates_and_undecayed(self, undecayed: set[str]) -> tuple[dict[str, float], set[str]]:
-        """Factors on the rates of single parameters, and the parameters without weight decay."""
-        section = self.settings["optimizer"]
-        layerwise = section.get("layerwise_decay")
-        rates = layer_rates(self.network, layerwise) if layerwise else {}
-        if not section.get("decay_norms", True):
-            undecayed = {*undecayed, *norms_and_biases(self.network)}
-        return rates, undecayed
 
     def _running(self, step: Step) -> Running:
         size = step.batch_size or self.settings["batch_size"]

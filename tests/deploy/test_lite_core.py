@@ -103,12 +103,12 @@ def test_graphs_of_lower_precision_agree_in_a_share(program: Lite, good: str, ba
     assert f"% of the {what}" in done.stdout
 
 
-def test_pictures(program: Lite, tmp_path: Path) -> None:
+def test_images(program: Lite, tmp_path: Path) -> None:
     folder = artefact(program, "labels")
     with np.load(folder / "golden.npz") as golden:
         images = [golden[f"image.{index}"] for index in range(3)]
         labels = [golden[f"labels.{index}"] for index in range(3)]
-    paths = [tmp_path / f"picture{index}.png" for index in range(3)]
+    paths = [tmp_path / f"image{index}.png" for index in range(3)]
     for path, image in zip(paths, images, strict=True):
         cv2.imwrite(str(path), image[..., ::-1])
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff")
@@ -121,8 +121,8 @@ def test_pictures(program: Lite, tmp_path: Path) -> None:
         assert facts["classes"][0]["pixels"] == int((expected == facts["classes"][0]["index"]).sum())
         from PIL import Image
 
-        with Image.open(out / "labels" / f"{path.stem}.png") as picture:
-            assert (np.asarray(picture) == expected).all()
+        with Image.open(out / "labels" / f"{path.stem}.png") as written:
+            assert (np.asarray(written) == expected).all()
         assert cv2.imread(str(out / "overlay" / f"{path.stem}.png")).shape == image.shape
     inner = tmp_path / "b" / "a"
     inner.mkdir(parents=True)
@@ -131,13 +131,13 @@ def test_pictures(program: Lite, tmp_path: Path) -> None:
     (inner / "notes.txt").write_text("none")
     done = program.run("mobileseg_lite", "folder", folder, tmp_path / "b", "--output", tmp_path / "other")
     assert done.returncode == 0, done.stderr
-    assert "1 of 1 pictures" in done.stdout
+    assert "1 of 1 images" in done.stdout
     for made in (tmp_path / "b", tmp_path / "other", out):
         shutil.rmtree(made)
     done = program.run("mobileseg_lite", "folder", folder, tmp_path, "--output", out)
     assert done.returncode == 3
     assert "broken.jpg is truncated" in done.stderr
-    assert "3 of 4 pictures" in done.stdout
+    assert "3 of 4 images" in done.stdout
 
 
 def test_the_suffixes_are_those_of_python() -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from mobileseg.errors import RuntimeEngineError
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.instance.settings import InstanceSettings
-from mobileseg.runtime.manifest import DEPLOY_FILE, Manifest, is_artefact, verified_path
+from mobileseg.runtime.deploy_yaml import DEPLOY_FILE
+from mobileseg.runtime.manifest import Manifest, is_artefact, verified_path
 from mobileseg.runtime.specs import GraphFiles, VerificationRow
 from tests.runtime.artefacts import artefact
 from tests.runtime.instance_artefacts import instance_artefact

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mobileseg.runtime.manifest import DEPLOY_FILE, twin_problems
+from mobileseg.runtime.deploy_yaml import DEPLOY_FILE
+from mobileseg.runtime.manifest import twin_problems
 from mobileseg.runtime.manifest_json import JSON_FILE, YAML_HASH
 from tests.runtime.artefacts import artefact
 

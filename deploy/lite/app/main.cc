@@ -1,4 +1,4 @@
-// mobileseg_lite: segments pictures, videos and cameras with Paddle Lite.
+// mobileseg_lite: segments images, videos and cameras with Paddle Lite.
 #include <cstdio>
 #include <exception>
 #include <string>

@@ -1,4 +1,4 @@
-// Names and scores over pictures; the core draws masks and boxes and knows no fonts.
+// Names and scores over images; the core draws masks and boxes and knows no fonts.
 #ifndef MOBILESEG_APP_NAMES_H_
 #define MOBILESEG_APP_NAMES_H_
 

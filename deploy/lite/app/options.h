@@ -12,7 +12,7 @@ namespace app {
 struct Options {
   std::string verb;
   std::string model;                // artefact folder
-  std::vector<std::string> inputs;  // pictures, a folder, a video or the number of a camera
+  std::vector<std::string> inputs;  // images, a folder, a video or the number of a camera
   std::string output = "output/lite";
   mobileseg::EngineOptions engine;
   std::vector<int> threads;                  // benchmark: several

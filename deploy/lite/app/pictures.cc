@@ -33,7 +33,7 @@ bool is_picture(const std::string& name) {
   return std::find(std::begin(kSuffixes), std::end(kSuffixes), suffix) != std::end(kSuffixes);
 }
 
-// The pictures of a folder by name, then those of its folders. Links to folders are not followed: they may
+// The images of a folder by name, then those of its folders. Links to folders are not followed: they may
 // lead back.
 void collect(const std::string& folder, int depth, std::vector<std::string>* paths) {
   if (depth > kMaxDepth) throw Error(ErrorKind::kData, folder + " lies too deep");
@@ -109,7 +109,7 @@ mobileseg::ImageView view_of(const cv::Mat& picture) {
 std::vector<std::string> pictures_in(const std::string& folder) {
   std::vector<std::string> paths;
   collect(folder, 0, &paths);
-  if (paths.empty()) throw Error(ErrorKind::kData, folder + " holds no pictures");
+  if (paths.empty()) throw Error(ErrorKind::kData, folder + " holds no images");
   return paths;
 }
 

@@ -1,4 +1,4 @@
-// Pictures by OpenCV, as the library takes them.
+// Images by OpenCV, as the library takes them.
 #ifndef MOBILESEG_APP_PICTURES_H_
 #define MOBILESEG_APP_PICTURES_H_
 
@@ -11,13 +11,13 @@
 
 namespace app {
 
-// Decodes a picture to BGR and turns it as its EXIF data say; throws mobileseg::Error(kData), also for a file
-// that ends before its picture does.
+// Decodes an image to BGR and turns it as its EXIF data say; throws mobileseg::Error(kData), also for a file
+// that ends before its image does.
 cv::Mat read_picture(const std::string& path);
 
 mobileseg::ImageView view_of(const cv::Mat& picture);
 
-// The pictures of a folder in the order of their names, then those of the folders in it; throws
+// The images of a folder in the order of their names, then those of the folders in it; throws
 // mobileseg::Error(kData) when there are none.
 std::vector<std::string> pictures_in(const std::string& folder);
 

@@ -117,8 +117,7 @@ std::string drawn_picture(mobileseg::Size size, const std::string& folder) {
   cv::add(picture, noise, picture, cv::noArray(), CV_8UC3);
   const std::string path = folder + "/mobileseg_lite_benchmark.jpg";
   if (!cv::imwrite(path, picture, {cv::IMWRITE_JPEG_QUALITY, 90})) {
-    throw mobileseg::Error(mobileseg::ErrorKind::kData, "cannot write " + path,
-                           "name a picture with --image");
+    throw mobileseg::Error(mobileseg::ErrorKind::kData, "cannot write " + path, "name an image with --image");
   }
   return path;
 }

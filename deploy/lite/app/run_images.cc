@@ -92,12 +92,12 @@ int run_images(const Options& options) {
       std::printf("%s: %dx%d, decode %.1f, preprocess %.2f, inference %.1f, postprocess %.2f ms\n",
                   path.c_str(), picture.cols, picture.rows, decode_ms, result.times.preprocess,
                   result.times.inference, result.times.postprocess);
-    } catch (const mobileseg::Error& error) {  // one bad picture does not stop the others
+    } catch (const mobileseg::Error& error) {  // one bad image does not stop the others
       std::fprintf(stderr, "error: %s\n", error.what());
       exit_code = error.exit_code();
     }
   }
-  std::printf("%zu of %zu pictures, results in %s\n", done, paths.size(), options.output.c_str());
+  std::printf("%zu of %zu images, results in %s\n", done, paths.size(), options.output.c_str());
   return exit_code;
 }
 

@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::array<std::uint8_t, 3> kIgnored{{255, 255, 255}};
 
-// One pixel of a picture, whichever order its bytes have.
+// One pixel of an image, whichever order its bytes have.
 struct Pixel {
   std::uint8_t* bytes;
   int red;  // place of red: 0 or 2
@@ -55,7 +55,7 @@ void Painter::draw(const Result& result, std::uint8_t* pixels, std::size_t strid
   }
 }
 
-// Class colours over the picture; the border between classes in full colour; ignored pixels show the picture
+// Class colours over the image; the border between classes in full colour; ignored pixels show the image
 // alone.
 void Painter::draw_labels(const Result& result, std::uint8_t* pixels, std::size_t stride,
                           ColorOrder order) const {

@@ -52,7 +52,7 @@ ImageView Golden::image(int item) const {
   const Array& array = at("image", item);
   if (array.dtype != DType::kUint8 || array.shape.rank() != 3 || array.shape[2] != 3 ||
       array.shape.count() == 0) {
-    throw Error(ErrorKind::kRuntime, source_ + ": '" + key_of("image", item, "") + "' is no picture");
+    throw Error(ErrorKind::kRuntime, source_ + ": '" + key_of("image", item, "") + "' is no image");
   }
   ImageView view;
   view.pixels = array.bytes.data();

@@ -140,7 +140,7 @@ void InstancePostprocessor::collect(const float* scores, const float* loc, std::
   }
 }
 
-// Corners ordered, cut to the picture.
+// Corners ordered, cut to the image.
 Box InstancePostprocessor::in_pixels(const Box& box, Size image) const {
   const auto width = static_cast<float>(image.width);
   const auto height = static_cast<float>(image.height);

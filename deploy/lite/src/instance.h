@@ -41,7 +41,7 @@ class InstancePostprocessor {
   void run(const std::vector<TensorView>& values, Size image, Result* result);
 
  private:
-  // What is to be drawn, best first: the class, the box in parts of the picture, the row of its coefficients.
+  // What is to be drawn, best first: the class, the box in parts of the image, the row of its coefficients.
   struct Found {
     Box box;
     float score;
@@ -66,7 +66,7 @@ class InstancePostprocessor {
   // Places in the outputs.
   std::size_t loc_ = 0, conf_ = 0, mask_ = 0, proto_ = 0, detections_ = 0;
   std::vector<std::uint32_t> chosen_;  // anchors whose best class is above the threshold
-  std::vector<Box> boxes_;             // of these, in parts of the picture
+  std::vector<Box> boxes_;             // of these, in parts of the image
   std::vector<Box> scaled_;            // in pixels of the input, for `inclusive_pixels`
   std::vector<Found> found_;
   Suppression suppression_;

@@ -29,7 +29,7 @@ void append_number(std::int64_t value, std::string* text) {
   }
 }
 
-// COCO numbers its pictures; those of another name are called by it.
+// COCO numbers its images; those of another name are called by it.
 Json image_id_of(const std::string& picture) {
   const bool number =
       !picture.empty() && picture.size() < 19 && picture.find_first_not_of("0123456789") == std::string::npos;
@@ -72,7 +72,7 @@ Json classes_of(const Result& result, const Manifest& manifest) {
 
 }  // namespace
 
-// Lengths of alternating runs of 0 and 1, down the columns of the whole picture, the first run being of 0.
+// Lengths of alternating runs of 0 and 1, down the columns of the whole image, the first run being of 0.
 // From the fourth run on, the difference to the run before the last is stored.
 std::string coco_rle(const Result& result, const Instance& instance) {
   const MaskRegion& region = instance.mask;
@@ -87,7 +87,7 @@ std::string coco_rle(const Result& result, const Instance& instance) {
   };
   for (int x = 0; x < region.size.width; ++x) {
     const std::int64_t column = static_cast<std::int64_t>(region.left + x) * result.size.height;
-    // Between two columns of the region the picture is clear, unless the region reaches from top to bottom.
+    // Between two columns of the region the image is clear, unless the region reaches from top to bottom.
     if (inside && region.top > 0) change_at(column);
     for (int y = 0; y < region.size.height; ++y) {
       const bool set = mask[static_cast<std::size_t>(y) * static_cast<std::size_t>(region.size.width) +
@@ -100,7 +100,7 @@ std::string coco_rle(const Result& result, const Instance& instance) {
   }
   const auto total = static_cast<std::int64_t>(result.size.pixels());
   const std::int64_t behind = static_cast<std::int64_t>(region.left + region.size.width) * result.size.height;
-  if (inside && behind < total) change_at(behind);  // the region reaches the bottom, the picture goes on
+  if (inside && behind < total) change_at(behind);  // the region reaches the bottom, the image goes on
   if (start != total) runs.push_back(total - start);
   std::string text;
   for (std::size_t i = 0; i < runs.size(); ++i) append_number(i > 2 ? runs[i] - runs[i - 2] : runs[i], &text);

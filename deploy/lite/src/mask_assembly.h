@@ -13,7 +13,7 @@
 namespace mobileseg {
 
 // A mask is the sigmoid of a linear combination of the prototypes, cut to the predicted box on the grid of
-// the prototypes, enlarged bilinearly to the picture and compared with a threshold. Only what a box can touch
+// the prototypes, enlarged bilinearly to the image and compared with a threshold. Only what a box can touch
 // is computed; the result is that of enlarging the whole grid, because outside of the cut everything is 0.
 class MaskAssembly {
  public:
@@ -21,7 +21,7 @@ class MaskAssembly {
   // `draw`.
   void start(const float* prototypes, int kinds, Size grid, Size image);
 
-  // The part of the picture that a box (in parts of the picture, corners in any order) can touch; empty when
+  // The part of the image that a box (in parts of the image, corners in any order) can touch; empty when
   // none.
   MaskRegion region(const Box& box) const;
 

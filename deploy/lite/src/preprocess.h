@@ -1,4 +1,4 @@
-// From a decoded picture to the input of a graph, as the manifest says.
+// From a decoded image to the input of a graph, as the manifest says.
 #ifndef MOBILESEG_SRC_PREPROCESS_H_
 #define MOBILESEG_SRC_PREPROCESS_H_
 
@@ -12,20 +12,20 @@
 
 namespace mobileseg {
 
-// Where the picture lies inside the input of the graph.
+// Where the image lies inside the input of the graph.
 struct Geometry {
-  Size image;    // the picture as given
+  Size image;    // the image as given
   Size content;  // what it takes up in the input, from the top left corner
   Size input;    // the input; what is beyond `content` is padding
 };
 
-// Resize, normalise and split into planes, row by row in one pass. Keeps its tables for pictures of the same
+// Resize, normalise and split into planes, row by row in one pass. Keeps its tables for images of the same
 // size.
 class Preprocessor {
  public:
   explicit Preprocessor(const ImageSpec& spec);
 
-  // Throws Error(kData) for an empty picture, Error(kRuntime) when the graph does not take this size.
+  // Throws Error(kData) for an empty image, Error(kRuntime) when the graph does not take this size.
   Geometry geometry(Size image) const;
 
   // The largest absolute value that a pixel can become: what rounding is measured by.
@@ -50,7 +50,7 @@ class Preprocessor {
   AxisTaps vertical_;
   AxisTaps horizontal_;
   std::vector<float>
-      blended_;  // one row of the picture between two of its rows, and a spare element to read past
+      blended_;  // one row of the image between two of its rows, and a spare element to read past
   std::vector<float> planes_;  // one finished row of each channel, when the graph does not take float planes
 };
 

@@ -1,4 +1,4 @@
-// From the raw output of a semantic network to a label for every pixel of the picture.
+// From the raw output of a semantic network to a label for every pixel of the image.
 #ifndef MOBILESEG_SRC_SEMANTIC_H_
 #define MOBILESEG_SRC_SEMANTIC_H_
 

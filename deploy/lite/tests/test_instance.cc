@@ -131,7 +131,7 @@ TEST_CASE("answers that no runtime may use are refused, with the words that Pyth
   }
 }
 
-TEST_CASE("boxes as large as floats go end at the picture's border") {
+TEST_CASE("boxes as large as floats go end at the image's border") {
   Loaded loaded("fast");
   Array& loc = loaded.item.arrays.at("loc");
   float* start = reinterpret_cast<float*>(loc.bytes.data());

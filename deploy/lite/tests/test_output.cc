@@ -40,7 +40,7 @@ TEST_CASE("colours of labels") {
   CHECK(table[7][1] == 0);
 }
 
-TEST_CASE("labels are drawn in the picture's own colour order, ignored pixels show the picture") {
+TEST_CASE("labels are drawn in the image's own colour order, ignored pixels show the image") {
   Result result;
   result.size = {1, 4};
   result.labels = {1, 1, 0, 255};
@@ -52,7 +52,7 @@ TEST_CASE("labels are drawn in the picture's own colour order, ignored pixels sh
   for (std::size_t x = 0; x < 4; ++x) CHECK(bgr[3 * x] == rgb[3 * x + 2]);
 }
 
-TEST_CASE("instances are drawn inside the picture, the best on top") {
+TEST_CASE("instances are drawn inside the image, the best on top") {
   const Result result = two_instances();
   std::vector<std::uint8_t> pixels(4 * 9, 100);
   Painter(two_classes()).draw(result, pixels.data(), 9, ColorOrder::kRgb);

@@ -32,7 +32,7 @@ TEST_CASE("every form of input equals the Python implementation's") {
     CHECK(difference.off <= (bytes ? difference.count / 1000 : 0));
     CHECK(difference.largest <= (bytes ? 1.0 : limit));
 
-    // The same picture with its bytes the other way round and rows further apart than they are long.
+    // The same image with its bytes the other way round and rows further apart than they are long.
     const std::size_t stride = image.stride + 5;
     std::vector<std::uint8_t> turned(stride * static_cast<std::size_t>(image.size.height), 0x55);
     for (int y = 0; y < image.size.height; ++y) {
@@ -49,7 +49,7 @@ TEST_CASE("every form of input equals the Python implementation's") {
   }
 }
 
-TEST_CASE("pictures that a graph does not take are refused") {
+TEST_CASE("images that a graph does not take are refused") {
   ImageSpec spec;
   spec.size = {32, 32};
   CHECK_THROWS_WITH_AS(Preprocessor(spec).geometry({0, 5}), doctest::Contains("empty"), Error);
@@ -58,7 +58,7 @@ TEST_CASE("pictures that a graph does not take are refused") {
   CHECK(Preprocessor(spec).geometry({32, 32}).input == Size{32, 32});
 }
 
-TEST_CASE("one preprocessor serves pictures of changing sizes") {
+TEST_CASE("one preprocessor serves images of changing sizes") {
   ImageSpec spec;
   spec.size = {16, 20};
   Preprocessor changing(spec);

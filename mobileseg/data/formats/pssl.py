@@ -41,6 +41,7 @@ class PSSLDataset(SegmentationDataset):
     """
 
     COUNT = _CLASSES
+    label_dtype = np.uint16
 
     def __init__(
         self,
@@ -97,10 +98,6 @@ class PSSLDataset(SegmentationDataset):
         label[stored == -1] = _IGNORE
         meta = {"ignore_index": _IGNORE, "image_path": str(item.image), "geometry": []}
         return Sample(image.astype(np.float32), label, meta)
-
-    def wrong_values(self, label: np.ndarray) -> dict[int, int]:
-        """None: labels are made here, from three values."""
-        return {}
 
 
 def _read(path: Path) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mobileseg.data.geometry import place_sample, resize_sample
 from mobileseg.data.sample import Sample
+from mobileseg.data.transforms.ranges import PIXELS
 from mobileseg.data.transforms.resize import pair
 from mobileseg.registry import TRANSFORMS
 
@@ -21,7 +22,12 @@ class ScalePadding:
         target_size: (width, height), or one number for a square.
         im_padding_value: 0..255 of the new image pixels, a grey value or one per channel.
         label_padding_value: label of the new pixels; None: the dataset's ignore_index.
+
+    Attributes:
+        takes, gives: 0..255, because what the bicubic resize overshoots is cut off there.
     """
+
+    takes = gives = PIXELS
 
     def __init__(
         self,

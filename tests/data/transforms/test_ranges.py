@@ -12,7 +12,7 @@ from mobileseg.errors import ConfigError, DataError
 from mobileseg.registry import TRANSFORMS
 
 NORMALIZE = {"type": "Normalize", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
-TAKES_PIXELS = ["RandomDistort", "RandomNoise", "RandomBlur", "RandomGrayscale", "PhotometricDistort"]
+TAKES_PIXELS = ["RandomDistort", "RandomNoise", "RandomBlur", "RandomGrayscale", "PhotometricDistort", "ScalePadding"]
 FILLS = [
     {"type": "Padding", "target_size": 64},
     {"type": "PaddingByAspectRatio"},
@@ -54,7 +54,7 @@ def test_every_step_that_fills_or_changes_colours_is_tested_here() -> None:
         component = TRANSFORMS.get(name)
         if component.__module__.startswith("mobileseg."):
             arguments = component.__init__.__code__.co_varnames
-            assert ("im_padding_value" in arguments) == (name in filling), name
+            assert ("im_padding_value" in arguments) == (name in {*filling, "ScalePadding"}), name
             assert (getattr(component, "takes", None) == PIXELS) == (name in (*TAKES_PIXELS, "Normalize")), name
 
 

@@ -19,7 +19,7 @@ enum class ErrorKind {
 class Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message, const std::string& remedy = "")
-      : std::runtime_error(remedy.empty() ? message : message + "\n  remedy: " + remedy), kind_(kind) {}
+      : std::runtime_error(remedy.empty() ? message : message + "\n  hint: " + remedy), kind_(kind) {}
 
   ErrorKind kind() const { return kind_; }
   int exit_code() const { return static_cast<int>(kind_); }

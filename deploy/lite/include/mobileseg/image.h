@@ -1,4 +1,4 @@
-// A decoded picture that somebody else owns.
+// A decoded image that somebody else owns.
 #ifndef MOBILESEG_IMAGE_H_
 #define MOBILESEG_IMAGE_H_
 

@@ -1,4 +1,4 @@
-// Results for people and for files: drawn over the picture, as PNG, as JSON.
+// Results for people and for files: drawn over the image, as PNG, as JSON.
 #ifndef MOBILESEG_OUTPUT_H_
 #define MOBILESEG_OUTPUT_H_
 
@@ -18,12 +18,12 @@ namespace mobileseg {
 using ColorTable = std::array<std::array<std::uint8_t, 3>, 256>;
 ColorTable color_table(const Manifest& manifest);
 
-// Draws a result into a picture, in the picture's own colour order.
+// Draws a result into an image, in the image's own colour order.
 class Painter {
  public:
   explicit Painter(const Manifest& manifest, float alpha = 0.55F);
 
-  // `pixels` is the memory of the picture that was segmented (or a copy of it).
+  // `pixels` is the memory of the image that was segmented (or a copy of it).
   void draw(const Result& result, std::uint8_t* pixels, std::size_t stride, ColorOrder order) const;
 
  private:
@@ -40,7 +40,7 @@ class Painter {
 void write_palette_png(const std::string& path, const std::uint8_t* values, Size size,
                        const ColorTable& colors);
 
-// A PNG of an RGB or BGR picture.
+// A PNG of an RGB or BGR image.
 void write_color_png(const std::string& path, const ImageView& image);
 
 // Number of the instance, from 1, at every pixel; 0 where there is none, the higher score on top.

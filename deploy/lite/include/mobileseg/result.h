@@ -1,4 +1,4 @@
-// What a network says of a picture. A result is meant to be used again: its memory is kept from frame to
+// What a network says of an image. A result is meant to be used again: its memory is kept from frame to
 // frame.
 #ifndef MOBILESEG_RESULT_H_
 #define MOBILESEG_RESULT_H_
@@ -19,7 +19,7 @@ struct Box {
   float x1 = 0, y1 = 0, x2 = 0, y2 = 0;
 };
 
-// The part of the picture in which a mask may be set; everything outside is clear and has no memory.
+// The part of the image in which a mask may be set; everything outside is clear and has no memory.
 struct MaskRegion {
   int top = 0;
   int left = 0;
@@ -28,7 +28,7 @@ struct MaskRegion {
 };
 
 struct Instance {
-  Box box;  // inside the picture
+  Box box;  // inside the image
   float score = 0;
   int label = 0;  // class index
   MaskRegion mask;
@@ -43,7 +43,7 @@ struct StageTimes {  // milliseconds
 
 struct Result {
   ResultForm form = ResultForm::kLabels;
-  Size size;                             // of the picture
+  Size size;                             // of the image
   std::vector<std::uint8_t> labels;      // [height, width] class indices
   std::vector<Instance> instances;       // by falling score
   std::vector<std::uint8_t> mask_bytes;  // 0 or 1 per pixel of every region, one region after another

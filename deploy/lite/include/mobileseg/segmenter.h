@@ -1,4 +1,4 @@
-// A picture in, labels or instances out: preprocess, engine, postprocess of one artefact folder.
+// An image in, labels or instances out: preprocess, engine, postprocess of one artefact folder.
 #ifndef MOBILESEG_SEGMENTER_H_
 #define MOBILESEG_SEGMENTER_H_
 

@@ -18,7 +18,7 @@ struct Check {
   std::string detail;  // where it first differs, why it was skipped, or how close it is
 };
 
-// The stages in the order in which a picture goes through them. `engine` may be null: inference is skipped
+// The stages in the order in which an image goes through them. `engine` may be null: inference is skipped
 // then. Throws Error(kRuntime) when the folder has no reference or it cannot be read.
 std::vector<Check> selftest(const Manifest& manifest, Engine* engine);
 

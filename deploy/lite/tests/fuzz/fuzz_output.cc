@@ -1,4 +1,4 @@
-// Results of any kind, drawn and written: nothing outside of the picture is touched, JSON is JSON, and a PNG
+// Results of any kind, drawn and written: nothing outside of the image is touched, JSON is JSON, and a PNG
 // holds the values that it was made of.
 #include <zlib.h>
 
@@ -33,7 +33,7 @@ Manifest drawn_manifest(Drawer* draw) {
   return manifest;
 }
 
-// As postprocessing promises it: boxes and masks inside of the picture, labels that are classes.
+// As postprocessing promises it: boxes and masks inside of the image, labels that are classes.
 Result drawn_result(Drawer* draw, const Manifest& manifest) {
   Result result;
   result.size = {1 + draw->number(20), 1 + draw->number(20)};
