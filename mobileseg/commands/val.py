@@ -164,13 +164,15 @@ def _exported(args: argparse.Namespace, config: Config, section: dict[str, Any],
             "an exported graph has one fixed input and gives labels: scales, flips and windows need the network",
             remedy="evaluate the checkpoint with --model_path, or turn aug_eval and is_slide off",
         )
-    changed = _changed_detection(args.opts, config.to_dict()["detection"])
+    options = config.to_dict()["detection"]
+    changed = _changed_detection(args.opts, options)
     segmenter = Segmenter(args.model, engine=args.engine, threads=args.threads, detection=changed)
     manifest = segmenter.manifest
     _same_task(manifest.task, dataset, args.model)
     how: dict[str, Any] = {"test_config": section}
     if manifest.settings and "detection" in manifest.settings:
-        how = {"detection": manifest.settings["detection"]}
+        used = manifest.settings["detection"]
+        how = {"detection": {name: used[name] for name in options if name in used}}
     predict = _by_name(args, SegmenterPredictor(segmenter), manifest.classes, dataset, args.model)
     return predict, f"{args.model} on {segmenter.engine_name}", how
 

@@ -96,7 +96,7 @@ def run_once(network: nn.Layer, size: tuple[int, int], image: paddle.Tensor | No
         image: float32 [1, C, H, W], normalised; None is zeros. So is every tensor of an earlier frame.
 
     Returns:
-        Outputs of all graphs; of those that give the same tensor, the last one's.
+        Outputs of all graphs; of those that give the same tensor, the last one's. Outputs without names are numbered.
     """
     found = deployment(network, size)
     given: dict[str, Any] = {IMAGE: image} if image is not None else {}
@@ -107,5 +107,8 @@ def run_once(network: nn.Layer, size: tuple[int, int], image: paddle.Tensor | No
             known[spec.name] if spec.name in known else paddle.zeros(list(spec.shape), spec.dtype)
             for spec in graph.inputs
         ]
-        made.update(graph.layer(*fed))
+        result = graph.layer(*fed)
+        if not isinstance(result, Mapping):  # a network that nobody exports need not name what it gives
+            result = {f"{graph.name}.{index}": tensor for index, tensor in enumerate(paddle.utils.flatten(result))}
+        made.update(result)
     return made

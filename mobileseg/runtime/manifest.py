@@ -23,7 +23,6 @@ from mobileseg.files import sha256_of, write_whole
 from mobileseg.runtime.deploy_yaml import DEPLOY_FILE, read_document
 from mobileseg.runtime.manifest_format1 import upgraded
 from mobileseg.runtime.manifest_json import JSON_FILE, json_problems, write_json
-from mobileseg.runtime.paddleseg_folder import described
 from mobileseg.runtime.specs import STRICT, GraphFiles, GraphSpec, ImageSpec, OutputSpec, VerificationRow
 
 FORMAT = 2
@@ -195,6 +194,8 @@ class Manifest:
     @classmethod
     def _of_paddleseg(cls, path: Path, deploy: Any) -> Manifest:
         """The manifest of a folder that PaddleSeg exported, which has its ``Deploy`` block alone."""
+        from mobileseg.runtime.paddleseg_folder import described  # imports OpenCV, which our own folders do not need
+
         try:
             content = upgraded(described(path.parent, deploy))
             manifest = TypeAdapter(cls).validate_python(content)

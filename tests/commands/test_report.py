@@ -76,7 +76,7 @@ def test_exported_folders_beside_the_run_are_found_by_their_configuration(run: P
         text = (folder / "deploy.yaml").read_text()
         document = yaml.safe_load(text)
         document["mobileseg"]["config_sha256"] = config
-        document["mobileseg"]["verification"] = [{"engine": "onnx", "status": "ok", "labels_equal": 1.0}]
+        document["mobileseg"]["verification"] = [{"engine": "onnx", "status": "ok", "equal": 1.0}]
         (folder / "deploy.yaml").write_text(yaml.safe_dump(document))
         assert Manifest.read(folder).config_sha256 == config
     text = report(tmp_path, str(run), "--examples", "0")

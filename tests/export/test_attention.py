@@ -73,7 +73,7 @@ def first_input(folder: Path) -> np.ndarray:
 
 def test_every_engine_is_right_and_onednn_changes_nothing(folder: Path) -> None:
     image = first_input(folder)
-    answers = [load(folder, "paddle", onednn=onednn).run({"x": image})["logits"] for onednn in (True, False)]
+    answers = [load(folder, "paddle", onednn=onednn).run("main", {"x": image})["logits"] for onednn in (True, False)]
     scale = answers[1].std()
     assert 0 < np.abs(answers[0] - answers[1]).max() < 1e-4 * scale  # other kernels, the same result
 
@@ -93,7 +93,7 @@ def test_paddle_as_it_comes_is_wrong_here(folder: Path) -> None:
     from paddle import inference
 
     image = first_input(folder)
-    expected = load(folder, "paddle", onednn=False).run({"x": image})["logits"]
+    expected = load(folder, "paddle", onednn=False).run("main", {"x": image})["logits"]
     config = inference.Config(str(folder / "model.pdmodel"), str(folder / "model.pdiparams"))
     config.disable_glog_info()
     predictor = inference.create_predictor(config)

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -41,7 +42,9 @@ def images():
 @pytest.fixture(scope="module")
 def exported(network, images, tmp_path_factory):
     folder = tmp_path_factory.mktemp("instance") / "artefact"
-    return export_network(network, folder, ExportOptions(*SIZE), subject(category_ids=(1, 3, 9, 27, 90)), images)
+    return export_network(
+        network, folder, ExportOptions(*SIZE), subject(settings={"category_ids": (1, 3, 9, 27, 90)}), images
+    )
 
 
 @pytest.fixture
@@ -291,4 +294,4 @@ def test_flags_of_the_other_task(network):
         refuse_foreign_flags(network, {"output_op": "argmax", "dynamic": None})
     refuse_foreign_flags(network, {"output_op": None, "layout": "NHWC"})
     with pytest.raises(ExportError, match="task 'semantic'"):
-        refuse_foreign_flags(object(), {"nms_in_graph": True})
+        refuse_foreign_flags(SimpleNamespace(task="semantic"), {"nms_in_graph": True})

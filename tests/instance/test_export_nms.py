@@ -1,5 +1,7 @@
 """NMS inside the graph: the numbers of greedy NMS in NumPy, or the target is refused."""
 
+from dataclasses import asdict
+
 import numpy as np
 import onnx
 import pytest
@@ -36,7 +38,9 @@ def network():
 def exported(network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("suppression") / "artefact"
     detection = DetectionOptions(iou_threshold=0.4, max_detections=30)
-    return export_network(network, folder, OPTIONS, subject(detection=detection), synthetic_images((120, 150), 5))
+    return export_network(
+        network, folder, OPTIONS, subject(settings={"detection": asdict(detection)}), synthetic_images((120, 150), 5)
+    )
 
 
 def test_engines_that_can_agree_and_the_others_say_why(exported):
@@ -64,7 +68,7 @@ def test_folder(exported):
 
 def test_segmenter_gives_what_nms_outside_gives(exported, network, tmp_path):
     outside = ExportOptions(*SIZE)
-    described = subject(detection=greedy(DetectionOptions(iou_threshold=0.4, max_detections=30)))
+    described = subject(settings={"detection": asdict(greedy(DetectionOptions(iou_threshold=0.4, max_detections=30)))})
     images = synthetic_images((120, 150), 5)
     plain = export_network(network, tmp_path / "a", outside, described, images, targets=["onnx"])
     ours, theirs = (Segmenter(folder, "onnxruntime")(images[4]) for folder in (exported.folder, plain.folder))
@@ -85,7 +89,7 @@ def test_image_without_objects(network, tmp_path, engine):
     target = {"paddle": "paddle", "onnxruntime": "onnx"}[engine]
     images = synthetic_images((120, 150), 4)
     result = export_network(blind, tmp_path / "a", OPTIONS, subject(), images, targets=[target], accept_weak=True)
-    outputs = load(result.folder, engine).run({"x": np.zeros((1, 3, *SIZE), np.float32)})
+    outputs = load(result.folder, engine).run("main", {"x": np.zeros((1, 3, *SIZE), np.float32)})
     assert (outputs["detections"].shape, outputs["coefficients"].shape) == ((0, 6), (0, 8))
     assert len(Segmenter(result.folder, engine)(images[0])) == 0
 

@@ -4,6 +4,7 @@ import pytest
 
 from mobileseg.compress.precision.combine import CombinationRow, Combinations, best_row, with_latency
 from mobileseg.compress.precision.scores import OutOfTime
+from mobileseg.scores import Scores
 
 COST = {"fp32": 0.0, "fp16": 0.001, "int8": 0.01}
 
@@ -21,7 +22,7 @@ class Scored:
             raise OutOfTime(1e6)
         self.asked += len(variants)
         lost = [sum(COST[mode] * (10 if path == "h" else 1) for path, mode in one.items()) for one in variants]
-        return [{"metric": "mIoU", "score": 0.7 - loss, "accuracy": 0.9} for loss in lost]
+        return [Scores("mIoU", 0.7 - loss, {"accuracy": 0.9}, {}) for loss in lost]
 
 
 def combinations(scored, said, precisions=("fp32", "fp16", "int8")):

@@ -22,5 +22,8 @@ class OwnTruth:
     def __len__(self):
         return len(self.images)
 
+    def sequences(self):
+        return [[index] for index in range(len(self))]
+
     def prepare(self, index):
         return Sample(np.ascontiguousarray(self.images[index].transpose(1, 2, 0)), self.labels[index], {})

@@ -23,7 +23,7 @@ def test_operators_carry_layer_and_line(saved):
     assert found["relu6"].origin.layer == "stem.2"
     assert found["relu6"].origin.line.startswith("tests/export/conftest.py:") or "conftest.py:" in str(found["relu6"])
     assert str(found["batch_norm"]).startswith("operator 'batch_norm' of layer 'stem.1' (")
-    assert "wrapper.py:" in found["arg_max"].origin.line
+    assert "deploy.py:" in found["arg_max"].origin.line
 
 
 def test_output_has_the_name_of_the_artefact(saved):

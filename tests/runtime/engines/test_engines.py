@@ -115,13 +115,13 @@ def test_labels_that_are_no_class_are_refused(tmp_path: Path) -> None:
     artefact(tmp_path, output="labels")
     engine = load(tmp_path, "onnxruntime")
     pixels = np.random.default_rng(2).normal(size=(1, 3, 16, 24)).astype(np.float32)
-    assert engine.run({"x": pixels})["labels"].max() == 2
+    assert engine.run("main", {"x": pixels})["labels"].max() == 2
     for wrong in (3, -1):
         answer = np.zeros((1, 16, 24), np.int32)
         answer[0, 5, 7] = wrong
         engine._run = lambda _image, answer=answer: {"labels": answer}
         with pytest.raises(RuntimeEngineError, match=rf"'labels' holds class indices .*{wrong}.*3 classes \(0 to 2\)"):
-            engine.run({"x": pixels})
+            engine.run("main", {"x": pixels})
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "ncnn"])
