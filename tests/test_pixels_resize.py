@@ -65,4 +65,4 @@ def test_pixels_are_resized_in_one_place() -> None:
         for path in PACKAGE.rglob("*.py")
         if re.search(r"cv2\.resize\(", path.read_text(encoding="utf-8"))
     }
-    assert calls == {"resize.py"}
+    assert calls == {"pixels.py"}

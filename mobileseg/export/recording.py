@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 
 from mobileseg.errors import ExportError
 from mobileseg.export.golden import GoldenItem, Reference
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.task import ExportTask
-from mobileseg.pixels import resize_bilinear
+from mobileseg.pixels import resize, resize_bilinear
 
 ITEMS = 4
 CANDIDATES = 12
@@ -116,11 +117,10 @@ def _most_classes(candidates: Sequence[GoldenItem], sizes: int) -> tuple[GoldenI
 
 
 def _shrunk(image: np.ndarray) -> np.ndarray:
-    import cv2
 
     height, width = image.shape[:2]
     factor = _LONGEST_SIDE / max(height, width)
     if factor >= 1:
         return np.ascontiguousarray(image)
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    size = (max(1, round(height * factor)), max(1, round(width * factor)))
+    return resize(image, size, cv2.INTER_AREA)

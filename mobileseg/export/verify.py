@@ -97,7 +97,7 @@ def replay(folder: str | os.PathLike[str], engines: Sequence[str] | None = None)
     """As :func:`verify`, but returns the rows and the problems instead of raising for them.
 
     Raises:
-        RuntimeEngineError: deploy.yaml cannot be read.
+        RuntimeEngineError: deploy.yaml, or a file that the task needs to understand the outputs, cannot be used.
         ExportError: golden.npz cannot be read, or an unknown engine was asked for.
     """
     folder = Path(folder)

@@ -68,7 +68,8 @@ def test_folder(exported):
 
 def test_segmenter_gives_what_nms_outside_gives(exported, network, tmp_path):
     outside = ExportOptions(*SIZE)
-    described = subject(settings={"detection": asdict(greedy(DetectionOptions(iou_threshold=0.4, max_detections=30)))})
+    detection = greedy(DetectionOptions(iou_threshold=0.4, max_detections=30))
+    described = subject(settings={"detection": asdict(detection)})
     images = synthetic_images((120, 150), 5)
     plain = export_network(network, tmp_path / "a", outside, described, images, targets=["onnx"])
     ours, theirs = (Segmenter(folder, "onnxruntime")(images[4]) for folder in (exported.folder, plain.folder))

@@ -173,7 +173,7 @@ def test_ncnn_agrees(height: int, width: int, tmp_path: Path) -> None:
     trace(net, [1, 3, height, width], tmp_path / "model")
     to_onnx(tmp_path)
     files = str(tmp_path / "model.param"), str(tmp_path / "model.bin")
-    convert(tmp_path / "model.onnx", *files, [[1, 3, height, width]])
+    convert(tmp_path / "model.onnx", *files, [[[1, 3, height, width]]])
     graph = ncnn.Net()
     graph.opt.use_fp16_packed = graph.opt.use_fp16_storage = graph.opt.use_fp16_arithmetic = False
     graph.opt.use_bf16_packed = graph.opt.use_bf16_storage = False

@@ -107,5 +107,5 @@ def test_outputs(op, name, dtype, shape):
 
 
 def test_suppression_belongs_to_detection():
-    with pytest.raises(ExportError, match="networks that detect"):
+    with pytest.raises(ExportError, match="NMS in the graph is for instance segmentation"):
         TASK.check(options(nms_in_graph=True))

@@ -40,7 +40,7 @@ def test_boxes_that_are_corners_stop_a_training(instance_data, tmp_path, capsys)
     section["train_dataset"] |= {"annotation_file": str(tmp_path / "corners.json"), "image_dir": "images/train"}
     (tmp_path / "corners.yml").write_text(yaml.safe_dump(section))
     assert train(tmp_path / "corners.yml", tmp_path / "run") == DataError.exit_code
-    assert "do not fit their masks" in capsys.readouterr().err
+    assert "they fit as x1, y1, x2, y2" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
     section["train_dataset"]["annotation_file"] = str(file)
     (tmp_path / "right.yml").write_text(yaml.safe_dump(section))
