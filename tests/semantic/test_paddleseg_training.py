@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import paddle
 import pytest
-from mobileseg.engine.optim import build_optimizer, clip_gradients, parameter_groups
-from mobileseg.engine.schedule import build_schedule
+from mobileseg.training.optim import build_optimizer, clip_gradients, parameter_groups
+from mobileseg.training.schedule import build_schedule
 
 from mobileseg.config.build import build_losses, build_network
 from mobileseg.config.load import load_config
