@@ -16,14 +16,25 @@ _LARGEST = 4 << 20
 """Bytes of deploy.yaml: what is larger was not written by an export."""
 
 
+_DEEPEST = 64
+"""Levels of nesting; a manifest has fewer than ten, and the composer of PyYAML calls itself for each."""
+
+
 class _ManifestLoader(yaml.SafeLoader):
-    """A SafeLoader without aliases: a manifest has none, and a few lines of them expand to gigabytes."""
+    """A SafeLoader of bounded depth without aliases: a few lines of those expand to gigabytes."""
+
+    _depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
             raise yaml.composer.ComposerError(None, None, "aliases are not allowed here", event.start_mark)
-        return super().compose_node(parent, index)
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise RecursionError
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 def read_document(folder: str | os.PathLike[str]) -> dict[str, Any]:
