@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import paddle
 import pytest
-from mobileseg.training.optim import build_optimizer, clip_gradients, parameter_groups
-from mobileseg.training.schedule import build_schedule
 
 from mobileseg.config.build import build_losses, build_network
 from mobileseg.config.load import load_config
 from mobileseg.nn.nested import cast
+from mobileseg.training.optim import build_optimizer, clip_gradients, parameter_groups
+from mobileseg.training.schedule import build_schedule
 
 pytest.importorskip("paddleseg", reason="needs requirements-paddleseg.txt")
 CLASSES, SIDE, ITERS = 4, 64, 3
