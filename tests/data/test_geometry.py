@@ -26,7 +26,7 @@ GEOMETRIC = {
     "RandomVerticalFlip": {"prob": 1},
     "RandomRotation": {"max_rotation": 60, "label_padding_value": 0},
     "RandomAffine": {"size": [70, 60], "max_rotation": 40, "translation_offset": 5, "label_padding_value": 0},
-    "ScalePadding": {"target_size": [60, 60], "im_padding_value": 0, "label_padding_value": 0},
+    "ScalePadding": {"target_size": [80, 80], "im_padding_value": 0, "label_padding_value": 0},
     "RandomExpand": {"prob": 1, "label_padding_value": 0},
     "RandomInstanceCrop": {},
 }
