@@ -119,7 +119,7 @@ def test_labels_that_are_no_class_are_refused(tmp_path: Path) -> None:
     for wrong in (3, -1):
         answer = np.zeros((1, 16, 24), np.int32)
         answer[0, 5, 7] = wrong
-        engine._run = lambda _graph, _inputs, answer=answer: {"labels": answer}
+        engine._run = lambda _session, _port, _inputs, answer=answer: {"labels": answer}
         with pytest.raises(RuntimeEngineError, match=rf"'labels' holds class indices .*{wrong}.*3 classes \(0 to 2\)"):
             engine.run("main", {"x": pixels})
 
