@@ -26,6 +26,7 @@ import numpy as np
 
 from mobileseg.errors import TrainingError, WeightsError
 from mobileseg.files import sha256_of
+from mobileseg.folders import flush
 from mobileseg.training.state_schema import state_problem
 from mobileseg.weights.pdparams import read_pdparams, save_pdparams
 
@@ -75,7 +76,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         state[OWN_HASH] = hash_of_state(state)
         (temporary / STATE).write_text(json.dumps(state, indent=1, sort_keys=True), encoding="utf-8")
         for name in (*written, STATE):
-            _flush(temporary / name)
+            flush(temporary / name)
         _swap_in(temporary, folder)
     except (OSError, WeightsError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -105,7 +106,7 @@ def link_checkpoint(source: Path, folder: Path) -> None:
                 os.link(path, temporary / path.name)
             except OSError:
                 shutil.copyfile(path, temporary / path.name)
-                _flush(temporary / path.name)
+                flush(temporary / path.name)
         _swap_in(temporary, folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -201,22 +202,14 @@ def recover(parent: Path) -> None:
 
 def _swap_in(temporary: Path, folder: Path) -> None:
     """Rename into place. A non-empty folder cannot be replaced in one step, so the old one steps aside first."""
-    _flush(temporary)
+    flush(temporary)
     replaced = folder.parent / f"{_REPLACED}{folder.name}"
     if folder.exists():
         shutil.rmtree(replaced, ignore_errors=True)
         folder.rename(replaced)
     temporary.rename(folder)
-    _flush(folder.parent)
+    flush(folder.parent)
     shutil.rmtree(replaced, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unwritable(folder: Path, error: OSError | WeightsError) -> TrainingError:

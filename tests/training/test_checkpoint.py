@@ -123,7 +123,7 @@ def test_another_format(tmp_path):
         read_state(tmp_path / "one")
 
 
-@pytest.mark.parametrize("where", ["save_pdparams", "write_array", "_flush", "rename"])
+@pytest.mark.parametrize("where", ["save_pdparams", "write_array", "flush", "rename"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
 def test_failure_to_write_keeps_what_was_there(tmp_path, monkeypatch, where, code):
     write_checkpoint(tmp_path / "last", example(1.0))
