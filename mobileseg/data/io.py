@@ -12,8 +12,8 @@ from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugi
 
 from mobileseg.data import png
 from mobileseg.errors import DataError
-from mobileseg.files import write_whole
 from mobileseg.limits import MAX_IMAGE_BYTES, read_regular, size_fault
+from mobileseg.viz.mask_file import save_png
 
 
 class FileError(DataError):
@@ -161,14 +161,7 @@ def write_png(path: str | Path, pixels: np.ndarray, palette: np.ndarray | None =
     if palette is not None:
         pil = Image.fromarray(pixels, mode="P")
         pil.putpalette(palette.astype(np.uint8).tobytes())
-    stored = io.BytesIO()
-    pil.save(stored, format="PNG")
-    try:
-        write_whole(path, stored.getvalue())
-    except OSError as error:
-        raise DataError(
-            f"cannot write {path}: {error.strerror or error}", remedy="check the folder and disk space"
-        ) from error
+    save_png(path, pil)
 
 
 def orientation(data: bytes) -> int:

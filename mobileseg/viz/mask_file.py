@@ -28,6 +28,15 @@ def write_mask(path: str | os.PathLike[str], numbers: np.ndarray, colours: np.nd
     image = Image.fromarray(numbers)
     if numbers.dtype == np.uint8:
         image.putpalette(index_table(colours, ignore_index).tobytes())
+    save_png(path, image)
+
+
+def save_png(path: str | os.PathLike[str], image: Image.Image) -> None:
+    """Write an image as PNG, which appears when it is complete.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     stored = io.BytesIO()
     image.save(stored, format="PNG")
     try:
