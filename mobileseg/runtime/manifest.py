@@ -197,8 +197,7 @@ class Manifest:
         from mobileseg.runtime.paddleseg_folder import described  # imports OpenCV, which our own folders do not need
 
         try:
-            content = upgraded(described(path.parent, deploy))
-            manifest = TypeAdapter(cls).validate_python(content)
+            manifest = TypeAdapter(cls).validate_python(described(path.parent, deploy))
         except ValidationError as error:
             raise RuntimeEngineError(f"{path} cannot be used:\n{_validation_lines(error)}") from error
         except (TypeError, ValueError, AttributeError) as error:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mobileseg.errors import RuntimeEngineError
+from mobileseg.names import MAIN
+from mobileseg.tasks import SEMANTIC
 from mobileseg.viz.palette import palette
 
 _AGAIN = "export it again with `mobileseg export --config FILE --model_path WEIGHTS`, which reads PaddleSeg's files"
@@ -17,7 +19,7 @@ _MAX_CLASSES = 255
 
 
 def described(folder: Path, deploy: Any) -> dict[str, Any]:
-    """What our manifest would say of such a folder, as the fields of format 1.
+    """What our manifest would say of such a folder, as its fields.
 
     Input, output and the number of classes are read from the graph, the preprocessing from the block. Names of the
     classes, hashes and reference outputs are nowhere: classes are numbered, and the files are taken as they are.
@@ -50,13 +52,21 @@ def described(folder: Path, deploy: Any) -> dict[str, Any]:
     kind, dtype = _KINDS[operator]
     shape = (1, -1, -1) if kind == "labels" else (1, classes, -1, -1)
     scores = "labels-nearest" if kind == "labels" else "scores-bilinear"
+    image = _input(folder, deploy)
+    size = (-1, -1) if image.get("dynamic") else (image["height"], image["width"])
+    graph = {
+        "inputs": ({"name": source, "dtype": "float32", "shape": (1, 3, *size)},),
+        "outputs": ({"name": target, "kind": kind, "dtype": dtype, "shape": shape, "resize": scores},),
+        "files": {"paddle": {"model": model, "params": params}},
+    }
     return {
         "name": folder.resolve().name,
-        "input": {"name": source, **_input(folder, deploy)},
-        "outputs": ({"name": target, "kind": kind, "dtype": dtype, "shape": shape, "resize": scores},),
+        "task": SEMANTIC,
+        "image": {"name": source, **image},
         "classes": tuple(f"class {index}" for index in range(classes)),
         "palette": tuple(tuple(map(int, colour)) for colour in palette(classes)),
-        "graphs": {"main": {"paddle": {"model": model, "params": params}}},
+        "graphs": {MAIN: graph},
+        "pipelines": {MAIN: (MAIN,)},
         "files": {name: sha256_of(folder / name) for name in (model, params)},
         "notes": {"origin": "exported by PaddleSeg: class names and reference outputs are unknown"},
     }
