@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mobileseg import tasks
 from mobileseg.commands.arguments import (
     add_accepted,
     add_config_arguments,
@@ -26,6 +27,7 @@ from mobileseg.tasks import accepts, task_of
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
+    from mobileseg.runtime.manifest import Manifest
 
 Evaluated = tuple[Any, str, dict[str, Any]]
 """A predictor, its name for the reader, and the settings that belong in the JSON file."""
@@ -169,12 +171,16 @@ def _exported(args: argparse.Namespace, config: Config, section: dict[str, Any],
     segmenter = Segmenter(args.model, engine=args.engine, threads=args.threads, detection=changed)
     manifest = segmenter.manifest
     _same_task(manifest.task, dataset, args.model)
-    how: dict[str, Any] = {"test_config": section}
-    if manifest.settings and "detection" in manifest.settings:
-        used = manifest.settings["detection"]
-        how = {"detection": {name: used[name] for name in options if name in used}}
+    how = tasks.stage(manifest.task, "training").evaluated_with(_as_exported(config.to_dict(), manifest), section)
     predict = _by_name(args, SegmenterPredictor(segmenter), manifest.classes, dataset, args.model)
     return predict, f"{args.model} on {segmenter.engine_name}", how
+
+
+def _as_exported(settings: dict[str, Any], manifest: Manifest) -> dict[str, Any]:
+    """The configuration with the values that an exported model has of its own, where it has sections of those names."""
+    own = {name: value for name, value in (manifest.settings or {}).items() if isinstance(settings.get(name), dict)}
+    merged = {name: {key: value[key] for key in settings[name] if key in value} for name, value in own.items()}
+    return settings | merged
 
 
 def _changed_detection(overrides: Sequence[str], detection: dict[str, Any]) -> dict[str, Any]:
