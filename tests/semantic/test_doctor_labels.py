@@ -5,35 +5,17 @@ import pytest
 from PIL import Image
 
 from mobileseg.data.datasets import Dataset
-from mobileseg.data.doctor.checks import Finding, file_findings
-from mobileseg.data.doctor.scan import Summary, scan
+from mobileseg.data.doctor.checks import file_findings
+from mobileseg.data.doctor.scan import scan
 from mobileseg.data.label_values import is_binary_255
 from mobileseg.semantic.doctor_labels import LabelSummary, class_findings, label_findings
 from tests.data.conftest import Folder
+from tests.data.doctor.summaries import by_code, filled, summarize
 
 
 @pytest.fixture
 def folder(tmp_path) -> Folder:
     return Folder(tmp_path)
-
-
-def summarize(folder, labels: list[np.ndarray], transforms=None, name: str = "train", **more) -> Summary:
-    stems = []
-    for index, label in enumerate(labels):
-        stems.append(f"i{index}")
-        folder.add(stems[-1], label)
-    folder.list("l.txt", stems)
-    arguments = {"mode": name, f"{name}_path": "l.txt", "num_classes": 3} | more
-    return scan(LabelSummary(name, Dataset(str(folder.root), transforms, **arguments)))
-
-
-def filled(*values: int) -> np.ndarray:
-    """24x32 in equal stripes of the given values."""
-    return np.repeat(np.array(values, np.uint8), 32 * 24 // len(values)).reshape(24, 32)
-
-
-def by_code(findings) -> dict[str, Finding]:
-    return {finding.code: finding for finding in findings}
 
 
 def test_clean_labels_have_no_findings(folder) -> None:
