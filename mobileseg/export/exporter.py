@@ -343,9 +343,7 @@ def _disagreement(
     lines: list[str] = []
     for row in failed:
         lines.extend(f"  {row.target} ({row.engine}): {problem}" for problem in row.problems[:4])
-        if (
-            len(graphs.get(row.target, ())) != 1
-        ):  # components, whose operators are those of the Paddle graph, or several
+        if len(graphs.get(row.target, ())) != 1:  # several, or components, whose operators are the Paddle graph's
             continue
         (graph,), form = graphs[row.target], task.form(row.target, options)
         culprit = _searched(partial(locate_difference, row.target, graph, reference, work))
