@@ -29,6 +29,7 @@ from mobileseg.errors import ConfigError
 
 SEMANTIC = "semantic"
 INSTANCE = "instance"
+VIDEO = "video"
 
 GROUP = "mobileseg.tasks"
 """Group of entry points by which tasks of other distributions are found."""

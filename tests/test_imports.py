@@ -21,12 +21,13 @@ CONFIG_READERS = [
 INSTANCE_RESULT = ["instance.nms", "instance.masks", "instance.postprocess"]
 INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_table"]
 
-TASKS = ("semantic", "instance")
+TASKS = ("semantic", "instance", "video")
 
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
     [*FOUNDATION, "instance.options", "instance.settings"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights", "semantic.paddleseg_package"],
+    ["tracking"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
     ["viz"],
@@ -34,14 +35,15 @@ LAYERS = [
     [f"semantic.{name}" for name in ("drawing", "visualize")]
     + [f"instance.{name}" for name in ("drawing", "coco_results", "visualize")],
     ["runtime"],
-    ["semantic.runtime", "instance.runtime"],  # what the runtime asks of a task stands on the runtime
+    [f"{task}.runtime" for task in TASKS],  # what the runtime asks of a task stands on the runtime
     ["prediction", "benchmarking", "environment"],
     ["nn"],
     ["backbones"],
     ["semantic", "instance"],
+    ["video"],  # its networks and losses use those of instance
     ["config"],  # config.build knows every component by name, through the registries
     ["compress.channels"],
-    ["training", "semantic.training", "instance.training"],  # what training asks of a task
+    ["training", *(f"{task}.training" for task in TASKS)],  # what training asks of a task
     ["export"],
     [f"{task}.{name}" for task in TASKS for name in ("export", "deploy", "golden", "export_nms", "nms_layer")],
     ["compress"],
@@ -49,7 +51,7 @@ LAYERS = [
     ["cli", "__main__", ""],
 ]
 PADDLE_FREE = [
-    *FOUNDATION, "config", "weights", "data", "viz", "runtime", "prediction", "benchmarking", "environment",
+    *FOUNDATION, "tracking", "config", "weights", "data", "viz", "runtime", "prediction", "benchmarking", "environment",
 ]  # fmt: skip
 PADDLE_FREE_MODULES = [
     "semantic.metric",
