@@ -151,12 +151,12 @@ class TrackGroup:
             )
             if not (found.size or true.size):
                 continue
+            if len({tuple(mask["size"]) for mask in (*found_masks, *true_masks)}) > 1:
+                raise ValueError(f"frame {number}: masks of different sizes cannot be compared")
             shared = np.zeros((found.size, true.size), np.int64)
             if found.size and true.size:
                 # Of a crowd region pycocotools gives shared pixels over those of the first mask.
                 shares = coco_mask.iou(found_masks, true_masks, [1] * true.size)
-                if shares.min() < 0:
-                    raise ValueError(f"frame {number}: masks of different sizes cannot be compared")
                 shared = np.rint(shares * found_areas[:, None]).astype(np.int64)
             yield FrameOverlap(found, true, shared, found_areas, true_areas)
 

@@ -129,6 +129,8 @@ class Clips:
             kept = [index - one.frames.start for index in one.frames if self.annotated(index)]
             for track, _ in true:
                 masks = [track.masks[frame] for frame in kept]
+                if not any(masks):
+                    continue
                 areas = [None if mask is None else int(coco_mask.area(mask)) for mask in masks]
                 tracks.append(
                     {

@@ -39,7 +39,7 @@ def test_the_original_scores_the_same_frames(case):
 
 @pytest.mark.parametrize("case", ORIGINAL)
 def test_the_original_runs_the_network_as_often(case):
-    numbers, plans = passes(case)
+    _, plans = passes(case)
     assert sum(map(len, plans)) == ORIGINAL[case]["network_calls"]
     assert sum(plan.needed for one in plans for plan in one) == ORIGINAL[case]["network_calls_fast_eval"]
 
@@ -117,11 +117,11 @@ class Gaps(Clips):
 
 
 def test_videos_with_an_annotated_frame_without_objects_can_be_left_out():
-    clips = Gaps(seeds=(3, 5))
+    clips = Gaps(seeds=(3, 6))
     whole = [i for i, one in enumerate(clips.videos) if all(len(clips.objects(index)) for index in one.frames)]
     assert whole == [1]
     view = KeyFramePasses(clips, 2, skip_empty=True)
-    assert [one.name for one in view.videos] == ["v5", "v5"]
+    assert [one.name for one in view.videos] == ["v6", "v6"]
     assert {one["video_id"] for one in view.video_ground_truth()["annotations"]} == {
         one.identifier for one in view.videos
     }
