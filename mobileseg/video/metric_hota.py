@@ -75,21 +75,35 @@ def hota_counts(frames: Sequence[FrameObjects], found: int, true: int) -> HotaCo
     """
     lengths = _lengths(frames, found, true)
     alignment = _alignment(frames, lengths)
-    counts = HotaCounts()
-    pairs = np.zeros((len(THRESHOLDS), found, true))
+    pairs, overlaps = [np.zeros((2, 0), np.int64)], [np.zeros(0)]
     for frame in frames:
         rows, columns = linear_sum_assignment(alignment[np.ix_(frame.found, frame.true)] * frame.iou, maximize=True)
-        overlap = frame.iou[rows, columns]
-        matched = overlap >= THRESHOLDS[:, None] - np.finfo(float).eps  # [19, pairs]
-        number = matched.sum(axis=1)
-        counts.true_positives[:] += number
-        counts.false_negatives[:] += len(frame.true) - number
-        counts.false_positives[:] += len(frame.found) - number
-        counts.overlap[:] += matched @ overlap
-        pairs[:, frame.found[rows], frame.true[columns]] += matched
-    union = lengths[0][:, None] + lengths[1][None, :] - pairs
-    counts.association[:] = (pairs**2 / np.maximum(union, 1)).sum(axis=(1, 2))
-    return counts
+        pairs.append(np.stack([frame.found[rows], frame.true[columns]]))
+        overlaps.append(frame.iou[rows, columns])
+    overlap = np.concatenate(overlaps)
+    matched = overlap >= THRESHOLDS[:, None] - np.finfo(float).eps  # [19, pairs]
+    positives = matched.sum(axis=1).astype(float)
+    return HotaCounts(
+        true_positives=positives,
+        false_negatives=lengths[1].sum() - positives,
+        false_positives=lengths[0].sum() - positives,
+        association=_association(np.concatenate(pairs, axis=1), matched, lengths),
+        overlap=matched @ overlap,
+    )
+
+
+def _association(pairs: np.ndarray, matched: np.ndarray, lengths: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Sum over true positives of the Jaccard index of their tracks, [19].
+
+    Args:
+        pairs: int64 [2, n], found and true track of every pair of masks.
+        matched: bool [19, n], whether the pair is a true positive.
+        lengths: frames in which each track is seen.
+    """
+    (found, true), which = np.unique(pairs, axis=1, return_inverse=True)
+    together = np.stack([np.bincount(which.ravel(), weights, minlength=len(found)) for weights in matched])
+    union = lengths[0][found] + lengths[1][true] - together
+    return np.asarray((together**2 / union).sum(axis=1))
 
 
 def _lengths(frames: Sequence[FrameObjects], found: int, true: int) -> tuple[np.ndarray, np.ndarray]:
