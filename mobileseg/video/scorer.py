@@ -19,7 +19,7 @@ from mobileseg.structures import InstanceResult
 from mobileseg.video.metric_hota import HotaCounts, hota_counts
 from mobileseg.video.metric_identity import IdentityCounts, identity_counts
 from mobileseg.video.metric_table import render_frame_kinds, render_tracks
-from mobileseg.video.metric_tracks import Rle, MaskTrack, grouped
+from mobileseg.video.metric_tracks import MaskTrack, Rle, grouped
 from mobileseg.video.metric_ytvis import TrackMatching
 
 
