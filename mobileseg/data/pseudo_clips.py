@@ -206,7 +206,8 @@ class PseudoClips(VideoDataset):
 
     def _background(self, size: Size, rng: np.random.Generator) -> list[Sample]:
         """Frames that follow each other in another dataset, without objects, in the size of the still."""
-        assert self.backgrounds is not None and self.clip is not None
+        assert self.backgrounds is not None
+        assert self.clip is not None
         sequences = self.backgrounds.sequences()
         frames = sequences[int(rng.integers(len(sequences)))]
         start = int(rng.integers(max(1, len(frames) - self.clip + 1)))
@@ -222,7 +223,9 @@ class PseudoClips(VideoDataset):
 
 def _built(name: str, section: Any) -> Any:
     if not isinstance(section, Mapping) or not isinstance(section.get("type"), str):
-        raise ConfigError(f"{name} is {shown(section)}; expected a dataset", remedy=f"write {name}: {{type: CocoInstances}}")
+        raise ConfigError(
+            f"{name} is {shown(section)}; expected a dataset", remedy=f"write {name}: {{type: CocoInstances}}"
+        )
     arguments = dict(section)
     component = DATASETS.get(arguments.pop("type"))
     if arguments.get("transforms"):

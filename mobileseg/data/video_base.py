@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import PurePath
 from typing import Any, ClassVar, NamedTuple
 
@@ -145,6 +146,11 @@ class VideoDataset(InstanceDataset):
         """Whether the objects of a frame are known; there may be none of them."""
         return bool(self._annotated[index])
 
+    @property
+    def reads_masks_late(self) -> bool:
+        """Whether masks are read with their frames, so that looking at all of them takes time."""
+        return self._table is None
+
     def keep_images_with_objects(self) -> None:
         """Takes nothing out: frames that are not drawn stand before and between those that are."""
 
@@ -233,7 +239,8 @@ class VideoDataset(InstanceDataset):
             raise ConfigError("reference and clip are both set", remedy="write one of them")
         if asked and self.evaluates:
             raise ConfigError(
-                f"{asked[0]} is for training; mode '{self.mode}' gives every frame in order", remedy=f"remove {asked[0]}"
+                f"{asked[0]} is for training; mode '{self.mode}' gives every frame in order",
+                remedy=f"remove {asked[0]}",
             )
         if gap is not None and self.clip is None:
             raise ConfigError("gap says how far apart the frames of a clip are, but clip is not set", remedy="set clip")
@@ -298,7 +305,7 @@ def file_numbers(names: Sequence[str]) -> tuple[int, ...]:
     """The number in the name of every frame; positions 0, 1, 2, ... where the names do not count upwards."""
     found = [_LAST_NUMBER.search(PurePath(name).stem) for name in names]
     numbers = [int(match[1]) for match in found if match]
-    ascending = all(one < other for one, other in zip(numbers, numbers[1:], strict=False))
+    ascending = all(one < other for one, other in pairwise(numbers))
     return tuple(numbers) if len(numbers) == len(names) and ascending else tuple(range(len(names)))
 
 

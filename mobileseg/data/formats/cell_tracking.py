@@ -136,7 +136,7 @@ class CellTracking(VideoDataset):
         if label is None:
             return Instances.empty((markers.shape[0], markers.shape[1]))
         if label == path:
-            return instances_of(markers, {number: 0 for number in present})
+            return instances_of(markers, dict.fromkeys(present, 0))
         segments = read_ids(label)
         if segments.shape != markers.shape:
             raise DataError(
@@ -144,7 +144,7 @@ class CellTracking(VideoDataset):
                 remedy="download the data set again",
             )
         ids = _matched(segments, markers, number)
-        return instances_of(segments, {number: 0 for number in ids}, ids)
+        return instances_of(segments, dict.fromkeys(ids, 0), ids)
 
 
 def _matched(segments: np.ndarray, markers: np.ndarray, frame: int) -> dict[int, int]:

@@ -74,7 +74,9 @@ class CocoYouTubeVIS(CocoInstances):
         seed: int = 0,
     ) -> None:
         if edition not in YOUTUBE_VIS:
-            raise ConfigError(f"there is no edition {edition} of YouTube-VIS here", remedy="write edition: 2019 or 2021")
+            raise ConfigError(
+                f"there is no edition {edition} of YouTube-VIS here", remedy="write edition: 2019 or 2021"
+            )
         self.edition = edition
         super().__init__(
             dataset_root, transforms, mode, annotation_file, image_dir, classes, keep_empty=keep_empty, seed=seed
@@ -88,9 +90,7 @@ class CocoYouTubeVIS(CocoInstances):
         target = np.array([labels.get(name, -1) for name in every.classes], np.int64)
         table = every.table.select_rows(target[every.table.classes] >= 0)
         table.classes = target[table.classes]
-        return every._replace(
-            classes=chosen, category_ids=tuple(known.index(name) + 1 for name in chosen), table=table
-        )
+        return every._replace(classes=chosen, category_ids=tuple(known.index(name) + 1 for name in chosen), table=table)
 
     @staticmethod
     def count_classes(section: Mapping[str, Any]) -> int | None:

@@ -22,8 +22,8 @@ from mobileseg.registry import DATASETS
 logger = logging.getLogger(__name__)
 
 _HINT = (
-    "dataset_root holds JPEGImages/ and Annotations/ (or both with a folder 480p in between), with one folder per video; "
-    "DAVIS itself: https://davischallenge.org"
+    "dataset_root holds JPEGImages/ and Annotations/ (or both with a folder 480p in between), with one folder per "
+    "video; DAVIS itself: https://davischallenge.org"
 )
 _RESOLUTIONS = ("480p", "Full-Resolution", "")
 _LISTS = ("ImageSets/2017/{mode}.txt", "ImageSets/2016/{mode}.txt", "ImageSets/{mode}.txt", "{mode}.txt")

@@ -121,7 +121,12 @@ def read_youtube_vis(
     chosen = choose_classes(classes, list(names.values()), str(path))
     by_name = {name: identifier for identifier, name in names.items()}
     return YouTubeVisFile(
-        path, chosen, tuple(by_name[name] for name in chosen), names, _videos(lists["videos"], path), lists["annotations"]
+        path,
+        chosen,
+        tuple(by_name[name] for name in chosen),
+        names,
+        _videos(lists["videos"], path),
+        lists["annotations"],
     )
 
 
