@@ -60,7 +60,13 @@ def test_arguments_of_list_files() -> None:
 
 def test_every_finding_has_a_row() -> None:
     codes = set()
-    places = ("data/doctor/*.py", "semantic/doctor*.py", "instance/doctor*.py", "video/doctor*.py", "commands/doctor.py")
+    places = (
+        "data/doctor/*.py",
+        "semantic/doctor*.py",
+        "instance/doctor*.py",
+        "video/doctor*.py",
+        "commands/doctor.py",
+    )
     for path in [path for place in places for path in (ROOT / "mobileseg").glob(place)]:
         text = path.read_text(encoding="utf-8")
         codes |= set(re.findall(r'"([a-z]+(?:-[a-z0-9]+)+)"', text)) | set(re.findall(r'"(duplicate|limited)"', text))

@@ -118,7 +118,9 @@ def test_stills_that_are_none(stills: dict, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="stills has transforms of its own"):
         PseudoClips(stills | {"transforms": [{"type": "Normalize"}]})
     with pytest.raises(ConfigError, match="a CocoInstances of mode 'val'"):
-        PseudoClips(stills | {"mode": "val", "annotation_file": "annotations/instances_train.json", "image_dir": "images/train"})
+        PseudoClips(
+            stills | {"mode": "val", "annotation_file": "annotations/instances_train.json", "image_dir": "images/train"}
+        )
     folder = VideoFolder(tmp_path / "video")
     folder.track(folder.video(range(3)), moving(3))
     with pytest.raises(ConfigError, match="stills is a YouTubeVIS"):

@@ -122,7 +122,9 @@ def line(frame: int, identifier: int, category: int = 2, box: tuple[int, int, in
 def test_mots_of_text(tmp_path: Path) -> None:
     strange = box_mask(0, 44, 1, 48)  # its first run of 44 pixels is a backslash in the code
     assert "\\" in rle_of(strange)["counts"]
-    root = mots_text(tmp_path, [line(1, 2001), line(2, 2001), f"2 2002 2 48 64 {rle_of(strange)['counts']}", line(2, 10000, 10)])
+    root = mots_text(
+        tmp_path, [line(1, 2001), line(2, 2001), f"2 2002 2 48 64 {rle_of(strange)['counts']}", line(2, 10000, 10)]
+    )
     data = Mots(root, classes=["pedestrian"])
     assert data.objects(0).ids.tolist() == [2001]
     assert data.objects(1).ids.tolist() == [2001, 2002, 10000]
@@ -166,7 +168,9 @@ def cells(tmp_path: Path) -> Path:
         save(tmp_path / f"01/t{number:03d}.tif", noise(number)[..., 0])
         save(tmp_path / f"01_GT/TRA/man_track{number:03d}.tif", ids_map(*parts))
     save(tmp_path / "01_GT/SEG/man_seg000.tif", ids_map((9, (2, 2, 12, 12))))
-    save(tmp_path / "01_GT/SEG/man_seg002.tif", ids_map((1, (36, 0, 48, 12)), (2, (2, 2, 12, 12)), (5, (20, 20, 30, 30))))
+    save(
+        tmp_path / "01_GT/SEG/man_seg002.tif", ids_map((1, (36, 0, 48, 12)), (2, (2, 2, 12, 12)), (5, (20, 20, 30, 30)))
+    )
     (tmp_path / "01_GT/TRA/man_track.txt").write_text("1 0 1 0\n2 2 2 1\n3 2 2 1\n")
     return tmp_path
 
@@ -210,7 +214,7 @@ def test_tracks_of_cells_that_cannot_be_used(cells: Path, text: str, message: st
 def test_maps_of_cells_that_cannot_be_used(cells: Path) -> None:
     data = CellTracking(str(cells), masks="gold", mode="val")
     save(cells / "01_GT/SEG/man_seg000.tif", np.zeros((40, 64), np.uint16))
-    with pytest.raises(DataError, match="man_seg000.tif is 64x40"):
+    with pytest.raises(DataError, match=r"man_seg000.tif is 64x40"):
         data.objects(0)
     save(cells / "01_GT/TRA/man_track000.tif", ids_map((2, (4, 4, 8, 8))))
     with pytest.raises(DataError, match=r"has the cell 2, which man_track.txt does not have in frame 0"):
@@ -219,7 +223,7 @@ def test_maps_of_cells_that_cannot_be_used(cells: Path) -> None:
     with pytest.raises(FileError):
         data.objects(0)
     save(cells / "01_GT/SEG/man_seg007.tif", ids_map((1, (0, 0, 9, 9))))
-    with pytest.raises(DataError, match="has no frame t007.tif"):
+    with pytest.raises(DataError, match=r"has no frame t007.tif"):
         CellTracking(str(cells), masks="gold")
 
 
@@ -236,6 +240,10 @@ def test_real_cells(photos: Path) -> None:
 
 def test_real_davis(photos: Path) -> None:
     data = Davis(str(photos / "davis_multi"), mode="val")
-    assert {identifier for index in data.videos[1].frames for identifier in data.objects(index).ids.tolist()} == {1, 2, 3}
+    assert {identifier for index in data.videos[1].frames for identifier in data.objects(index).ids.tolist()} == {
+        1,
+        2,
+        3,
+    }
     single = Davis(str(photos / "davis"), sequences=["dog"])
     assert single.objects(0).ids.tolist() == [1]

@@ -81,7 +81,7 @@ def test_a_part_is_held_out(tmp_path: Path) -> None:
     assert [len(part) for part in names] == [17, 3]
     assert not names[0] & names[1]
     assert {video.name for video in YouTubeVIS(root, holdout=0.15).videos} == names[0]
-    with pytest.raises(ConfigError, match="holdout is 1.5"):
+    with pytest.raises(ConfigError, match=r"holdout is 1.5"):
         YouTubeVIS(root, holdout=1.5)
 
 
@@ -129,7 +129,7 @@ def video(**changes: Any) -> Any:
         (video(width=None), "width None"),
         (lambda folder: folder.videos.append(folder.videos[0]), "two videos have the id 100"),
         (lambda folder: folder.categories.append({"id": 10, "name": "x"}), "stands there twice"),
-        (lambda folder: (folder.root / "train/JPEGImages/v100/00001.png").unlink(), "1 of 3 frames .* missing.*frame 1"),
+        (lambda folder: (folder.root / "train/JPEGImages/v100/00001.png").unlink(), "1 of 3 frames .*missing"),
     ],
 )  # fmt: skip
 def test_videos_that_cannot_be_used(folder: VideoFolder, damage: Any, message: str) -> None:

@@ -1,5 +1,7 @@
 """Fast clips: exact flow, and that what a style promises does happen."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -63,7 +65,7 @@ def test_the_camera_moves_everything(hard: list) -> None:
 def test_flow_is_where_the_point_goes(hard: list) -> None:
     """A point of an object, moved by the flow, has the same coordinates in the object."""
     shot = hard[1][0]
-    for now, then in zip(shot[:3], shot[1:4], strict=True):
+    for now, then in pairwise(shot[:4]):
         for number in counting(shot):
             rows, columns = np.nonzero(now.ids == number)
             if not len(rows):
