@@ -20,20 +20,24 @@ CONFIG_READERS = [
 
 INSTANCE_RESULT = ["instance.nms", "instance.masks", "instance.postprocess"]
 INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_table"]
+VIDEO_METRIC = [f"video.{name}" for name in ("metric_tracks", "metric_ytvis", "metric_hota", "metric_identity")]
+VIDEO_METRIC += ["video.metric_table", "video.protocol", "video.scorer"]
 
 TASKS = ("semantic", "instance", "video")
 
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
-    [*FOUNDATION, "instance.options", "instance.settings"],
+    [*FOUNDATION, "instance.options", "instance.settings", "video.names", "video.keyframes", "video.settings"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights", "semantic.paddleseg_package"],
     ["tracking"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
     ["viz"],
     ["data"],
+    VIDEO_METRIC,
     [f"semantic.{name}" for name in ("drawing", "visualize")]
-    + [f"instance.{name}" for name in ("drawing", "coco_results", "visualize")],
+    + [f"instance.{name}" for name in ("drawing", "coco_results", "visualize")]
+    + ["video.visualize"],
     ["runtime"],
     [f"{task}.runtime" for task in TASKS],  # what the runtime asks of a task stands on the runtime
     ["prediction", "benchmarking", "environment"],
@@ -69,8 +73,13 @@ PADDLE_FREE_MODULES = [
     "instance.settings",
     "instance.runtime",
     "semantic.runtime",
+    "video.runtime",
+    "video.settings",
+    "video.keyframes",
+    "video.visualize",
     *INSTANCE_RESULT,
     *INSTANCE_METRIC,
+    *VIDEO_METRIC,
     "semantic.drawing",
     "semantic.visualize",
     "instance.drawing",
