@@ -9,7 +9,7 @@ from pathlib import Path
 from mobileseg.data.formats.coco_json import read_json
 from mobileseg.data.formats.coco_tracks import read_coco_tracks
 from mobileseg.data.formats.cvat_video import read_cvat
-from mobileseg.data.formats.drawn_video import DrawnVideo, FrameCount, frame_folders, youtube_vis_document
+from mobileseg.data.formats.exported_tracks import ExportedVideo, FrameCount, frame_folders, youtube_vis_document
 from mobileseg.data.formats.label_studio_video import read_label_studio
 from mobileseg.errors import DataError
 from mobileseg.files import write_whole
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     frames = frame_folders(args.frames)
-    videos: dict[str, DrawnVideo] = {}
+    videos: dict[str, ExportedVideo] = {}
     for path in _exports(args.source):
         for name, video in _read(path, frames, boxes=args.boxes).items():
             if name in videos:
@@ -69,7 +69,7 @@ def _exports(source: Path) -> list[Path]:
     return found
 
 
-def _read(path: Path, frames: dict[str, FrameCount], *, boxes: bool) -> dict[str, DrawnVideo]:
+def _read(path: Path, frames: dict[str, FrameCount], *, boxes: bool) -> dict[str, ExportedVideo]:
     if path.suffix.lower() == ".xml":
         return {path.stem: read_cvat(path, boxes=boxes)}
     document = read_json(path, f"name an export: {_KINDS}")

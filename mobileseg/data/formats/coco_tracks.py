@@ -8,11 +8,11 @@ from typing import Any
 
 from mobileseg.data.formats.coco_annotations import is_integer
 from mobileseg.data.formats.coco_json import read_coco, read_json
-from mobileseg.data.formats.drawn_video import DrawnTrack, DrawnVideo
+from mobileseg.data.formats.exported_tracks import ExportedTrack, ExportedVideo
 from mobileseg.errors import DataError
 
 
-def read_coco_tracks(path: Path) -> DrawnVideo:
+def read_coco_tracks(path: Path) -> ExportedVideo:
     """The tracks of a COCO file of one video, whose images are the frames in the order of their names.
 
     An annotation has its track in ``attributes.track_id`` (CVAT) or in ``track_id``.
@@ -27,13 +27,13 @@ def read_coco_tracks(path: Path) -> DrawnVideo:
     sizes = {found.table.size(index) for index in order}
     if len(sizes) > 1:
         raise DataError(f"{path} has images of {len(sizes)} sizes", remedy="export one video per file")
-    video = DrawnVideo(size=next(iter(sizes), None), length=len(order))
-    tracks: dict[int, DrawnTrack] = {}
+    video = ExportedVideo(size=next(iter(sizes), None), length=len(order))
+    tracks: dict[int, ExportedTrack] = {}
     for time, index in enumerate(order):
         for row in found.table.rows(index):
             number = numbers[int(found.table.ids[row])]
             label = found.classes[int(found.table.classes[row])]
-            track = tracks.setdefault(number, DrawnTrack(label))
+            track = tracks.setdefault(number, ExportedTrack(label))
             where = f"{path}: track {number} in {found.file_names[index]}"
             if track.label != label:
                 raise DataError(f"{where} is '{label}', before it was '{track.label}'", remedy="correct its label")

@@ -11,7 +11,7 @@ from xml.parsers import expat
 
 import numpy as np
 
-from mobileseg.data.formats.drawn_video import Canvas, DrawnTrack, DrawnVideo, Rle, frame_number
+from mobileseg.data.formats.exported_tracks import Canvas, ExportedTrack, ExportedVideo, Rle, frame_number
 from mobileseg.errors import DataError
 from mobileseg.limits import MAX_TEXT_BYTES, read_regular, size_fault
 
@@ -21,7 +21,7 @@ _SHAPES = ("polygon", "box", "mask", "polyline", "points", "ellipse", "cuboid", 
 _META_TEXT = 64  # characters of a number in the head of the file
 
 
-def read_cvat(path: Path, *, boxes: bool = False) -> DrawnVideo:
+def read_cvat(path: Path, *, boxes: bool = False) -> ExportedVideo:
     """The tracks of a CVAT export; polygons and masks, and boxes as rectangles if ``boxes``.
 
     CVAT writes a shape for every frame in which a track can be seen, interpolated ones included; a frame without one,
@@ -53,12 +53,12 @@ class _Reader:
     def __init__(self, path: Path, *, boxes: bool) -> None:
         self.path = path
         self.boxes = boxes
-        self.video = DrawnVideo()
+        self.video = ExportedVideo()
         self.open: list[str] = []
         self.characters = ""
         self.width = self.height = 0
         self.canvas: Canvas | None = None
-        self.track: DrawnTrack | None = None
+        self.track: ExportedTrack | None = None
 
     def refuse_doctype(self, *_: object) -> NoReturn:
         raise DataError(f"{self.path} declares a document type, which no export of CVAT does", remedy=_EXPORT)
@@ -76,7 +76,7 @@ class _Reader:
             label = attributes.get("label", "")
             if not label:
                 raise DataError(f"{self.path}: track {attributes.get('id')} has no label", remedy=_EXPORT)
-            self.track = DrawnTrack(label)
+            self.track = ExportedTrack(label)
         elif self.track is not None and name in _SHAPES:
             self._shape(name, attributes)
 
@@ -96,7 +96,7 @@ class _Reader:
         if len(self.characters) < _META_TEXT:
             self.characters += characters[:_META_TEXT]
 
-    def finished(self) -> DrawnVideo:
+    def finished(self) -> ExportedVideo:
         self.video.size = None if self.canvas is None else self.canvas.size
         return self.video
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from mobileseg.data.formats.coco_annotations import is_integer
 from mobileseg.data.formats.coco_json import read_json
-from mobileseg.data.formats.drawn_video import Canvas, DrawnTrack, DrawnVideo, FrameCount, frame_number
+from mobileseg.data.formats.exported_tracks import Canvas, ExportedTrack, ExportedVideo, FrameCount, frame_number
 from mobileseg.errors import DataError
 from mobileseg.limits import shown
 
@@ -19,7 +19,7 @@ _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # what Label Studio puts before the name
 _KEYS = ("x", "y", "width", "height")
 
 
-def read_label_studio(path: Path, frames: Mapping[str, FrameCount], *, boxes: bool = False) -> dict[str, DrawnVideo]:
+def read_label_studio(path: Path, frames: Mapping[str, FrameCount], *, boxes: bool = False) -> dict[str, ExportedVideo]:
     """The videos of an export, by the name of their file without folder and suffix.
 
     Label Studio's tracks are boxes at key frames; between two of them the box is interpolated linearly unless the track
@@ -36,7 +36,7 @@ def read_label_studio(path: Path, frames: Mapping[str, FrameCount], *, boxes: bo
     tasks = read_json(path, _EXPORT)
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise DataError(f"{path} is no export of Label Studio: expected a list of tasks", remedy=_EXPORT)
-    videos: dict[str, DrawnVideo] = {}
+    videos: dict[str, ExportedVideo] = {}
     for task in tasks:
         name = _video_name(task, path)
         if name in videos:
@@ -46,7 +46,7 @@ def read_label_studio(path: Path, frames: Mapping[str, FrameCount], *, boxes: bo
                 f"{path} has the video {name}, but there is no folder of frames of that name",
                 remedy=f"write its frames to a folder {name}",
             )
-        video = videos[name] = DrawnVideo(size=frames[name].size)
+        video = videos[name] = ExportedVideo(size=frames[name].size)
         for entry in _results(task, path):
             _read_track(entry, video, Canvas(frames[name].size, path), frames[name].frames, boxes=boxes)
     return videos
@@ -78,7 +78,7 @@ def _results(task: dict[str, Any], path: Path) -> list[dict[str, Any]]:
     return [entry for entry in results if entry.get("type") == "videorectangle"]
 
 
-def _read_track(entry: dict[str, Any], video: DrawnVideo, canvas: Canvas, count: int, *, boxes: bool) -> None:
+def _read_track(entry: dict[str, Any], video: ExportedVideo, canvas: Canvas, count: int, *, boxes: bool) -> None:
     value = entry.get("value")
     where = f"region {shown(entry.get('id'))}"
     sequence = value.get("sequence") if isinstance(value, dict) else None
@@ -97,7 +97,7 @@ def _read_track(entry: dict[str, Any], video: DrawnVideo, canvas: Canvas, count:
             f"{canvas.source}: {where} has a key frame {keys[-1][0] + 1}, the video has {count} frames",
             remedy="use all frames of the video that was annotated",
         )
-    track = DrawnTrack(labels[0])
+    track = ExportedTrack(labels[0])
     for index, (frame, box, enabled) in enumerate(keys):
         until = keys[index + 1][0] if index + 1 < len(keys) else frame + 1
         if enabled and index + 1 == len(keys):

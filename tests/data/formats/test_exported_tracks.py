@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 
 from mobileseg.data.formats.coco_tracks import read_coco_tracks
 from mobileseg.data.formats.cvat_video import read_cvat
-from mobileseg.data.formats.drawn_video import FrameCount, frame_folders, youtube_vis_document
+from mobileseg.data.formats.exported_tracks import FrameCount, frame_folders, youtube_vis_document
 from mobileseg.data.formats.label_studio_video import read_label_studio
 from mobileseg.errors import DataError
 from tests.data.instance_folder import CocoFolder
@@ -22,7 +22,9 @@ POLYGON = '<polygon frame="{}" outside="0" keyframe="1" points="10.00,8.00;30.00
 
 def cvat(folder: Path, tracks: str, head: str = HEAD) -> Path:
     path = folder / "clip.xml"
-    path.write_text(f'<?xml version="1.0" encoding="utf-8"?>\n<annotations><version>1.1</version>{head}{tracks}</annotations>')
+    path.write_text(
+        f'<?xml version="1.0" encoding="utf-8"?>\n<annotations><version>1.1</version>{head}{tracks}</annotations>'
+    )
     return path
 
 
@@ -115,7 +117,9 @@ def key(frame: int, x: float | None, enabled: bool = True, **more: Any) -> dict[
     return {"frame": frame, "x": x, "y": 25, "width": 25, "height": 50, "enabled": enabled, "rotation": 0} | more
 
 
-def label_studio(folder: Path, results: list[dict[str, Any]], video: str = "/data/upload/1/0a1b2c3d-clip%20a.mp4") -> Path:
+def label_studio(
+    folder: Path, results: list[dict[str, Any]], video: str = "/data/upload/1/0a1b2c3d-clip%20a.mp4"
+) -> Path:
     path = folder / "export.json"
     tasks = [{"id": 1, "data": {"video": video}, "annotations": [{"result": results}]}]
     path.write_text(json.dumps(tasks))
@@ -202,7 +206,7 @@ def test_frames_must_be_those_that_were_annotated(tmp_path: Path) -> None:
     assert document["videos"][0]["file_names"] == [f"clip/{number:06d}.png" for number in range(3)]
     assert document["annotations"][0]["bboxes"] == [None, [10, 8, 20, 24], None]
     save(tmp_path / "clip/000003.png", noise(3))
-    with pytest.raises(DataError, match="the export of clip has 3 frames, but .* has 4 frames"):
+    with pytest.raises(DataError, match=r"the export of clip has 3 frames, but .* has 4 frames"):
         youtube_vis_document({"clip": video}, tmp_path)
     (tmp_path / "clip/000003.png").unlink()
     save(tmp_path / "clip/000000.png", noise(0, (24, 32)))

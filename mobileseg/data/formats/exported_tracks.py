@@ -27,7 +27,7 @@ Rle = dict[str, Any]
 
 
 @dataclass
-class DrawnTrack:
+class ExportedTrack:
     """One object of a video: its label, and its mask (compressed RLE) in the frames where it can be seen."""
 
     label: str
@@ -35,7 +35,7 @@ class DrawnTrack:
 
 
 @dataclass
-class DrawnVideo:
+class ExportedVideo:
     """The export of one video.
 
     Attributes:
@@ -45,7 +45,7 @@ class DrawnVideo:
         boxes: shapes that are boxes and were left out because a box is no mask.
     """
 
-    tracks: list[DrawnTrack] = field(default_factory=list)
+    tracks: list[ExportedTrack] = field(default_factory=list)
     size: Size | None = None
     length: int | None = None
     boxes: int = 0
@@ -115,7 +115,7 @@ def frame_number(text: Any, where: str) -> int:
     return int(digits)
 
 
-def youtube_vis_document(videos: Mapping[str, DrawnVideo], frames: Path) -> dict[str, Any]:
+def youtube_vis_document(videos: Mapping[str, ExportedVideo], frames: Path) -> dict[str, Any]:
     """A YouTube-VIS document of several videos.
 
     Args:
@@ -150,7 +150,7 @@ def youtube_vis_document(videos: Mapping[str, DrawnVideo], frames: Path) -> dict
     return document
 
 
-def _checked_size(name: str, video: DrawnVideo, images: Sequence[Path], frames: Path) -> Size:
+def _checked_size(name: str, video: ExportedVideo, images: Sequence[Path], frames: Path) -> Size:
     if not images:
         raise DataError(
             f"there are no frames in {frames / name}",
