@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mobileseg.data.formats.coco_json import read_json
-from mobileseg.data.formats.coco_tracks import read_coco_tracks
-from mobileseg.data.formats.cvat_video import read_cvat
-from mobileseg.data.formats.exported_tracks import ExportedVideo, FrameCount, frame_folders, youtube_vis_document
-from mobileseg.data.formats.label_studio_video import read_label_studio
 from mobileseg.errors import DataError
 from mobileseg.files import write_whole
+
+if TYPE_CHECKING:
+    from mobileseg.data.formats.exported_tracks import ExportedVideo, FrameCount
 
 HELP = "make a YouTube-VIS file of video annotations from CVAT or Label Studio"
 
@@ -34,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from mobileseg.data.formats.exported_tracks import frame_folders, youtube_vis_document
+
     frames = frame_folders(args.frames)
     videos: dict[str, ExportedVideo] = {}
     for path in _exports(args.source):
@@ -70,6 +71,11 @@ def _exports(source: Path) -> list[Path]:
 
 
 def _read(path: Path, frames: dict[str, FrameCount], *, boxes: bool) -> dict[str, ExportedVideo]:
+    from mobileseg.data.formats.coco_json import read_json
+    from mobileseg.data.formats.coco_tracks import read_coco_tracks
+    from mobileseg.data.formats.cvat_video import read_cvat
+    from mobileseg.data.formats.label_studio_video import read_label_studio
+
     if path.suffix.lower() == ".xml":
         return {path.stem: read_cvat(path, boxes=boxes)}
     document = read_json(path, f"name an export: {_KINDS}")

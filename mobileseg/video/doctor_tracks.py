@@ -21,7 +21,7 @@ LARGE = 0.01
 """Share of the image from which on a mask is large: one that moves by more than itself is worth a look."""
 
 TRACK_REFUSED = REFUSED | {
-    "video": ("track-orphan", "tracks of videos that the file does not list"),
+    "orphan": ("track-orphan", "tracks of videos that the file does not list"),
     "length": ("track-length", "tracks that do not have one entry per frame"),
 }
 """What a dataset of videos refuses; see :data:`mobileseg.instance.doctor_findings.REFUSED`."""

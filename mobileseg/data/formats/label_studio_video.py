@@ -16,6 +16,7 @@ from mobileseg.limits import shown
 
 _EXPORT = "export the project of videos as JSON (not JSON-MIN)"
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # what Label Studio puts before the name of an uploaded file
+_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 _KEYS = ("x", "y", "width", "height")
 
 
@@ -54,9 +55,11 @@ def read_label_studio(path: Path, frames: Mapping[str, FrameCount], *, boxes: bo
 
 def _video_name(task: dict[str, Any], path: Path) -> str:
     data = task.get("data")
-    address = data.get("video") if isinstance(data, dict) else None
-    if not isinstance(address, str) or not address:
-        raise DataError(f"{path}: task {shown(task.get('id'))} has no data.video", remedy=_EXPORT)
+    texts = [value for value in data.values() if isinstance(value, str) and value] if isinstance(data, dict) else []
+    if not texts:
+        raise DataError(f"{path}: task {shown(task.get('id'))} has no data with a file name", remedy=_EXPORT)
+    # The key is the one that the labelling interface names; a task may have other texts beside it.
+    address = next((text for text in texts if text.lower().endswith(_SUFFIXES)), texts[0])
     try:
         parts = urlsplit(address)
     except ValueError as error:

@@ -189,7 +189,7 @@ def _track_problem(
         return AnnotationProblem("id", identifier, f"{where} {what}", "number the annotations 1, 2, 3, ...")
     if not is_integer(video_id) or video_id not in videos:
         text = f"{where}: there is no video with that id"
-        return AnnotationProblem("video", identifier, text, "add the video to 'videos', or delete the annotation")
+        return AnnotationProblem("orphan", identifier, text, "add the video to 'videos', or delete the annotation")
     if not is_integer(category) or category not in names:
         text = f"{where}: there is no category {shown(category)}"
         remedy = "add the category to 'categories', or correct category_id"

@@ -147,7 +147,7 @@ def track(**changes: Any) -> dict[str, Any]:
     [
         (track(id=1), "id", "has the id of another one"),
         (track(id=None), "id", "no id that is a whole number"),
-        (track(video_id=7), "video", "there is no video with that id"),
+        (track(video_id=7), "orphan", "there is no video with that id"),
         (track(category_id="10"), "category", "there is no category '10'"),
         (track(segmentations=[None]), "length", "segmentations has 1 entries, its video 3 frames"),
         (track(segmentations=None), "length", "segmentations has None"),
