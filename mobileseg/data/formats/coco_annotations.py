@@ -146,7 +146,7 @@ def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_COORDINATE**2
 
 
-def _are_numbers(values: Sequence[Any]) -> bool:
+def are_numbers(values: Sequence[Any]) -> bool:
     """Whether all are finite numbers; the sum tells it at a tenth of the time of one look at each."""
     try:
         return math.isfinite(sum(values))
@@ -193,7 +193,7 @@ def is_far(polygon: Sequence[float], size: Size) -> bool:
 
 def box_fault(box: Any) -> str:
     """What is wrong with a 'bbox', '' when nothing is."""
-    if not isinstance(box, list) or len(box) != 4 or not _are_numbers(box) or is_beyond(box):
+    if not isinstance(box, list) or len(box) != 4 or not are_numbers(box) or is_beyond(box):
         return f"bbox is {ascii(box)[:60]}, not four numbers within {MAX_COORDINATE:g}"
     if box[2] < 0 or box[3] < 0:
         return f"bbox {box} has a negative size"
@@ -214,7 +214,7 @@ def mask_of(value: Any, size: Size) -> tuple[list[list[float]], dict[str, Any] |
         if count % 2 or count < 6:
             points = f"{count / 2:g} point{'' if count == 2 else 's'}"
             return [], None, f"a polygon has {points}; it takes at least 3", "polygon"
-        if not _are_numbers(polygon):
+        if not are_numbers(polygon):
             return [], None, "a polygon has coordinates that are no finite numbers", "polygon"
         if is_far(polygon, size):
             seen = f"a polygon reaches from {min(polygon):g} to {max(polygon):g}, far outside the image"

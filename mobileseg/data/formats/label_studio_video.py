@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from mobileseg.data.formats.coco_annotations import is_integer
+from mobileseg.data.formats.coco_annotations import are_numbers, is_beyond, is_integer
 from mobileseg.data.formats.coco_json import read_json
 from mobileseg.data.formats.exported_tracks import Canvas, ExportedTrack, ExportedVideo, FrameCount, frame_number
 from mobileseg.errors import DataError
@@ -120,13 +120,13 @@ def _read_track(entry: dict[str, Any], video: ExportedVideo, canvas: Canvas, cou
 def _key(key: dict[str, Any], canvas: Canvas, where: str) -> tuple[int, tuple[float, ...], bool]:
     """Frame counted from 0, box (x, y, width, height) in pixels, and whether the track goes on from here."""
     frame = frame_number(key.get("frame"), f"{canvas.source}: {where}")
-    values = [key.get(name) for name in _KEYS]
-    if frame < 1 or not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+    values: list[Any] = [key.get(name) for name in _KEYS]
+    if frame < 1 or not are_numbers(values) or is_beyond(values):
         raise DataError(
             f"{canvas.source}: {where} has a key frame {frame} that is no box", remedy="draw the region again"
         )
     if key.get("rotation"):
         raise DataError(f"{canvas.source}: {where} is turned in frame {frame}", remedy="set its rotation to 0")
     height, width = canvas.size
-    x, y, w, h = (float(value) / 100 for value in values if value is not None)
+    x, y, w, h = (value / 100 for value in values)
     return frame - 1, (x * width, y * height, w * width, h * height), bool(key.get("enabled", True))
