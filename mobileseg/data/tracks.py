@@ -9,10 +9,11 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 if TYPE_CHECKING:
+    from mobileseg.data.subset import VideoSubset
     from mobileseg.data.video_base import VideoDataset
 
 
-def video_document(dataset: VideoDataset) -> dict[str, Any]:
+def video_document(dataset: VideoDataset | VideoSubset) -> dict[str, Any]:
     """The annotated frames of a dataset and their tracks: ``videos``, ``annotations``, ``categories``.
 
     Videos without an annotated frame are left out. Ids of the annotations count from 1 through the whole document;
