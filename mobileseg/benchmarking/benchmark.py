@@ -37,7 +37,7 @@ STREAM = "stream"
 """Kind of frame of the row of all frames."""
 
 
-class Sample(NamedTuple):
+class TimedFrame(NamedTuple):
     """A timed run.
 
     Attributes:
@@ -107,7 +107,7 @@ def measure(
         workers = [worker for worker in workers if worker.alive]
         if not workers:
             raise RuntimeEngineError("none of the engines could run", remedy="see the reasons above")
-        samples: dict[Case, list[Sample]] = {worker.case: [] for worker in workers}
+        samples: dict[Case, list[TimedFrame]] = {worker.case: [] for worker in workers}
         started = datetime.now(timezone.utc)
         while (left := runs - len(samples[workers[0].case])) > 0:
             for worker in workers:
@@ -142,10 +142,10 @@ class Worker:
         """Whether the process can be asked for runs."""
         return self._child.alive
 
-    def run(self, count: int) -> list[Sample]:
+    def run(self, count: int) -> list[TimedFrame]:
         """Do ``count`` runs, frames that follow those of the call before."""
         found = self._ask("run", {"count": count})
-        return [Sample(*pair) for pair in zip(found["pipelines"], found["runs"], strict=True)]
+        return [TimedFrame(*pair) for pair in zip(found["pipelines"], found["runs"], strict=True)]
 
     def close(self) -> None:
         """End the process."""
@@ -186,7 +186,7 @@ def synthetic_image(path: str | os.PathLike[str], size: tuple[int, int], seed: i
     Path(path).write_bytes(encoded.tobytes())
 
 
-def _rows(worker: Worker, samples: Sequence[Sample], facts: dict[str, Any]) -> list[dict[str, Any]]:
+def _rows(worker: Worker, samples: Sequence[TimedFrame], facts: dict[str, Any]) -> list[dict[str, Any]]:
     """One row, or one for every kind of frame and one for the stream."""
     kinds = dict.fromkeys(sample.pipeline for sample in samples)
     whole = _row(worker, [sample.stages for sample in samples], facts)
