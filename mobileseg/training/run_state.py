@@ -24,7 +24,7 @@ from mobileseg.training.amp import Precision
 from mobileseg.training.checkpoint import Checkpoint
 from mobileseg.training.distributed import Processes
 from mobileseg.training.extension import Extension
-from mobileseg.training.optim import ParameterGroup, load_optimizer_arrays, optimizer_arrays
+from mobileseg.training.optim import ParameterGroup, create_accumulators, load_optimizer_arrays, optimizer_arrays
 from mobileseg.training.schedule import Schedule
 from mobileseg.training.steps import Results, Running, result_arrays, results_of
 from mobileseg.weights.quantised import refuse_quantised
@@ -132,6 +132,9 @@ class RunState:
     best: dict[str, Any] | None = None
     stale_evals: int = 0
 
+    def __post_init__(self) -> None:
+        create_accumulators(self.optimizer, self.groups)
+
 
 def judge_of(config: Config, dataset: Any) -> str:
     """What tells evaluations apart whose scores must not be compared: images, annotations and how they are used.
@@ -236,6 +239,12 @@ def unpack(
     fits(run.network, checkpoint.weights, folder)
     further, between = state.get("further_samplers", {}), state.get("between_steps", {})
     _same_steps(run.steps, further, folder)
+    if between and state["config"].get("accumulate") != config.accumulate:
+        raise TrainingError(
+            f"{folder} was saved between two steps of an iteration of {state['config'].get('accumulate')} batches each, "
+            f"and accumulate is {config.accumulate}",
+            remedy="resume with the accumulate of the saved run, or from another checkpoint of it",
+        )
     try:
         for name, extension in run.extensions.items():
             extension.check(checkpoint.arrays.get(name, {}))
