@@ -11,3 +11,6 @@ LEVELS = ("level3", "level4", "level5")
 
 OUTPUTS = ("loc", "conf", "mask", "proto")
 """What the graph of the heads gives."""
+
+BETWEEN = {STEM: ("feature", "lateral", "reduced"), DEEP: LEVELS, FLOW: LEVELS}
+"""What the other graphs give, for each other."""

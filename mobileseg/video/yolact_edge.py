@@ -19,7 +19,7 @@ from mobileseg.nn.graphs import Deployment, GraphInput, NetworkGraph
 from mobileseg.registry import NETWORKS
 from mobileseg.tasks import VIDEO
 from mobileseg.video.flow_net import FlowNet, Motion, PreConvs, Refinement
-from mobileseg.video.names import DEEP, FLOW, HEADS, KEY, LEVELS, NONKEY, OUTPUTS, STEM
+from mobileseg.video.names import BETWEEN, DEEP, FLOW, HEADS, KEY, LEVELS, NONKEY, OUTPUTS, STEM
 from mobileseg.video.warp import warp
 
 Maps = list[paddle.Tensor]
@@ -206,7 +206,7 @@ class FlowYolact(InstanceNetwork):
         flow_inputs = (lateral, GraphInput("reduced", (1, reduced, *fine)), *kept)
         return Deployment(
             (
-                NetworkGraph(STEM, _Stem(self, stem), (image,), ("feature", "lateral", "reduced")),
+                NetworkGraph(STEM, _Stem(self, stem), (image,), BETWEEN[STEM]),
                 NetworkGraph(DEEP, _Deep(self, deep), (feature, lateral), LEVELS),
                 NetworkGraph(FLOW, _Flow(self), flow_inputs, LEVELS),
                 NetworkGraph(HEADS, _Heads(self, size), levels, OUTPUTS),
