@@ -18,6 +18,7 @@ from paddle.optimizer import Optimizer
 import mobileseg
 from mobileseg.config.classes import require_same_classes
 from mobileseg.config.load import RUN_CONFIG, Config
+from mobileseg.config.schema import Schema
 from mobileseg.errors import ConfigError, TrainingError
 from mobileseg.files import write_whole
 from mobileseg.training.amp import Precision
@@ -27,6 +28,7 @@ from mobileseg.training.extension import Extension
 from mobileseg.training.optim import ParameterGroup, create_accumulators, load_optimizer_arrays, optimizer_arrays
 from mobileseg.training.schedule import Schedule
 from mobileseg.training.steps import Results, Running, result_arrays, results_of
+from mobileseg.video.keyframes import KeyframeOptions
 from mobileseg.weights.quantised import refuse_quantised
 
 _NEEDED = ("iteration", "sampler", "scaler", "best", "stale_evals", "config")
@@ -37,6 +39,7 @@ _AVERAGE, _EARLIER = "ema", "earlier"
 _HARMLESS = {"num_workers", "log_iters", "save_interval", "keep_checkpoint_max", "val_dataset", "eval_interval"} | {
     "test_config",
     "detection",
+    "keyframes",
     "export",
     "early_stop",
     "compress",
@@ -147,6 +150,7 @@ def judge_of(config: Config, dataset: Any) -> str:
     named.pop("dataset_root", None)
     images = [Path(str(item.image)).name for item in getattr(dataset, "items", ())]
     parts = [named, images, len(dataset), settings["test_config"], settings["detection"]]
+    parts += [] if config.keyframes == KeyframeOptions() else [settings["keyframes"]]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -323,8 +327,10 @@ def load_arrays(network: paddle.nn.Layer, weights: dict[str, np.ndarray]) -> Non
 
 
 def differences(saved: dict[str, Any], current: dict[str, Any]) -> list[str]:
-    """Settings that differ and matter, as ``key: saved -> current``."""
-    one, other = _flat(saved), _flat(current)
+    """Settings that differ and matter, as ``key: saved -> current``; a section that the saved ones did not know yet
+    had the effect of its defaults."""
+    defaults = Schema.model_validate({}).model_dump()
+    one, other = _flat({key: defaults[key] for key in current.keys() & defaults.keys()} | saved), _flat(current)
     return [
         f"{key}: {one.get(key, 'not set')} -> {other.get(key, 'not set')}"
         for key in sorted(one.keys() | other.keys())
