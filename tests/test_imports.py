@@ -65,6 +65,8 @@ PADDLE_FREE_MODULES = [
     "instance.doctor",
     "instance.doctor_findings",
     "instance.doctor_objects",
+    "video.doctor",
+    "video.doctor_tracks",
     "instance.anchors",
     "instance.matching",
     "instance.options",

@@ -138,7 +138,7 @@ class PseudoClips(VideoDataset):
             source=self.stills.source,
         )
         self.clip = clip_length(clip)
-        self.left_out = self.stills.left_out
+        self.left_out = dict(self.stills.left_out)
 
     @property
     def annotations(self) -> AnnotationTable:

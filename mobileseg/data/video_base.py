@@ -187,9 +187,9 @@ class VideoDataset(InstanceDataset):
         """Frame ``index`` and those that ``reference`` or ``clip`` ask for beside it, loaded, before the transforms."""
         if self.reference is not None:
             earlier = self._earlier(index)
-            reference = self.load(earlier[int(rng.integers(len(earlier)))])
+            lead, reference = self.load(index), self.load(earlier[int(rng.integers(len(earlier)))])
             reference.instances = None
-            return [self.load(index), reference]
+            return [lead, reference]
         assert self.clip is not None
         later = self._later(index)
         position, chosen = 0, [index]
