@@ -11,7 +11,7 @@ _TIMES = ("mean", "p50", "p95", "max")
 
 
 def render_tracks(scores: Mapping[str, Any]) -> str:
-    """Track scores of :class:`~mobileseg.video.scorer.VideoScorer`: a row per class, the twelve numbers, identities."""
+    """Track scores of :class:`~mobileseg.video.scorer.VideoScorer`: rows of classes, the twelve numbers, identities."""
     names = list(scores["class_tracks"])
     width = max([len("class"), *(len(name) for name in names)])
     lines = [f"{'class':<{width}}{'track AP':>9}{'AP50':>9}{'HOTA':>9}{'IDF1':>9}{'tracks':>9}"]

@@ -19,7 +19,7 @@ Rle = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Track:
+class MaskTrack:
     """An object through the frames of a video, as annotated or as found.
 
     Attributes:
@@ -102,7 +102,7 @@ class TrackGroup:
         ValueError: masks of different sizes.
     """
 
-    def __init__(self, found: Iterable[Track], true: Iterable[Track]) -> None:
+    def __init__(self, found: Iterable[MaskTrack], true: Iterable[MaskTrack]) -> None:
         self.found = sorted(found, key=lambda track: -track.score)
         self.true = list(true)
         self.frames = list(self._overlaps())
@@ -161,9 +161,9 @@ class TrackGroup:
             yield FrameOverlap(found, true, shared, found_areas, true_areas)
 
 
-def grouped(found: Iterable[Track], true: Iterable[Track]) -> Iterator[TrackGroup]:
+def grouped(found: Iterable[MaskTrack], true: Iterable[MaskTrack]) -> Iterator[TrackGroup]:
     """Tracks of the same class in the same video, one group at a time, by video and class in ascending order."""
-    groups: dict[tuple[int, int], tuple[list[Track], list[Track]]] = {}
+    groups: dict[tuple[int, int], tuple[list[MaskTrack], list[MaskTrack]]] = {}
     for side, tracks in enumerate((found, true)):
         for track in tracks:
             groups.setdefault((track.video, track.label), ([], []))[side].append(track)
@@ -171,7 +171,7 @@ def grouped(found: Iterable[Track], true: Iterable[Track]) -> Iterator[TrackGrou
         yield TrackGroup(*groups[key])
 
 
-def _seen(tracks: Sequence[Track], number: int) -> tuple[np.ndarray, np.ndarray, list[Rle]]:
+def _seen(tracks: Sequence[MaskTrack], number: int) -> tuple[np.ndarray, np.ndarray, list[Rle]]:
     """Indices, areas and masks of the tracks that have a pixel in a frame."""
     chosen = [i for i, track in enumerate(tracks) if number < len(track.masks) and track.areas[number]]
     areas = np.array([tracks[index].areas[number] for index in chosen], np.int64)
@@ -179,11 +179,11 @@ def _seen(tracks: Sequence[Track], number: int) -> tuple[np.ndarray, np.ndarray,
     return np.array(chosen, np.int64), areas, masks
 
 
-def _lengths(tracks: Sequence[Track]) -> np.ndarray:
+def _lengths(tracks: Sequence[MaskTrack]) -> np.ndarray:
     return np.array([len(track.masks) for track in tracks], np.int64)
 
 
-def _areas_until(tracks: Sequence[Track], lengths: np.ndarray) -> np.ndarray:
+def _areas_until(tracks: Sequence[MaskTrack], lengths: np.ndarray) -> np.ndarray:
     """Pixels of each track in its first frames, int64 [tracks, n] for the numbers of frames [tracks, n]."""
     sums = [np.concatenate([[0], np.cumsum(track.areas)])[row] for track, row in zip(tracks, lengths, strict=True)]
     return np.array(sums, np.int64).reshape(lengths.shape)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mobileseg.instance.metric_coco import PrecisionCurves
-from mobileseg.video.metric_tracks import Track, TrackGroup, grouped
+from mobileseg.video.metric_tracks import MaskTrack, TrackGroup, grouped
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """Of the IoU."""
@@ -23,7 +23,7 @@ _BORDERS = np.array([(0, 1e10), (0, 128**2), (128**2, 256**2), (256**2, 1e10)]) 
 _LIMITS = (1, 10, 100)  # found tracks per video and class
 
 
-def track_precision(found: Iterable[Track], true: Iterable[Track], classes: int) -> PrecisionCurves:
+def track_precision(found: Iterable[MaskTrack], true: Iterable[MaskTrack], classes: int) -> PrecisionCurves:
     """Match found tracks with true ones.
 
     Args:
@@ -108,7 +108,7 @@ def _match(group: TrackGroup) -> _Matched:
     return _Matched(np.array([track.score for track in found]), hits, ignored, (~beyond).sum(axis=1))
 
 
-def _outside(tracks: list[Track]) -> np.ndarray:
+def _outside(tracks: list[MaskTrack]) -> np.ndarray:
     """bool [A, n]: tracks whose mean area is not in a range."""
     areas = np.array([track.mean_area for track in tracks])
     return np.asarray((areas < _BORDERS[:, :1]) | (areas > _BORDERS[:, 1:]))

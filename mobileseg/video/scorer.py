@@ -19,7 +19,7 @@ from mobileseg.structures import InstanceResult
 from mobileseg.video.metric_hota import HotaCounts, hota_counts
 from mobileseg.video.metric_identity import IdentityCounts, identity_counts
 from mobileseg.video.metric_table import render_frame_kinds, render_tracks
-from mobileseg.video.metric_tracks import Rle, Track, grouped
+from mobileseg.video.metric_tracks import MaskTrack, Rle, grouped
 from mobileseg.video.metric_ytvis import TrackMatching
 
 
@@ -120,7 +120,7 @@ class VideoScorer(CocoScorer):
             table="\n\n".join(tables),
         )
 
-    def found_tracks(self) -> Iterator[Track]:
+    def found_tracks(self) -> Iterator[MaskTrack]:
         """The tracks that were found, with a mask or None for every annotated frame of their video.
 
         The score of a track is the mean of its scores, its class the one with the largest sum of scores.
@@ -145,7 +145,7 @@ class VideoScorer(CocoScorer):
                 for position, entry in seen:
                     masks[position] = entry["segmentation"]
                     weights[labels[entry["category_id"]]] += entry["score"]
-                yield Track(video.identifier, int(weights.argmax()), masks, float(weights.sum() / len(seen)))
+                yield MaskTrack(video.identifier, int(weights.argmax()), masks, float(weights.sum() / len(seen)))
 
     def track_results(self) -> Iterator[dict[str, Any]]:
         """Everything found in YouTube-VIS' results format: ``video_id``, ``category_id``, ``score``, ``segmentations``.
@@ -161,11 +161,11 @@ class VideoScorer(CocoScorer):
                 "segmentations": track.masks,
             }
 
-    def true_tracks(self) -> Iterator[Track]:
+    def true_tracks(self) -> Iterator[MaskTrack]:
         """The annotated tracks."""
         labels = {number: label for label, number in enumerate(self.dataset.category_ids)}
         for entry in self.dataset.video_ground_truth()["annotations"]:
-            yield Track(
+            yield MaskTrack(
                 entry["video_id"],
                 labels[entry["category_id"]],
                 entry["segmentations"],

@@ -3,7 +3,7 @@
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from mobileseg.video.metric_tracks import Track
+from mobileseg.video.metric_tracks import MaskTrack
 
 SIZE = (72, 96)
 
@@ -36,7 +36,7 @@ def video(seed, number=1, frames=8, objects=4, classes=2, false=2):
         begin, end = sorted(draw.choice(frames + 1, 2, replace=False))
         paths.append((start, step, axes, draw.randint(classes), begin, end))
     true = [
-        Track(number, label, [rle(ellipse(start + t * step, axes)) if a <= t < b else None for t in range(frames)])
+        MaskTrack(number, label, [rle(ellipse(start + t * step, axes)) if a <= t < b else None for t in range(frames)])
         for start, step, axes, label, a, b in paths
     ]
     found = [[None] * frames for _ in range(2 * objects)]
@@ -52,7 +52,7 @@ def video(seed, number=1, frames=8, objects=4, classes=2, false=2):
         found.append([rle(ellipse(place, axes)) if one else None for one in seen])
         labels.append(draw.randint(classes))
     scores = 0.1 + (draw.permutation(len(found)) + draw.rand()) / (2 * len(found))
-    tracks = [Track(number, *one) for one in zip(labels, found, scores.tolist(), strict=True)]
+    tracks = [MaskTrack(number, *one) for one in zip(labels, found, scores.tolist(), strict=True)]
     kept = [track for track in tracks if any(mask is not None for mask in track.masks)]
     return [kept[index] for index in draw.permutation(len(kept))], [track for track in true if track.areas.any()]
 

@@ -9,7 +9,7 @@ import pytest
 
 from mobileseg.video.metric_hota import HotaCounts, hota_counts
 from mobileseg.video.metric_identity import IdentityCounts, identity_counts
-from mobileseg.video.metric_tracks import Track, TrackGroup, grouped
+from mobileseg.video.metric_tracks import MaskTrack, TrackGroup, grouped
 from tests.video.moving import ellipse, rle, video, videos
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "golden" / "video" / "trackeval.json"
@@ -25,7 +25,7 @@ def measured(found, true):
 
 
 def track(masks, **more):
-    return Track(1, 0, [None if mask is None else rle(mask) for mask in masks], **more)
+    return MaskTrack(1, 0, [None if mask is None else rle(mask) for mask in masks], **more)
 
 
 @pytest.mark.parametrize(("seed", "expected"), json.loads(REFERENCE.read_text())["cases"].items())
@@ -65,7 +65,7 @@ def relabelled(group):
             else:
                 alone.append([mask if t == position else None for t in range(length)])
     kept = [masks for masks in joined if any(masks)] + alone
-    return [Track(1, 0, masks, 0.5) for masks in kept]
+    return [MaskTrack(1, 0, masks, 0.5) for masks in kept]
 
 
 def frame_number(group, position):
@@ -112,7 +112,7 @@ def test_nothing_found_nothing_to_find_and_neither():
 
 
 def test_classes_are_not_compared():
-    numbers = measured([track([A])], [Track(1, 1, [rle(A)])])
+    numbers = measured([track([A])], [MaskTrack(1, 1, [rle(A)])])
     assert (numbers["hota"], numbers["idf1_perfect"]) == (0.0, 0.0)
 
 
@@ -142,7 +142,10 @@ def test_neither_order_nor_names_matter(seed):
     draw = np.random.RandomState(seed)
     names = {1: 70, 2: 4, 3: 12}
     sides = [
-        [Track(names[side[i].video], side[i].label, side[i].masks, side[i].score) for i in draw.permutation(len(side))]
+        [
+            MaskTrack(names[side[i].video], side[i].label, side[i].masks, side[i].score)
+            for i in draw.permutation(len(side))
+        ]
         for side in (found, true)
     ]
     assert measured(*sides) == pytest.approx(expected, abs=1e-12)

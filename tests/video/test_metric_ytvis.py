@@ -5,7 +5,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mobileseg.video.metric_tracks import Track, grouped
+from mobileseg.video.metric_tracks import MaskTrack, grouped
 from mobileseg.video.metric_ytvis import track_precision
 from tests.video import ytvis
 from tests.video.moving import SIZE, bitmaps, ellipse, rle, videos
@@ -59,7 +59,7 @@ def test_videos_of_one_frame_are_images_of_coco(seed):
     """With the area ranges of tracks, and without crowd, for which COCO has another IoU."""
     found, true = videos(seed, count=6)
     cut = [
-        [Track(one.video, one.label, one.masks[1:2], one.score) for one in tracks if one.masks[1]]
+        [MaskTrack(one.video, one.label, one.masks[1:2], one.score) for one in tracks if one.masks[1]]
         for tracks in (found, true)
     ]
     images = sorted({track.video for side in cut for track in side})
@@ -86,7 +86,7 @@ def test_videos_of_one_frame_are_images_of_coco(seed):
 
 
 def track(masks, **more):
-    return Track(1, 0, [None if mask is None else rle(mask) for mask in masks], **more)
+    return MaskTrack(1, 0, [None if mask is None else rle(mask) for mask in masks], **more)
 
 
 A, B = ellipse((30, 30), (12, 9)), ellipse((70, 40), (10, 10))
@@ -153,7 +153,7 @@ def test_neither_order_nor_names_matter(seed):
     numbers = {1: 70, 2: 4, 3: 12}
     renamed = [
         [
-            Track(numbers[side[i].video], side[i].label, side[i].masks, side[i].score)
+            MaskTrack(numbers[side[i].video], side[i].label, side[i].masks, side[i].score)
             for i in draw.permutation(len(side))
         ]
         for side in (found, true)

@@ -13,7 +13,7 @@ from mobileseg.structures import InstanceMasks, InstanceResult
 from mobileseg.training.evaluator import evaluate
 from mobileseg.video.metric_hota import HotaCounts, hota_counts
 from mobileseg.video.metric_identity import IdentityCounts, identity_counts
-from mobileseg.video.metric_tracks import Track, grouped
+from mobileseg.video.metric_tracks import MaskTrack, grouped
 from mobileseg.video.metric_ytvis import track_precision
 from mobileseg.video.protocol import KeyFramePasses
 from mobileseg.video.scorer import VideoScorer, save_track_results
@@ -123,7 +123,7 @@ class Share:
 def timed(clips):
     def network(sample):
         number = sample.meta["number"]
-        kind = "key" if number % 3 == 0 else "flow"
+        kind = "key" if number % 3 == 0 else "nonkey"
         return clips.result(number, pipeline=kind, times={"inference": 10.0 + number, "postprocess": 1.0})
 
     return network
@@ -143,7 +143,7 @@ def test_shares_of_processes_add_up(clips, count):
 def test_kinds_of_frames(clips):
     scores = run(clips, timed(clips))[1]
     kinds = scores["frame_kinds"]
-    assert [(name, kind["frames"]) for name, kind in kinds.items()] == [("flow", 8), ("key", 5)]
+    assert [(name, kind["frames"]) for name, kind in kinds.items()] == [("key", 5), ("nonkey", 8)]
     spent = np.array([11.0 + number for number in range(0, len(clips), 3)])
     expected = {"mean": spent.mean(), "p50": np.median(spent), "p95": np.percentile(spent, 95), "max": spent.max()}
     assert kinds["key"]["ms"] == pytest.approx(expected)
@@ -161,7 +161,7 @@ def test_mask_ap_of_a_kind_is_that_of_its_frames(clips):
     """Where one kind of frames has no detection, the other is not affected."""
     nothing = InstanceResult(
         np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), InstanceMasks((72, 96)),
-        pipeline="flow",
+        pipeline="nonkey",
     )  # fmt: skip
 
     def network(sample):
@@ -170,8 +170,8 @@ def test_mask_ap_of_a_kind_is_that_of_its_frames(clips):
 
     kinds, whole = run(clips, network)[1]["frame_kinds"], run(clips, timed(clips))[1]["frame_kinds"]
     assert kinds["key"]["mask_ap"] == whole["key"]["mask_ap"] > 0
-    assert kinds["flow"]["mask_ap"] == 0.0
-    assert kinds["flow"]["ms"] is None
+    assert kinds["nonkey"]["mask_ap"] == 0.0
+    assert kinds["nonkey"]["ms"] is None
 
 
 def test_a_track_has_the_class_and_score_of_its_frames(clips):
@@ -217,7 +217,7 @@ def test_results_file_gives_the_same_scores(clips, scores, tmp_path):
     lengths = {one.identifier: len(one.frames) for one in clips.videos}
     assert all(len(entry["segmentations"]) == lengths[entry["video_id"]] for entry in entries)
     found = [
-        Track(one["video_id"], CATEGORY_IDS.index(one["category_id"]), one["segmentations"], one["score"])
+        MaskTrack(one["video_id"], CATEGORY_IDS.index(one["category_id"]), one["segmentations"], one["score"])
         for one in entries
     ]
     assert track_precision(found, scorer.true_tracks(), 2).numbers() == scores["tracks"]

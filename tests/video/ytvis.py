@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pycocotools import mask as coco_mask
 
-from mobileseg.video.metric_tracks import Track
+from mobileseg.video.metric_tracks import MaskTrack
 
 FOLDER = Path(__file__).parents[1] / "reference" / "golden" / "video" / "ytvis_eval"
 CATEGORY_IDS = (1, 3, 7, 9)
@@ -29,7 +29,7 @@ def compressed(mask, height, width):
 
 def true_tracks():
     return [
-        Track(
+        MaskTrack(
             one["video_id"],
             CATEGORY_IDS.index(one["category_id"]),
             [compressed(mask, one["height"], one["width"]) for mask in one["segmentations"]],
@@ -42,6 +42,6 @@ def true_tracks():
 
 def found_tracks():
     return [
-        Track(one["video_id"], CATEGORY_IDS.index(one["category_id"]), one["segmentations"], one["score"])
+        MaskTrack(one["video_id"], CATEGORY_IDS.index(one["category_id"]), one["segmentations"], one["score"])
         for one in read("predictions")
     ]
