@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import paddle
+from paddle.base.layer_helper import LayerHelper
 from paddle.optimizer import Optimizer
 
 from mobileseg.errors import ConfigError
@@ -227,6 +228,7 @@ def create_accumulators(optimizer: Optimizer, groups: Sequence[ParameterGroup]) 
     need not be the first one; a state saved before that would lack them.
     """
     block = paddle.static.default_main_program().global_block()
+    optimizer.helper = LayerHelper(type(optimizer).__name__)  # with which a step would create them
     for group in groups:
         optimizer._create_accumulators(block, group.parameters)
 
