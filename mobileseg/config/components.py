@@ -62,7 +62,9 @@ def pipeline_problems(config: Config) -> list[Problem]:
         if len(problems) == before:
             pipelines[name] = build_transforms(steps)
     train = pipelines.pop("train_dataset", None)
-    for name, pipeline in pipelines.items() if train is not None else ():
+    for name, pipeline in pipelines.items():
+        if train is None:
+            break
         difference = normalisation_problem(train, pipeline, name.removesuffix("_dataset"))
         if difference:
             fix = "give both pipelines the same Normalize"

@@ -245,8 +245,8 @@ def unpack(
     _same_steps(run.steps, further, folder)
     if between and state["config"].get("accumulate") != config.accumulate:
         raise TrainingError(
-            f"{folder} was saved between two steps of an iteration of {state['config'].get('accumulate')} batches each, "
-            f"and accumulate is {config.accumulate}",
+            f"{folder} was saved between two steps of an iteration of {state['config'].get('accumulate')} batches "
+            f"each, and accumulate is {config.accumulate}",
             remedy="resume with the accumulate of the saved run, or from another checkpoint of it",
         )
     try:

@@ -27,7 +27,8 @@ class Step:
 
     Attributes:
         objective: what it minimises.
-        dataset: what it is trained on, ``dataset[(epoch, index)]``; None for a step that lives on what earlier ones left.
+        dataset: what it is trained on, ``dataset[(epoch, index)]``; None for a step that lives on what earlier ones
+            left.
         name: of the step; the losses of all steps but the first are logged as ``<name>.<loss>``.
         batch_size: samples per batch and process, None for that of the configuration.
     """

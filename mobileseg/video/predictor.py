@@ -14,7 +14,7 @@ from mobileseg.data.sample import Sample
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.instance.predictor import OUTPUTS, InstancePredictor
 from mobileseg.structures import InstanceResult
-from mobileseg.video.keyframes import KeyframeOptions, is_key, lost_share, picture_difference, small_picture
+from mobileseg.video.keyframes import KeyframeOptions, is_key, lost_share, thumbnail, thumbnail_difference
 from mobileseg.video.names import KEY, NONKEY
 from mobileseg.video.runtime import SURE
 from mobileseg.video.yolact_edge import KeyFrame
@@ -47,7 +47,7 @@ class VideoPredictor(InstancePredictor):
         self._key: KeyFrame | None = None
         self._age: int | None = None
         self._kind = KEY
-        self._picture: np.ndarray | None = None
+        self._thumbnail: np.ndarray | None = None
         self._sure: InstanceResult | None = None
         self._lost = 0.0
 
@@ -68,27 +68,28 @@ class VideoPredictor(InstancePredictor):
 
         Raises:
             ConfigError: see :class:`~mobileseg.instance.predictor.InstancePredictor`.
-            DataError: pictures of frames are compared, and the file of this one cannot be read.
+            DataError: thumbnails of frames are compared, and the file of this one cannot be read.
         """
-        picture = None if self.rule.scene_cut is None else small_picture(read_image(sample.meta["image_path"]))
-        self._kind = KEY if self._is_key(sample, picture) else NONKEY
+        small = None if self.rule.scene_cut is None else thumbnail(read_image(sample.meta["image_path"]))
+        self._kind = KEY if self._is_key(sample, small) else NONKEY
         begun = time.perf_counter()
         result = super().__call__(sample)
         times = {"frame": (time.perf_counter() - begun) * 1000}
         sure = result.above(SURE)
         if self._kind == KEY:
-            self._age, self._picture, self._sure, self._lost = 0, picture, sure, 0.0
+            self._age, self._thumbnail, self._sure, self._lost = 0, small, sure, 0.0
         elif self._sure is not None:
             self._lost = lost_share(self._sure.boxes, self._sure.classes, sure.boxes, sure.classes)
         return replace(result, pipeline=self._kind, times=times)
 
-    def _is_key(self, sample: Sample, picture: np.ndarray | None) -> bool:
+    def _is_key(self, sample: Sample, small: np.ndarray | None) -> bool:
         if self._key is None:
             return True
         age = self._age = (self._age or 0) + 1
         told = sample.meta.get("key")
         if told is not None:
             return bool(told)
-        known = picture is not None and self._picture is not None
-        difference = picture_difference(self._picture, picture) if known else 0.0
+        difference = 0.0
+        if small is not None and self._thumbnail is not None:
+            difference = thumbnail_difference(self._thumbnail, small)
         return is_key(age, self.rule, difference, self._lost)

@@ -1,8 +1,8 @@
 """The three stages in which networks with features along a flow are trained (Liu et al. 2021, arXiv:2012.12259).
 
-``base``: the network on frames by themselves, as any instance segmentation model. ``flow``: the flow network on pairs of
-images whose flow is known. ``joint``: frames computed whole, then the same frames computed from an earlier one. What a
-stage does not train gets no gradient and stays in evaluation mode.
+``base``: the network on frames by themselves, as any instance segmentation model. ``flow``: the flow network on pairs
+of images whose flow is known. ``joint``: frames computed whole, then the same frames computed from an earlier one. What
+a stage does not train gets no gradient and stays in evaluation mode.
 """
 
 from __future__ import annotations
@@ -180,13 +180,13 @@ def _check(stage: str, criterion: Any, dataset: Any, settings: Mapping[str, Any]
     if isinstance(criterion, FlowLoss) != (stage == FLOW):
         raise ConfigError(
             f"the stage {stage} of video.stage does not learn by {type(criterion).__name__}",
-            remedy=f"write {'FlowLoss' if stage == FLOW else 'YolactLoss'} as the type of the loss, or change the stage",
+            remedy=f"write loss.types: [{{type: {'FlowLoss' if stage == FLOW else 'YolactLoss'}}}], or another stage",
         )
     pairs = callable(getattr(dataset, "flow", None))
     if pairs != (stage == FLOW):
         raise ConfigError(
-            f"the stage {stage} of video.stage trains on {'pairs of images with flow' if stage == FLOW else 'objects'}, "
-            f"and train_dataset ({type(dataset).__name__}) gives {'flow' if pairs else 'none'}",
+            f"the stage {stage} of video.stage trains on {'pairs of images with flow' if stage == FLOW else 'objects'},"
+            f" and train_dataset ({type(dataset).__name__}) gives {'flow' if pairs else 'none'}",
             remedy="give it FlyingChairs in the stage flow, and videos with objects in the others",
         )
     if stage == JOINT and getattr(dataset, "reference", None) is None:

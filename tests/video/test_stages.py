@@ -151,9 +151,7 @@ def test_resume_is_exact_between_any_two_steps(
     assert losses_of(folder) == losses_of(tmp_path / "halves")
 
 
-def test_batches_that_are_accumulated_meet_their_own_maps(
-    config_of: Callable[..., Config], tmp_path: Path
-) -> None:
+def test_batches_that_are_accumulated_meet_their_own_maps(config_of: Callable[..., Config], tmp_path: Path) -> None:
     """Matching compares frame with frame; a resume between the steps of accumulated batches is exact too."""
     config = config_of("joint", stills=False).changed({"accumulate": 2, "iters": 2})
     trainer = Trainer(config, tmp_path / "whole", do_eval=False)
@@ -208,15 +206,18 @@ def test_the_warped_step_is_the_partial_transform_of_the_reference(config_of: Ca
     assert not [name for name in reached if name.startswith(("backbone", "fpn.lat_layers", "flow_net.pred1"))]
 
 
+YOLACT_LOSS, FLOW_LOSS = ({"types": [{"type": kind}], "coef": None} for kind in ("YolactLoss", "FlowLoss"))
+
+
 @pytest.mark.parametrize(
     ("stage", "changes", "message"),
     [
-        ("flow", {"loss": {"types": [{"type": "YolactLoss"}], "coef": None}}, "the stage flow .* by YolactLoss"),
-        ("base", {"loss": {"types": [{"type": "FlowLoss"}], "coef": None}}, "the stage base .* by FlowLoss"),
+        ("flow", {"loss": YOLACT_LOSS}, "the stage flow .* by YolactLoss"),
+        ("base", {"loss": FLOW_LOSS}, "the stage base .* by FlowLoss"),
         ("base", {"video": {"stage": "joint"}}, "needs an earlier frame"),
         ("joint", {"video": {"stage": "base"}}, "does not use the reference frames"),
-        ("flow", {"video": {"stage": "base"}, "loss": {"types": [{"type": "YolactLoss"}], "coef": None}}, "and train_da"),
-        ("base", {"video": {"stage": "flow"}, "loss": {"types": [{"type": "FlowLoss"}], "coef": None}}, "pairs of images"),
+        ("flow", {"video": {"stage": "base"}, "loss": YOLACT_LOSS}, "and train_da"),
+        ("base", {"video": {"stage": "flow"}, "loss": FLOW_LOSS}, "pairs of images"),
     ],
 )
 def test_what_does_not_go_together_is_refused(

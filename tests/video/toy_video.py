@@ -22,13 +22,16 @@ def toy_video_data(folder: Path) -> Path:
     return folder
 
 
-def toy_video_section(root: Path, stage: str, *, stills: bool = True, network: str = "MobileYolactEdge") -> dict[str, Any]:
+def toy_video_section(
+    root: Path, stage: str, *, stills: bool = True, network: str = "MobileYolactEdge"
+) -> dict[str, Any]:
     """The configuration of a stage, as a mapping."""
     flip = [{"type": "RandomHorizontalFlip"}, NORMALISE]
     clips: dict[str, Any] = {"type": "YouTubeVIS", "dataset_root": str(root / "clips"), "classes": CLASSES}
     train = clips | {"mode": "train", "transforms": flip}
     if stage == "flow":
-        train = {"type": "FlyingChairs", "dataset_root": str(root / "pairs"), "classes": CLASSES, "transforms": [NORMALISE]}
+        train = {"type": "FlyingChairs", "dataset_root": str(root / "pairs"), "classes": CLASSES}
+        train["transforms"] = [NORMALISE]
     if stage == "joint":
         train["reference"] = [1, 3]
     still = {"type": "CocoInstances", "dataset_root": str(root / "stills"), "mode": "train", "transforms": flip}
