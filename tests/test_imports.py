@@ -14,7 +14,7 @@ FOUNDATION = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem not 
 
 CONFIG_READERS = [
     "tree", "source", "overrides", "schema_base", "schema_compress", "schema", "structure", "paddleseg", "rules",
-    "schema_distill", "schema_optimizers", "schema_schedules", "plugins", "paddleseg_names", "signatures", "carried",
+    "schema_distill", "schema_optimizers", "schema_schedules", "schema_video", "plugins", "paddleseg_names", "signatures", "carried",
     "load",
 ]  # fmt: skip
 
@@ -47,7 +47,7 @@ LAYERS = [
     ["video"],  # its networks and losses use those of instance
     ["config"],  # config.build knows every component by name, through the registries
     ["compress.channels"],
-    ["training", *(f"{task}.training" for task in TASKS)],  # what training asks of a task
+    ["training", *(f"{task}.training" for task in TASKS), "video.stages"],  # what training asks of a task
     ["export"],
     [f"{task}.{name}" for task in TASKS for name in ("export", "deploy", "golden", "export_nms", "nms_layer")],
     ["compress"],
