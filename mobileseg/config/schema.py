@@ -16,7 +16,7 @@ from mobileseg.config.schema_compress import Compress, SparsitySection
 from mobileseg.config.schema_distill import Distill
 from mobileseg.config.schema_optimizers import Clip, OptimizerSection, ParamGroup
 from mobileseg.config.schema_schedules import ScheduleSection
-from mobileseg.config.schema_video import Video
+from mobileseg.config.schema_video import VideoSection
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.video.keyframes import KeyframeOptions
 
@@ -127,7 +127,9 @@ class Schema(Section):
     keyframes: KeyframeOptions = Field(
         default_factory=KeyframeOptions, description="video: which frames are computed whole"
     )
-    video: Video = Field(default_factory=lambda: Video.model_validate({}), description="video: stage of the training")
+    video: VideoSection = Field(
+        default_factory=lambda: VideoSection.model_validate({}), description="video: stage of the training"
+    )
     export: Export = Field(
         default_factory=lambda: Export.model_validate({}), description="defaults of the export command"
     )
