@@ -14,8 +14,8 @@ FOUNDATION = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem not 
 
 CONFIG_READERS = [
     "tree", "source", "overrides", "schema_base", "schema_compress", "schema", "structure", "paddleseg", "rules",
-    "schema_distill", "schema_optimizers", "schema_schedules", "schema_video", "plugins", "paddleseg_names", "signatures", "carried",
-    "load",
+    "schema_distill", "schema_optimizers", "schema_schedules", "schema_video", "plugins", "paddleseg_names",
+    "signatures", "carried", "load",
 ]  # fmt: skip
 
 INSTANCE_RESULT = ["instance.nms", "instance.masks", "instance.postprocess"]
