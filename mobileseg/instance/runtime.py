@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,8 @@ from mobileseg.runtime.manifest import Manifest, verified_path
 from mobileseg.runtime.preprocess import Geometry
 from mobileseg.runtime.specs import OutputSpec
 from mobileseg.structures import InstanceResult
+from mobileseg.tracking.options import TrackingOptions
+from mobileseg.tracking.tracker import with_ids
 
 RAW_KINDS = ("boxes", "scores", "coefficients", "prototypes")
 """Kinds of outputs for P anchors and k prototypes: 'boxes' relative to the anchors, [1, P, 4]; 'scores' after softmax,
@@ -111,14 +114,31 @@ class InstancePipeline:
             if spec.anchors is None:
                 raise RuntimeEngineError(f"artefact '{manifest.name}' names no file of anchors", remedy=_REMEDY)
             self._anchors = read_anchors(folder, manifest, spec.anchors)
+        self._tracking: TrackingOptions | None = None
         self._check_shapes()
+
+    def for_stream(self, options: Mapping[str, Any]) -> InstancePipeline:
+        """See :class:`mobileseg.runtime.task.StreamingPipeline`; the option is ``track``."""
+        foreign = sorted(set(options) - {"track"})
+        if foreign:
+            raise RuntimeEngineError(
+                f"'{self.manifest.name}' is an instance segmentation model: its streams have no {', '.join(foreign)}",
+                remedy=f"leave {' and '.join(foreign)} out",
+            )
+        found = copy(self)
+        found._tracking = TrackingOptions.of(options.get("track"))
+        return found
 
     def next(self, memory: dict[str, Any]) -> str:
         """Every frame is an image by itself."""
         return MAIN
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
-        """Objects in the pixels of the image."""
+        """Objects in the pixels of the image; in a stream with tracking, those of tracks."""
+        found = self._objects(tensors, place)
+        return found if self._tracking is None else with_ids(found, memory, self._tracking)
+
+    def _objects(self, tensors: Mapping[str, np.ndarray], place: Geometry) -> InstanceResult:
         values = {kind: tensors[spec.name] for kind, spec in self._by_kind.items()}
         if self._anchors is None:
             found = nms_detections(values["detections"], values["coefficients"], self._options)

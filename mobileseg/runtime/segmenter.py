@@ -21,6 +21,7 @@ from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Geometry, Preprocessor
 from mobileseg.runtime.streams import Stream, StreamState
 from mobileseg.runtime.task import Pipeline
+from mobileseg.tracking.options import TrackingOptions
 
 
 class Segmenter:
@@ -107,16 +108,34 @@ class Segmenter:
         """Name of the engine in use, also when 'auto' chose it."""
         return self.engine.name
 
-    def stream(self, state: StreamState | None = None) -> Stream:
+    def stream(
+        self, state: StreamState | None = None, *, track: bool | Mapping[str, Any] | TrackingOptions | None = None
+    ) -> Stream:
         """A stream of frames, with what the network and the task keep from frame to frame.
 
         Args:
             state: of an earlier stream of this artefact, to go on from.
+            track: give objects ids that stay from frame to frame (``track_ids``), and leave out those that belong to no
+                track: True, or options (`TrackingOptions`). None is what the task does by itself.
 
         Raises:
-            RuntimeEngineError: a state of another artefact.
+            RuntimeEngineError: a state of another artefact, or results have no objects that could be tracked.
+            ConfigError: options that cannot be used.
         """
-        return Stream(self, state)
+        return Stream(self, state, None if track is None else self._following(track))
+
+    def _following(self, track: bool | Mapping[str, Any] | TrackingOptions) -> Pipeline:
+        """The task's pipeline with or without tracking."""
+        change = getattr(self.pipeline, "for_stream", None)
+        if change is not None:
+            found: Pipeline = change({"track": track})
+            return found
+        if track is False:
+            return self.pipeline
+        raise RuntimeEngineError(
+            f"'{self.name}' finds no objects that could be tracked",
+            remedy="leave track out, or use an instance segmentation model",
+        )
 
     def __call__(self, image: ImageLike) -> Any:
         """Segment one image: a stream of one frame.

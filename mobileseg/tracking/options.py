@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from mobileseg.errors import ConfigError
@@ -49,6 +49,10 @@ class TrackingOptions:
                 raise ConfigError(f"tracking: {name} is {value!r}, expected a whole number from {least} to {MAX_AGE:,}")
         if not isinstance(self.same_class, bool):
             raise ConfigError(f"tracking: same_class is {self.same_class!r}, expected true or false")
+
+    def beginning_at(self, score: float) -> TrackingOptions:
+        """The same with tracks that begin from ``score`` on."""
+        return replace(self, score=score, low_score=min(self.low_score, score))
 
     @classmethod
     def of(cls, given: bool | Mapping[str, Any] | TrackingOptions | None) -> TrackingOptions | None:
