@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from fixture_artefacts import write_artefact
+from fixture_parts import instance_settings, manifest
 
+from mobileseg.instance.options import DetectionOptions
+from mobileseg.instance.postprocess import finish, nms_detections
+from mobileseg.runtime.specs import ImageSpec, OutputSpec
 from mobileseg.structures import InstanceMasks, InstanceResult
+from mobileseg.tasks import INSTANCE
 from mobileseg.tracking.assignment import assign
 from mobileseg.tracking.options import TrackingOptions
-from mobileseg.tracking.tracker import TrackerState, overlaps, track
+from mobileseg.tracking.tracker import TrackerState, overlaps, track, with_ids
 
 
 def disc_results(rng: np.random.Generator, size: tuple[int, int], count: int, length: int) -> list[InstanceResult]:
@@ -108,3 +115,46 @@ def tracking_cases(root: Path) -> None:
         expected[rows] = columns
         arrays |= {f"costs.{index}": costs, f"columns.{index}": expected}
     np.savez_compressed(root / "assignments.npz", **arrays)
+
+
+def tracked_artefact(folder: Path, expected: Path) -> None:
+    """A folder whose graph finds discs that cross, in frames of one grey each: frame k has the value 16 k.
+
+    Args:
+        folder: of the artefact.
+        expected: JSON file that gets, for every frame, [id, class] of what Python's tracker reports, best first.
+    """
+    rng = np.random.default_rng(31)
+    spec, grid, count = ImageSpec("x", 32, 48), (32, 48), 5
+    options = DetectionOptions(score_threshold=0.05)
+    rows, columns = np.indices(grid)
+    place, speed = rng.uniform(0.1, 0.9, (count, 2)), rng.normal(0, 0.05, (count, 2))
+    labels = np.arange(count) % 2
+    items, ids, memory = [], [], dict[str, object]()
+    for number in range(14):
+        image = np.full((64, 96, 3), 16 * number, np.uint8)
+        there = np.flatnonzero(rng.random(count) > 0.15)
+        scores = np.sort(rng.uniform(0.1, 1, len(there)))[::-1]
+        reach = np.array([7 / 48, 7 / 32])
+        found = np.concatenate([labels[there, None], scores[:, None], place[there] - reach, place[there] + reach], 1)
+        far = [np.hypot(columns - x * 48, rows - y * 32) for x, y in place]
+        outputs = {
+            "found": found.astype(np.float32),
+            "mask": np.eye(count, dtype=np.float32)[there],
+            "proto": (4 * np.clip(6 - np.array(far), -1, 1)).astype(np.float32)[None],
+        }
+        detections = nms_detections(outputs["found"], outputs["mask"], options)
+        result = with_ids(finish(detections, outputs["proto"][0], (64, 96), options), memory, TrackingOptions())
+        assert result.track_ids is not None
+        ids.append([list(pair) for pair in zip(result.track_ids.tolist(), result.classes.tolist(), strict=True)])
+        items.append({"image": image, **{f"whole.{name}": value for name, value in outputs.items()}})
+        place += speed
+        speed = np.where((place < 0) | (place > 1), -speed, speed)
+    specs = (
+        OutputSpec("found", "detections", "float32", (-1, 6)),
+        OutputSpec("mask", "coefficients", "float32", (-1, count)),
+        OutputSpec("proto", "prototypes", "float32", (1, count, *grid)),
+    )
+    made = manifest("tracked", spec, specs, 2, task=INSTANCE, settings=instance_settings(options))
+    write_artefact(folder, made, items)
+    expected.write_text(json.dumps(ids), encoding="ascii")
