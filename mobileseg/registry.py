@@ -121,7 +121,13 @@ BACKBONES = Registry(
     ),
 )
 NETWORKS = Registry(
-    "network", ("mobileseg.semantic.model", "mobileseg.semantic.pp_mobileseg", "mobileseg.instance.model")
+    "network",
+    (
+        "mobileseg.semantic.model",
+        "mobileseg.semantic.pp_mobileseg",
+        "mobileseg.instance.model",
+        "mobileseg.video.yolact_edge",
+    ),
 )
 LOSSES = Registry("loss", ("mobileseg.semantic.losses", "mobileseg.instance.losses"))
 DATASETS = Registry("dataset", ("mobileseg.data.datasets",))

@@ -112,6 +112,8 @@ class PredictionWriter:
         self._task: Visualization = stage(segmenter, "visualize")
         self._show = self._task.visualizer(segmenter, opacity=opacity, min_score=min_score)
         self._results: ResultsFile | None = None
+        if tracking is None and getattr(self._task, "TRACKS_BY_DEFAULT", False):
+            tracking = TrackingOptions()
         self._tracking = tracking.beginning_at(min_score) if tracking and min_score is not None else tracking
         self._track_files = track_files
         self._tracks: TrackOutputs | None = None

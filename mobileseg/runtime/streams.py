@@ -130,7 +130,7 @@ class Stream:
         """As :meth:`step`, for what `Segmenter.prepare` made of a frame."""
         self._check_size((int(image.shape[0]), int(image.shape[1])))
         start = time.perf_counter()
-        self.pipeline = self._pipeline.next(self._memory)
+        self.pipeline = self._pipeline.next(self._memory, image)
         outputs = self._tensors.step(self.pipeline, fed)
         inferred = time.perf_counter()
         result = self._pipeline.finish(outputs, self._segmenter.geometry(image), self._memory)

@@ -195,7 +195,10 @@ class Visualization(Protocol):
 
 
 class ObjectVisualization(Visualization, Protocol):
-    """The same of a task whose results have objects, which can have ids that stay through a video."""
+    """The same of a task whose results have objects, which can have ids that stay through a video.
+
+    A module with ``TRACKS_BY_DEFAULT = True`` has them tracked unless the caller wants none.
+    """
 
     def track_files(self, folder: Path, kinds: Collection[str], model: Model) -> TrackOutputs:
         """Files about tracks below ``folder``: 'csv' statistics, 'mots' text, 'ytvis' results."""
