@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from fixture_artefacts import write_artefact
-from fixture_parts import instance_settings, manifest
+from fixture_parts import instance_settings, manifest, picture
 
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.instance.postprocess import finish, nms_detections
@@ -16,6 +16,7 @@ from mobileseg.runtime.specs import ImageSpec, OutputSpec
 from mobileseg.structures import InstanceMasks, InstanceResult
 from mobileseg.tasks import INSTANCE
 from mobileseg.tracking.assignment import assign
+from mobileseg.tracking.motion import block_motion, grey_cells
 from mobileseg.tracking.options import TrackingOptions
 from mobileseg.tracking.tracker import TrackerState, overlaps, track, with_ids
 
@@ -115,6 +116,22 @@ def tracking_cases(root: Path) -> None:
         expected[rows] = columns
         arrays |= {f"costs.{index}": costs, f"columns.{index}": expected}
     np.savez_compressed(root / "assignments.npz", **arrays)
+    np.savez_compressed(root / "motion.npz", **motion_arrays(rng))
+
+
+def motion_arrays(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Two images of pair k, ``first.k`` and ``second.k``; the grey cells of the first, and the motion of its blocks."""
+    arrays: dict[str, np.ndarray] = {}
+    moves = [((40, 60), (0, 0)), ((75, 131), (5, -3)), ((120, 160), (-11, 9)), ((241, 427), (20, 14)), ((7, 3), (1, 1))]
+    for size, (dx, dy) in [*moves, ((330, 700), (33, -21)), ((1, 1), (0, 0))]:
+        scene = picture(rng, size[0] + 80, size[1] + 80)
+        first = scene[40 : 40 + size[0], 40 : 40 + size[1]]
+        second = scene[40 - dy : 40 - dy + size[0], 40 - dx : 40 - dx + size[1]].copy()
+        second[: size[0] // 3] = picture(rng, *size)[: size[0] // 3]  # something else comes into view
+        index = len(arrays) // 4
+        arrays |= {f"first.{index}": first, f"second.{index}": second, f"grey.{index}": grey_cells(first)}
+        arrays[f"motion.{index}"] = block_motion(grey_cells(first), grey_cells(second))
+    return arrays
 
 
 def tracked_artefact(folder: Path, expected: Path) -> None:

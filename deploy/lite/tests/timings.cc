@@ -5,6 +5,7 @@
 #include <ctime>
 #include <functional>
 
+#include "block_motion.h"
 #include "clip_fixture.h"
 #include "fixtures.h"
 #include "instance.h"
@@ -79,6 +80,17 @@ int main(int count, char** arguments) {
       next = (next + 1) % frames.size();
     });
     std::printf("tracker, %zu instances at 640x480: %.3f ms\n", frames[0].instances.size(), time);
+  }
+  {
+    const auto arrays = read_npz(fixtures::root() + "/tracking/motion.npz");
+    GreyCells first, second;
+    BlockMotion motion;
+    const double time = median_ms([&] {
+      first.read(fixtures::view(arrays.at("first.3")));
+      second.read(fixtures::view(arrays.at("second.3")));
+      motion.search(first, second);
+    });
+    std::printf("motion of blocks, 427x241: %.3f ms\n", time);
   }
   return 0;
 }
