@@ -20,6 +20,8 @@ CONFIG_READERS = [
 
 INSTANCE_RESULT = ["instance.nms", "instance.masks", "instance.postprocess"]
 INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_table"]
+VIDEO_METRIC = [f"video.{name}" for name in ("metric_tracks", "metric_ytvis", "metric_hota", "metric_identity")]
+VIDEO_METRIC += ["video.metric_table", "video.protocol", "video.scorer"]
 
 TASKS = ("semantic", "instance", "video")
 
@@ -32,6 +34,7 @@ LAYERS = [
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
     ["viz"],
     ["data"],
+    VIDEO_METRIC,
     [f"semantic.{name}" for name in ("drawing", "visualize")]
     + [f"instance.{name}" for name in ("drawing", "coco_results", "track_files", "visualize")]
     + ["video.visualize"],
@@ -74,6 +77,7 @@ PADDLE_FREE_MODULES = [
     "video.visualize",
     *INSTANCE_RESULT,
     *INSTANCE_METRIC,
+    *VIDEO_METRIC,
     "semantic.drawing",
     "semantic.visualize",
     "instance.drawing",
