@@ -65,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("csv", "mots", "ytvis"),
         help="with --track: statistics per track (default), MOTS text, YouTube-VIS results",
     )
+    parser.add_argument(
+        "--smooth",
+        type=float,
+        metavar="W",
+        help="of semantic segmentation models: average with earlier frames of a video, which have the weight W (0.5)",
+    )
     parser.add_argument("--times", action="store_true", help="draw frame rate and stage times on frames of videos")
     parser.add_argument("--show", action="store_true", help="show videos in a window, with these times; q ends one")
     parser.add_argument(
@@ -97,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
     from mobileseg.prediction.predict import OUTPUTS, PredictionWriter
     from mobileseg.prediction.sources import find_sources
     from mobileseg.runtime.video import Window
+    from mobileseg.tracking.label_filter import checked_weight
     from mobileseg.tracking.options import TrackingOptions
 
     say_accepted(args)
@@ -129,6 +136,7 @@ def run(args: argparse.Namespace) -> int:
         folders=_PADDLESEG_FOLDERS if args.paddleseg_folders else {},
         tracking=TrackingOptions() if args.track else args.track,
         track_files=(args.save_tracks or ("csv",)) if args.track else (),
+        smooth=None if args.smooth is None else checked_weight(args.smooth),
         say=_nothing if args.quiet else print,
     )
     summary = writer.run(find_sources(inputs))

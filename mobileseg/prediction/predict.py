@@ -78,6 +78,7 @@ class PredictionWriter:
         folders: other names of the folders, by kind of result.
         tracking: objects of videos and cameras have ids that stay, and tracks begin from ``min_score`` on where it is
             given; False for no tracking, None for what the model does by itself.
+        smooth: of semantic segmentation models whose graph gives scores: weight of earlier frames of videos, 0..1.
         track_files: kinds of files about the tracks: 'csv', 'mots', 'ytvis'.
         window: show the frames of videos and cameras in it, with these times; the user ends a video there.
         say: told each source that is done.
@@ -102,6 +103,7 @@ class PredictionWriter:
         folders: Mapping[str, str] | None = None,
         tracking: TrackingOptions | Literal[False] | None = None,
         track_files: Collection[str] = (),
+        smooth: float | None = None,
         say: Callable[[str], None] = print,
         warn: Callable[[str], None] | None = None,
     ) -> None:
@@ -116,6 +118,7 @@ class PredictionWriter:
             tracking = TrackingOptions()
         self._tracking = tracking.beginning_at(min_score) if tracking and min_score is not None else tracking
         self._track_files = track_files
+        self._smooth = smooth
         self._tracks: TrackOutputs | None = None
         if (tracking or track_files) and not hasattr(self._task, "track_files"):
             raise ConfigError(
@@ -207,7 +210,7 @@ class PredictionWriter:
         if masks:
             masks.mkdir(exist_ok=True)
         meter, drawing = FrameMeter(), 0.0
-        step = frame_function(self.segmenter, self._tracking)
+        step = frame_function(self.segmenter, self._tracking, self._smooth)
         with (
             self._tracks.video(source.name, reader.fps) if self._tracks else nullcontext() as tracks,
             VideoWriter(video or os.devnull, reader.fps) as writer,
@@ -258,17 +261,23 @@ class PredictionWriter:
 
 
 def frame_function(
-    segmenter: Segments, tracking: TrackingOptions | Literal[False] | None = None
+    segmenter: Segments, tracking: TrackingOptions | Literal[False] | None = None, smooth: float | None = None
 ) -> Callable[[np.ndarray], Any]:
     """What takes the frames of one video in their order: a stream of its own where the segmenter has streams.
 
     Args:
         segmenter: the network.
         tracking: objects have ids that stay; False for none, None for what the network does by itself.
+        smooth: weight of earlier frames in class probabilities.
+
+    Raises:
+        RuntimeEngineError: the network has no such option.
     """
     if hasattr(segmenter, "stream"):
-        step: Callable[[np.ndarray], Any] = segmenter.stream(track=tracking).step
+        step: Callable[[np.ndarray], Any] = segmenter.stream(track=tracking, smooth=smooth).step
         return step
+    if smooth is not None:
+        raise RuntimeEngineError("only exported models smooth their labels", remedy="export the network first")
     if not tracking:
         return segmenter
     options = tracking

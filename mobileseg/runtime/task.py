@@ -46,7 +46,7 @@ class StreamingPipeline(Pipeline, Protocol):
 
         Args:
             options: what the caller asks of the stream: those that are not None. ``track`` is False, True or what
-                `TrackingOptions.of` takes: whether objects have ids that stay.
+                `TrackingOptions.of` takes: whether objects have ids that stay; ``smooth`` the weight of earlier frames.
 
         Raises:
             RuntimeEngineError: the task has no such option.
