@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from fixture_artefacts import write_artefact
-from fixture_parts import instance_settings, manifest, picture
+from fixture_parts import instance_settings, manifest, picture, smooth
 
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.instance.postprocess import finish, nms_detections
@@ -16,6 +16,7 @@ from mobileseg.runtime.specs import ImageSpec, OutputSpec
 from mobileseg.structures import InstanceMasks, InstanceResult
 from mobileseg.tasks import INSTANCE
 from mobileseg.tracking.assignment import assign
+from mobileseg.tracking.label_filter import FilterState, seen, smoothed
 from mobileseg.tracking.motion import block_motion, grey_cells
 from mobileseg.tracking.options import TrackingOptions
 from mobileseg.tracking.tracker import TrackerState, overlaps, track, with_ids
@@ -117,6 +118,7 @@ def tracking_cases(root: Path) -> None:
         arrays |= {f"costs.{index}": costs, f"columns.{index}": expected}
     np.savez_compressed(root / "assignments.npz", **arrays)
     np.savez_compressed(root / "motion.npz", **motion_arrays(rng))
+    np.savez_compressed(root / "smooth.npz", **smooth_arrays(rng))
 
 
 def motion_arrays(rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -175,3 +177,19 @@ def tracked_artefact(folder: Path, expected: Path) -> None:
     made = manifest("tracked", spec, specs, 2, task=INSTANCE, settings=instance_settings(options))
     write_artefact(folder, made, items)
     expected.write_text(json.dumps(ids), encoding="ascii")
+
+
+def smooth_arrays(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Frames that move, with a cut; ``scores.k`` go in, ``expected.k`` comes out. The input is padded on the right."""
+    content, covered, weight = (60, 90), (60, 120), 0.6
+    arrays = {"place": np.array([*content, *covered]), "weight": np.array([weight])}
+    scenes = [picture(rng, 200, 300) for _ in range(2)]
+    state: FilterState | None = None
+    for frame in range(7):
+        scene = scenes[frame > 4]
+        image = np.ascontiguousarray(scene[20 + 3 * frame : 140 + 3 * frame, 70 - 8 * frame : 250 - 8 * frame])
+        powers = np.exp(smooth(rng, (4, 30, 60)))
+        scores = (powers / powers.sum(axis=0)).astype(np.float32)
+        found, state = smoothed(seen(state, image), scores, weight, content=content, covered=covered)
+        arrays |= {f"image.{frame}": image, f"scores.{frame}": scores, f"expected.{frame}": found}
+    return arrays
