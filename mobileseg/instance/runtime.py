@@ -19,6 +19,7 @@ from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.manifest import Manifest, verified_path
 from mobileseg.runtime.preprocess import Geometry
 from mobileseg.runtime.specs import OutputSpec
+from mobileseg.runtime.task import StepPlan
 from mobileseg.structures import InstanceResult
 from mobileseg.tracking.options import TrackingOptions
 from mobileseg.tracking.tracker import with_ids
@@ -140,9 +141,9 @@ class InstancePipeline:
         found._tracking = tracking_of(self.manifest, options)
         return found
 
-    def next(self, memory: dict[str, Any], image: np.ndarray) -> str:
+    def next(self, memory: dict[str, Any], image: np.ndarray) -> StepPlan:
         """Every frame is an image by itself."""
-        return MAIN
+        return StepPlan(MAIN)
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
         """Objects in the pixels of the image; in a stream with tracking, those of tracks."""

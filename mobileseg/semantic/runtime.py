@@ -15,6 +15,7 @@ from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Geometry
 from mobileseg.runtime.specs import OutputSpec
+from mobileseg.runtime.task import StepPlan
 from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits, resize_scores, softmax
 from mobileseg.structures import SemanticResult
 from mobileseg.tracking.label_filter import checked_weight, seen, smoothed
@@ -117,11 +118,11 @@ class SemanticPipeline:
             found._output = pick_output(self._outputs, scores=True)
         return found
 
-    def next(self, memory: dict[str, Any], image: np.ndarray) -> str:
+    def next(self, memory: dict[str, Any], image: np.ndarray) -> StepPlan:
         """The graphs take every frame by itself; smoothing looks at how the image moves."""
         if self._smooth:
             memory[_KEY] = seen(memory.get(_KEY), image)
-        return MAIN
+        return StepPlan(MAIN)
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> SemanticResult:
         """Labels, and probabilities if they were asked for, of the image's own size.
