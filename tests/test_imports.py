@@ -36,7 +36,7 @@ LAYERS = [
     ["data"],
     VIDEO_METRIC,
     [f"semantic.{name}" for name in ("drawing", "visualize")]
-    + [f"instance.{name}" for name in ("drawing", "coco_results", "visualize")]
+    + [f"instance.{name}" for name in ("drawing", "coco_results", "track_files", "visualize")]
     + ["video.visualize"],
     ["runtime"],
     [f"{task}.runtime" for task in TASKS],  # what the runtime asks of a task stands on the runtime
@@ -84,6 +84,7 @@ PADDLE_FREE_MODULES = [
     "semantic.visualize",
     "instance.drawing",
     "instance.coco_results",
+    "instance.track_files",
     "instance.visualize",
 ]
 FROM_BELOW = {

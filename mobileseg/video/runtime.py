@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mobileseg.errors import RuntimeEngineError
-from mobileseg.instance.runtime import InstancePipeline, detection_problems, parsed, with_detection
+from mobileseg.instance.runtime import InstancePipeline, detection_problems, parsed, tracking_of, with_detection
 from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Geometry
 from mobileseg.runtime.specs import OutputSpec
 from mobileseg.runtime.task import StepPlan
 from mobileseg.structures import InstanceResult
+from mobileseg.tracking.options import TrackingOptions
+from mobileseg.tracking.tracker import with_ids
 from mobileseg.video.keyframes import is_broken, is_key, lost_share, thumbnail, thumbnail_difference
 from mobileseg.video.names import KEY, NONKEY
 from mobileseg.video.settings import VideoSettings
@@ -72,6 +75,13 @@ class VideoPipeline:
         self.manifest = manifest
         self._rule = settings.keyframes
         self._objects = InstancePipeline(folder, manifest, outputs, settings)
+        self._tracking: TrackingOptions | None = None
+
+    def for_stream(self, options: Mapping[str, Any]) -> VideoPipeline:
+        """See :class:`mobileseg.runtime.task.StreamingPipeline`; the option is ``track``."""
+        found = copy(self)
+        found._tracking = tracking_of(self.manifest, options)
+        return found
 
     def next(self, memory: dict[str, Any], image: np.ndarray) -> StepPlan:
         """A key frame or not, by :mod:`mobileseg.video.keyframes`."""
@@ -88,7 +98,7 @@ class VideoPipeline:
         return StepPlan(NONKEY, ahead=KEY, delay=self._rule.delay)
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
-        """Objects in the pixels of the frame."""
+        """Objects in the pixels of the frame; in a stream with tracking, those of tracks."""
         result = self._objects.finish(tensors, place, {})
         if self._rule.lost_objects is not None:
             sure = result.above(SURE)
@@ -97,4 +107,5 @@ class VideoPipeline:
             else:
                 memory["lost"] = lost_share(memory["boxes"], memory["classes"], sure.boxes, sure.classes)
         memory["age"] = memory.get("age", 0) + 1
-        return replace(result, pipeline=memory.pop("pipeline", NONKEY))
+        result = replace(result, pipeline=memory.pop("pipeline", NONKEY))
+        return result if self._tracking is None else with_ids(result, memory, self._tracking)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import paddle
 
 from mobileseg.errors import ConfigError, DataError
-from mobileseg.files import write_whole
 from mobileseg.instance import training as instances
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.instance.predictor import refuse_views
@@ -73,13 +71,8 @@ def evaluated_with(settings: Mapping[str, Any], test_config: Mapping[str, Any]) 
 
 
 def save_results(scorer: VideoScorer, path: Path) -> str:
-    """Write what was found: tracks in YouTube-VIS' format, or objects in COCO's where results have no track ids."""
-    try:
-        return save_track_results(scorer, path)
-    except DataError:  # no track ids
-        results = scorer.results()
-    write_whole(path, json.dumps(results, separators=(",", ":")))
-    return f"{len(results)} objects written to {path} in COCO's results format (there are no track ids)"
+    """Write every track that was found in YouTube-VIS' results format."""
+    return save_track_results(scorer, path)
 
 
 def classes_in(dataset: Any, index: int) -> Iterable[int]:
