@@ -154,7 +154,7 @@ class VideoScorer(CocoScorer):
                 yield MaskTrack(video.identifier, int(weights.argmax()), masks, float(weights.sum() / len(seen)))
 
     def track_results(self) -> Iterator[dict[str, Any]]:
-        """Everything found in YouTube-VIS' results format: ``video_id``, ``category_id``, ``score``, ``segmentations``."""
+        """Everything found in YouTube-VIS' format: ``video_id``, ``category_id``, ``score``, ``segmentations``."""
         for found in self.found_tracks():
             yield {
                 "video_id": found.video,

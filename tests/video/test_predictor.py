@@ -138,4 +138,4 @@ def test_evaluation_on_clips_and_on_passes_over_them(tmp_path: Path) -> None:
     scorer = task.scorer(dataset)
     for index in range(len(dataset)):
         scorer.update(index, None, predict(dataset.prepare(index)))
-    assert "COCO's results format" in task.save_results(scorer, tmp_path / "found.json")
+    assert "YouTube-VIS" in task.save_results(scorer, tmp_path / "found.json")
