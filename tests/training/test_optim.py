@@ -8,9 +8,9 @@ from mobileseg.config.schema_optimizers import OPTIMIZERS
 from mobileseg.errors import ConfigError
 from mobileseg.training.optim import (
     build_optimizer,
+    create_accumulators,
     freeze,
     group_table,
-    create_accumulators,
     load_optimizer_arrays,
     optimizer_arrays,
     parameter_groups,
