@@ -1,4 +1,4 @@
-"""The certification chain of video networks (the contract: tools/make_tipc.py); images, which are key frames, suffice."""
+"""The certification chain of video networks (the contract: tools/make_tipc.py): images, which are key frames."""
 
 from __future__ import annotations
 
