@@ -1,0 +1,96 @@
+"""The frames of a stream: kernels of a keyframe are kept and applied to the frames behind it (NumPy).
+
+The state is a value: a frame makes a new one and leaves the old one as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mobileseg.structures import InstanceResult
+from mobileseg.video.mobileinst.association import NO_TRACK, KernelTracks, associate
+from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
+from mobileseg.video.mobileinst.postprocess import Answers, finish, keep
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """What a stream remembers between frames.
+
+    Attributes:
+        answers: of the queries of the last keyframe that are shown.
+        ids: int64 [n], their tracks.
+        age: frames since the keyframe, 0 for itself.
+        sure: mean certainty of the keyframe's masks; None until they are made.
+        stale: the masks of the last frame were not sure enough for another one.
+        tracks: all objects that are remembered.
+    """
+
+    answers: Answers
+    ids: np.ndarray
+    age: int
+    sure: float | None
+    stale: bool
+    tracks: KernelTracks
+
+
+def wants_key(state: StreamState | None, options: KernelOptions) -> bool:
+    """Whether the next frame is a keyframe, which needs the graph `instances`."""
+    return state is None or state.stale or state.age + 1 >= options.period
+
+
+def start(state: StreamState | None, answers: Answers, queries: QueryOptions, options: KernelOptions) -> StreamState:
+    """The state with the kernels of a new keyframe; its masks are made by :func:`show`.
+
+    Args:
+        state: after the frame before; None at the beginning.
+        answers: of all queries of the keyframe.
+        queries: which of them are kept.
+        options: how they are matched with the objects before.
+    """
+    tracks = KernelTracks.none(answers.kernels.shape[1]) if state is None else state.tracks
+    scores = answers.scores
+    chosen = keep(scores, queries)
+    kept = answers.take(chosen)
+    tracks, ids = associate(tracks, kept.kernels, kept.classes, scores[chosen], options)
+    shown = np.flatnonzero(ids != NO_TRACK)
+    return StreamState(kept.take(shown), ids[shown], -1, None, False, tracks)
+
+
+def show(
+    state: StreamState,
+    mask_features: np.ndarray,
+    stride: int,
+    input_size: tuple[int, int],
+    size: tuple[int, int],
+    queries: QueryOptions,
+    options: KernelOptions,
+) -> tuple[StreamState, InstanceResult]:
+    """The objects of a frame: the kept kernels applied to its mask features.
+
+    Args:
+        state: of the frame before, or a new keyframe's (:func:`start`).
+        mask_features: float32 [k, h, w] of this frame.
+        stride: pixels of the network's input per cell of the mask features.
+        input_size: (height, width) of the network's input.
+        size: (height, width) of the frame.
+        queries: how masks are made.
+        options: when kernels are too old.
+
+    Returns:
+        The state, and the objects with ``track_ids``. Classes are those of the keyframe; so are scores, but for the
+        certainty of this frame's masks.
+
+    Raises:
+        RuntimeEngineError: kernels of another length than there are mask features.
+    """
+    found, rows, sure = finish(
+        state.answers, np.arange(len(state.answers)), mask_features, stride, input_size, size, queries
+    )
+    level = float(sure.mean()) if len(sure) else None
+    first = level if state.age < 0 else state.sure
+    stale = first is not None and level is not None and level < options.rekey_below * first
+    after = replace(state, age=state.age + 1, sure=first, stale=stale)
+    return after, replace(found, track_ids=state.ids[rows])
