@@ -5,7 +5,8 @@ Two rules (NumPy and SciPy, functions on states that do not change):
 - the published one (:func:`permute`): all queries are put into the order of the frame before, which makes every query a
   track through the whole video, and the scores of a track are means over frames (MinVIS, Huang et al., NeurIPS 2022,
   arXiv:2208.02245);
-- the one for streams (:func:`associate`): only objects that are seen have tracks; they begin, get lost, are found again.
+- the one for streams (:func:`associate`): only objects that are seen have tracks, which begin, end, and go on after
+  a gap.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import paddle
@@ -184,15 +184,15 @@ def _enlarge(masks: paddle.Tensor, scale: int) -> paddle.Tensor:
 class MobileInstLoss(nn.Layer):
     """Losses of a MobileInst network on images; the criterion of a configuration by itself.
 
-    Queries are assigned to objects (:func:`match`) and learn them (:func:`set_losses`); those of the global decoder do so
-    too, with the heads of all queries, because in a clip they are handed from frame to frame. An image without objects
-    teaches background to all queries. Of more objects than queries the largest are learned.
+    Queries are assigned to objects (:func:`match`) and learn them (:func:`set_losses`); those of the global decoder do
+    so too, with the heads of all queries, because in a clip they are handed from frame to frame. An image without
+    objects teaches background to all queries. Of more objects than queries the largest are learned.
 
     Args:
         class_weight: factor of the class loss.
         dice_weight: factor of the dice loss.
-        mask_weight: factor of the cross entropy of masks. SparseInst's factors are the defaults; of the paper only 2 for
-            both mask losses together is known.
+        mask_weight: factor of the cross entropy of masks. SparseInst's factors are the defaults; of the paper only 2
+            for both mask losses together is known.
         objectness_weight: factor of the objectness loss.
         global_weight: factor of all losses of the global decoder's queries, 0 for none.
         mask_scale: masks are compared at this many times the resolution of the mask features.
@@ -247,11 +247,11 @@ class MobileInstLoss(nn.Layer):
         objects = self.objects(outputs, targets)
         return self.judge(outputs, objects)[0]
 
-    def objects(self, outputs: Mapping[str, paddle.Tensor], targets: Mapping[str, paddle.Tensor]) -> list[Objects]:
-        """The objects of every image at the resolution of the masks; arguments as in :meth:`forward`."""
+    def objects(self, outputs: Mapping[str, paddle.Tensor], targets: Mapping[str, Any]) -> list[Objects]:
+        """The objects of every image at the resolution of the masks; arguments as in :meth:`forward`, or arrays."""
         if self._reader is None:
             self._reader = ObjectReader(int(outputs["kernels"].shape[1]))
-        arrays = {name: targets[name].numpy() for name in ("classes", "crowd", "masks")}
+        arrays = {name: np.asarray(targets[name]) for name in ("classes", "crowd", "masks")}
         height, width = outputs["mask_features"].shape[2:]
         return self._reader(arrays, (int(height), int(width)), self.mask_scale)
 

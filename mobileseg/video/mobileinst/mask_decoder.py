@@ -39,7 +39,7 @@ class SemanticEnhancer(nn.Layer):
 
 
 class MaskDecoder(nn.Layer):
-    """Fuses features top-down, then bottom-up, then top-down again, with the global tokens put in at the coarsest level.
+    """Fuses features top-down, then bottom-up, then top-down again, global tokens put in at the coarsest level.
 
     The paper gives this order and the enhancers; widths and the places of the 3x3 convolutions are those of the
     public reproduction. "Down" is a 2x2 mean, which is what bilinear interpolation to half of an even size computes.
@@ -83,8 +83,8 @@ class MaskDecoder(nn.Layer):
             tokens: float32 [N, C, h, w], the global tokens.
 
         Returns:
-            The mask features [N, mask_channels, h_0, w_0], the same before their projection [N, channels, h_0, w_0], and
-            the global tokens [N, channels, h, w].
+            The mask features [N, mask_channels, h_0, w_0], the same before their projection [N, channels, h_0, w_0],
+            and the global tokens [N, channels, h, w].
         """
         count = len(features)
         maps = [self.laterals[index](features[index]) for index in range(count)]

@@ -125,11 +125,11 @@ class MobileInst(nn.Layer):
         """Predictions for float32 [N, 3, H, W], for Q queries, K classes and kernels of length k.
 
         Returns:
-            ``mask_features`` [N, k, ceil(H / mask_stride), ceil(W / mask_stride)], ``kernels`` [N, Q, k] (a kernel times
-            the mask features is the logit of a mask), ``logits`` [N, Q, K] of the classes, ``objectness`` [N, Q, 1]
-            (logit of the mask's IoU), and the two maps that the queries looked at, ``global_map`` and ``local_map``
-            [N, C, h, w]; in training also ``global_queries`` [N, Q, C], those of the global decoder, and ``global_kernels``,
-            ``global_logits`` and ``global_objectness``, what the heads make of them.
+            ``mask_features`` [N, k, ceil(H / mask_stride), ceil(W / mask_stride)], ``kernels`` [N, Q, k] (a kernel
+            times the mask features is the logit of a mask), ``logits`` [N, Q, K] of the classes, ``objectness``
+            [N, Q, 1] (logit of the mask's IoU), and the two maps that the queries looked at, ``global_map`` and
+            ``local_map`` [N, C, h, w]; in training also ``global_queries`` [N, Q, C], those of the global decoder, and
+            ``global_kernels``, ``global_logits`` and ``global_objectness``, what the heads make of them.
         """
         found = self.features(x)
         return {**found, **self.instance_decoder(*(found[name] for name in MAPS))}

@@ -66,8 +66,8 @@ class ObjectReader:
         self.crowded += 1
         if str(self.crowded).strip("0") == "1":
             logger.warning(
-                "an image has %d objects and the network %d queries: the %d smallest are not learned (image number %d of "
-                "this kind); more num_queries, or crop more",
+                "an image has %d objects and the network %d queries: the %d smallest are not learned (image number "
+                "%d of this kind); raise num_queries, or crop more",
                 count,
                 self.most,
                 count - self.most,
