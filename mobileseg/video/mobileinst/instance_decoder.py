@@ -120,13 +120,12 @@ class ActivationMaps(nn.Layer):
         self.norm = nn.LayerNorm(channels)
 
     def forward(self, feature: paddle.Tensor) -> paddle.Tensor:
-        """[N, C, h, w] to [N, queries, C]. The norm divides by the sum of a map."""
+        """[N, C, h, w] to [N, queries, C]. The norm takes the place of the division by the sum of a map."""
         shares = F.sigmoid(self.maps(feature))
         pixels = math.prod(int(length) for length in spatial_size(feature))
         shares = paddle.reshape(shares, [0, int(shares.shape[1]), pixels])
         sums = paddle.matmul(shares, paddle.reshape(feature, [0, int(feature.shape[1]), pixels]), transpose_y=True)
-        means = sums / (paddle.sum(shares, axis=-1, keepdim=True) + 1e-4)
-        return self.norm(F.relu(self.linear(means)))
+        return F.relu(self.linear(self.norm(sums)))
 
 
 class InstanceDecoder(nn.Layer):
