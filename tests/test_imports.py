@@ -21,15 +21,18 @@ CONFIG_READERS = [
 INSTANCE_RESULT = ["instance.nms", "instance.masks", "instance.postprocess"]
 INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_table"]
 
+MOBILEINST_RESULT = [f"video.mobileinst.{name}" for name in ("association", "postprocess", "stream")]
+
 TASKS = ("semantic", "instance", "video")
 
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
-    [*FOUNDATION, "instance.options", "instance.settings"],
+    [*FOUNDATION, "instance.options", "instance.settings", "video.mobileinst.options"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights", "semantic.paddleseg_package"],
     ["tracking"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
+    MOBILEINST_RESULT,
     ["viz"],
     ["data"],
     [f"semantic.{name}" for name in ("drawing", "visualize")]
@@ -69,6 +72,8 @@ PADDLE_FREE_MODULES = [
     "semantic.runtime",
     *INSTANCE_RESULT,
     *INSTANCE_METRIC,
+    "video.mobileinst.options",
+    *MOBILEINST_RESULT,
     "semantic.drawing",
     "semantic.visualize",
     "instance.drawing",

@@ -34,7 +34,7 @@ class Tokens(NamedTuple):
     keys: paddle.Tensor
 
 
-class Attention(nn.Layer):
+class TokenAttention(nn.Layer):
     """Multi-head attention, scores divided by the root of a head's width.
 
     Args:
@@ -88,9 +88,9 @@ class QueryLayer(nn.Layer):
     def __init__(self, channels: int, heads: int, hidden: int) -> None:
         super().__init__()
         self.cross_norm = nn.LayerNorm(channels)
-        self.cross = Attention(channels, heads)
+        self.cross = TokenAttention(channels, heads)
         self.self_norm = nn.LayerNorm(channels)
-        self.self_attention = Attention(channels, heads)
+        self.self_attention = TokenAttention(channels, heads)
         self.feed_forward = FeedForward(channels, hidden) if hidden else nn.Identity()
 
     def forward(self, queries: paddle.Tensor, positions: paddle.Tensor, tokens: Tokens) -> paddle.Tensor:

@@ -16,7 +16,7 @@ from mobileseg.video.mobileinst.postprocess import Answers, finish, keep
 
 
 @dataclass(frozen=True)
-class StreamState:
+class KernelMemory:
     """What a stream remembers between frames.
 
     Attributes:
@@ -36,12 +36,12 @@ class StreamState:
     tracks: KernelTracks
 
 
-def wants_key(state: StreamState | None, options: KernelOptions) -> bool:
+def wants_key(state: KernelMemory | None, options: KernelOptions) -> bool:
     """Whether the next frame is a keyframe, which needs the graph `instances`."""
     return state is None or state.stale or state.age + 1 >= options.period
 
 
-def start(state: StreamState | None, answers: Answers, queries: QueryOptions, options: KernelOptions) -> StreamState:
+def start(state: KernelMemory | None, answers: Answers, queries: QueryOptions, options: KernelOptions) -> KernelMemory:
     """The state with the kernels of a new keyframe; its masks are made by :func:`show`.
 
     Args:
@@ -56,18 +56,18 @@ def start(state: StreamState | None, answers: Answers, queries: QueryOptions, op
     kept = answers.take(chosen)
     tracks, ids = associate(tracks, kept.kernels, kept.classes, scores[chosen], options)
     shown = np.flatnonzero(ids != NO_TRACK)
-    return StreamState(kept.take(shown), ids[shown], -1, None, False, tracks)
+    return KernelMemory(kept.take(shown), ids[shown], -1, None, False, tracks)
 
 
 def show(
-    state: StreamState,
+    state: KernelMemory,
     mask_features: np.ndarray,
     stride: int,
     input_size: tuple[int, int],
     size: tuple[int, int],
     queries: QueryOptions,
     options: KernelOptions,
-) -> tuple[StreamState, InstanceResult]:
+) -> tuple[KernelMemory, InstanceResult]:
     """The objects of a frame: the kept kernels applied to its mask features.
 
     Args:

@@ -8,7 +8,7 @@ import pytest
 from mobileseg.structures import InstanceResult
 from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 from mobileseg.video.mobileinst.postprocess import Answers
-from mobileseg.video.mobileinst.stream import StreamState, show, start, wants_key
+from mobileseg.video.mobileinst.stream import KernelMemory, show, start, wants_key
 
 QUERIES = QueryOptions(score_threshold=0.1)
 GRID = 6, 8
@@ -31,8 +31,8 @@ def features(strength: float = 1.0) -> np.ndarray:
 
 
 def step(
-    state: StreamState | None, given: Answers | None, options: KernelOptions, strength: float = 1.0
-) -> tuple[StreamState, InstanceResult]:
+    state: KernelMemory | None, given: Answers | None, options: KernelOptions, strength: float = 1.0
+) -> tuple[KernelMemory, InstanceResult]:
     if wants_key(state, options):
         assert given is not None
         state = start(state, given, QUERIES, options)
