@@ -126,6 +126,7 @@ NETWORKS = Registry(
         "mobileseg.semantic.model",
         "mobileseg.semantic.pp_mobileseg",
         "mobileseg.instance.model",
+        "mobileseg.video.yolact_edge",
         "mobileseg.video.mobileinst.model",
     ),
 )

@@ -27,7 +27,8 @@ TASKS = ("semantic", "instance", "video")
 
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
-    [*FOUNDATION, "instance.options", "instance.settings", "video.mobileinst.options"],
+    [*FOUNDATION, "instance.options", "instance.settings", "video.names", "video.keyframes", "video.settings"]
+    + ["video.mobileinst.options", "video.mobileinst.settings"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights", "semantic.paddleseg_package"],
     ["tracking"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
@@ -36,7 +37,8 @@ LAYERS = [
     ["viz"],
     ["data"],
     [f"semantic.{name}" for name in ("drawing", "visualize")]
-    + [f"instance.{name}" for name in ("drawing", "coco_results", "visualize")],
+    + [f"instance.{name}" for name in ("drawing", "coco_results", "visualize")]
+    + ["video.visualize"],
     ["runtime"],
     [f"{task}.runtime" for task in TASKS],  # what the runtime asks of a task stands on the runtime
     ["prediction", "benchmarking", "environment"],
@@ -70,6 +72,10 @@ PADDLE_FREE_MODULES = [
     "instance.settings",
     "instance.runtime",
     "semantic.runtime",
+    "video.runtime",
+    "video.settings",
+    "video.keyframes",
+    "video.visualize",
     *INSTANCE_RESULT,
     *INSTANCE_METRIC,
     "video.mobileinst.options",

@@ -17,6 +17,7 @@ from mobileseg.config.schema_distill import Distill
 from mobileseg.config.schema_optimizers import Clip, OptimizerSection, ParamGroup
 from mobileseg.config.schema_schedules import ScheduleSection
 from mobileseg.instance.options import DetectionOptions
+from mobileseg.video.keyframes import KeyframeOptions
 
 TARGETS = ("paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript")
 Target: TypeAlias = Literal["paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript"]
@@ -118,6 +119,9 @@ class Schema(Section):
     test_config: TestConfig = Field(default_factory=lambda: TestConfig.model_validate({}), description="evaluation")
     detection: DetectionOptions = Field(
         default_factory=DetectionOptions, description="instance segmentation: from raw predictions to instances"
+    )
+    keyframes: KeyframeOptions = Field(
+        default_factory=KeyframeOptions, description="video: which frames are computed whole"
     )
     export: Export = Field(
         default_factory=lambda: Export.model_validate({}), description="defaults of the export command"

@@ -92,7 +92,10 @@ class InstanceExport(ExportTask):
     def item(
         self, network: Any, options: ExportOptions, image: np.ndarray, fed: np.ndarray, batch: Any
     ) -> InstanceItem:
-        answer = network(batch)
+        return self.recorded(network(batch), image, fed)
+
+    def recorded(self, answer: Mapping[str, Any], image: np.ndarray, fed: np.ndarray) -> InstanceItem:
+        """An item of what a network answered, ``{name: Paddle tensor}``; for the others see :meth:`item`."""
         outputs = {name: answer[name].astype("float32").numpy() for name in KINDS}
         for name, value in outputs.items():
             if not np.isfinite(value).all():
@@ -120,7 +123,8 @@ class InstanceExport(ExportTask):
         assert isinstance(item, InstanceItem)
         size = (item.image.shape[0], item.image.shape[1])
         rows = np.sort(item.candidates)  # the other anchors stay below the threshold
-        raw = {name: value if name == "proto" else value[:, rows] for name, value in (item.raw or item.outputs).items()}
+        made = item.raw or item.outputs
+        raw = {name: made[name] if name == "proto" else made[name][:, rows] for name in KINDS}
         shaken = []
         for turn in range(SHAKES):
             rng = np.random.default_rng([0, turn])

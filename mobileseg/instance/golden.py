@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -40,6 +41,8 @@ _PROTO_BYTES = {True: 2_500_000, False: 40_000}
 _INPUT_BYTES = {True: 200_000, False: 50_000}
 _SPOT_CHECKS = 64  # rows of anchors that detect nothing
 PER_ANCHOR = ("loc", "conf", "mask")
+
+Item = TypeVar("Item", bound="InstanceItem")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,13 +134,13 @@ class InstanceItem(GoldenItem):
         return rows, len(self.candidates) <= room
 
 
-def load(arrays: Mapping[str, np.ndarray]) -> InstanceItem:
+def load(arrays: Mapping[str, np.ndarray], kind: type[Item] = InstanceItem) -> Item:  # type: ignore[assignment]
     """An item of golden.npz; raises KeyError or ValueError where the file is damaged."""
     image, found = arrays["image"], named(arrays, "result")
     height, width = image.shape[:2]
     bits = np.unpackbits(found["masks"], axis=1, count=height * width)
     masks = InstanceMasks.from_array(bits.reshape(len(bits), height, width).astype(bool))
-    return InstanceItem(
+    return kind(
         **loaded_fields(arrays),
         result=InstanceResult(found["boxes"], found["scores"], found["classes"], masks),
         sure=found["sure"],

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from mobileseg.errors import RuntimeEngineError
 from mobileseg.instance.postprocess import Detections, detect, finish, nms_detections
-from mobileseg.instance.settings import InstanceSettings
+from mobileseg.instance.settings import InstanceSettings, S
 from mobileseg.names import MAIN
 from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.manifest import Manifest, verified_path
@@ -39,10 +39,20 @@ def problems(manifest: Manifest) -> list[str]:
     """Outputs that do not make objects, and what the settings lack."""
     if MAIN not in manifest.pipelines:
         return [f"pipelines has no '{MAIN}'"]
+    settings, faults = parsed(InstanceSettings, manifest)
+    return faults if settings is None else detection_problems(manifest, settings)
+
+
+def parsed(kind: type[S], manifest: Manifest) -> tuple[S | None, list[str]]:
+    """The section of the task in a manifest, or what is wrong with it."""
     try:
-        settings = InstanceSettings.of(manifest.settings)
+        return kind.of(manifest.settings), []
     except ValidationError as error:
-        return [f"settings.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        return None, [f"settings.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+
+
+def detection_problems(manifest: Manifest, settings: InstanceSettings) -> list[str]:
+    """Outputs that do not make objects by the settings."""
     found = []
     spec = settings.detection
     by_engine = {"outputs": manifest.outputs_of()} | {key: manifest.outputs_of(key) for key in manifest.targets()}
@@ -83,8 +93,8 @@ def pipeline(
             f"'{manifest.name}' is an instance segmentation model: every object has a score, pixels have none",
             remedy="leave scores=True out",
         )
-    changed = with_detection(manifest, engine.results, options.get("detection"))
-    return InstancePipeline(folder, changed, engine.results)
+    changed = with_detection(InstanceSettings, manifest, engine.results, options.get("detection"))
+    return InstancePipeline(folder, changed, engine.results, InstanceSettings.of(changed.settings))
 
 
 class InstancePipeline:
@@ -94,15 +104,22 @@ class InstancePipeline:
         folder: artefact, which holds the anchors.
         manifest: its manifest.
         outputs: what the graphs return.
+        settings: the manifest's section.
 
     Raises:
         RuntimeEngineError: no anchors, anchors that were changed or cannot be read, or outputs whose shapes do not fit
             the anchors, the classes or each other.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], manifest: Manifest, outputs: Sequence[OutputSpec]) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        manifest: Manifest,
+        outputs: Sequence[OutputSpec],
+        settings: InstanceSettings,
+    ) -> None:
         self.manifest = manifest
-        spec = InstanceSettings.of(manifest.settings).detection
+        spec = settings.detection
         self._options, self._variances = spec.options, spec.variances
         self._num_classes = manifest.num_classes
         self._by_kind: dict[str, OutputSpec] = {output.kind: output for output in outputs}
@@ -113,7 +130,7 @@ class InstancePipeline:
             self._anchors = read_anchors(folder, manifest, spec.anchors)
         self._check_shapes()
 
-    def next(self, memory: dict[str, Any]) -> str:
+    def next(self, memory: dict[str, Any], image: np.ndarray) -> str:
         """Every frame is an image by itself."""
         return MAIN
 
@@ -166,8 +183,19 @@ class InstancePipeline:
             )
 
 
-def with_detection(manifest: Manifest, outputs: Sequence[OutputSpec], options: Mapping[str, Any] | None) -> Manifest:
-    """The manifest with some detection options changed; ``outputs`` are those of the graphs in use.
+def with_detection(
+    kind: type[InstanceSettings],
+    manifest: Manifest,
+    outputs: Sequence[OutputSpec],
+    options: Mapping[str, Any] | None,
+) -> Manifest:
+    """The manifest with some detection options changed.
+
+    Args:
+        kind: of the task's section.
+        manifest: of the folder.
+        outputs: of the graphs in use.
+        options: those to change.
 
     Raises:
         RuntimeEngineError: an option cannot be used.
@@ -180,7 +208,7 @@ def with_detection(manifest: Manifest, outputs: Sequence[OutputSpec], options: M
             f"the graph of artefact '{manifest.name}' has the NMS inside: {', '.join(inside)} cannot be changed",
             remedy="export the folder again with these options, or without the NMS",
         )
-    settings = InstanceSettings.of(manifest.settings)
+    settings = kind.of(manifest.settings)
     try:
         changed = replace(settings, detection=replace(settings.detection, **options))
     except (TypeError, ValueError) as error:

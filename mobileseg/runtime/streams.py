@@ -127,7 +127,7 @@ class Stream:
         self._check_size((int(image.shape[0]), int(image.shape[1])))
         pipeline = self._segmenter.pipeline
         start = time.perf_counter()
-        self.pipeline = pipeline.next(self._memory)
+        self.pipeline = pipeline.next(self._memory, image)
         outputs = self._tensors.step(self.pipeline, fed)
         inferred = time.perf_counter()
         result = pipeline.finish(outputs, self._segmenter.geometry(image), self._memory)

@@ -19,10 +19,11 @@ class Pipeline(Protocol):
     manifest: Manifest
     """That of the folder, with the options of the caller in it."""
 
-    def next(self, memory: dict[str, Any]) -> str:
+    def next(self, memory: dict[str, Any], image: np.ndarray) -> str:
         """Name of the pipeline of graphs that the next frame runs.
 
         Args:
+            image: the frame, uint8 [H, W, 3] RGB.
             memory: what the task keeps from frame to frame, empty at the start of a stream. The tensors that graphs
                 keep are not in it, they are the stream's.
         """

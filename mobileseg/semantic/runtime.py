@@ -94,7 +94,7 @@ class SemanticPipeline:
         self._scores = scores
         self._classes = manifest.num_classes
 
-    def next(self, memory: dict[str, Any]) -> str:
+    def next(self, memory: dict[str, Any], image: np.ndarray) -> str:
         """Every frame is an image by itself."""
         return MAIN
 

@@ -28,7 +28,7 @@ class CountPipeline:
     def __init__(self, manifest: Any) -> None:
         self.manifest = manifest
 
-    def next(self, memory: dict[str, Any]) -> str:
+    def next(self, memory: dict[str, Any], image: Any) -> str:
         return "later" if memory else "first"
 
     def finish(self, tensors: Mapping[str, Any], place: Any, memory: dict[str, Any]) -> CountResult:
