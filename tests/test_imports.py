@@ -28,7 +28,7 @@ TASKS = ("semantic", "instance", "video")
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
     [*FOUNDATION, "instance.options", "instance.settings", "video.names", "video.keyframes", "video.settings"]
-    + ["video.mobileinst.options", "video.mobileinst.settings"],
+    + ["video.mobileinst.names", "video.mobileinst.options", "video.mobileinst.settings"],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights", "semantic.paddleseg_package"],
     ["tracking"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
@@ -40,6 +40,7 @@ LAYERS = [
     + [f"instance.{name}" for name in ("drawing", "coco_results", "visualize")]
     + ["video.visualize"],
     ["runtime"],
+    ["video.mobileinst.runtime"],
     [f"{task}.runtime" for task in TASKS],  # what the runtime asks of a task stands on the runtime
     ["prediction", "benchmarking", "environment"],
     ["nn"],
@@ -50,7 +51,8 @@ LAYERS = [
     ["compress.channels"],
     ["training", *(f"{task}.training" for task in TASKS)],  # what training asks of a task
     ["export"],
-    [f"{task}.{name}" for task in TASKS for name in ("export", "deploy", "golden", "export_nms", "nms_layer")],
+    [f"{task}.{name}" for task in TASKS for name in ("export", "deploy", "golden", "export_nms", "nms_layer")]
+    + ["video.recording", "video.mobileinst.export"],
     ["compress"],
     ["commands"],
     ["cli", "__main__", ""],
@@ -78,7 +80,7 @@ PADDLE_FREE_MODULES = [
     "video.visualize",
     *INSTANCE_RESULT,
     *INSTANCE_METRIC,
-    "video.mobileinst.options",
+    *(f"video.mobileinst.{name}" for name in ("names", "options", "settings", "runtime")),
     *MOBILEINST_RESULT,
     "semantic.drawing",
     "semantic.visualize",

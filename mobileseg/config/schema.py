@@ -18,6 +18,7 @@ from mobileseg.config.schema_optimizers import Clip, OptimizerSection, ParamGrou
 from mobileseg.config.schema_schedules import ScheduleSection
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.video.keyframes import KeyframeOptions
+from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 
 TARGETS = ("paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript")
 Target: TypeAlias = Literal["paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript"]
@@ -122,6 +123,12 @@ class Schema(Section):
     )
     keyframes: KeyframeOptions = Field(
         default_factory=KeyframeOptions, description="video: which frames are computed whole"
+    )
+    queries: QueryOptions = Field(
+        default_factory=QueryOptions, description="video instance segmentation with queries: from answers to instances"
+    )
+    kernels: KernelOptions = Field(
+        default_factory=KernelOptions, description="video instance segmentation with queries: kernels on their way"
     )
     export: Export = Field(
         default_factory=lambda: Export.model_validate({}), description="defaults of the export command"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,9 +13,10 @@ from mobileseg.instance.runtime import InstancePipeline, detection_problems, par
 from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Geometry
-from mobileseg.runtime.specs import OutputSpec
 from mobileseg.structures import InstanceResult
-from mobileseg.video.keyframes import is_key, lost_share, picture_difference, small_picture
+from mobileseg.video.keyframes import KeyframeOptions, is_key, lost_share, picture_difference, small_picture
+from mobileseg.video.mobileinst import runtime as queries
+from mobileseg.video.mobileinst.settings import is_query_based
 from mobileseg.video.names import KEY, NONKEY
 from mobileseg.video.settings import VideoSettings
 
@@ -28,6 +29,8 @@ def problems(manifest: Manifest) -> list[str]:
     missing = [name for name in (KEY, NONKEY) if name not in manifest.pipelines]
     if missing:
         return [f"pipelines has no '{name}'" for name in missing]
+    if is_query_based(manifest.settings):
+        return queries.problems(manifest)
     settings, faults = parsed(VideoSettings, manifest)
     return faults if settings is None else detection_problems(manifest, settings)
 
@@ -45,8 +48,19 @@ def pipeline(
             f"'{manifest.name}' is a video instance segmentation model: every object has a score, pixels have none",
             remedy="leave scores=True out",
         )
+    if is_query_based(manifest.settings):
+        query_settings = queries.with_queries(manifest, options.get("detection"))
+        return VideoPipeline(manifest, query_settings.keyframes, queries.QueryObjects(manifest, query_settings))
     changed = with_detection(VideoSettings, manifest, engine.results, options.get("detection"))
-    return VideoPipeline(folder, changed, engine.results)
+    settings = VideoSettings.of(changed.settings)
+    return VideoPipeline(changed, settings.keyframes, InstancePipeline(folder, changed, engine.results, settings))
+
+
+class FrameObjects(Protocol):
+    """Makes objects of what the graphs of a frame gave."""
+
+    def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
+        """Objects in the pixels of the frame. ``memory`` is the stream's; ``stale`` in it asks for a key frame."""
 
 
 class VideoPipeline:
@@ -56,33 +70,29 @@ class VideoPipeline:
     small picture and the sure objects of the key frame, and the share of them that the latest frame lost.
 
     Args:
-        folder: artefact, which holds the anchors.
-        manifest: its manifest.
-        outputs: what the graphs return.
-
-    Raises:
-        RuntimeEngineError: as :class:`~mobileseg.instance.runtime.InstancePipeline`.
+        manifest: of the artefact.
+        rule: which frames are key frames.
+        objects: makes the objects.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], manifest: Manifest, outputs: Sequence[OutputSpec]) -> None:
-        settings = VideoSettings.of(manifest.settings)
+    def __init__(self, manifest: Manifest, rule: KeyframeOptions, objects: FrameObjects) -> None:
         self.manifest = manifest
-        self._rule = settings.keyframes
-        self._objects = InstancePipeline(folder, manifest, outputs, settings)
+        self._rule = rule
+        self._objects = objects
 
     def next(self, memory: dict[str, Any], image: np.ndarray) -> str:
         """'key' or 'nonkey', by :mod:`mobileseg.video.keyframes`."""
         picture = None if self._rule.scene_cut is None else small_picture(image)
         kept = memory.get("picture")
         difference = 0.0 if picture is None or kept is None else picture_difference(kept, picture)
-        if is_key(memory.get("age"), self._rule, difference, memory.get("lost", 0.0)):
-            memory |= {"age": 0, "picture": picture, "lost": 0.0}
+        if memory.get("stale") or is_key(memory.get("age"), self._rule, difference, memory.get("lost", 0.0)):
+            memory |= {"age": 0, "picture": picture, "lost": 0.0, "stale": False}
             return KEY
         return NONKEY
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
         """Objects in the pixels of the frame."""
-        result = self._objects.finish(tensors, place, {})
+        result = self._objects.finish(tensors, place, memory)
         if self._rule.lost_objects is not None:
             sure = result.above(SURE)
             if memory.get("age", 0) == 0:

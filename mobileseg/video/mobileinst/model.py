@@ -18,18 +18,12 @@ from mobileseg.registry import NETWORKS
 from mobileseg.tasks import VIDEO
 from mobileseg.video.mobileinst.instance_decoder import InstanceDecoder
 from mobileseg.video.mobileinst.mask_decoder import MaskDecoder, best_of_cells, pooled_tokens
+from mobileseg.video.mobileinst.names import ANSWERS, FEATURES, INSTANCES, MAPS, MASK_FEATURES
+from mobileseg.video.names import KEY, NONKEY
 
 TOKEN_STRIDE = 64
 LEVEL_STRIDES = (8, 16, 32)
 MASK_STRIDES = (8, 16)
-
-FEATURES, INSTANCES = "features", "instances"
-"""Names of the graphs."""
-KEY, NONKEY = "key", "nonkey"
-"""Names of the pipelines."""
-MASK_FEATURES = "mask_features"
-MAPS = ("global_map", "local_map")
-ANSWERS = ("kernels", "logits", "objectness")
 
 
 @NETWORKS.add_component
@@ -157,12 +151,24 @@ class MobileInst(nn.Layer):
 
         Kernels, classes and objectness are kept by whoever runs the stream, so the graphs keep nothing.
         """
-        height, width = (-(-length // TOKEN_STRIDE) * TOKEN_STRIDE // self.token_stride for length in size)
-        channels = self.instance_decoder.global_layer.weight.shape[0]
-        maps = tuple(GraphInput(name, (1, int(channels), height, width)) for name in MAPS)
+        shapes = self.shapes(size)
+        maps = tuple(GraphInput(name, shapes[name]) for name in MAPS)
         features = NetworkGraph(FEATURES, _Features(self), (GraphInput(IMAGE, (1, 3, *size)),), (MASK_FEATURES, *MAPS))
         instances = NetworkGraph(INSTANCES, _Instances(self), maps, ANSWERS)
         return Deployment((features, instances), {KEY: (FEATURES, INSTANCES), NONKEY: (FEATURES,)})
+
+    def shapes(self, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
+        """Shapes of all outputs for one image of a size (height, width)."""
+        cells = tuple(-(-length // self.mask_stride) for length in size)
+        tokens = tuple(-(-length // TOKEN_STRIDE) * TOKEN_STRIDE // self.token_stride for length in size)
+        decoder = self.instance_decoder
+        channels, length = (int(layer.weight.shape[0]) for layer in (decoder.global_layer, self.mask_decoder.project))
+        widths = dict(zip(ANSWERS, (length, self.num_classes, 1), strict=True))
+        return {
+            MASK_FEATURES: (1, length, *cells),
+            **dict.fromkeys(MAPS, (1, channels, *tokens)),
+            **{name: (1, self.num_queries, width) for name, width in widths.items()},
+        }
 
 
 class _Features(nn.Layer):

@@ -39,15 +39,12 @@ class QueryOptions:
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class KernelOptions:
-    """How kernels travel through time.
+    """How kernels travel from keyframe to keyframe; when one is due, the section ``keyframes`` says.
 
     Raises:
         ValueError: a value outside its range (also pydantic's ValidationError).
     """
 
-    period: Annotated[
-        Count, Field(description="frames that use the kernels of a keyframe, itself included; 1: every frame its own")
-    ] = 3
     rekey_below: Annotated[
         Share,
         Field(

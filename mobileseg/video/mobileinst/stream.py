@@ -20,29 +20,24 @@ class KernelMemory:
     """What a stream remembers between frames.
 
     Attributes:
-        answers: of the queries of the last keyframe that are shown.
+        answers: of the queries of the last keyframe that are kept.
         ids: int64 [n], their tracks.
-        age: frames since the keyframe, 0 for itself.
-        sure: mean certainty of the keyframe's masks; None until they are made.
+        sure: mean certainty of the keyframe's masks; None until there are some.
         stale: the masks of the last frame were not sure enough for another one.
         tracks: all objects that are remembered.
     """
 
     answers: Answers
     ids: np.ndarray
-    age: int
     sure: float | None
     stale: bool
     tracks: KernelTracks
 
 
-def wants_key(state: KernelMemory | None, options: KernelOptions) -> bool:
-    """Whether the next frame is a keyframe, which needs the graph `instances`."""
-    return state is None or state.stale or state.age + 1 >= options.period
-
-
 def start(state: KernelMemory | None, answers: Answers, queries: QueryOptions, options: KernelOptions) -> KernelMemory:
     """The state with the kernels of a new keyframe; its masks are made by :func:`show`.
+
+    Every query that is kept gets an id. That of one too weak to start a track is not given again, and not remembered.
 
     Args:
         state: after the frame before; None at the beginning.
@@ -55,8 +50,9 @@ def start(state: KernelMemory | None, answers: Answers, queries: QueryOptions, o
     chosen = keep(scores, queries)
     kept = answers.take(chosen)
     tracks, ids = associate(tracks, kept.kernels, kept.classes, scores[chosen], options)
-    shown = np.flatnonzero(ids != NO_TRACK)
-    return KernelMemory(kept.take(shown), ids[shown], -1, None, False, tracks)
+    weak = np.flatnonzero(ids == NO_TRACK)
+    ids[weak] = tracks.next_id + np.arange(len(weak))
+    return KernelMemory(kept, ids, None, False, replace(tracks, next_id=tracks.next_id + len(weak)))
 
 
 def show(
@@ -77,7 +73,7 @@ def show(
         input_size: (height, width) of the network's input.
         size: (height, width) of the frame.
         queries: how masks are made.
-        options: when kernels are too old.
+        options: when masks are too unsure.
 
     Returns:
         The state, and the objects with ``track_ids``. Classes are those of the keyframe; so are scores, but for the
@@ -90,7 +86,6 @@ def show(
         state.answers, np.arange(len(state.answers)), mask_features, stride, input_size, size, queries
     )
     level = float(sure.mean()) if len(sure) else None
-    first = level if state.age < 0 else state.sure
+    first = level if state.sure is None else state.sure
     stale = first is not None and level is not None and level < options.rekey_below * first
-    after = replace(state, age=state.age + 1, sure=first, stale=stale)
-    return after, replace(found, track_ids=state.ids[rows])
+    return replace(state, sure=first, stale=stale), replace(found, track_ids=state.ids[rows])

@@ -14,7 +14,8 @@ from mobileseg.backbones.topformer import TopTransformer_Tiny
 from mobileseg.errors import ConfigError
 from mobileseg.nn.graphs import run_once
 from mobileseg.registry import BACKBONES, NETWORKS
-from mobileseg.video.mobileinst.model import ANSWERS, MAPS, MobileInst
+from mobileseg.video.mobileinst.model import MobileInst
+from mobileseg.video.mobileinst.names import ANSWERS, MAPS
 from tests.instance_tester import FORBIDDEN
 from tests.model_tester import assert_close, fill, input_image, run
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from mobileseg.structures import InstanceResult
 from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 from mobileseg.video.mobileinst.postprocess import Answers
-from mobileseg.video.mobileinst.stream import KernelMemory, show, start, wants_key
+from mobileseg.video.mobileinst.stream import KernelMemory, show, start
 
 QUERIES = QueryOptions(score_threshold=0.1)
 GRID = 6, 8
@@ -33,25 +32,15 @@ def features(strength: float = 1.0) -> np.ndarray:
 def step(
     state: KernelMemory | None, given: Answers | None, options: KernelOptions, strength: float = 1.0
 ) -> tuple[KernelMemory, InstanceResult]:
-    if wants_key(state, options):
-        assert given is not None
+    """A keyframe where answers are given."""
+    if given is not None:
         state = start(state, given, QUERIES, options)
     assert state is not None
     return show(state, features(strength), 8, (48, 64), (48, 64), QUERIES, options)
 
 
-@pytest.mark.parametrize("period", [1, 2, 3, 5, 6])
-def test_keyframes(period: int) -> None:
-    options, state, keys = KernelOptions(period=period), None, []
-    for frame in range(12):
-        if wants_key(state, options):
-            keys.append(frame)
-        state, _ = step(state, answers([0, 1]), options)
-    assert keys == list(range(0, 12, period))
-
-
 def test_ids_go_on_between_keyframes_and_behind_them() -> None:
-    options = KernelOptions(period=2)
+    options = KernelOptions()
     state, first = step(None, answers([0, 1]), options)
     state, second = step(state, None, options)
     _, third = step(state, answers([2, 1, 0]), options)
@@ -63,7 +52,7 @@ def test_ids_go_on_between_keyframes_and_behind_them() -> None:
 
 
 def test_a_reused_kernel_sees_the_frame_that_it_is_applied_to() -> None:
-    options = KernelOptions(period=3)
+    options = KernelOptions()
     state = start(None, answers([0]), QUERIES, options)
     state, _ = show(state, features(), 8, (48, 64), (48, 64), QUERIES, options)
     moved = np.roll(features(), 3, axis=2)
@@ -71,34 +60,35 @@ def test_a_reused_kernel_sees_the_frame_that_it_is_applied_to() -> None:
     assert found.boxes.tolist() == [[24, 0, 40, 48]]
 
 
-def test_weak_objects_are_not_shown() -> None:
-    _, found = step(None, answers([0, 1], logit=-1.0), KernelOptions())
-    assert len(found) == 0
-    assert found.track_ids is not None
+def test_the_ids_of_weak_objects_are_not_given_again() -> None:
+    state, ids = None, []
+    for logit in (-1.0, -1.0, 4.0, -1.0):
+        state, found = step(state, answers([0, 1], logit), KernelOptions())
+        ids.append(sorted(found.track_ids.tolist()))
+    assert ids == [[0, 1], [2, 3], [4, 5], [4, 5]]
 
 
-def test_unsure_masks_bring_the_next_keyframe_forward() -> None:
-    options = KernelOptions(period=6, rekey_below=0.8)
+def test_unsure_masks_ask_for_a_keyframe() -> None:
+    options = KernelOptions(rekey_below=0.8)
     state, _ = step(None, answers([0]), options)
     state, _ = step(state, None, options)
-    assert not wants_key(state, options)
+    assert not state.stale
     state, _ = step(state, None, options, strength=0.02)
-    assert wants_key(state, options)
+    assert state.stale
     state, _ = step(state, answers([0]), options)
-    assert not wants_key(state, options)
+    assert not state.stale
 
 
 def test_a_stream_without_objects() -> None:
-    options = KernelOptions(period=2, rekey_below=0.9)
+    options = KernelOptions(rekey_below=0.9)
     state, found = step(None, answers([]), options)
     state, again = step(state, None, options)
-    assert (len(found), len(again)) == (0, 0)
-    assert wants_key(state, options)
+    assert (len(found), len(again), state.stale) == (0, 0, False)
 
 
 def test_a_state_does_not_change() -> None:
-    options = KernelOptions(period=3)
+    options = KernelOptions()
     state, _ = step(None, answers([0, 1]), options)
-    ids, age = state.ids.copy(), state.age
+    ids, sure = state.ids.copy(), state.sure
     step(state, None, options)
-    assert (state.ids.tolist(), state.age) == (ids.tolist(), age)
+    assert (state.ids.tolist(), state.sure) == (ids.tolist(), sure)
