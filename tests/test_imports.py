@@ -20,6 +20,8 @@ CONFIG_READERS = [
 
 INSTANCE_RESULT = ["instance.nms", "instance.masks", "instance.postprocess"]
 INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_table"]
+VIDEO_METRIC = [f"video.{name}" for name in ("metric_tracks", "metric_ytvis", "metric_hota", "metric_identity")]
+VIDEO_METRIC += ["video.metric_table", "video.protocol", "video.scorer"]
 
 MOBILEINST_RESULT = [f"video.mobileinst.{name}" for name in ("association", "postprocess", "stream")]
 
@@ -36,6 +38,7 @@ LAYERS = [
     MOBILEINST_RESULT,
     ["viz"],
     ["data"],
+    VIDEO_METRIC,
     [f"semantic.{name}" for name in ("drawing", "visualize")]
     + [f"instance.{name}" for name in ("drawing", "coco_results", "visualize")]
     + ["video.visualize"],
@@ -82,6 +85,7 @@ PADDLE_FREE_MODULES = [
     *INSTANCE_METRIC,
     *(f"video.mobileinst.{name}" for name in ("names", "options", "settings", "runtime")),
     *MOBILEINST_RESULT,
+    *VIDEO_METRIC,
     "semantic.drawing",
     "semantic.visualize",
     "instance.drawing",

@@ -12,7 +12,7 @@ Count = Annotated[int, Field(gt=0, strict=True)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 GRID = (12, 16)
-"""Rows and columns of the picture that stands for a frame when frames are compared."""
+"""Rows and columns of the thumbnail that stands for a frame when frames are compared."""
 
 _SAMPLES = 8  # per cell and axis
 _LEVELS = 1020  # largest value of R + 2G + B
@@ -29,8 +29,8 @@ class KeyframeOptions:
     scene_cut: Annotated[
         Share | None,
         Field(
-            description="a frame whose small grey picture differs from the key frame's by this mean share of the "
-            "range is a key frame; 0.12 finds cuts; null: pictures are not compared"
+            description="a frame whose grey thumbnail differs from the key frame's by this mean share of the "
+            "range is a key frame; 0.12 finds cuts; null: thumbnails are not compared"
         ),
     ] = None
     lost_objects: Annotated[
@@ -48,7 +48,7 @@ def is_key(age: int | None, options: KeyframeOptions, difference: float = 0.0, l
     Args:
         age: frames since the latest key frame, 1 for the one after it; None when there was none.
         options: the rule.
-        difference: of the frame's picture from the key frame's, 0..1 (:func:`picture_difference`).
+        difference: of the frame's thumbnail from the key frame's, 0..1 (:func:`thumbnail_difference`).
         lost: share of the key frame's objects that the frame before lost (:func:`lost_share`).
     """
     if age is None or age >= options.every:
@@ -58,8 +58,8 @@ def is_key(age: int | None, options: KeyframeOptions, difference: float = 0.0, l
     return options.lost_objects is not None and lost > 0 and lost >= options.lost_objects
 
 
-def small_picture(image: np.ndarray) -> np.ndarray:
-    """A frame as a small grey picture: sums of R + 2G + B over pixels on a regular grid in each of the cells.
+def thumbnail(image: np.ndarray) -> np.ndarray:
+    """A frame as a grey thumbnail: sums of R + 2G + B over pixels on a regular grid in each of the cells.
 
     Args:
         image: uint8 [H, W, 3].
@@ -75,8 +75,8 @@ def small_picture(image: np.ndarray) -> np.ndarray:
     return cells
 
 
-def picture_difference(first: np.ndarray, second: np.ndarray) -> float:
-    """Mean distance of two small pictures as a share of the range, 0..1: a quotient of integers."""
+def thumbnail_difference(first: np.ndarray, second: np.ndarray) -> float:
+    """Mean distance of two thumbnails as a share of the range, 0..1: a quotient of integers."""
     return int(np.abs(first - second).sum()) / (first.size * _SAMPLES * _SAMPLES * _LEVELS)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Geometry
 from mobileseg.structures import InstanceResult
-from mobileseg.video.keyframes import KeyframeOptions, is_key, lost_share, picture_difference, small_picture
+from mobileseg.video.keyframes import KeyframeOptions, is_key, lost_share, thumbnail, thumbnail_difference
 from mobileseg.video.mobileinst import runtime as queries
 from mobileseg.video.mobileinst.settings import is_query_based
 from mobileseg.video.names import KEY, NONKEY
@@ -67,7 +68,7 @@ class VideoPipeline:
     """Objects of the frames of a stream.
 
     What it keeps from frame to frame: ``age`` (frames since the key frame), and where the rule asks for them the
-    small picture and the sure objects of the key frame, and the share of them that the latest frame lost.
+    thumbnail and the sure objects of the key frame, and the share of them that the latest frame lost.
 
     Args:
         manifest: of the artefact.
@@ -82,17 +83,18 @@ class VideoPipeline:
 
     def next(self, memory: dict[str, Any], image: np.ndarray) -> str:
         """'key' or 'nonkey', by :mod:`mobileseg.video.keyframes`."""
-        picture = None if self._rule.scene_cut is None else small_picture(image)
-        kept = memory.get("picture")
-        difference = 0.0 if picture is None or kept is None else picture_difference(kept, picture)
+        seen = None if self._rule.scene_cut is None else thumbnail(image)
+        kept = memory.get("thumbnail")
+        difference = 0.0 if seen is None or kept is None else thumbnail_difference(kept, seen)
         if memory.get("stale") or is_key(memory.get("age"), self._rule, difference, memory.get("lost", 0.0)):
-            memory |= {"age": 0, "picture": picture, "lost": 0.0, "stale": False}
+            memory |= {"age": 0, "thumbnail": seen, "lost": 0.0, "stale": False}
             return KEY
         return NONKEY
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
         """Objects in the pixels of the frame."""
         result = self._objects.finish(tensors, place, memory)
+        kind = NONKEY if memory.get("age", 0) else KEY
         if self._rule.lost_objects is not None:
             sure = result.above(SURE)
             if memory.get("age", 0) == 0:
@@ -100,4 +102,4 @@ class VideoPipeline:
             else:
                 memory["lost"] = lost_share(memory["boxes"], memory["classes"], sure.boxes, sure.classes)
         memory["age"] = memory.get("age", 0) + 1
-        return result
+        return replace(result, pipeline=kind)

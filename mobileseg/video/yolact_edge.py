@@ -18,7 +18,7 @@ from mobileseg.nn.compat import spatial_size
 from mobileseg.nn.graphs import Deployment, GraphInput, NetworkGraph
 from mobileseg.registry import NETWORKS
 from mobileseg.tasks import VIDEO
-from mobileseg.video.flow_net import FlowNet, Motion, PreConvs, Refinement
+from mobileseg.video.flow_net import FlowNet, MotionMaps, PreConvs, Refinement
 from mobileseg.video.names import BETWEEN, DEEP, FLOW, HEADS, KEY, LEVELS, NONKEY, OUTPUTS, STEM
 from mobileseg.video.warp import warp
 
@@ -212,7 +212,7 @@ class FlowYolact(InstanceNetwork):
         )
 
 
-def moved_map(level: paddle.Tensor, motion: Motion) -> paddle.Tensor:
+def moved_map(level: paddle.Tensor, motion: MotionMaps) -> paddle.Tensor:
     """A map of the key frame at its place in the present one, float32 [N, C, h, w]."""
     return warp(level, motion.flow) * motion.scale + motion.bias
 
