@@ -52,7 +52,7 @@ LAYERS = [
     ["video"],  # its networks and losses use those of instance
     ["config"],  # config.build knows every component by name, through the registries
     ["compress.channels"],
-    ["training", *(f"{task}.training" for task in TASKS)],  # what training asks of a task
+    ["training", *(f"{task}.training" for task in TASKS), "video.mobileinst.training"],  # what training asks of a task
     ["export"],
     [f"{task}.{name}" for task in TASKS for name in ("export", "deploy", "golden", "export_nms", "nms_layer")]
     + ["video.recording", "video.mobileinst.export"],
