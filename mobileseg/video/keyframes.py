@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 Count = Annotated[int, Field(gt=0, strict=True)]
@@ -23,6 +23,10 @@ class KeyframeOptions:
     """When a frame becomes a key frame; the first one of a stream always is.
 
     The paper (Liu et al. 2021, arXiv:2012.12259) has ``every: 5`` alone.
+
+    Raises:
+        ValueError: a value outside its range (also pydantic's ValidationError), or a delay that is no shorter than the
+            distance of two key frames.
     """
 
     every: Annotated[Count, Field(description="frames from one key frame to the next; 1: every frame is one")] = 5
@@ -40,6 +44,23 @@ class KeyframeOptions:
             "(box IoU below 0.5) is a key frame; null: objects are not compared"
         ),
     ] = None
+    delay: Annotated[
+        int,
+        Field(
+            ge=0,
+            strict=True,
+            description="frames after which a key frame that is due comes into use; its coarse features are computed "
+            "in the background meanwhile, so that no frame takes longer than the others; 0: at once",
+        ),
+    ] = 0
+
+    @model_validator(mode="after")
+    def _in_time(self) -> KeyframeOptions:
+        if self.delay >= self.every and self.delay:
+            raise ValueError(
+                f"delay is {self.delay} and every is {self.every}: a key frame must be used before the next"
+            )
+        return self
 
 
 def is_key(age: int | None, options: KeyframeOptions, difference: float = 0.0, lost: float = 0.0) -> bool:
@@ -51,8 +72,11 @@ def is_key(age: int | None, options: KeyframeOptions, difference: float = 0.0, l
         difference: of the frame's thumbnail from the key frame's, 0..1 (:func:`thumbnail_difference`).
         lost: share of the key frame's objects that the frame before lost (:func:`lost_share`).
     """
-    if age is None or age >= options.every:
-        return True
+    return age is None or age >= options.every or is_broken(options, difference, lost)
+
+
+def is_broken(options: KeyframeOptions, difference: float, lost: float) -> bool:
+    """Whether the key frame no longer says anything of the next frame; for the arguments see :func:`is_key`."""
     if options.scene_cut is not None and difference >= options.scene_cut:
         return True
     return options.lost_objects is not None and lost > 0 and lost >= options.lost_objects

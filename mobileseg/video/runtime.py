@@ -14,8 +14,9 @@ from mobileseg.instance.runtime import InstancePipeline, detection_problems, par
 from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Geometry
+from mobileseg.runtime.task import StepPlan
 from mobileseg.structures import InstanceResult
-from mobileseg.video.keyframes import KeyframeOptions, is_key, lost_share, thumbnail, thumbnail_difference
+from mobileseg.video.keyframes import KeyframeOptions, is_broken, is_key, lost_share, thumbnail, thumbnail_difference
 from mobileseg.video.mobileinst import runtime as queries
 from mobileseg.video.mobileinst.settings import is_query_based
 from mobileseg.video.names import KEY, NONKEY
@@ -67,8 +68,9 @@ class FrameObjects(Protocol):
 class VideoPipeline:
     """Objects of the frames of a stream.
 
-    What it keeps from frame to frame: ``age`` (frames since the key frame), and where the rule asks for them the
-    thumbnail and the sure objects of the key frame, and the share of them that the latest frame lost.
+    What it keeps from frame to frame: ``age`` (frames since the latest key frame, though it may not be in use yet),
+    and where the rule asks for them the thumbnail and the sure objects of the key frame, and the share of them that
+    the latest frame lost.
 
     Args:
         manifest: of the artefact.
@@ -81,20 +83,23 @@ class VideoPipeline:
         self._rule = rule
         self._objects = objects
 
-    def next(self, memory: dict[str, Any], image: np.ndarray) -> str:
-        """'key' or 'nonkey', by :mod:`mobileseg.video.keyframes`."""
+    def next(self, memory: dict[str, Any], image: np.ndarray) -> StepPlan:
+        """A key frame or not, by :mod:`mobileseg.video.keyframes`."""
         seen = None if self._rule.scene_cut is None else thumbnail(image)
         kept = memory.get("thumbnail")
         difference = 0.0 if seen is None or kept is None else thumbnail_difference(kept, seen)
-        if memory.get("stale") or is_key(memory.get("age"), self._rule, difference, memory.get("lost", 0.0)):
-            memory |= {"age": 0, "thumbnail": seen, "lost": 0.0, "stale": False}
-            return KEY
-        return NONKEY
+        age, lost, stale = memory.get("age"), memory.get("lost", 0.0), memory.get("stale", False)
+        if not stale and not is_key(age, self._rule, difference, lost):
+            return StepPlan(NONKEY)
+        memory |= {"age": 0, "thumbnail": seen, "lost": 0.0, "stale": False}
+        if stale or age is None or not self._rule.delay or is_broken(self._rule, difference, lost):
+            memory["pipeline"] = KEY
+            return StepPlan(KEY)
+        return StepPlan(NONKEY, ahead=KEY, delay=self._rule.delay)
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
         """Objects in the pixels of the frame."""
         result = self._objects.finish(tensors, place, memory)
-        kind = NONKEY if memory.get("age", 0) else KEY
         if self._rule.lost_objects is not None:
             sure = result.above(SURE)
             if memory.get("age", 0) == 0:
@@ -102,4 +107,4 @@ class VideoPipeline:
             else:
                 memory["lost"] = lost_share(memory["boxes"], memory["classes"], sure.boxes, sure.classes)
         memory["age"] = memory.get("age", 0) + 1
-        return replace(result, pipeline=kind)
+        return replace(result, pipeline=memory.pop("pipeline", NONKEY))

@@ -21,6 +21,8 @@ from mobileseg.files import sha256_of
 from mobileseg.runtime.engines.registry import unavailable
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.streams import StreamState
+from mobileseg.runtime.task import StepPlan
+from mobileseg.video.keyframes import KeyframeOptions
 from mobileseg.video.recording import thinned, window
 from tests.export.detectors import detector, subject
 from tests.manifests import rewritten
@@ -87,7 +89,7 @@ def test_errors_do_not_grow_over_fifty_frames(exported: ExportResult, network: p
         pytest.skip(unavailable(engine))
     segmenter = Segmenter(exported.folder, engine=engine)
     stream = segmenter.stream()
-    stream._segmenter.pipeline._rule = type(stream._segmenter.pipeline._rule)(every=1000)
+    segmenter.pipeline._rule = KeyframeOptions(every=1000)
     kept, errors = None, []
     with paddle.no_grad():
         for frame in moving(50):
@@ -176,11 +178,55 @@ def test_state_goes_on_elsewhere_and_belongs_to_one_artefact(segmenter: Segmente
         segmenter.stream(foreign)
 
 
+def by_hand(segmenter: Segmenter, frames: list[np.ndarray], sources: list[int]) -> list[np.ndarray]:
+    """Scores of every frame whose key frame is ``sources[t]``."""
+    engine, found, kept = segmenter.engine, [], {}
+    for index, (frame, source) in enumerate(zip(frames, sources, strict=True)):
+        _, fed, _ = segmenter.prepare(frame)
+        known = {"x": fed, **engine.run("stem", {"x": fed})}
+        deep = engine.run("deep", {name: known[name] for name in ("feature", "lateral")})
+        kept[index] = {"key_reduced": known["reduced"], "key_level4": deep["level4"], "key_level5": deep["level5"]}
+        known |= deep
+        if source != index:
+            known |= kept[source]
+            known |= engine.run("flow", {spec.name: known[spec.name] for spec in engine.inputs("flow")})
+        levels = {spec.name: known[spec.name] for spec in engine.inputs("heads")}
+        found.append(engine.run("heads", levels)["conf"])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rule", "sources"),
+    [
+        ({"every": 4}, [0, 0, 0, 0, 4, 4, 4, 4, 8, 8]),
+        ({"every": 4, "delay": 1}, [0, 0, 0, 0, 0, 4, 4, 4, 4, 8]),
+        ({"every": 4, "delay": 3}, [0, 0, 0, 0, 0, 0, 0, 4, 4, 4]),
+        ({"every": 4, "delay": 2, "scene_cut": 0.2}, [0, 0, 0, 0, 0, 5, 5, 5, 5, 5]),
+    ],
+)
+def test_key_frames_in_the_background(exported: ExportResult, rule: dict[str, Any], sources: list[int]) -> None:
+    """A delayed key frame comes into use so many frames later, whenever it is ready; one after a cut at once."""
+    segmenter = Segmenter(exported.folder, engine="onnxruntime")
+    segmenter.pipeline._rule = KeyframeOptions(**rule)
+    frames = moving(10)
+    if "scene_cut" in rule:  # while a key frame is on its way
+        frames[5:] = [255 - frame // 4 for frame in frames[5:]]
+    stream, found = segmenter.stream(), []
+    run = stream._tensors.step
+    stream._tensors.step = lambda plan, fed: found.append(made := run(plan, fed)) or made
+    for frame in frames:
+        stream.step(frame)
+    for index, (one, two) in enumerate(
+        zip((made["conf"] for made in found), by_hand(segmenter, frames, sources), strict=True)
+    ):
+        np.testing.assert_array_equal(one, two, err_msg=f"frame {index}")
+
+
 def test_a_graph_that_is_fed_before_any_key_frame(segmenter: Segmenter) -> None:
     stream = segmenter.stream()
     _, fed, _ = segmenter.prepare(moving(1)[0])
     with pytest.raises(RuntimeEngineError, match="of an earlier frame, and there was none"):
-        stream._tensors.step("nonkey", fed)
+        stream._tensors.step(StepPlan("nonkey"), fed)
 
 
 @pytest.fixture

@@ -33,7 +33,17 @@ def test_cuts_and_lost_objects() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"every": 0}, {"every": 1.5}, {"scene_cut": 0}, {"scene_cut": 1.1}, {"lost_objects": -1}, {"often": 3}]
+    "options",
+    [
+        {"every": 0},
+        {"every": 1.5},
+        {"scene_cut": 0},
+        {"scene_cut": 1.1},
+        {"lost_objects": -1},
+        {"often": 3},
+        {"delay": -1},
+        {"delay": 5},
+    ],
 )
 def test_options_outside_their_range(options: dict[str, float]) -> None:
     with pytest.raises((ValidationError, TypeError)):

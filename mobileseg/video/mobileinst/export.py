@@ -94,6 +94,11 @@ class QueryExport(ExportTask):
         require_fixed_raw(options)
         if options.nms_in_graph:
             raise ExportError("queries need no NMS", remedy="drop nms_in_graph (--nms_in_graph)")
+        if self.section.keyframes.delay:
+            raise ExportError(
+                f"keyframes.delay is {self.section.keyframes.delay}, and kernels are used at once",
+                remedy="leave delay out of the section keyframes",
+            )
 
     def output_names(self, graph: str, options: ExportOptions) -> tuple[str, ...]:
         return (MASK_FEATURES, *MAPS) if graph == FEATURES else ANSWERS

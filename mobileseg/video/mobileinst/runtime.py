@@ -42,6 +42,8 @@ def problems(manifest: Manifest) -> list[str]:
         found.append("image is dynamic, and the positions that queries look at belong to one size")
     if manifest.image.resize.mode == "keep-ratio":
         found.append("image.resize.mode is keep-ratio, and objects are taken back to the image by stretching alone")
+    if settings.keyframes.delay:
+        found.append(f"settings.keyframes.delay is {settings.keyframes.delay}, and kernels are used at once: write 0")
     ids = settings.category_ids
     if ids is not None and len(ids) != len(manifest.classes):
         found.append(f"settings.category_ids has {len(ids)} numbers for {len(manifest.classes)} classes")
