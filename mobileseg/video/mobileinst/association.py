@@ -1,4 +1,4 @@
-"""Which query of a keyframe is which object of the keyframes before: kernels that point the same way belong together.
+"""Which query of a key frame is which object of the key frames before: kernels that point the same way belong together.
 
 Two rules (NumPy and SciPy, functions on states that do not change):
 
@@ -47,9 +47,9 @@ class QueryTracks:
     """All queries as tracks through a video.
 
     Attributes:
-        kernels: float32 [Q, k] of the last keyframe, in the order of the first.
-        totals: float64 [Q, c]: sum over keyframes of what is averaged, class logits or scores, in that order.
-        frames: keyframes so far.
+        kernels: float32 [Q, k] of the last key frame, in the order of the first.
+        totals: float64 [Q, c]: sum over key frames of what is averaged, class logits or scores, in that order.
+        frames: key frames so far.
     """
 
     kernels: np.ndarray
@@ -64,7 +64,7 @@ class QueryTracks:
 
 
 def permute(tracks: QueryTracks | None, kernels: np.ndarray, values: np.ndarray) -> tuple[QueryTracks, np.ndarray]:
-    """Go on with the next keyframe.
+    """Go on with the next key frame.
 
     Args:
         tracks: of the frames before; None for the first frame.
@@ -100,9 +100,9 @@ class KernelTracks:
 
     Attributes:
         ids: int64 [n].
-        kernels: float32 [n, k] of the last keyframe in which each was seen.
+        kernels: float32 [n, k] of the last key frame in which each was seen.
         classes: int64 [n], likewise.
-        missed: int64 [n], keyframes since.
+        missed: int64 [n], key frames since.
         next_id: of the next new object.
     """
 
@@ -129,15 +129,15 @@ def associate(
     scores: np.ndarray,
     options: KernelOptions | None = None,
 ) -> tuple[KernelTracks, np.ndarray]:
-    """Go on with the objects of the next keyframe.
+    """Go on with the objects of the next key frame.
 
     Objects and remembered tracks are paired so that the sum of their cosines (less ``class_penalty`` where the classes
     differ) is largest; pairs below ``similarity`` do not count. An object without a track starts one if its score is at
     least ``birth_score``.
 
     Args:
-        tracks: of the keyframes before.
-        kernels: float32 [n, k] of the objects of this keyframe.
+        tracks: of the key frames before.
+        kernels: float32 [n, k] of the objects of this key frame.
         classes: int64 [n].
         scores: float32 [n].
         options: see :class:`~mobileseg.video.mobileinst.options.KernelOptions`.

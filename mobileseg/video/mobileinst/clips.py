@@ -27,8 +27,8 @@ def clip_losses(
     - ``passed`` (temporal query passing of the paper): its queries, as the global decoder made them, enter the local
       decoder of the next frame. A query keeps the object that it learned in its own frame; where that is not in the
       next one it learns to be no object, and objects that are new there are nobody's.
-    - ``reused``: its kernels are applied to the next frame's mask features, as a stream does between keyframes; the two
-      mask losses judge the objects that both frames have. This part is not of the paper.
+    - ``reused``: its kernels are applied to the next frame's mask features, as a stream does between key frames; the
+      two mask losses judge the objects that both frames have. This part is not of the paper.
 
     Args:
         network: in training.

@@ -43,7 +43,7 @@ OUTPUTS = dict.fromkeys(MAPS, "features") | {name: name for name in (MASK_FEATUR
 
 @dataclass(frozen=True, kw_only=True)
 class QueryItem(InstanceItem):
-    """A frame of a stream with its objects: answers of queries where it is a keyframe, and maps, thinned."""
+    """A frame of a stream with its objects: answers of queries where it is a key frame, and maps, thinned."""
 
     def sampled(self, name: str, value: np.ndarray) -> np.ndarray:
         return value if name in ANSWERS else thinned(value)
@@ -206,7 +206,7 @@ class QueryExport(ExportTask):
         worst, again, total = 0.0, 0, 0
         for number, (given, item) in enumerate(zip(self._with_kernels(answers), items, strict=True)):
             for spec in specs:
-                if spec.name not in item.outputs:  # no keyframe
+                if spec.name not in item.outputs:  # no key frame
                     continue
                 value = item.sampled(spec.name, given[spec.name])
                 diff, problem = difference(spec.name, value, item.outputs[spec.name], item.scales[spec.name])
@@ -234,7 +234,7 @@ class QueryExport(ExportTask):
 
     @staticmethod
     def _with_kernels(answers: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
-        """What each frame gave, and the queries' answers of the latest keyframe."""
+        """What each frame gave, and the queries' answers of the latest key frame."""
         kept: dict[str, np.ndarray] = {}
         found = []
         for given in answers:

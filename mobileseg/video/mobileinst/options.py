@@ -39,7 +39,7 @@ class QueryOptions:
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class KernelOptions:
-    """How kernels travel from keyframe to keyframe; when one is due, the section ``keyframes`` says.
+    """How kernels travel from key frame to key frame; when one is due, the section ``keyframes`` says.
 
     Raises:
         ValueError: a value outside its range (also pydantic's ValidationError).
@@ -48,7 +48,7 @@ class KernelOptions:
     rekey_below: Annotated[
         Share,
         Field(
-            description="a frame whose masks are less sure than this share of the keyframe's makes the next frame a "
+            description="a frame whose masks are less sure than this share of the key frame's makes the next frame a "
             "keyframe; 0: never"
         ),
     ] = 0.0

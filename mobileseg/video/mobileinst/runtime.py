@@ -80,7 +80,7 @@ class QueryObjects:
                 )
             state = start(state, answers, settings.queries, settings.kernels)
         if not isinstance(state, KernelMemory):
-            raise RuntimeEngineError("a stream begins with a keyframe, and this one has no kernels", remedy="reset it")
+            raise RuntimeEngineError("a stream begins with a key frame, and this one has no kernels", remedy="reset it")
         state, found = show(
             state,
             mask_features_of(tensors),

@@ -24,7 +24,7 @@ class QuerySettings:
     Attributes:
         queries: how answers of queries become instances.
         mask_stride: pixels of the input per cell of the mask features.
-        kernels: how kernels travel from keyframe to keyframe.
+        kernels: how kernels travel from key frame to key frame.
         keyframes: when one is due.
         category_ids: the COCO category id of every class; None when the training data had no such numbers.
     """

@@ -1,4 +1,4 @@
-"""The frames of a stream: kernels of a keyframe are kept and applied to the frames behind it (NumPy).
+"""The frames of a stream: kernels of a key frame are kept and applied to the frames behind it (NumPy).
 
 The state is a value: a frame makes a new one and leaves the old one as it was.
 """
@@ -20,9 +20,9 @@ class KernelMemory:
     """What a stream remembers between frames.
 
     Attributes:
-        answers: of the queries of the last keyframe that are kept.
+        answers: of the queries of the last key frame that are kept.
         ids: int64 [n], their tracks.
-        sure: mean certainty of the keyframe's masks; None until there are some.
+        sure: mean certainty of the key frame's masks; None until there are some.
         stale: the masks of the last frame were not sure enough for another one.
         tracks: all objects that are remembered.
     """
@@ -35,13 +35,13 @@ class KernelMemory:
 
 
 def start(state: KernelMemory | None, answers: Answers, queries: QueryOptions, options: KernelOptions) -> KernelMemory:
-    """The state with the kernels of a new keyframe; its masks are made by :func:`show`.
+    """The state with the kernels of a new key frame; its masks are made by :func:`show`.
 
     Every query that is kept gets an id. That of one too weak to start a track is not given again, and not remembered.
 
     Args:
         state: after the frame before; None at the beginning.
-        answers: of all queries of the keyframe.
+        answers: of all queries of the key frame.
         queries: which of them are kept.
         options: how they are matched with the objects before.
     """
@@ -67,7 +67,7 @@ def show(
     """The objects of a frame: the kept kernels applied to its mask features.
 
     Args:
-        state: of the frame before, or a new keyframe's (:func:`start`).
+        state: of the frame before, or a new key frame's (:func:`start`).
         mask_features: float32 [k, h, w] of this frame.
         stride: pixels of the network's input per cell of the mask features.
         input_size: (height, width) of the network's input.
@@ -76,7 +76,7 @@ def show(
         options: when masks are too unsure.
 
     Returns:
-        The state, and the objects with ``track_ids``. Classes are those of the keyframe; so are scores, but for the
+        The state, and the objects with ``track_ids``. Classes are those of the key frame; so are scores, but for the
         certainty of this frame's masks.
 
     Raises:

@@ -55,7 +55,7 @@ class QueryPredictor:
     Args:
         network: in evaluation mode.
         queries: how answers become instances.
-        kernels: how kernels travel from keyframe to keyframe.
+        kernels: how kernels travel from key frame to key frame.
         rule: when one is due; by age alone, because samples are no pictures any more.
     """
 

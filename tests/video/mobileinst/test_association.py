@@ -1,4 +1,4 @@
-"""Kernels of one keyframe and of the next: MinVIS' permutation, and tracks that begin, end and come back."""
+"""Kernels of one key frame and of the next: MinVIS' permutation, and tracks that begin, end and come back."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def test_a_stream_without_kernels(exported: ExportResult) -> None:
     stream.step(frame)
     state = stream.state()
     del state.memory[MEMORY]  # type: ignore[attr-defined]
-    with pytest.raises(RuntimeEngineError, match="keyframe"):
+    with pytest.raises(RuntimeEngineError, match="key frame"):
         segmenter.stream(state).step(frame)
 
 

@@ -1,4 +1,4 @@
-"""Kernels that are kept from a keyframe to the frames behind it."""
+"""Kernels that are kept from a key frame to the frames behind it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def features(strength: float = 1.0) -> np.ndarray:
 def step(
     state: KernelMemory | None, given: Answers | None, options: KernelOptions, strength: float = 1.0
 ) -> tuple[KernelMemory, InstanceResult]:
-    """A keyframe where answers are given."""
+    """A key frame where answers are given."""
     if given is not None:
         state = start(state, given, QUERIES, options)
     assert state is not None
