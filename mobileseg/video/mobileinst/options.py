@@ -49,7 +49,7 @@ class KernelOptions:
         Share,
         Field(
             description="a frame whose masks are less sure than this share of the key frame's makes the next frame a "
-            "keyframe; 0: never"
+            "key frame; 0: never"
         ),
     ] = 0.0
     birth_score: Annotated[Share, Field(description="score from which an object starts a track")] = 0.3
@@ -60,7 +60,7 @@ class KernelOptions:
         Penalty, Field(description="what the cosine of kernels of different classes loses; 2: they never match")
     ] = 0.2
     lost_keyframes: Annotated[
-        Whole, Field(description="keyframes for which a track that is not seen is remembered")
+        Whole, Field(description="key frames for which a track that is not seen is remembered")
     ] = 30
     momentum: Annotated[
         Threshold, Field(description="share of its old kernel that a track keeps when it is seen; 0: none")
