@@ -112,7 +112,7 @@ class InstanceItem(GoldenItem):
         return arrays
 
     def detections(self, first: bool) -> dict[str, np.ndarray]:
-        """What :meth:`stored` keeps of any network that finds objects: image, input, detections, scales."""
+        """What :meth:`stored` keeps whatever the raw outputs are: image, input, detections, scales."""
         stride = stride_for(self.input.nbytes, _INPUT_BYTES[first])
         height, width = self.image.shape[:2]
         masks = self.result.masks.to_array().reshape(len(self.result), height * width)

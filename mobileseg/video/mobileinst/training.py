@@ -56,7 +56,7 @@ class QueryPredictor:
         network: in evaluation mode.
         queries: how answers become instances.
         kernels: how kernels travel from key frame to key frame.
-        rule: when one is due; by age alone, because samples are no pictures any more.
+        rule: when one is due; by age alone: samples are normalised, and frames cannot be compared.
     """
 
     def __init__(
