@@ -32,7 +32,7 @@ scorer_options = instances.scorer_options
 
 
 def steps(network: paddle.nn.Layer, criterion: Any, dataset: Any, settings: Mapping[str, Any]) -> list[Step]:
-    """Those of the configured stage, of networks with a flow; else one, of the configured loss. See :func:`mobileseg.video.stages.stage_steps`.
+    """Those of the configured stage (:func:`mobileseg.video.stages.stage_steps`); of MobileInst one, by its loss.
 
     Raises:
         ConfigError: loss, datasets and stage do not go together, or the network has no such stages.
