@@ -53,6 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--paddleseg_folders", action="store_true", help="write to added_prediction/ and pseudo_color_prediction/"
     )
+    parser.add_argument(
+        "--live",
+        choices=("drop", "queue"),
+        default="drop",
+        help="frames of a camera that come while one is worked on: left out (default), or worked on later",
+    )
     parser.add_argument("--max_frames", type=int, metavar="N", help="stop a video or camera after N frames")
     parser.add_argument(
         "--track",
@@ -117,8 +123,6 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"{flag} is {value}, expected 0 to 1")
     if args.max_frames is not None and args.max_frames < 1:
         raise ConfigError(f"--max_frames is {args.max_frames}, expected at least 1")
-    if args.save_tracks and not args.track:
-        raise ConfigError("--save_tracks needs ids of objects", remedy="add --track")
     segmenter = open_segmenter(args)
     if args.custom_color:
         segmenter = _Recoloured(segmenter, args.custom_color)
@@ -135,7 +139,8 @@ def run(args: argparse.Namespace) -> int:
         window=Window(segmenter.name) if args.show else None,
         folders=_PADDLESEG_FOLDERS if args.paddleseg_folders else {},
         tracking=TrackingOptions() if args.track else args.track,
-        track_files=(args.save_tracks or ("csv",)) if args.track else (),
+        track_files=args.save_tracks,
+        camera=args.live,
         smooth=None if args.smooth is None else checked_weight(args.smooth),
         say=_nothing if args.quiet else print,
     )

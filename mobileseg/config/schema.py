@@ -19,6 +19,7 @@ from mobileseg.config.schema_schedules import ScheduleSection
 from mobileseg.config.schema_video import VideoSection
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.video.keyframes import KeyframeOptions
+from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 
 TARGETS = ("paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript")
 Target: TypeAlias = Literal["paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript"]
@@ -129,6 +130,12 @@ class Schema(Section):
     )
     video: VideoSection = Field(
         default_factory=lambda: VideoSection.model_validate({}), description="video: stage of the training"
+    )
+    queries: QueryOptions = Field(
+        default_factory=QueryOptions, description="video instance segmentation with queries: from answers to instances"
+    )
+    kernels: KernelOptions = Field(
+        default_factory=KernelOptions, description="video instance segmentation with queries: kernels on their way"
     )
     export: Export = Field(
         default_factory=lambda: Export.model_validate({}), description="defaults of the export command"

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -19,6 +19,7 @@ from mobileseg.data.io import read_image
 from mobileseg.errors import ConfigError, DataError, MobileSegError, RuntimeEngineError
 from mobileseg.files import write_whole
 from mobileseg.prediction.sources import Source, distinct_names
+from mobileseg.runtime.live import LiveFrames, Policy
 from mobileseg.runtime.video import VideoReader, VideoWriter, Window
 from mobileseg.tasks import stage
 from mobileseg.tracking.options import TrackingOptions
@@ -79,13 +80,17 @@ class PredictionWriter:
         tracking: objects of videos and cameras have ids that stay, and tracks begin from ``min_score`` on where it is
             given; False for no tracking, None for what the model does by itself.
         smooth: of semantic segmentation models whose graph gives scores: weight of earlier frames of videos, 0..1.
-        track_files: kinds of files about the tracks: 'csv', 'mots', 'ytvis'.
+        track_files: kinds of files about the tracks: 'csv', 'mots', 'ytvis'; None writes the first where there are
+            tracks.
+        camera: what becomes of the frames of a camera that come while one is worked on: 'drop' or 'queue'
+            (:class:`~mobileseg.runtime.live.LiveFrames`).
         window: show the frames of videos and cameras in it, with these times; the user ends a video there.
         say: told each source that is done.
         warn: told each source that failed; standard error by default.
 
     Raises:
-        ConfigError: ``min_score`` for a model of a task without scores, tracking for one that finds no objects.
+        ConfigError: ``min_score`` for a model of a task without scores, tracking for one that finds no objects, or
+            files about tracks without tracking.
     """
 
     def __init__(
@@ -102,7 +107,8 @@ class PredictionWriter:
         window: Window | None = None,
         folders: Mapping[str, str] | None = None,
         tracking: TrackingOptions | Literal[False] | None = None,
-        track_files: Collection[str] = (),
+        track_files: Collection[str] | None = None,
+        camera: Policy = "drop",
         smooth: float | None = None,
         say: Callable[[str], None] = print,
         warn: Callable[[str], None] | None = None,
@@ -117,10 +123,13 @@ class PredictionWriter:
         if tracking is None and getattr(self._task, "TRACKS_BY_DEFAULT", False):
             tracking = TrackingOptions()
         self._tracking = tracking.beginning_at(min_score) if tracking and min_score is not None else tracking
-        self._track_files = track_files
+        if track_files and not tracking:
+            raise ConfigError("there are no tracks to write files about", remedy="add --track")
+        self._track_files = (("csv",) if tracking else ()) if track_files is None else track_files
+        self._camera: Policy = camera
         self._smooth = smooth
         self._tracks: TrackOutputs | None = None
-        if (tracking or track_files) and not hasattr(self._task, "track_files"):
+        if tracking and not hasattr(self._task, "track_files"):
             raise ConfigError(
                 f"{segmenter.name} finds no objects that could be tracked",
                 remedy="leave tracking out, or use an instance segmentation model",
@@ -185,9 +194,9 @@ class PredictionWriter:
             self._failed(error)
             return
         before = self.summary.frames
-        with reader:
+        with reader, self._live(source, reader) as frames:
             try:
-                self._frames(source, reader)
+                self._frames(source, reader, frames)
             except (DataError, RuntimeEngineError) as error:
                 self._failed(error)
                 return
@@ -197,7 +206,11 @@ class PredictionWriter:
                 self.say("stopped by Ctrl-C")  # the only way to end a camera; what was recorded is complete
         self.say(f"{source.where if source.kind == 'video' else source.name}: {self.summary.frames - before} frames")
 
-    def _frames(self, source: Source, reader: VideoReader) -> None:
+    def _live(self, source: Source, reader: VideoReader) -> AbstractContextManager[Iterable[np.ndarray]]:
+        """The frames of a source, those of a camera read beside the work on them."""
+        return LiveFrames(reader, self._camera) if source.kind == "camera" else nullcontext(reader)
+
+    def _frames(self, source: Source, reader: VideoReader, frames: Iterable[np.ndarray]) -> None:
         """Segment a video.
 
         Raises:
@@ -216,7 +229,7 @@ class PredictionWriter:
             VideoWriter(video or os.devnull, reader.fps) as writer,
             open(lines or os.devnull, "w", encoding="utf-8") as log,
         ):
-            for index, (decode, frame) in enumerate(_timed(reader)):
+            for index, (decode, frame) in enumerate(_timed(frames)):
                 result = step(frame)
                 times = {"decode": decode, **result.times}
                 watched = True
