@@ -323,8 +323,8 @@ class YolactEdge(FlowYolact, Yolact):
 class MobileYolactEdge(FlowYolact, MobileYolact):
     """YolactEdge for phones: its memory on mobileYOLACT's separable layers, with a flow that is found by matching.
 
-    The published flow network would cost more multiply-adds at 320x320 than the part of MobileNetV2 that it saves, and it
-    learns to see motion in a hundred thousand iterations; this one
+    The published flow network would cost more multiply-adds at 320x320 than the part of MobileNetV2 that it saves, and
+    it learns to see motion in a hundred thousand iterations; this one
     (:class:`~mobileseg.video.matching_flow.MatchingFlow`) is cheap, and sees it soon. For the arguments see
     :class:`FlowYolact`.
     """
