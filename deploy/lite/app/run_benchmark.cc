@@ -28,6 +28,12 @@ using Clock = std::chrono::steady_clock;
 using Json = nlohmann::ordered_json;
 using Samples = std::map<std::string, std::vector<double>>;
 
+// Milliseconds of the timed frames.
+struct Measured {
+  Samples stages;     // and "total"
+  Samples pipelines;  // from pixels to a result, of the frames that ran each pipeline of graphs
+};
+
 constexpr const char* kStages[] = {"decode", "preprocess", "inference", "postprocess", "draw"};
 
 double milliseconds(Clock::time_point from, Clock::time_point to) {
@@ -122,12 +128,12 @@ std::string drawn_picture(mobileseg::Size size, const std::string& folder) {
   return path;
 }
 
-Samples measure(mobileseg::Segmenter* segmenter, const std::string& path, const Options& options) {
+Measured measure(mobileseg::Segmenter* segmenter, const std::string& path, const Options& options) {
   const mobileseg::Painter painter(segmenter->manifest(), options.alpha);
   mobileseg::Stream stream = segmenter->stream();
   mobileseg::Result result;
   cv::Mat drawn;
-  Samples samples;
+  Measured measured;
   for (int run = -options.warmup; run < options.runs; ++run) {
     const Clock::time_point start = Clock::now();
     const cv::Mat picture = read_picture(path);
@@ -142,19 +148,37 @@ Samples measure(mobileseg::Segmenter* segmenter, const std::string& path, const 
                              result.times.postprocess, milliseconds(segmented, finished)};
     double total = 0;
     for (std::size_t i = 0; i < 5; ++i) {
-      samples[kStages[i]].push_back(values[i]);
+      measured.stages[kStages[i]].push_back(values[i]);
       total += values[i];
     }
-    samples["total"].push_back(total);
+    measured.stages["total"].push_back(total);
+    measured.pipelines[stream.pipeline()].push_back(result.times.preprocess + result.times.inference +
+                                                    result.times.postprocess);
   }
-  return samples;
+  return measured;
 }
 
-Json row_of(const mobileseg::Segmenter& segmenter, const Samples& samples,
+// Of a network with several kinds of frames: how many of each there were and what they took, and the mean of
+// the stream.
+Json pipelines_of(const Samples& pipelines) {
+  Json found;
+  double sum = 0;
+  std::size_t count = 0;
+  for (const auto& pipeline : pipelines) {
+    Json row = {{"frames", pipeline.second.size()}};
+    row.update(statistics(pipeline.second));
+    found[pipeline.first] = row;
+    for (const double value : pipeline.second) sum += value;
+    count += pipeline.second.size();
+  }
+  return {{"pipelines", found}, {"stream_mean_ms", std::round(sum / static_cast<double>(count) * 1e4) / 1e4}};
+}
+
+Json row_of(const mobileseg::Segmenter& segmenter, const Measured& measured,
             const mobileseg::EngineOptions& engine, const Options& options, const std::string& image) {
   const mobileseg::ImageSpec& input = segmenter.manifest().image;
   Json stages;
-  for (const char* stage : kStages) stages[stage] = statistics(samples.at(stage));
+  for (const char* stage : kStages) stages[stage] = statistics(measured.stages.at(stage));
   const std::string size = std::to_string(input.size.width) + "x" + std::to_string(input.size.height);
   Json row = {{"folder", options.model},
               {"name", segmenter.manifest().name},
@@ -164,7 +188,8 @@ Json row_of(const mobileseg::Segmenter& segmenter, const Samples& samples,
               {"power", name_of(engine.power)},
               {"runs", options.runs},
               {"stages", stages},
-              {"total", statistics(samples.at("total"))}};
+              {"total", statistics(measured.stages.at("total"))}};
+  if (measured.pipelines.count(mobileseg::kMain) == 0) row.update(pipelines_of(measured.pipelines));
   row.update(machine_facts());
   row["image"] = image;
   row["date"] = now_utc();
@@ -179,6 +204,14 @@ void print_row(const Json& row) {
   }
   std::printf("  total %.2f (p95 %.2f, max %.2f) ms\n", row["total"]["median_ms"].get<double>(),
               row["total"]["p95_ms"].get<double>(), row["total"]["max_ms"].get<double>());
+  if (!row.contains("pipelines")) return;
+  for (const auto& pipeline : row["pipelines"].items()) {
+    const Json& times = pipeline.value();
+    std::printf("    %-8s %5d frames  median %.2f  p95 %.2f  max %.2f ms\n", pipeline.key().c_str(),
+                times["frames"].get<int>(), times["median_ms"].get<double>(), times["p95_ms"].get<double>(),
+                times["max_ms"].get<double>());
+  }
+  std::printf("    stream mean %.2f ms a frame\n", row["stream_mean_ms"].get<double>());
 }
 
 }  // namespace

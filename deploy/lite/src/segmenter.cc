@@ -45,7 +45,8 @@ struct Stream::State {
   Preprocessor preprocessor;
   std::unique_ptr<Pipeline> pipeline;
   TensorStream tensors;
-  Size size;  // of the frames
+  Size size;                         // of the frames
+  const std::string* ran = nullptr;  // by the latest frame
 };
 
 Stream::Stream(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -64,7 +65,8 @@ void Stream::step(const ImageView& image, Result* result) {
                 "call reset() before frames of another size, or bring all of them to one size");
   }
   state.size = image.size;
-  state.preprocessor.run(image, state.tensors.begin(state.pipeline->next(), place.input));
+  state.ran = &state.pipeline->next(image);
+  state.preprocessor.run(image, state.tensors.begin(*state.ran, place.input));
   const Clock::time_point prepared = Clock::now();
   const FrameOutputs outputs = state.tensors.run();
   const Clock::time_point inferred = Clock::now();
@@ -80,6 +82,12 @@ void Stream::reset() {
   state_->tensors.reset();
   state_->pipeline->reset();
   state_->size = Size();
+  state_->ran = nullptr;
+}
+
+const std::string& Stream::pipeline() const {
+  static const std::string none;
+  return state_->ran == nullptr ? none : *state_->ran;
 }
 
 struct Segmenter::State {

@@ -58,10 +58,11 @@ struct Origin {
   std::string source;   // path
   std::string picture;  // name; of digits alone, it is the number that COCO's format wants
   double decode_ms = 0;
+  std::string pipeline;  // of graphs that the frame ran; empty where there is but one
 };
 
-// One JSON object, as `mobileseg predict` writes it: size, model, engine, classes or (in COCO's results
-// format) instances, times. An indent of -1 writes one line.
+// One JSON object, as `mobileseg predict` writes it: size, model, engine, pipeline, classes or (in COCO's
+// results format) instances, times. An indent of -1 writes one line.
 std::string to_json(const Result& result, const Manifest& manifest, const std::string& engine,
                     const Origin& origin, int indent = 1);
 
