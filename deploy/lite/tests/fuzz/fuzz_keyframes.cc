@@ -17,7 +17,7 @@ void require(bool holds) {
 }
 
 SmallPicture drawn_picture(Drawer* draw) {
-  const Size size{1 + draw->number(140), 1 + draw->number(140)};
+  const Size size{1 + draw->number(20), 1 + draw->number(20)};
   const std::size_t stride =
       3 * static_cast<std::size_t>(size.width) + static_cast<std::size_t>(draw->number(3));
   const std::size_t last = 3 * static_cast<std::size_t>(size.width);  // its row ends with its pixels
