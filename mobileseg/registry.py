@@ -129,7 +129,7 @@ NETWORKS = Registry(
         "mobileseg.video.yolact_edge",
     ),
 )
-LOSSES = Registry("loss", ("mobileseg.semantic.losses", "mobileseg.instance.losses"))
+LOSSES = Registry("loss", ("mobileseg.semantic.losses", "mobileseg.instance.losses", "mobileseg.video.losses"))
 DATASETS = Registry("dataset", ("mobileseg.data.datasets",))
 TRANSFORMS = Registry("transform", ("mobileseg.data.transforms.build",))
 EXTENSIONS = Registry(

@@ -14,12 +14,14 @@ FOUNDATION = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem not 
 
 CONFIG_READERS = [
     "tree", "source", "overrides", "schema_base", "schema_compress", "schema", "structure", "paddleseg", "rules",
-    "schema_distill", "schema_optimizers", "schema_schedules", "plugins", "paddleseg_names", "signatures", "carried",
+    "schema_distill", "schema_optimizers", "schema_schedules", "schema_video", "plugins", "paddleseg_names", "signatures", "carried",
     "load",
 ]  # fmt: skip
 
 INSTANCE_RESULT = ["instance.nms", "instance.masks", "instance.postprocess"]
 INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_table"]
+VIDEO_METRIC = [f"video.{name}" for name in ("metric_tracks", "metric_ytvis", "metric_hota", "metric_identity")]
+VIDEO_METRIC += ["video.metric_table", "video.protocol", "video.scorer"]
 
 TASKS = ("semantic", "instance", "video")
 
@@ -32,6 +34,7 @@ LAYERS = [
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
     ["viz"],
     ["data"],
+    VIDEO_METRIC,
     [f"semantic.{name}" for name in ("drawing", "visualize")]
     + [f"instance.{name}" for name in ("drawing", "coco_results", "visualize")]
     + ["video.visualize"],
@@ -44,7 +47,7 @@ LAYERS = [
     ["video"],  # its networks and losses use those of instance
     ["config"],  # config.build knows every component by name, through the registries
     ["compress.channels"],
-    ["training", *(f"{task}.training" for task in TASKS)],  # what training asks of a task
+    ["training", *(f"{task}.training" for task in TASKS), "video.stages"],  # what training asks of a task
     ["export"],
     [f"{task}.{name}" for task in TASKS for name in ("export", "deploy", "golden", "export_nms", "nms_layer")],
     ["compress"],
@@ -62,6 +65,8 @@ PADDLE_FREE_MODULES = [
     "instance.doctor",
     "instance.doctor_findings",
     "instance.doctor_objects",
+    "video.doctor",
+    "video.doctor_tracks",
     "instance.anchors",
     "instance.matching",
     "instance.options",
@@ -74,6 +79,7 @@ PADDLE_FREE_MODULES = [
     "video.visualize",
     *INSTANCE_RESULT,
     *INSTANCE_METRIC,
+    *VIDEO_METRIC,
     "semantic.drawing",
     "semantic.visualize",
     "instance.drawing",

@@ -16,6 +16,7 @@ from mobileseg.config.schema_compress import Compress, SparsitySection
 from mobileseg.config.schema_distill import Distill
 from mobileseg.config.schema_optimizers import Clip, OptimizerSection, ParamGroup
 from mobileseg.config.schema_schedules import ScheduleSection
+from mobileseg.config.schema_video import Video
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.video.keyframes import KeyframeOptions
 
@@ -99,6 +100,9 @@ class Schema(Section):
     plugins: list[str] = Field([], description="Python files that register components")
     train_dataset: Component | None = Field(None, description="dataset for training")
     val_dataset: Component | None = Field(None, description="dataset for evaluation")
+    stills_dataset: Component | None = Field(
+        None, description="video: still images that are trained on beside the frames"
+    )
     model: Component | None = Field(None, description="network with its backbone")
     loss: Loss | None = Field(None, description="losses and their weights")
     optimizer: OptimizerSection | None = Field(None, description="optimizer")
@@ -123,6 +127,7 @@ class Schema(Section):
     keyframes: KeyframeOptions = Field(
         default_factory=KeyframeOptions, description="video: which frames are computed whole"
     )
+    video: Video = Field(default_factory=lambda: Video.model_validate({}), description="video: stage of the training")
     export: Export = Field(
         default_factory=lambda: Export.model_validate({}), description="defaults of the export command"
     )

@@ -47,7 +47,7 @@ def coco_results(
         category_ids: number of every class; None counts from 1.
     """
     ids = category_ids or range(1, len(classes) + 1)
-    entries = [
+    return [
         {
             **entry,
             "category": classes[kind],
@@ -56,10 +56,6 @@ def coco_results(
         }
         for entry, kind in zip(coco_entries(result, image_id, ids), result.classes.tolist(), strict=True)
     ]
-    if result.track_ids is not None:
-        for entry, track_id in zip(entries, result.track_ids.tolist(), strict=True):
-            entry["track_id"] = track_id
-    return entries
 
 
 class CocoResultsFile:

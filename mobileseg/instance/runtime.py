@@ -18,6 +18,7 @@ from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.manifest import Manifest, verified_path
 from mobileseg.runtime.preprocess import Geometry
 from mobileseg.runtime.specs import OutputSpec
+from mobileseg.runtime.task import StepPlan
 from mobileseg.structures import InstanceResult
 
 RAW_KINDS = ("boxes", "scores", "coefficients", "prototypes")
@@ -130,9 +131,9 @@ class InstancePipeline:
             self._anchors = read_anchors(folder, manifest, spec.anchors)
         self._check_shapes()
 
-    def next(self, memory: dict[str, Any], image: np.ndarray) -> str:
+    def next(self, memory: dict[str, Any], image: np.ndarray) -> StepPlan:
         """Every frame is an image by itself."""
-        return MAIN
+        return StepPlan(MAIN)
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
         """Objects in the pixels of the image."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -13,14 +13,29 @@ from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Geometry
 
 
+class StepPlan(NamedTuple):
+    """What a frame runs.
+
+    Attributes:
+        pipeline: of graphs, by its name in the manifest.
+        ahead: another pipeline, whose tensors of this frame are what later frames take. Those of its graphs that the
+            frame does not run anyway are run in the background.
+        delay: frames from this one to the first that takes them; at least 1 with ``ahead``.
+    """
+
+    pipeline: str
+    ahead: str | None = None
+    delay: int = 0
+
+
 class Pipeline(Protocol):
     """The way of one task from the frames of a stream to results."""
 
     manifest: Manifest
     """That of the folder, with the options of the caller in it."""
 
-    def next(self, memory: dict[str, Any], image: np.ndarray) -> str:
-        """Name of the pipeline of graphs that the next frame runs.
+    def next(self, memory: dict[str, Any], image: np.ndarray) -> StepPlan:
+        """What the next frame runs.
 
         Args:
             image: the frame, uint8 [H, W, 3] RGB.

@@ -14,6 +14,7 @@ from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Geometry
 from mobileseg.runtime.specs import OutputSpec
+from mobileseg.runtime.task import StepPlan
 from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits, resize_scores, softmax
 from mobileseg.structures import SemanticResult
 
@@ -94,9 +95,9 @@ class SemanticPipeline:
         self._scores = scores
         self._classes = manifest.num_classes
 
-    def next(self, memory: dict[str, Any], image: np.ndarray) -> str:
+    def next(self, memory: dict[str, Any], image: np.ndarray) -> StepPlan:
         """Every frame is an image by itself."""
-        return MAIN
+        return StepPlan(MAIN)
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> SemanticResult:
         """Labels, and probabilities if they were asked for, of the image's own size.

@@ -170,12 +170,11 @@ class VideoExport(InstanceExport):
 
 def window(image: np.ndarray, index: int) -> np.ndarray:
     """The part of an image that is frame ``index`` of its stream, uint8 [h, w, 3]."""
-    height, width = image.shape[:2]
-    down, right = max(1, round(_STEP * height)), max(1, round(_STEP * width))
     steps = len(PIPELINES) - 1
-    return image[index * down : max(1, height - (steps - index) * down), index * right :][
-        :, : max(1, width - steps * right)
-    ]
+    height, width = image.shape[:2]
+    down, right = (min(max(1, round(_STEP * side)), (side - 1) // steps) for side in (height, width))
+    left = steps - index
+    return image[index * down : height - left * down, index * right : width - left * right]
 
 
 def task_for(network: Any, options: ExportOptions, settings: Mapping[str, Any] | None) -> VideoExport:

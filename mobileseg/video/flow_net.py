@@ -19,7 +19,7 @@ SLOPE = 0.1
 Widths = tuple[int, int, int]
 
 
-class Motion(NamedTuple):
+class MotionMaps(NamedTuple):
     """What the flow network says of one level of the pyramid.
 
     Attributes:
@@ -72,12 +72,12 @@ class MotionHead(nn.Layer):
         weight, bias = ParamAttr(initializer=KaimingNormal()), ParamAttr(initializer=Constant(start))
         return nn.Conv2D(in_channels, channels, 1, weight_attr=weight, bias_attr=bias)
 
-    def forward(self, x: paddle.Tensor) -> Motion:
-        return Motion(self.conv(x), self.scale(x), self.bias(x))
+    def forward(self, x: paddle.Tensor) -> MotionMaps:
+        return MotionMaps(self.conv(x), self.scale(x), self.bias(x))
 
 
 class FlowNet(nn.Layer):
-    """Motion from the reduced laterals of two frames, by an encoder of three levels and a decoder.
+    """MotionMaps from the reduced laterals of two frames, by an encoder of three levels and a decoder.
 
     The levels have the sizes of the pyramid's three finest, and the parameters the names of the published weights.
 
@@ -117,8 +117,8 @@ class FlowNet(nn.Layer):
         first = leaky(in_channels, out_channels, stride, conv)
         return nn.Sequential(first, *(leaky(out_channels, out_channels, 1, conv) for _ in range(depth - 1)))
 
-    def forward(self, current: paddle.Tensor, key: paddle.Tensor) -> list[Motion]:
-        """Motion of the two coarser levels, finer first.
+    def forward(self, current: paddle.Tensor, key: paddle.Tensor) -> list[MotionMaps]:
+        """MotionMaps of the two coarser levels, finer first.
 
         Args:
             current: float32 [N, c, h, w], reduced lateral of the frame to be explained.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 Count = Annotated[int, Field(gt=0, strict=True)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 GRID = (12, 16)
-"""Rows and columns of the picture that stands for a frame when frames are compared."""
+"""Rows and columns of the thumbnail that stands for a frame when frames are compared."""
 
 _SAMPLES = 8  # per cell and axis
 _LEVELS = 1020  # largest value of R + 2G + B
@@ -23,14 +23,18 @@ class KeyframeOptions:
     """When a frame becomes a key frame; the first one of a stream always is.
 
     The paper (Liu et al. 2021, arXiv:2012.12259) has ``every: 5`` alone.
+
+    Raises:
+        ValueError: a value outside its range (also pydantic's ValidationError), or a delay that is no shorter than the
+            distance of two key frames.
     """
 
     every: Annotated[Count, Field(description="frames from one key frame to the next; 1: every frame is one")] = 5
     scene_cut: Annotated[
         Share | None,
         Field(
-            description="a frame whose small grey picture differs from the key frame's by this mean share of the "
-            "range is a key frame; 0.12 finds cuts; null: pictures are not compared"
+            description="a frame whose grey thumbnail differs from the key frame's by this mean share of the "
+            "range is a key frame; 0.12 finds cuts; null: thumbnails are not compared"
         ),
     ] = None
     lost_objects: Annotated[
@@ -40,6 +44,23 @@ class KeyframeOptions:
             "(box IoU below 0.5) is a key frame; null: objects are not compared"
         ),
     ] = None
+    delay: Annotated[
+        int,
+        Field(
+            ge=0,
+            strict=True,
+            description="frames after which a key frame that is due comes into use; its coarse features are computed "
+            "in the background meanwhile, so that no frame takes longer than the others; 0: at once",
+        ),
+    ] = 0
+
+    @model_validator(mode="after")
+    def _in_time(self) -> KeyframeOptions:
+        if self.delay >= self.every and self.delay:
+            raise ValueError(
+                f"delay is {self.delay} and every is {self.every}: a key frame must be used before the next"
+            )
+        return self
 
 
 def is_key(age: int | None, options: KeyframeOptions, difference: float = 0.0, lost: float = 0.0) -> bool:
@@ -48,18 +69,21 @@ def is_key(age: int | None, options: KeyframeOptions, difference: float = 0.0, l
     Args:
         age: frames since the latest key frame, 1 for the one after it; None when there was none.
         options: the rule.
-        difference: of the frame's picture from the key frame's, 0..1 (:func:`picture_difference`).
+        difference: of the frame's thumbnail from the key frame's, 0..1 (:func:`thumbnail_difference`).
         lost: share of the key frame's objects that the frame before lost (:func:`lost_share`).
     """
-    if age is None or age >= options.every:
-        return True
+    return age is None or age >= options.every or is_broken(options, difference, lost)
+
+
+def is_broken(options: KeyframeOptions, difference: float, lost: float) -> bool:
+    """Whether the key frame no longer says anything of the next frame; for the arguments see :func:`is_key`."""
     if options.scene_cut is not None and difference >= options.scene_cut:
         return True
     return options.lost_objects is not None and lost > 0 and lost >= options.lost_objects
 
 
-def small_picture(image: np.ndarray) -> np.ndarray:
-    """A frame as a small grey picture: sums of R + 2G + B over pixels on a regular grid in each of the cells.
+def thumbnail(image: np.ndarray) -> np.ndarray:
+    """A frame as a grey thumbnail: sums of R + 2G + B over pixels on a regular grid in each of the cells.
 
     Args:
         image: uint8 [H, W, 3].
@@ -75,8 +99,8 @@ def small_picture(image: np.ndarray) -> np.ndarray:
     return cells
 
 
-def picture_difference(first: np.ndarray, second: np.ndarray) -> float:
-    """Mean distance of two small pictures as a share of the range, 0..1: a quotient of integers."""
+def thumbnail_difference(first: np.ndarray, second: np.ndarray) -> float:
+    """Mean distance of two thumbnails as a share of the range, 0..1: a quotient of integers."""
     return int(np.abs(first - second).sum()) / (first.size * _SAMPLES * _SAMPLES * _LEVELS)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Geometry
 from mobileseg.runtime.specs import OutputSpec
+from mobileseg.runtime.task import StepPlan
 from mobileseg.structures import InstanceResult
-from mobileseg.video.keyframes import is_key, lost_share, picture_difference, small_picture
+from mobileseg.video.keyframes import is_broken, is_key, lost_share, thumbnail, thumbnail_difference
 from mobileseg.video.names import KEY, NONKEY
 from mobileseg.video.settings import VideoSettings
 
@@ -52,8 +54,9 @@ def pipeline(
 class VideoPipeline:
     """Objects of the frames of a stream.
 
-    What it keeps from frame to frame: ``age`` (frames since the key frame), and where the rule asks for them the
-    small picture and the sure objects of the key frame, and the share of them that the latest frame lost.
+    What it keeps from frame to frame: ``age`` (frames since the latest key frame, though it may not be in use yet),
+    and where the rule asks for them the thumbnail and the sure objects of the key frame, and the share of them that
+    the latest frame lost.
 
     Args:
         folder: artefact, which holds the anchors.
@@ -70,15 +73,19 @@ class VideoPipeline:
         self._rule = settings.keyframes
         self._objects = InstancePipeline(folder, manifest, outputs, settings)
 
-    def next(self, memory: dict[str, Any], image: np.ndarray) -> str:
-        """'key' or 'nonkey', by :mod:`mobileseg.video.keyframes`."""
-        picture = None if self._rule.scene_cut is None else small_picture(image)
-        kept = memory.get("picture")
-        difference = 0.0 if picture is None or kept is None else picture_difference(kept, picture)
-        if is_key(memory.get("age"), self._rule, difference, memory.get("lost", 0.0)):
-            memory |= {"age": 0, "picture": picture, "lost": 0.0}
-            return KEY
-        return NONKEY
+    def next(self, memory: dict[str, Any], image: np.ndarray) -> StepPlan:
+        """A key frame or not, by :mod:`mobileseg.video.keyframes`."""
+        seen = None if self._rule.scene_cut is None else thumbnail(image)
+        kept = memory.get("thumbnail")
+        difference = 0.0 if seen is None or kept is None else thumbnail_difference(kept, seen)
+        age, lost = memory.get("age"), memory.get("lost", 0.0)
+        if not is_key(age, self._rule, difference, lost):
+            return StepPlan(NONKEY)
+        memory |= {"age": 0, "thumbnail": seen, "lost": 0.0}
+        if age is None or not self._rule.delay or is_broken(self._rule, difference, lost):
+            memory["pipeline"] = KEY
+            return StepPlan(KEY)
+        return StepPlan(NONKEY, ahead=KEY, delay=self._rule.delay)
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
         """Objects in the pixels of the frame."""
@@ -90,4 +97,4 @@ class VideoPipeline:
             else:
                 memory["lost"] = lost_share(memory["boxes"], memory["classes"], sure.boxes, sure.classes)
         memory["age"] = memory.get("age", 0) + 1
-        return result
+        return replace(result, pipeline=memory.pop("pipeline", NONKEY))

@@ -23,5 +23,5 @@ class VideoSettings(InstanceSettings):
     keyframes: KeyframeOptions = Field(default_factory=KeyframeOptions)
 
     def to_dict(self) -> dict[str, Any]:
-        rule = {key: value for key, value in asdict(self.keyframes).items() if value is not None}
+        rule = {key: value for key, value in asdict(self.keyframes).items() if value}  # a delay of 0 is none
         return super().to_dict() | {"keyframes": rule}

@@ -34,6 +34,10 @@ def warp(x: paddle.Tensor, flow: paddle.Tensor) -> paddle.Tensor:
     if not (isinstance(height, int) and isinstance(width, int)):
         raise ValueError("a graph that warps has one input size")
     places = paddle.transpose(flow, [0, 2, 3, 1]) * (1.0 / FLOW_SCALE) + paddle.to_tensor(_places(height, width))
+    if paddle.in_dynamic_mode() and x.stop_gradient and not flow.stop_gradient:
+        # On the CPU, Paddle's gradient of grid_sample writes that of the map too, whether it was asked for or not.
+        x = x.detach()
+        x.stop_gradient = False
     return F.grid_sample(x, places, mode="bilinear", padding_mode="zeros", align_corners=True)
 
 

@@ -18,7 +18,7 @@ from mobileseg.nn.compat import spatial_size
 from mobileseg.nn.graphs import Deployment, GraphInput, NetworkGraph
 from mobileseg.registry import NETWORKS
 from mobileseg.tasks import VIDEO
-from mobileseg.video.flow_net import FlowNet, Motion, PreConvs, Refinement
+from mobileseg.video.flow_net import FlowNet, MotionMaps, PreConvs, Refinement
 from mobileseg.video.names import BETWEEN, DEEP, FLOW, HEADS, KEY, LEVELS, NONKEY, OUTPUTS, STEM
 from mobileseg.video.warp import warp
 
@@ -132,12 +132,16 @@ class FlowYolact(InstanceNetwork):
         }
         return {name: layer for name, layer in parts.items() if layer is not None}
 
-    def key_frame(self, x: paddle.Tensor) -> tuple[Maps, KeyFrame]:
-        """Sums of the pyramid's first phase for a key frame, float32 [N, 3, H, W], and what is to be remembered."""
+    def first_phase(self, x: paddle.Tensor) -> tuple[paddle.Tensor, Maps]:
+        """The finest lateral of an image [N, 3, H, W], and the sums of the pyramid's first phase, all computed."""
         features = self.backbone(x)
         used = [features[index] for index in self.indices]
         lateral = self.fpn.lateral(used[0])
-        maps = self.fpn.merge_onto(lateral, used[1:])
+        return lateral, self.fpn.merge_onto(lateral, used[1:])
+
+    def key_frame(self, x: paddle.Tensor) -> tuple[Maps, KeyFrame]:
+        """Sums of the pyramid's first phase for a key frame, float32 [N, 3, H, W], and what is to be remembered."""
+        lateral, maps = self.first_phase(x)
         return maps, KeyFrame(self.flow_net_pre_convs(lateral), maps[1], maps[2])
 
     def lateral(self, x: paddle.Tensor) -> paddle.Tensor:
@@ -175,7 +179,7 @@ class FlowYolact(InstanceNetwork):
 
     def forward(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
         """As :meth:`InstanceNetwork.forward`: an image is a key frame."""
-        maps, _ = self.key_frame(x)
+        _, maps = self.first_phase(x)
         return self.predictions(maps, spatial_size(x))
 
     def graphs(self, size: tuple[int, int]) -> Deployment:
@@ -212,7 +216,7 @@ class FlowYolact(InstanceNetwork):
         )
 
 
-def moved_map(level: paddle.Tensor, motion: Motion) -> paddle.Tensor:
+def moved_map(level: paddle.Tensor, motion: MotionMaps) -> paddle.Tensor:
     """A map of the key frame at its place in the present one, float32 [N, C, h, w]."""
     return warp(level, motion.flow) * motion.scale + motion.bias
 

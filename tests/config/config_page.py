@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from mobileseg.instance.options import DetectionOptions
+from mobileseg.video.keyframes import KeyframeOptions
 
 PAGE = Path(__file__).parents[2] / "docs" / "config.md"
 
@@ -15,7 +16,11 @@ def shown_default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True)
-    return "see below" if isinstance(default, BaseModel | DetectionOptions) else f"`{json.dumps(default)}`"
+    return (
+        "see below"
+        if isinstance(default, BaseModel | DetectionOptions | KeyframeOptions)
+        else f"`{json.dumps(default)}`"
+    )
 
 
 def documented(name: str) -> list[tuple[str, ...]]:

@@ -20,6 +20,17 @@ def test_values_and_gradients_of_the_original(case: str) -> None:
     assert_close(flow.grad.numpy(), golden["grad_flow"], "gradient of the flow")
 
 
+def test_a_map_without_gradient() -> None:
+    """Flow is learnt where the map is a constant, as that of a reference frame."""
+    with np.load(REFERENCE / "golden" / "video" / "yolact_edge_losses.npz") as archive:
+        x, upstream = paddle.to_tensor(archive["warp0.x"]), paddle.to_tensor(archive["warp0.upstream"])
+        flow, expected = paddle.to_tensor(archive["warp0.flow"], stop_gradient=False), archive["warp0.grad_flow"]
+    warp(x, flow).backward(upstream)
+    assert_close(flow.grad.numpy(), expected, "gradient of the flow")
+    assert x.stop_gradient
+    assert x.grad is None
+
+
 def test_whole_pixels_by_brute_force() -> None:
     """A flow of 8 * 2 / (side - 1) moves by one pixel; what comes from outside is zero."""
     x = np.random.RandomState(0).randn(1, 2, 5, 9).astype(np.float32)

@@ -12,7 +12,7 @@ from mobileseg.backbones.resnet import ResNet50
 from mobileseg.errors import ConfigError
 from mobileseg.nn.graphs import run_once
 from mobileseg.registry import BACKBONES
-from mobileseg.video.flow_net import Motion
+from mobileseg.video.flow_net import MotionMaps
 from mobileseg.video.warp import warp
 from mobileseg.video.yolact_edge import FlowYolact, KeyFrame, MobileYolactEdge, YolactEdge, moved_map
 from mobileseg.weights.load import load_into
@@ -179,5 +179,5 @@ def test_widths_of_the_flow_network() -> None:
 def test_a_map_that_does_not_move() -> None:
     """No flow, scale 1 and bias 0 leave a map as it is."""
     level = paddle.to_tensor(input_image(5, 7))
-    still = Motion(paddle.zeros([1, 2, 5, 7]), paddle.ones_like(level), paddle.zeros_like(level))
+    still = MotionMaps(paddle.zeros([1, 2, 5, 7]), paddle.ones_like(level), paddle.zeros_like(level))
     np.testing.assert_allclose(moved_map(level, still).numpy(), level.numpy(), atol=1e-5)
