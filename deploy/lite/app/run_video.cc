@@ -89,14 +89,13 @@ int run_video(const Options& options) {
     const double decode_ms = milliseconds(start, Clock::now());
     stream.step(view_of(frame), &result);
     mobileseg::drop_below(options.min_score, &result);
-    const std::string kind = stream.pipeline() == mobileseg::kMain ? "" : stream.pipeline();
-    ++kinds[kind];
+    ++kinds[result.pipeline];
     const std::string number = std::to_string(count);
     lines.write(mobileseg::to_json(result, segmenter.manifest(), segmenter.engine().name(),
-                                   {name + ":" + number, number, decode_ms, kind}, -1));
+                                   {name + ":" + number, number, decode_ms}, -1));
     painter.draw(result, frame.data, frame.step[0], mobileseg::ColorOrder::kBgr);
     names.draw(result, &frame);
-    draw_times(text_of(shown_rate, decode_ms, result.times, kind), &frame);
+    draw_times(text_of(shown_rate, decode_ms, result.times, result.pipeline), &frame);
     video.write(frame);
     if (options.show) {
       cv::imshow("mobileseg_lite", frame);

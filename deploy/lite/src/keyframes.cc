@@ -38,23 +38,23 @@ bool is_key(int age, const KeyframeRule& rule, double difference, double lost) {
   return rule.lost_objects > 0 && lost > 0 && lost >= rule.lost_objects;
 }
 
-SmallPicture small_picture(const ImageView& image) {
-  constexpr std::size_t kRows = kPictureRows * kSamples;
-  constexpr std::size_t kColumns = kPictureColumns * kSamples;
+Thumbnail thumbnail(const ImageView& image) {
+  constexpr std::size_t kRows = kThumbnailRows * kSamples;
+  constexpr std::size_t kColumns = kThumbnailColumns * kSamples;
   const auto height = static_cast<std::size_t>(image.size.height);
   const auto width = static_cast<std::size_t>(image.size.width);
-  SmallPicture cells{};
+  Thumbnail cells{};
   for (std::size_t y = 0; y < kRows; ++y) {
     const std::uint8_t* row = image.row(static_cast<int>(y * height / kRows));
     for (std::size_t x = 0; x < kColumns; ++x) {
       const std::uint8_t* pixel = row + 3 * (x * width / kColumns);
-      cells[y / kSamples * kPictureColumns + x / kSamples] += pixel[0] + 2 * pixel[1] + pixel[2];
+      cells[y / kSamples * kThumbnailColumns + x / kSamples] += pixel[0] + 2 * pixel[1] + pixel[2];
     }
   }
   return cells;
 }
 
-double picture_difference(const SmallPicture& first, const SmallPicture& second) {
+double thumbnail_difference(const Thumbnail& first, const Thumbnail& second) {
   std::int64_t sum = 0;
   for (std::size_t i = 0; i < first.size(); ++i) sum += std::abs(first[i] - second[i]);
   const std::int64_t range = static_cast<std::int64_t>(first.size() * kSamples * kSamples) * kLevels;

@@ -15,7 +15,7 @@ namespace mobileseg {
 
 struct KeyframeRule {
   int every = 5;  // frames from one key frame to the next; 1: every frame is one
-  // A picture that differs from the key frame's by this mean share of the range; 0: pictures are not
+  // A thumbnail that differs from the key frame's by this mean share of the range; 0: they are not
   // compared.
   double scene_cut = 0;
   // This share of the key frame's objects is no longer where it was; 0: objects are not compared.
@@ -28,14 +28,14 @@ bool is_key(int age, const KeyframeRule& rule, double difference, double lost);
 
 // 12 rows of 16 cells; in each the sum of R + 2G + B over 64 pixels on a regular grid. The order of the
 // colours makes no difference.
-constexpr std::size_t kPictureRows = 12;
-constexpr std::size_t kPictureColumns = 16;
-using SmallPicture = std::array<std::int32_t, kPictureRows * kPictureColumns>;
+constexpr std::size_t kThumbnailRows = 12;
+constexpr std::size_t kThumbnailColumns = 16;
+using Thumbnail = std::array<std::int32_t, kThumbnailRows * kThumbnailColumns>;
 
-SmallPicture small_picture(const ImageView& image);
+Thumbnail thumbnail(const ImageView& image);
 
-// Mean distance of two small pictures as a share of the range, 0..1.
-double picture_difference(const SmallPicture& first, const SmallPicture& second);
+// Mean distance of two thumbnails as a share of the range, 0..1.
+double thumbnail_difference(const Thumbnail& first, const Thumbnail& second);
 
 struct SeenObject {
   Box box;  // pixels

@@ -45,8 +45,7 @@ struct Stream::State {
   Preprocessor preprocessor;
   std::unique_ptr<Pipeline> pipeline;
   TensorStream tensors;
-  Size size;                         // of the frames
-  const std::string* ran = nullptr;  // by the latest frame
+  Size size;  // of the frames
 };
 
 Stream::Stream(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -65,13 +64,18 @@ void Stream::step(const ImageView& image, Result* result) {
                 "call reset() before frames of another size, or bring all of them to one size");
   }
   state.size = image.size;
-  state.ran = &state.pipeline->next(image);
-  state.preprocessor.run(image, state.tensors.begin(*state.ran, place.input));
+  const std::string& pipeline = state.pipeline->next(image);
+  state.preprocessor.run(image, state.tensors.begin(pipeline, place.input));
   const Clock::time_point prepared = Clock::now();
   const FrameOutputs outputs = state.tensors.run();
   const Clock::time_point inferred = Clock::now();
   result->form = state.task.form();
   result->size = image.size;
+  if (pipeline == kMain) {
+    result->pipeline.clear();
+  } else {
+    result->pipeline = pipeline;
+  }
   state.pipeline->finish(outputs, place, result);
   const Clock::time_point finished = Clock::now();
   result->times = {milliseconds(start, prepared), milliseconds(prepared, inferred),
@@ -82,12 +86,6 @@ void Stream::reset() {
   state_->tensors.reset();
   state_->pipeline->reset();
   state_->size = Size();
-  state_->ran = nullptr;
-}
-
-const std::string& Stream::pipeline() const {
-  static const std::string none;
-  return state_->ran == nullptr ? none : *state_->ran;
 }
 
 struct Segmenter::State {

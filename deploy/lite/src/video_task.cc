@@ -46,6 +46,10 @@ KeyframeRule keyframe_rule(const Field& section) {
       rule.scene_cut = value.is_null() ? 0 : share(value);
     } else if (member.first == "lost_objects") {
       rule.lost_objects = value.is_null() ? 0 : share(value);
+    } else if (member.first == "delay") {
+      if (value.integer(0, std::numeric_limits<int>::max()) > 0) {
+        value.fail("this program computes key frames at once, which is a delay of 0");
+      }
     } else {
       value.fail("this program knows no such condition of a key frame");
     }
@@ -67,13 +71,13 @@ class VideoPipeline : public Pipeline {
   const std::string& next(const ImageView& image) override {
     double difference = 0;
     if (rule_.scene_cut > 0) {
-      picture_ = small_picture(image);
-      if (age_ > 0) difference = picture_difference(key_picture_, picture_);
+      seen_ = thumbnail(image);
+      if (age_ > 0) difference = thumbnail_difference(key_seen_, seen_);
     }
     if (!is_key(age_, rule_, difference, lost_)) return nonkey_;
     age_ = 0;  // should an engine fail, the next frame is a key frame again
     lost_ = 0;
-    key_picture_ = picture_;
+    key_seen_ = seen_;
     return key_;
   }
 
@@ -108,7 +112,7 @@ class VideoPipeline : public Pipeline {
   const std::unique_ptr<Pipeline> objects_;
   int age_ = 0;      // frames since the latest key frame; 0 before one is finished
   double lost_ = 0;  // share of the key frame's objects that the latest frame lost
-  SmallPicture picture_{}, key_picture_{};
+  Thumbnail seen_{}, key_seen_{};
   std::vector<SeenObject> key_objects_, objects_now_;
 };
 

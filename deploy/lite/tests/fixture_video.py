@@ -19,7 +19,7 @@ from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import GraphSpec, ImageSpec, OutputSpec, TensorSpec
 from mobileseg.tasks import VIDEO
 from mobileseg.video.export import thinned
-from mobileseg.video.keyframes import KeyframeOptions, is_key, lost_share, picture_difference, small_picture
+from mobileseg.video.keyframes import KeyframeOptions, is_key, lost_share, thumbnail, thumbnail_difference
 from mobileseg.video.names import DEEP, FLOW, HEADS, KEY, NONKEY, STEM
 from mobileseg.video.runtime import VideoPipeline
 from mobileseg.video.settings import VideoSettings
@@ -51,10 +51,10 @@ def keyframe_cases(root: Path) -> None:
     sizes = ((1, 1), (7, 5), (12, 16), (95, 127), (97, 131), (200, 300))
     images = [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
     images += [np.zeros((20, 30, 3), np.uint8), np.full((20, 30, 3), 255, np.uint8)]
-    small = [small_picture(image) for image in images]
+    small = [thumbnail(image) for image in images]
     for index, (image, one) in enumerate(zip(images, small, strict=True)):
         arrays[f"image.{index}"], arrays[f"picture.{index}"] = image, one
-    arrays["differences"] = np.array([[picture_difference(a, b) for b in small] for a in small])
+    arrays["differences"] = np.array([[thumbnail_difference(a, b) for b in small] for a in small])
 
     lost = []
     for case in range(60):
@@ -186,7 +186,7 @@ def video_artefact(folder: Path, rule: KeyframeOptions) -> None:
         key = -1  # the latest key frame
         for frame in frames:
             image = clip.images[frame]
-            fed, name = Preprocessor(spec)(image), pipeline.next(memory, image)
+            fed, name = Preprocessor(spec)(image), pipeline.next(memory, image).pipeline
             key = frame if name == KEY else key
             stem, levels = features(frame, frame, "feature", "reduced"), features(frame, key, "level3", "level4")
             answers[STEM][frame, frame] = {"x": fed}, stem

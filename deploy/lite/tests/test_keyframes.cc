@@ -28,14 +28,14 @@ std::vector<SeenObject> objects_of(const Array& boxes, const Array& classes) {
 
 }  // namespace
 
-TEST_CASE("small pictures and their differences are equal to Python's, whatever the order of the colours") {
+TEST_CASE("thumbnails and their differences are equal to Python's, whatever the order of the colours") {
   const auto arrays = stored();
-  std::vector<SmallPicture> pictures;
+  std::vector<Thumbnail> pictures;
   for (int index = 0; arrays.count("image." + std::to_string(index)) > 0; ++index) {
     CAPTURE(index);
     const Array& image = arrays.at("image." + std::to_string(index));
     const auto* expected = arrays.at("picture." + std::to_string(index)).as<std::int64_t>();
-    pictures.push_back(small_picture(fixtures::view(image)));
+    pictures.push_back(thumbnail(fixtures::view(image)));
     for (std::size_t i = 0; i < pictures.back().size(); ++i) CHECK(pictures.back()[i] == expected[i]);
 
     // BGR, with bytes at the end of every row that are no pixels
@@ -47,15 +47,15 @@ TEST_CASE("small pictures and their differences are equal to Python's, whatever 
       for (std::size_t i = 0; i < row_bytes; ++i) row[i / 3 * 3 + 2 - i % 3] = packed.row(y)[i];
     }
     const ImageView bgr{turned.data(), packed.size, row_bytes + 5, ColorOrder::kBgr};
-    CHECK(small_picture(bgr) == pictures.back());
+    CHECK(thumbnail(bgr) == pictures.back());
   }
   REQUIRE(pictures.size() == 8);
   const auto* differences = arrays.at("differences").as<double>();
   for (std::size_t a = 0; a < pictures.size(); ++a) {
     for (std::size_t b = 0; b < pictures.size(); ++b)
-      CHECK(picture_difference(pictures[a], pictures[b]) == differences[a * pictures.size() + b]);
+      CHECK(thumbnail_difference(pictures[a], pictures[b]) == differences[a * pictures.size() + b]);
   }
-  CHECK(picture_difference(pictures[6], pictures[7]) == 1.0);  // black and white
+  CHECK(thumbnail_difference(pictures[6], pictures[7]) == 1.0);  // black and white
 }
 
 TEST_CASE("the share of lost objects is equal to Python's") {

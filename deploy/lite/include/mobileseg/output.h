@@ -58,7 +58,6 @@ struct Origin {
   std::string source;   // path
   std::string picture;  // name; of digits alone, it is the number that COCO's format wants
   double decode_ms = 0;
-  std::string pipeline;  // of graphs that the frame ran; empty where there is but one
 };
 
 // One JSON object, as `mobileseg predict` writes it: size, model, engine, pipeline, classes or (in COCO's

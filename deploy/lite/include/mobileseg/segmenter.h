@@ -28,9 +28,6 @@ class Stream {
   void step(const ImageView& image, Result* result);
   // Forgets all frames: the next one begins a stream.
   void reset();
-  // Name of the pipeline of graphs that the latest frame ran, '' before the first: of a video network 'key'
-  // for a frame that was computed whole, and 'nonkey' for one that builds on it.
-  const std::string& pipeline() const;
 
  private:
   friend class Segmenter;

@@ -16,13 +16,13 @@ void require(bool holds) {
   if (!holds) std::abort();
 }
 
-SmallPicture drawn_picture(Drawer* draw) {
+Thumbnail drawn_thumbnail(Drawer* draw) {
   const Size size{1 + draw->number(20), 1 + draw->number(20)};
   const std::size_t stride =
       3 * static_cast<std::size_t>(size.width) + static_cast<std::size_t>(draw->number(3));
   const std::size_t last = 3 * static_cast<std::size_t>(size.width);  // its row ends with its pixels
   std::vector<std::uint8_t> pixels = draw->bytes(stride * static_cast<std::size_t>(size.height - 1) + last);
-  return small_picture({pixels.data(), size, stride, ColorOrder::kRgb});
+  return thumbnail({pixels.data(), size, stride, ColorOrder::kRgb});
 }
 
 std::vector<SeenObject> drawn_objects(Drawer* draw) {
@@ -41,12 +41,12 @@ std::vector<SeenObject> drawn_objects(Drawer* draw) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Drawer draw(data, size);
-  const SmallPicture first = drawn_picture(&draw);
-  const SmallPicture second = drawn_picture(&draw);
-  const double difference = picture_difference(first, second);
+  const Thumbnail first = drawn_thumbnail(&draw);
+  const Thumbnail second = drawn_thumbnail(&draw);
+  const double difference = thumbnail_difference(first, second);
   require(difference >= 0 && difference <= 1);
-  require(difference == picture_difference(second, first));
-  require(picture_difference(first, first) == 0);
+  require(difference == thumbnail_difference(second, first));
+  require(thumbnail_difference(first, first) == 0);
   const std::vector<SeenObject> key = drawn_objects(&draw);
   const double lost = lost_share(key, drawn_objects(&draw));
   require(lost >= 0 && lost <= 1);
