@@ -127,9 +127,18 @@ NETWORKS = Registry(
         "mobileseg.semantic.pp_mobileseg",
         "mobileseg.instance.model",
         "mobileseg.video.yolact_edge",
+        "mobileseg.video.mobileinst.model",
     ),
 )
-LOSSES = Registry("loss", ("mobileseg.semantic.losses", "mobileseg.instance.losses", "mobileseg.video.losses"))
+LOSSES = Registry(
+    "loss",
+    (
+        "mobileseg.semantic.losses",
+        "mobileseg.instance.losses",
+        "mobileseg.video.losses",
+        "mobileseg.video.mobileinst.losses",
+    ),
+)
 DATASETS = Registry("dataset", ("mobileseg.data.datasets",))
 TRANSFORMS = Registry("transform", ("mobileseg.data.transforms.build",))
 EXTENSIONS = Registry(

@@ -16,9 +16,10 @@ from mobileseg.config.schema_compress import Compress, SparsitySection
 from mobileseg.config.schema_distill import Distill
 from mobileseg.config.schema_optimizers import Clip, OptimizerSection, ParamGroup
 from mobileseg.config.schema_schedules import ScheduleSection
-from mobileseg.config.schema_video import Video
+from mobileseg.config.schema_video import VideoSection
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.video.keyframes import KeyframeOptions
+from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 
 TARGETS = ("paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript")
 Target: TypeAlias = Literal["paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript"]
@@ -127,7 +128,15 @@ class Schema(Section):
     keyframes: KeyframeOptions = Field(
         default_factory=KeyframeOptions, description="video: which frames are computed whole"
     )
-    video: Video = Field(default_factory=lambda: Video.model_validate({}), description="video: stage of the training")
+    video: VideoSection = Field(
+        default_factory=lambda: VideoSection.model_validate({}), description="video: stage of the training"
+    )
+    queries: QueryOptions = Field(
+        default_factory=QueryOptions, description="video instance segmentation with queries: from answers to instances"
+    )
+    kernels: KernelOptions = Field(
+        default_factory=KernelOptions, description="video instance segmentation with queries: kernels on their way"
+    )
     export: Export = Field(
         default_factory=lambda: Export.model_validate({}), description="defaults of the export command"
     )

@@ -22,7 +22,7 @@ class Matching(Section):
     )
 
 
-class Video(Section):
+class VideoSection(Section):
     """Stage of the training of a video network, and what that stage does."""
 
     stage: Literal["base", "flow", "joint"] = Field(

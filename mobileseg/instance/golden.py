@@ -98,16 +98,28 @@ class InstanceItem(GoldenItem):
         return filled
 
     def stored(self, first: bool) -> dict[str, np.ndarray]:
-        stride = stride_for(self.input.nbytes, _INPUT_BYTES[first])
         proto_stride = stride_for(self.outputs["proto"].nbytes, _PROTO_BYTES[first])
+        arrays = self.detections(first) | {
+            "proto_stride": np.array(proto_stride),
+            "output.proto": subsample(self.outputs["proto"], proto_stride),
+        }
+        if "loc" in self.outputs:
+            rows, complete = self._kept_rows(_ROW_BYTES[first])
+            arrays |= {"rows": rows.astype(np.int32), "complete": np.array(complete)}
+            arrays |= {f"output.{name}": self.outputs[name][:, rows] for name in PER_ANCHOR}
+        else:
+            arrays |= {f"output.{name}": value for name, value in self.outputs.items() if name != "proto"}
+        return arrays
+
+    def detections(self, first: bool) -> dict[str, np.ndarray]:
+        """What :meth:`stored` keeps whatever the raw outputs are: image, input, detections, scales."""
+        stride = stride_for(self.input.nbytes, _INPUT_BYTES[first])
         height, width = self.image.shape[:2]
         masks = self.result.masks.to_array().reshape(len(self.result), height * width)
         arrays = {
             "stride": np.array(stride),
             "image": self.image,
             "input": subsample(self.input, stride),
-            "proto_stride": np.array(proto_stride),
-            "output.proto": subsample(self.outputs["proto"], proto_stride),
             "result.boxes": self.result.boxes,
             "result.scores": self.result.scores,
             "result.classes": self.result.classes,
@@ -117,12 +129,6 @@ class InstanceItem(GoldenItem):
             "other.boxes": self.other[0],
             "other.classes": self.other[1],
         }
-        if "loc" in self.outputs:
-            rows, complete = self._kept_rows(_ROW_BYTES[first])
-            arrays |= {"rows": rows.astype(np.int32), "complete": np.array(complete)}
-            arrays |= {f"output.{name}": self.outputs[name][:, rows] for name in PER_ANCHOR}
-        else:
-            arrays |= {f"output.{name}": value for name, value in self.outputs.items() if name != "proto"}
         return arrays | {f"scale.{name}": np.array(scale) for name, scale in self.scales.items()}
 
     def _kept_rows(self, budget: int) -> tuple[np.ndarray, bool]:
@@ -149,7 +155,7 @@ def load(arrays: Mapping[str, np.ndarray], kind: type[Item] = InstanceItem) -> I
         candidates=np.zeros(0, np.int64),
         rows=arrays.get("rows"),
         complete=bool(arrays.get("complete", True)),
-        proto_stride=int(arrays["proto_stride"]),
+        proto_stride=int(arrays.get("proto_stride", 1)),
     )
 
 

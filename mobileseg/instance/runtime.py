@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,8 @@ from mobileseg.runtime.preprocess import Geometry
 from mobileseg.runtime.specs import OutputSpec
 from mobileseg.runtime.task import StepPlan
 from mobileseg.structures import InstanceResult
+from mobileseg.tracking.options import TrackingOptions
+from mobileseg.tracking.tracker import with_ids
 
 RAW_KINDS = ("boxes", "scores", "coefficients", "prototypes")
 """Kinds of outputs for P anchors and k prototypes: 'boxes' relative to the anchors, [1, P, 4]; 'scores' after softmax,
@@ -129,14 +132,25 @@ class InstancePipeline:
             if spec.anchors is None:
                 raise RuntimeEngineError(f"artefact '{manifest.name}' names no file of anchors", remedy=_REMEDY)
             self._anchors = read_anchors(folder, manifest, spec.anchors)
+        self._tracking: TrackingOptions | None = None
         self._check_shapes()
+
+    def for_stream(self, options: Mapping[str, Any]) -> InstancePipeline:
+        """See :class:`mobileseg.runtime.task.StreamingPipeline`; the option is ``track``."""
+        found = copy(self)
+        found._tracking = tracking_of(self.manifest, options)
+        return found
 
     def next(self, memory: dict[str, Any], image: np.ndarray) -> StepPlan:
         """Every frame is an image by itself."""
         return StepPlan(MAIN)
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
-        """Objects in the pixels of the image."""
+        """Objects in the pixels of the image; in a stream with tracking, those of tracks."""
+        found = self._objects(tensors, place)
+        return found if self._tracking is None else with_ids(found, memory, self._tracking)
+
+    def _objects(self, tensors: Mapping[str, np.ndarray], place: Geometry) -> InstanceResult:
         values = {kind: tensors[spec.name] for kind, spec in self._by_kind.items()}
         if self._anchors is None:
             found = nms_detections(values["detections"], values["coefficients"], self._options)
@@ -215,6 +229,22 @@ def with_detection(
     except (TypeError, ValueError) as error:
         raise RuntimeEngineError(f"detection options {dict(options)}: {error}", remedy="see docs/config.md") from error
     return replace(manifest, settings=changed.to_dict())
+
+
+def tracking_of(manifest: Manifest, options: Mapping[str, Any]) -> TrackingOptions | None:
+    """What the options of a stream say of tracking.
+
+    Raises:
+        RuntimeEngineError: another option than ``track``.
+        ConfigError: see `TrackingOptions.of`.
+    """
+    foreign = sorted(set(options) - {"track"})
+    if foreign:
+        raise RuntimeEngineError(
+            f"streams of the instance segmentation model '{manifest.name}' have no {', '.join(foreign)}",
+            remedy=f"leave {' and '.join(foreign)} out",
+        )
+    return TrackingOptions.of(options.get("track"))
 
 
 def read_anchors(folder: str | os.PathLike[str], manifest: Manifest, name: str) -> np.ndarray:

@@ -16,6 +16,7 @@ from mobileseg.runtime.task import StepPlan
 
 if TYPE_CHECKING:
     from mobileseg.runtime.segmenter import Segmenter
+    from mobileseg.runtime.task import Pipeline
 
 
 @dataclass
@@ -174,8 +175,11 @@ class Stream:
     Streams of one segmenter share its engine and nothing else, so several can be fed in turn.
     """
 
-    def __init__(self, segmenter: Segmenter, state: StreamState | None = None) -> None:
+    def __init__(
+        self, segmenter: Segmenter, state: StreamState | None = None, pipeline: Pipeline | None = None
+    ) -> None:
         self._segmenter = segmenter
+        self._pipeline = pipeline or segmenter.pipeline
         self._tensors = TensorStream(segmenter.engine)
         self._memory: dict[str, Any] = {}
         self._size: tuple[int, int] | None = None
@@ -203,13 +207,12 @@ class Stream:
     def finish(self, image: np.ndarray, fed: np.ndarray, times: Mapping[str, float]) -> Any:
         """As :meth:`step`, for what `Segmenter.prepare` made of a frame."""
         self._check_size((int(image.shape[0]), int(image.shape[1])))
-        pipeline = self._segmenter.pipeline
         start = time.perf_counter()
-        plan = pipeline.next(self._memory, image)
+        plan = self._pipeline.next(self._memory, image)
         self.pipeline = plan.pipeline
         outputs = self._tensors.step(plan, fed)
         inferred = time.perf_counter()
-        result = pipeline.finish(outputs, self._segmenter.geometry(image), self._memory)
+        result = self._pipeline.finish(outputs, self._segmenter.geometry(image), self._memory)
         stages = {"inference": (inferred - start) * 1e3, "postprocess": (time.perf_counter() - inferred) * 1e3}
         return replace(result, times={**times, **stages})
 

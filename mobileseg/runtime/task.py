@@ -53,6 +53,22 @@ class Pipeline(Protocol):
         """
 
 
+class StreamingPipeline(Pipeline, Protocol):
+    """A pipeline whose streams have options of their own; one without this method has none."""
+
+    def for_stream(self, options: Mapping[str, Any]) -> Pipeline:
+        """The pipeline of one stream.
+
+        Args:
+            options: what the caller asks of the stream: those that are not None. ``track`` is False, True or what
+                `TrackingOptions.of` takes: whether objects have ids that stay; ``smooth`` the weight of earlier frames.
+
+        Raises:
+            RuntimeEngineError: the task has no such option.
+            ConfigError: a value that cannot be used.
+        """
+
+
 class RuntimeStage(Protocol):
     """The module ``runtime`` of a task."""
 

@@ -1,9 +1,8 @@
 """Export of video instance segmentation networks: four graphs, verified as streams.
 
-The reference is recorded from the network in memory over short streams: a key frame, and frames that build on it. Of
-every image a stream is made by moving a window over it, so that there is motion whatever images are at hand. Each
-tensor that a graph hands to another is compared as well, at some of its values (:func:`thinned`); the rules of
-:mod:`mobileseg.instance.golden` decide whether detections are the same.
+The reference is recorded from the network in memory over short streams (:mod:`mobileseg.video.recording`): a key frame,
+and frames that build on it. Each tensor that a graph hands to another is compared as well, at some of its values
+(:func:`thinned`); the rules of :mod:`mobileseg.instance.golden` decide whether detections are the same.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ import numpy as np
 from mobileseg.errors import ExportError
 from mobileseg.export.golden import GoldenItem
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.recording import CANDIDATES, prepared
+from mobileseg.export.recording import CANDIDATES
+from mobileseg.export.task import ExportTask
 from mobileseg.instance import golden
 from mobileseg.instance.export import ANCHORS_FILE, FOREIGN, KINDS, InstanceExport
 from mobileseg.instance.golden import InstanceItem
@@ -28,7 +28,10 @@ from mobileseg.instance.settings import DetectionSpec
 from mobileseg.runtime.specs import OutputSpec
 from mobileseg.tasks import VIDEO
 from mobileseg.video.keyframes import KeyframeOptions
-from mobileseg.video.names import BETWEEN, HEADS, KEY, NONKEY
+from mobileseg.video.mobileinst.export import QueryExport
+from mobileseg.video.mobileinst.settings import is_query_based
+from mobileseg.video.names import BETWEEN, HEADS
+from mobileseg.video.recording import PIPELINES, STREAMS, frames_of, thinned
 from mobileseg.video.settings import VideoSettings
 
 if TYPE_CHECKING:
@@ -36,14 +39,7 @@ if TYPE_CHECKING:
     from mobileseg.nn.graphs import Deployment, NetworkGraph
     from mobileseg.runtime.manifest import Manifest
 
-__all__ = ["FOREIGN", "VideoExport", "VideoItem", "settings_from", "task_for", "task_of", "thinned"]
-
-STREAMS = 2
-PIPELINES = (KEY, NONKEY, NONKEY)
-"""Of the frames of a recorded stream."""
-
-_STEP = 0.02  # of the image's sides, by which the window moves from frame to frame
-_KEPT = 12, 16  # pixels of a side, and channels, of a tensor between graphs
+__all__ = ["FOREIGN", "VideoExport", "VideoItem", "settings_from", "task_for", "task_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +52,6 @@ class VideoItem(InstanceItem):
     def stored(self, first: bool) -> dict[str, np.ndarray]:
         between = {f"output.{name}": value for name, value in self.outputs.items() if name not in KINDS}
         return super().stored(first) | between
-
-
-def thinned(value: np.ndarray) -> np.ndarray:
-    """Evenly spaced channels, rows and columns of [1, C, h, w]: steps that leave at most 16 and 12 by 12."""
-    channels = -(-value.shape[1] // _KEPT[1])
-    pixels = -(-max(value.shape[2:]) // _KEPT[0])
-    return value[:, ::channels, ::pixels, ::pixels]
 
 
 @dataclass(frozen=True)
@@ -121,20 +110,9 @@ class VideoExport(InstanceExport):
         sequence: int,
         length: int,
     ) -> list[VideoItem]:
-        """Frames of a stream, run in Paddle as a runtime runs them."""
-        kept: dict[str, Any] = {}
-        items = []
-        for index, pipeline in enumerate(PIPELINES[:length]):
-            shown, fed, batch = prepared(window(image, index), options, size)
-            known = {deployed.graphs[0].inputs[0].name: batch, **kept}
-            made: dict[str, Any] = {}
-            for name in deployed.pipelines[pipeline]:
-                graph = deployed.graph(name)
-                made |= graph.layer(*(known[spec.name] for spec in graph.inputs))
-                known |= made
-            kept |= {name: known[source] for name, source in deployed.state.get(pipeline, {}).items()}
-            items.append(self._item(made, shown, fed, pipeline, sequence))
-        return items
+        """Frames of a stream as items."""
+        frames = frames_of(deployed, options, image, size, length)
+        return [self._item(one.made, one.image, one.fed, one.pipeline, sequence) for one in frames]
 
     def _item(
         self, made: Mapping[str, Any], image: np.ndarray, fed: np.ndarray, pipeline: str, sequence: int
@@ -168,17 +146,10 @@ class VideoExport(InstanceExport):
         return VideoSettings(spec, self.category_ids, keyframes=self.keyframes).to_dict()
 
 
-def window(image: np.ndarray, index: int) -> np.ndarray:
-    """The part of an image that is frame ``index`` of its stream, uint8 [h, w, 3]."""
-    steps = len(PIPELINES) - 1
-    height, width = image.shape[:2]
-    down, right = (min(max(1, round(_STEP * side)), (side - 1) // steps) for side in (height, width))
-    left = steps - index
-    return image[index * down : height - left * down, index * right : width - left * right]
-
-
-def task_for(network: Any, options: ExportOptions, settings: Mapping[str, Any] | None) -> VideoExport:
+def task_for(network: Any, options: ExportOptions, settings: Mapping[str, Any] | None) -> ExportTask:
     """See :class:`mobileseg.export.task.ExportStage`."""
+    if not hasattr(network, "anchors"):
+        return QueryExport.of_network(network, options, settings)
     size = options.height, options.width
     given = dict(settings or {})
     shapes = {spec.name: spec.shape for graph in network.graphs(size).graphs for spec in graph.inputs}
@@ -193,12 +164,14 @@ def task_for(network: Any, options: ExportOptions, settings: Mapping[str, Any] |
     )
 
 
-def task_of(folder: Path, manifest: Manifest) -> VideoExport:
+def task_of(folder: Path, manifest: Manifest) -> ExportTask:
     """See :class:`mobileseg.export.task.ExportStage`.
 
     Raises:
         RuntimeEngineError: the anchors cannot be read, or are not those that were exported.
     """
+    if is_query_based(manifest.settings):
+        return QueryExport.of_manifest(manifest)
     settings = VideoSettings.of(manifest.settings)
     spec, size = settings.detection, (manifest.image.height, manifest.image.width)
     anchors = read_anchors(folder, manifest, str(spec.anchors))
@@ -207,9 +180,9 @@ def task_of(folder: Path, manifest: Manifest) -> VideoExport:
 
 
 def settings_from(config: Mapping[str, Any], dataset: Any) -> dict[str, Any]:
-    """Options of the NMS, the rule of key frames, and the category ids of the dataset where it has them."""
+    """Options of the NMS, queries and kernels, the rule of key frames, and the category ids of the dataset where it has
+    them."""
     return {
-        "detection": dict(config["detection"]),
-        "keyframes": dict(config["keyframes"]),
+        **{name: dict(config[name]) for name in ("detection", "queries", "kernels", "keyframes")},
         "category_ids": getattr(dataset, "category_ids", None),
     }

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import paddle
 from paddle import ParamAttr, nn
-from paddle.nn.initializer import Constant, KaimingNormal
+from paddle.nn.initializer import Constant, KaimingNormal, Normal
 
 from mobileseg.instance.layers import ConvFactory, out_channels
 from mobileseg.nn.blocks import resize
@@ -52,18 +52,22 @@ def _dense(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2D:
     return nn.Conv2D(in_channels, out_channels, 3, stride=stride, padding=1, weight_attr=weight, bias_attr=bias)
 
 
-def _bare(in_channels: int, out_channels: int) -> nn.Conv2D:
-    """3x3, without bias and activation."""
-    weight = ParamAttr(initializer=KaimingNormal())
+def _bare(in_channels: int, out_channels: int, spread: float | None = None) -> nn.Conv2D:
+    """3x3, without bias and activation; ``spread`` is the standard deviation of the kernel, None that of Kaiming He."""
+    weight = ParamAttr(initializer=KaimingNormal() if spread is None else Normal(0.0, spread))
     return nn.Conv2D(in_channels, out_channels, 3, padding=1, weight_attr=weight, bias_attr=False)
 
 
 class MotionHead(nn.Layer):
-    """Flow, scale and bias from the features of one level; the scale starts at 1, the bias at 0."""
+    """Flow, scale and bias from the features of one level.
+
+    The flow starts near zero, unlike the published code's: no motion is a better guess than any, and training begins
+    where that one is after hundreds of steps. The scale starts at 1, the bias at 0.
+    """
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
-        self.conv = _bare(in_channels, 2)
+        self.conv = _bare(in_channels, 2, 1e-3)
         self.scale = self._maps(in_channels, channels, 1.0)
         self.bias = self._maps(in_channels, channels, 0.0)
 

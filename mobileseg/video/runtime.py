@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from mobileseg.errors import RuntimeEngineError
-from mobileseg.instance.runtime import InstancePipeline, detection_problems, parsed, with_detection
+from mobileseg.instance.runtime import InstancePipeline, detection_problems, parsed, tracking_of, with_detection
 from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Geometry
-from mobileseg.runtime.specs import OutputSpec
 from mobileseg.runtime.task import StepPlan
 from mobileseg.structures import InstanceResult
-from mobileseg.video.keyframes import is_broken, is_key, lost_share, thumbnail, thumbnail_difference
+from mobileseg.tracking.options import TrackingOptions
+from mobileseg.tracking.tracker import with_ids
+from mobileseg.video.keyframes import KeyframeOptions, is_broken, is_key, lost_share, thumbnail, thumbnail_difference
+from mobileseg.video.mobileinst import runtime as queries
+from mobileseg.video.mobileinst.settings import is_query_based
 from mobileseg.video.names import KEY, NONKEY
 from mobileseg.video.settings import VideoSettings
 
@@ -30,6 +34,8 @@ def problems(manifest: Manifest) -> list[str]:
     missing = [name for name in (KEY, NONKEY) if name not in manifest.pipelines]
     if missing:
         return [f"pipelines has no '{name}'" for name in missing]
+    if is_query_based(manifest.settings):
+        return queries.problems(manifest)
     settings, faults = parsed(VideoSettings, manifest)
     return faults if settings is None else detection_problems(manifest, settings)
 
@@ -47,8 +53,19 @@ def pipeline(
             f"'{manifest.name}' is a video instance segmentation model: every object has a score, pixels have none",
             remedy="leave scores=True out",
         )
+    if is_query_based(manifest.settings):
+        query_settings = queries.with_queries(manifest, options.get("detection"))
+        return VideoPipeline(manifest, query_settings.keyframes, queries.QueryObjects(manifest, query_settings))
     changed = with_detection(VideoSettings, manifest, engine.results, options.get("detection"))
-    return VideoPipeline(folder, changed, engine.results)
+    settings = VideoSettings.of(changed.settings)
+    return VideoPipeline(changed, settings.keyframes, InstancePipeline(folder, changed, engine.results, settings))
+
+
+class FrameObjects(Protocol):
+    """Makes objects of what the graphs of a frame gave."""
+
+    def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
+        """Objects in the pixels of the frame. ``memory`` is the stream's; ``stale`` in it asks for a key frame."""
 
 
 class VideoPipeline:
@@ -59,42 +76,63 @@ class VideoPipeline:
     the latest frame lost.
 
     Args:
-        folder: artefact, which holds the anchors.
-        manifest: its manifest.
-        outputs: what the graphs return.
-
-    Raises:
-        RuntimeEngineError: as :class:`~mobileseg.instance.runtime.InstancePipeline`.
+        manifest: of the artefact.
+        rule: which frames are key frames.
+        objects: makes the objects.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], manifest: Manifest, outputs: Sequence[OutputSpec]) -> None:
-        settings = VideoSettings.of(manifest.settings)
+    def __init__(self, manifest: Manifest, rule: KeyframeOptions, objects: FrameObjects) -> None:
         self.manifest = manifest
-        self._rule = settings.keyframes
-        self._objects = InstancePipeline(folder, manifest, outputs, settings)
+        self._rule = rule
+        self._objects = objects
+        self._tracking: TrackingOptions | None = None
+
+    def for_stream(self, options: Mapping[str, Any]) -> VideoPipeline:
+        """See :class:`mobileseg.runtime.task.StreamingPipeline`; the option is ``track``."""
+        found = copy(self)
+        found._tracking = tracking_of(self.manifest, options)
+        return found
 
     def next(self, memory: dict[str, Any], image: np.ndarray) -> StepPlan:
         """A key frame or not, by :mod:`mobileseg.video.keyframes`."""
-        seen = None if self._rule.scene_cut is None else thumbnail(image)
-        kept = memory.get("thumbnail")
-        difference = 0.0 if seen is None or kept is None else thumbnail_difference(kept, seen)
-        age, lost = memory.get("age"), memory.get("lost", 0.0)
-        if not is_key(age, self._rule, difference, lost):
-            return StepPlan(NONKEY)
-        memory |= {"age": 0, "thumbnail": seen, "lost": 0.0}
-        if age is None or not self._rule.delay or is_broken(self._rule, difference, lost):
-            memory["pipeline"] = KEY
-            return StepPlan(KEY)
-        return StepPlan(NONKEY, ahead=KEY, delay=self._rule.delay)
+        return next_step(self._rule, memory, image)
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
-        """Objects in the pixels of the frame."""
-        result = self._objects.finish(tensors, place, {})
-        if self._rule.lost_objects is not None:
-            sure = result.above(SURE)
-            if memory.get("age", 0) == 0:
-                memory |= {"boxes": sure.boxes, "classes": sure.classes}
-            else:
-                memory["lost"] = lost_share(memory["boxes"], memory["classes"], sure.boxes, sure.classes)
-        memory["age"] = memory.get("age", 0) + 1
-        return replace(result, pipeline=memory.pop("pipeline", NONKEY))
+        """Objects in the pixels of the frame; in a stream with tracking, those of tracks."""
+        result = remembered(self._rule, memory, self._objects.finish(tensors, place, memory))
+        if self._tracking is None or result.track_ids is not None:
+            return result
+        return with_ids(result, memory, self._tracking)
+
+
+def next_step(rule: KeyframeOptions, memory: dict[str, Any], image: np.ndarray | None) -> StepPlan:
+    """What the next frame of a stream runs.
+
+    Args:
+        rule: of key frames.
+        memory: of the stream, see :class:`VideoPipeline`; changed.
+        image: the frame, uint8 [H, W, 3] RGB; only looked at where thumbnails are compared.
+    """
+    seen = None if rule.scene_cut is None or image is None else thumbnail(image)
+    kept = memory.get("thumbnail")
+    difference = 0.0 if seen is None or kept is None else thumbnail_difference(kept, seen)
+    age, lost, stale = memory.get("age"), memory.get("lost", 0.0), memory.get("stale", False)
+    if not stale and not is_key(age, rule, difference, lost):
+        return StepPlan(NONKEY)
+    memory |= {"age": 0, "thumbnail": seen, "lost": 0.0, "stale": False}
+    if stale or age is None or not rule.delay or is_broken(rule, difference, lost):
+        memory["pipeline"] = KEY
+        return StepPlan(KEY)
+    return StepPlan(NONKEY, ahead=KEY, delay=rule.delay)
+
+
+def remembered(rule: KeyframeOptions, memory: dict[str, Any], result: InstanceResult) -> InstanceResult:
+    """The result of the frame that :func:`next_step` was asked for, with its kind; the stream remembers its objects."""
+    if rule.lost_objects is not None:
+        sure = result.above(SURE)
+        if memory.get("age", 0) == 0:
+            memory |= {"boxes": sure.boxes, "classes": sure.classes}
+        else:
+            memory["lost"] = lost_share(memory["boxes"], memory["classes"], sure.boxes, sure.classes)
+    memory["age"] = memory.get("age", 0) + 1
+    return replace(result, pipeline=memory.pop("pipeline", NONKEY))

@@ -10,12 +10,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mobileseg.errors import DataError
 from mobileseg.files import write_whole
 from mobileseg.instance.metric import CocoScorer, Gather, InstanceTruth
 from mobileseg.instance.metric_coco import measure
 from mobileseg.scores import Scores
 from mobileseg.structures import InstanceResult
+from mobileseg.tracking.options import TrackingOptions
+from mobileseg.tracking.tracker import TrackerState, track
 from mobileseg.video.metric_hota import HotaCounts, hota_counts
 from mobileseg.video.metric_identity import IdentityCounts, identity_counts
 from mobileseg.video.metric_table import render_frame_kinds, render_tracks
@@ -47,12 +48,14 @@ class VideoTruth(InstanceTruth, Protocol):
 class VideoScorer(CocoScorer):
     """Collects results as run lengths (about 300 bytes an object) and scores frames and tracks at the end.
 
-    Annotated frames are scored; of a video without any, all frames are kept for :meth:`track_results`. A network that
-    gives no track ids is scored frame by frame.
+    Annotated frames are scored; of a video without any, all frames are kept for :meth:`track_results`. Results without
+    track ids are followed here, in the order in which they come, which is that of time: so everything that was found
+    counts for the frames, and what belongs to a track for the tracks.
 
     Args:
         dataset: gives the annotations.
         backend: of the AP of frames: 'auto', 'pycocotools' or 'faster-coco-eval'.
+        tracking: options of the tracker; None takes the usual ones.
 
     Raises:
         DependencyError: the backend is not installed.
@@ -60,8 +63,11 @@ class VideoScorer(CocoScorer):
 
     dataset: VideoTruth
 
-    def __init__(self, dataset: VideoTruth, *, backend: str = "auto") -> None:
+    def __init__(self, dataset: VideoTruth, *, backend: str = "auto", tracking: TrackingOptions | None = None) -> None:
         super().__init__(dataset, backend=backend)
+        self._tracking = tracking or TrackingOptions()
+        self._tracks = TrackerState()
+        self._starts = {video.frames[0] for video in dataset.videos if len(video.frames)}
         self._judged = [_judged(dataset, video) for video in dataset.videos]
         self._kept = {index for frames in self._judged for index in frames}
         self._runs: dict[int, tuple[str, float]] = {}  # frame -> its kind, milliseconds
@@ -74,8 +80,18 @@ class VideoScorer(CocoScorer):
         """
         if result.pipeline is not None:
             self._runs[index] = (result.pipeline, float(sum(result.times.values())))
+        ids = self._follow(index, result) if result.track_ids is None else None
         if index in self._kept:
             super().update(index, sample, result)
+            if ids is not None:
+                self._found[index] = _identified(self._found[index], ids)
+
+    def _follow(self, index: int, result: InstanceResult) -> np.ndarray:
+        """Ids of the objects of a frame, -1 of those that belong to no track."""
+        if index in self._starts or self._tracks.size not in (None, result.masks.size):
+            self._tracks = TrackerState()
+        ids, self._tracks = track(self._tracks, result, self._tracking)
+        return ids
 
     def reduce(self, processes: Gather) -> None:
         """Take in what all processes found; it travels as JSON."""
@@ -94,7 +110,7 @@ class VideoScorer(CocoScorer):
             ``loca``, ``idf1``, ``idp``, ``idr``, ``idf1_perfect``, ``association`` over the tracks of all videos and
             classes (:mod:`mobileseg.video.metric_hota`, :mod:`mobileseg.video.metric_identity`); ``class_tracks``:
             class name -> ``ap``, ``ap50``, ``hota``, ``idf1``, ``tracks`` (to be found); ``videos``: with annotated
-            frames; ``found_tracks``. All are absent when results had no track ids. ``frame_kinds``: pipeline ->
+            frames; ``found_tracks``. ``frame_kinds``: pipeline ->
             ``frames``, ``mask_ap`` of its frames, ``ms`` (``mean``, ``p50``, ``p95``, ``max`` of a frame, None where
             no time was taken), of a network with several pipelines.
         """
@@ -102,13 +118,10 @@ class VideoScorer(CocoScorer):
         values: dict[str, Any] = {}
         further: dict[str, float | None] = dict(scores.further)
         tables = [scores.table]
-        if self._tracked:
-            values |= self._track_scores()
-            further |= {"track AP": values["tracks"]["ap"]}
-            further |= {"HOTA": values["tracking"]["hota"], "IDF1": values["tracking"]["idf1"]}
-            tables.append(render_tracks(values))
-        else:
-            tables.append("results have no track ids: tracks are not scored")
+        values |= self._track_scores()
+        further |= {"track AP": values["tracks"]["ap"]}
+        further |= {"HOTA": values["tracking"]["hota"], "IDF1": values["tracking"]["idf1"]}
+        tables.append(render_tracks(values))
         if self._runs:
             values["frame_kinds"] = self._frame_kinds()
             tables.append(render_frame_kinds(values["frame_kinds"]))
@@ -124,21 +137,14 @@ class VideoScorer(CocoScorer):
         """The tracks that were found, with a mask or None for every annotated frame of their video.
 
         The score of a track is the mean of its scores, its class the one with the largest sum of scores.
-
-        Raises:
-            DataError: results had no track ids.
         """
-        if not self._tracked:
-            raise DataError(
-                "results have no track ids, so there are no tracks",
-                remedy="evaluate a network that gives them",
-            )
         labels = {number: label for label, number in enumerate(self.dataset.category_ids)}
         for video, frames in zip(self.dataset.videos, self._judged, strict=True):
             entries: dict[int, list[tuple[int, dict[str, Any]]]] = {}
             for position, index in enumerate(frames):
                 for entry in self._found.get(index, ()):
-                    entries.setdefault(entry["track_id"], []).append((position, entry))
+                    if "track_id" in entry:
+                        entries.setdefault(entry["track_id"], []).append((position, entry))
             for seen in entries.values():
                 masks: list[Rle | None] = [None] * len(frames)
                 weights = np.zeros(len(labels))
@@ -148,17 +154,13 @@ class VideoScorer(CocoScorer):
                 yield MaskTrack(video.identifier, int(weights.argmax()), masks, float(weights.sum() / len(seen)))
 
     def track_results(self) -> Iterator[dict[str, Any]]:
-        """Everything found in YouTube-VIS' results format: ``video_id``, ``category_id``, ``score``, ``segmentations``.
-
-        Raises:
-            DataError: results had no track ids.
-        """
-        for track in self.found_tracks():
+        """Everything found in YouTube-VIS' format: ``video_id``, ``category_id``, ``score``, ``segmentations``."""
+        for found in self.found_tracks():
             yield {
-                "video_id": track.video,
-                "category_id": int(self.dataset.category_ids[track.label]),
-                "score": track.score,
-                "segmentations": track.masks,
+                "video_id": found.video,
+                "category_id": int(self.dataset.category_ids[found.label]),
+                "score": found.score,
+                "segmentations": found.masks,
             }
 
     def true_tracks(self) -> Iterator[MaskTrack]:
@@ -173,15 +175,11 @@ class VideoScorer(CocoScorer):
                 stated_areas=entry["areas"],
             )
 
-    @property
-    def _tracked(self) -> bool:
-        return all("track_id" in entry for entries in self._found.values() for entry in entries)
-
     def _track_scores(self) -> dict[str, Any]:
         classes = len(self.dataset.classes)
         known = [video.identifier for video in self.dataset.videos if any(map(self.dataset.annotated, video.frames))]
         true = list(self.true_tracks())
-        found = [track for track in self.found_tracks() if track.video in set(known)]
+        found = [one for one in self.found_tracks() if one.video in set(known)]
         matching = TrackMatching(classes)
         hota, identity = [HotaCounts()] * classes, [IdentityCounts()] * classes
         for group in grouped(found, true):
@@ -190,7 +188,7 @@ class VideoScorer(CocoScorer):
             hota[group.label] += hota_counts(frames, *sides)
             identity[group.label] += identity_counts(frames, *sides)
         curves = matching.curves()
-        objects = np.bincount([track.label for track in true if not track.crowd], minlength=classes)
+        objects = np.bincount([one.label for one in true if not one.crowd], minlength=classes)
         return {
             "tracks": curves.numbers(),
             "tracking": sum(hota, HotaCounts()).numbers() | sum(identity, IdentityCounts()).numbers(),
@@ -237,7 +235,6 @@ def save_track_results(scorer: VideoScorer, path: Path) -> str:
     """Write every track that was found in YouTube-VIS' results format; returns what was written, for the reader.
 
     Raises:
-        DataError: results had no track ids.
         OSError: the file cannot be written.
     """
     results = list(scorer.track_results())
@@ -255,3 +252,11 @@ def _statistics(milliseconds: np.ndarray) -> dict[str, float] | None:
         return None
     p50, p95 = np.percentile(milliseconds, [50, 95]).tolist()
     return {"mean": float(milliseconds.mean()), "p50": p50, "p95": p95, "max": float(milliseconds.max())}
+
+
+def _identified(entries: list[dict[str, Any]], ids: np.ndarray) -> list[dict[str, Any]]:
+    """Results of a frame, those of tracks with their ids."""
+    return [
+        {**entry, "track_id": number} if number >= 0 else entry
+        for entry, number in zip(entries, ids.tolist(), strict=True)
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,15 @@ from typing import Any
 import paddle
 
 from mobileseg.errors import ConfigError, DataError
-from mobileseg.files import write_whole
 from mobileseg.instance import training as instances
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.instance.predictor import refuse_views
 from mobileseg.tasks import INSTANCE
 from mobileseg.training.steps import Step
 from mobileseg.video.keyframes import KeyframeOptions
+from mobileseg.video.mobileinst.model import MobileInst
+from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
+from mobileseg.video.mobileinst.training import QueryObjective, QueryPredictor
 from mobileseg.video.predictor import VideoPredictor
 from mobileseg.video.scorer import VideoScorer, save_track_results
 from mobileseg.video.stages import stage_steps
@@ -31,22 +32,30 @@ scorer_options = instances.scorer_options
 
 
 def steps(network: paddle.nn.Layer, criterion: Any, dataset: Any, settings: Mapping[str, Any]) -> list[Step]:
-    """Those of the configured stage, see :func:`mobileseg.video.stages.stage_steps`.
+    """Those of the configured stage (:func:`mobileseg.video.stages.stage_steps`); of MobileInst one, by its loss.
 
     Raises:
         ConfigError: loss, datasets and stage do not go together, or the network has no such stages.
         DataError: the still images cannot be trained on.
     """
+    if isinstance(network, MobileInst):
+        return [Step(QueryObjective(network, criterion), dataset)]
     if not isinstance(network, FlowYolact):
         raise ConfigError(f"{type(network).__name__} is not trained in the stages of video.stage")
     return stage_steps(network, criterion, dataset, settings)
 
 
-def predictor(network: paddle.nn.Layer, settings: Mapping[str, Any], test_config: Mapping[str, Any]) -> VideoPredictor:
-    """Objects of the frames of a sequence, by the sections ``detection`` and ``keyframes``."""
+def predictor(
+    network: paddle.nn.Layer, settings: Mapping[str, Any], test_config: Mapping[str, Any]
+) -> VideoPredictor | QueryPredictor:
+    """Objects of the frames of a sequence, by the sections ``keyframes`` and ``detection``, or ``queries`` and
+    ``kernels``."""
     refuse_views(test_config)
-    detection, keyframes = DetectionOptions(**settings["detection"]), KeyframeOptions(**settings["keyframes"])
-    return VideoPredictor(network, detection, keyframes)
+    keyframes = KeyframeOptions(**settings["keyframes"])
+    if isinstance(network, MobileInst):
+        queries, kernels = QueryOptions(**settings["queries"]), KernelOptions(**settings["kernels"])
+        return QueryPredictor(network, queries, kernels, keyframes)
+    return VideoPredictor(network, DetectionOptions(**settings["detection"]), keyframes)
 
 
 def scorer(dataset: Any) -> VideoScorer:
@@ -69,17 +78,12 @@ def require(dataset: Any, where: str) -> None:
 
 def evaluated_with(settings: Mapping[str, Any], test_config: Mapping[str, Any]) -> dict[str, Any]:
     """Thresholds, NMS and the rule of key frames."""
-    return {name: settings[name] for name in ("detection", "keyframes")}
+    return {name: settings[name] for name in ("detection", "queries", "kernels", "keyframes")}
 
 
 def save_results(scorer: VideoScorer, path: Path) -> str:
-    """Write what was found: tracks in YouTube-VIS' format, or objects in COCO's where results have no track ids."""
-    try:
-        return save_track_results(scorer, path)
-    except DataError:  # no track ids
-        results = scorer.results()
-    write_whole(path, json.dumps(results, separators=(",", ":")))
-    return f"{len(results)} objects written to {path} in COCO's results format (there are no track ids)"
+    """Write every track that was found in YouTube-VIS' results format."""
+    return save_track_results(scorer, path)
 
 
 def classes_in(dataset: Any, index: int) -> Iterable[int]:

@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 
 from mobileseg.instance import visualize as instances
-from mobileseg.instance.visualize import InstanceVisualizer, results_file, truth
+from mobileseg.instance.visualize import InstanceVisualizer, results_file, track_files, truth
 from mobileseg.structures import InstanceResult
 from mobileseg.video.names import KEY
 from mobileseg.viz.task import Column, Curves, Model, ScoreTable, ShownScores
 from mobileseg.viz.text import draw_text, text_width
 
-__all__ = ["LOSS_PARTS", "VideoVisualizer", "curves", "results_file", "scores", "truth", "visualizer"]
+__all__ = ["LOSS_PARTS", "VideoVisualizer", "curves", "results_file", "scores", "track_files", "truth", "visualizer"]
+
+TRACKS_BY_DEFAULT = True
+"""Videos are what these models are for, so their objects have ids unless the caller wants none."""
 
 LOSS_PARTS = (*instances.LOSS_PARTS, "flow", "matching")
 

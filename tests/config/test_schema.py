@@ -20,6 +20,7 @@ from mobileseg.errors import ConfigError
 from mobileseg.export.options import ALL_TARGETS as EXPORT_TARGETS
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.video.keyframes import KeyframeOptions
+from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 from tests.config.config_page import PAGE, documented, shown_default
 
 SECTIONS = {
@@ -27,7 +28,7 @@ SECTIONS = {
     for module in (schema, schema_compress, schema_distill, schema_optimizers, schema_schedules, schema_video)
     for name, value in sorted(vars(module).items())
     if isinstance(value, type) and issubclass(value, Section) and value is not Section
-} | {"DetectionOptions": DetectionOptions, "KeyframeOptions": KeyframeOptions}
+} | {kind.__name__: kind for kind in (DetectionOptions, KeyframeOptions, QueryOptions, KernelOptions)}
 
 
 @pytest.mark.parametrize("name", SECTIONS)

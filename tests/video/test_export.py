@@ -22,8 +22,8 @@ from mobileseg.runtime.engines.registry import unavailable
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.streams import StreamState
 from mobileseg.runtime.task import StepPlan
-from mobileseg.video.export import thinned, window
 from mobileseg.video.keyframes import KeyframeOptions
+from mobileseg.video.recording import thinned, window
 from tests.export.detectors import detector, subject
 from tests.manifests import rewritten
 

@@ -190,13 +190,23 @@ def test_a_track_has_the_class_and_score_of_its_frames(clips):
     assert [mask is not None for mask in track.masks] == [True, True, True, False, False, False]
 
 
-def test_without_track_ids_frames_are_scored(clips, scores, tmp_path):
-    scorer, untracked = run(clips, lambda sample: replace(clips.network(sample), track_ids=None))
-    assert untracked["mask"] == scores["mask"]
-    assert "tracks" not in untracked
-    assert "results have no track ids" in untracked.table
-    with pytest.raises(DataError, match="no track ids"):
-        save_track_results(scorer, tmp_path / "tracks.json")
+def test_results_without_track_ids_are_followed(clips, scores):
+    """Frames count as they are, with everything found in them; ids are the tracker's."""
+    followed = run(clips, lambda sample: replace(clips.network(sample), track_ids=None))[1]
+    assert followed["mask"] == scores["mask"]
+    assert followed["found_tracks"] > 0
+    assert followed["tracking"]["idf1"] > 0.4  # the objects of these clips jump
+
+
+def test_weak_objects_count_for_frames_alone(clips):
+    def weak(sample):
+        found = clips.network(sample)
+        return replace(found, track_ids=None, scores=np.full(len(found), 0.05, np.float32))
+
+    scorer, scores = run(clips, weak)
+    assert scores["mask"]["ap"] > 0
+    assert scores["found_tracks"] == 0
+    assert not list(scorer.found_tracks())
 
 
 def test_nothing_found(clips):

@@ -14,7 +14,8 @@ import pytest
 
 from mobileseg.config.build import build_dataset, build_losses, build_network
 from mobileseg.config.components import check_components
-from mobileseg.config.load import Config
+from mobileseg.config.load import Config, load_config
+from mobileseg.config.source import dump
 from mobileseg.errors import ConfigError, DataError, TrainingError
 from mobileseg.training.checkpoint import read_checkpoint
 from mobileseg.training.seeding import seed_everything
@@ -22,8 +23,9 @@ from mobileseg.training.trainer import Trainer
 from mobileseg.video.losses import FeatureMatching
 from mobileseg.video.stages import stage_steps
 from mobileseg.video.yolact_edge import KeyFrame
+from tests.training.launching import launch
 from tests.training.toy import equal, losses_of, weights_of
-from tests.video.toy_video import toy_video_config, toy_video_data
+from tests.video.toy_video import toy_video_config, toy_video_data, toy_video_section
 
 STEPS = {"base": ["stills", "frames"], "flow": ["train"], "joint": ["stills", "frames", "warp"]}
 TRAINED = {
@@ -248,3 +250,20 @@ def test_a_network_learns_from_still_images_alone(config_of: Callable[..., Confi
     changed = config.changed({"train_dataset": stills, "iters": 1})
     check_components(changed)
     assert Trainer(changed, tmp_path / "run").fit().reason == "finished"
+
+
+@pytest.mark.long
+def test_two_processes_train_as_one_with_the_whole_batch(data: Path, tmp_path: Path) -> None:
+    """Steps that leave parameters out still average the gradients of the others, and once."""
+    section = toy_video_section(data, "joint") | {"freeze": ["norm:*"], "batch_size": 2}
+    (tmp_path / "one.yml").write_text(dump(section))
+    (tmp_path / "two.yml").write_text(dump(section | {"batch_size": 1}))
+    one = Trainer(load_config(tmp_path / "one.yml"), tmp_path / "one", do_eval=False)
+    start = weights_of(one)
+    one.fit()
+    words = ["--config", str(tmp_path / "two.yml"), "--save_dir", str(tmp_path / "two"), "--device", "cpu", "--no_eval"]
+    launch(words, tmp_path / "logs")
+    found = read_checkpoint(tmp_path / "two" / "last").weights
+    for name, value in weights_of(one).items():
+        moved = np.abs(value - start[name]).max()
+        np.testing.assert_allclose(found[name], value, rtol=0, atol=1e-6 + 2e-3 * moved, err_msg=name)

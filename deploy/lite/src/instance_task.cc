@@ -12,6 +12,7 @@
 #include "instance_settings.h"
 #include "json_fields.h"
 #include "mobileseg/error.h"
+#include "tracker.h"
 
 namespace mobileseg {
 namespace {
@@ -73,7 +74,16 @@ class InstancePipeline : public Pipeline {
   void finish(const FrameOutputs& outputs, const Geometry& place, Result* result) override {
     pick(outputs);
     postprocessor_.run(values_, place.image, result);
+    if (tracker_) follow(tracker_.get(), result);
   }
+
+  bool remembers() const override { return tracker_ && tracker_->started(); }
+
+  void reset() override {
+    if (tracker_) tracker_->reset();
+  }
+
+  void track(const TrackingOptions& options) override { tracker_ = std::make_unique<Tracker>(options); }
 
  private:
   void pick(const FrameOutputs& outputs) {
@@ -93,6 +103,7 @@ class InstancePipeline : public Pipeline {
   const std::vector<OutputSpec> wanted_;  // in the order of `values_`
   std::vector<TensorView> values_;
   InstancePostprocessor postprocessor_;
+  std::unique_ptr<Tracker> tracker_;
 };
 
 std::string output_problem(const std::string& where, const std::vector<OutputSpec>& outputs,
@@ -167,6 +178,13 @@ class InstanceTask : public Task {
 
 const DetectionSpec& detection_of(const Manifest& manifest) {
   return static_cast<const InstanceSettings&>(*manifest.settings).detection;
+}
+
+void follow(Tracker* tracker, Result* result) {
+  tracker->run(result);
+  std::vector<Instance>& all = result->instances;
+  all.erase(std::remove_if(all.begin(), all.end(), [](const Instance& one) { return one.track_id < 0; }),
+            all.end());
 }
 
 std::string detection_problem(const Manifest& manifest) {

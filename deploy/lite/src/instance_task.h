@@ -5,6 +5,7 @@
 #include <string>
 
 #include "task.h"
+#include "tracker.h"
 
 namespace mobileseg {
 
@@ -13,6 +14,9 @@ const Task& instance_task();
 // What is wrong with the outputs and the settings of a manifest that is to give objects, '' when nothing is;
 // the pipelines are the task's own.
 std::string detection_problem(const Manifest& manifest);
+
+// Gives the objects of the next frame ids, and leaves out those that belong to no track.
+void follow(Tracker* tracker, Result* result);
 
 }  // namespace mobileseg
 

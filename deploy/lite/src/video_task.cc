@@ -88,6 +88,7 @@ class VideoPipeline : public Pipeline {
       if (age_ > 0) lost_ = lost_share(key_objects_, objects_now_);
     }
     ++age_;
+    if (tracker_) follow(tracker_.get(), result);  // the rule looks at all objects, as in Python
   }
 
   bool remembers() const override { return age_ > 0 || objects_->remembers(); }
@@ -96,7 +97,10 @@ class VideoPipeline : public Pipeline {
     age_ = 0;
     lost_ = 0;
     objects_->reset();
+    if (tracker_) tracker_->reset();
   }
+
+  void track(const TrackingOptions& options) override { tracker_ = std::make_unique<Tracker>(options); }
 
  private:
   static void look_at(const Result& result, std::vector<SeenObject>* seen) {
@@ -114,6 +118,7 @@ class VideoPipeline : public Pipeline {
   double lost_ = 0;  // share of the key frame's objects that the latest frame lost
   Thumbnail seen_{}, key_seen_{};
   std::vector<SeenObject> key_objects_, objects_now_;
+  std::unique_ptr<Tracker> tracker_;
 };
 
 // A tensor between graphs: export keeps evenly spaced channels, rows and columns of [1, C, h, w]

@@ -14,6 +14,7 @@ from fixture_parts import RAW, picture, raw_outputs, result_arrays, several_grap
 from mobileseg.files import sha256_of
 from mobileseg.instance.anchors import make_anchors
 from mobileseg.instance.options import DetectionOptions
+from mobileseg.instance.runtime import InstancePipeline
 from mobileseg.instance.settings import DetectionSpec
 from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import GraphSpec, ImageSpec, OutputSpec, TensorSpec
@@ -181,7 +182,7 @@ def video_artefact(folder: Path, rule: KeyframeOptions) -> None:
     answers[FLOW][0, 0] = flow_answer(0, 0)  # never asked for; but a graph without answers cannot be loaded
     items = []
     for sequence, frames in enumerate((range(LENGTH), range(LENGTH // 2, LENGTH))):
-        pipeline = VideoPipeline(folder, found, heads)
+        pipeline = VideoPipeline(found, rule, InstancePipeline(folder, found, heads, settings))
         memory: dict[str, Any] = {}
         key = -1  # the latest key frame
         for frame in frames:

@@ -30,7 +30,7 @@ UNTRACKED = 1_000_000
 """Ids of segments without a marker begin here: each is a track of one frame."""
 
 
-class Track(NamedTuple):
+class CellTrack(NamedTuple):
     """A line of ``man_track.txt``: first and last frame of a cell, and the cell that it came from (0: none)."""
 
     first: int
@@ -108,7 +108,7 @@ class CellTracking(VideoDataset):
             source=str(root),
         )
 
-    def tracks(self, video: int) -> Mapping[int, Track]:
+    def tracks(self, video: int) -> Mapping[int, CellTrack]:
         """First and last frame and parent of every cell of a video, by id."""
         return self._tracks[video]
 
@@ -162,13 +162,13 @@ def _matched(segments: np.ndarray, markers: np.ndarray, frame: int) -> dict[int,
     return ids
 
 
-def read_tracks(path: Path) -> dict[int, Track]:
+def read_tracks(path: Path) -> dict[int, CellTrack]:
     """Read ``man_track.txt``: 'id first last parent' per line.
 
     Raises:
         DataError: a line that is none, an id that stands there twice, or a parent that there is not.
     """
-    tracks: dict[int, Track] = {}
+    tracks: dict[int, CellTrack] = {}
     for number, line in read_lines(path, _HINT):
         fields = line.split()
         whole = [int(field) if field.isascii() and field.isdigit() and len(field) < 10 else -1 for field in fields]
@@ -178,7 +178,7 @@ def read_tracks(path: Path) -> dict[int, Track]:
                 f"{path}:{number}: expected 'id first last parent', found '{line[:40]}'{twice}",
                 remedy="write four whole numbers, one line per cell",
             )
-        tracks[whole[0]] = Track(*whole[1:])
+        tracks[whole[0]] = CellTrack(*whole[1:])
     orphan = next((one for one, track in tracks.items() if track.parent and track.parent not in tracks), None)
     if orphan is not None:
         raise DataError(
