@@ -16,6 +16,9 @@ from mobileseg.nn.compat import spatial_size
 from mobileseg.video.flow_net import MotionHead, MotionMaps, leaky
 from mobileseg.video.warp import FLOW_SCALE, pixel_coordinates, warp
 
+_REACH = 0.2
+"""Standard deviation of the motion that is expected before anything is learned, of half the map."""
+
 _SHARPNESS = 2.0
 """Of the softmax over places, times the root of the channels: features of unit variance that agree then win clearly."""
 
@@ -46,10 +49,10 @@ class MatchingFeatures(nn.Layer):
 class MatchingFlow(nn.Layer):
     """Motion by global matching (as GMFlow, Xu et al. 2022, arXiv:2111.13680), then a few narrow convolutions.
 
-    The similarity of every place of the frame with every place of the key frame goes through a softmax; the mean
-    place under it is where the feature was. There is nothing to be learned in that but the features and one number, so
-    it moves maps the right way after a hundred steps, where a network of convolutions needs ten thousands. The
-    convolutions correct the flow and say scale and bias.
+    The similarity of every place of the frame with every place of the key frame, less a penalty for their distance,
+    goes through a softmax; the mean place under it is where the feature was. Nothing is learned in that but the
+    features and two numbers, so it begins with no motion and soon sees what moves, where a network of convolutions
+    needs ten thousands of steps. The convolutions correct the flow and say scale and bias.
 
     Args:
         in_channels: of the compared features.
@@ -64,6 +67,7 @@ class MatchingFlow(nn.Layer):
         self.sharpness = self.create_parameter(
             [1], default_initializer=Constant(_SHARPNESS / float(np.sqrt(in_channels)))
         )
+        self.locality = self.create_parameter([1], default_initializer=Constant(0.5 / _REACH**2))
         self.conv2 = leaky(2 * in_channels + 2, finer, 1, Separable)
         self.conv3 = leaky(finer, coarser, step, Separable)
         self.pred2 = MotionHead(finer, channels)
@@ -100,11 +104,18 @@ class MatchingFlow(nn.Layer):
         """Flow to the mean place at which the key frame looks alike, float32 [N, 2, h, w]."""
         height, width = (int(side) for side in spatial_size(current))
         channels, places = int(current.shape[1]), height * width
+        coordinates = pixel_coordinates(height, width).reshape(1, places, 2)
+        own = paddle.to_tensor(np.ascontiguousarray(coordinates.transpose(0, 2, 1)))
         queries = paddle.reshape(current * self.sharpness, [0, channels, places])
         keys = paddle.reshape(key, [0, channels, places])
-        likeness = F.softmax(paddle.matmul(queries, keys, transpose_x=True), axis=-1)
-        coordinates = pixel_coordinates(height, width)
-        there = paddle.matmul(likeness, paddle.to_tensor(coordinates.reshape(1, places, 2)))
-        found = paddle.reshape(paddle.transpose(there, [0, 2, 1]), [0, 2, height, width])
-        own = paddle.to_tensor(np.ascontiguousarray(coordinates.transpose(0, 3, 1, 2)))
-        return (found - own) * FLOW_SCALE
+        # |q - k|^2 = |q|^2 - 2 q.k + |k|^2: the first is the same for all keys, the others are products of their own.
+        near = paddle.matmul(own * 2.0, own, transpose_x=True) - paddle.to_tensor(_squared(coordinates))
+        likeness = paddle.matmul(queries, keys, transpose_x=True) + near * self.locality
+        there = paddle.matmul(F.softmax(likeness, axis=-1), paddle.to_tensor(coordinates))
+        found = paddle.transpose(there, [0, 2, 1]) - own
+        return paddle.reshape(found, [0, 2, height, width]) * FLOW_SCALE
+
+
+def _squared(coordinates: np.ndarray) -> np.ndarray:
+    """Squared distance of every place from the centre, float32 [1, 1, places]."""
+    return np.square(coordinates).sum(axis=2, dtype=np.float32)[:, None]
