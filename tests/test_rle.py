@@ -7,6 +7,8 @@ from pycocotools import mask as coco
 from mobileseg.rle import area_of, compress, decode_region, encode_region, run_lengths
 from mobileseg.structures import InstanceMasks
 
+pytestmark = pytest.mark.both
+
 RNG = np.random.default_rng(0)
 SIZE = (31, 23)
 

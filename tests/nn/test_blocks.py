@@ -15,6 +15,8 @@ from mobileseg.nn.blocks import (
     resize,
 )
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize(
     ("value", "divisor", "expected"),

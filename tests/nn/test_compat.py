@@ -15,6 +15,8 @@ from mobileseg.nn.compat import (
     spatial_size,
 )
 
+pytestmark = pytest.mark.both
+
 
 def test_eager_sizes_are_ints() -> None:
     size = spatial_size(paddle.zeros([2, 3, 5, 7]))

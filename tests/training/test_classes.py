@@ -17,6 +17,8 @@ from mobileseg.training.trainer import Trainer
 from mobileseg.training.weights import classes_of
 from tests.training.toy import toy_section
 
+pytestmark = pytest.mark.both
+
 NAMES = ["red", "green", "blue"]
 SWAPPED = ["green", "red", "blue"]
 SHORT = ("iters=2", "lr_scheduler.warmup_iters=1")

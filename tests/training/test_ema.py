@@ -6,6 +6,8 @@ import pytest
 
 from mobileseg.training.ema import WeightAverage
 
+pytestmark = pytest.mark.both
+
 
 def test_average_with_warm_up_of_the_decay():
     net = paddle.nn.BatchNorm2D(2)
