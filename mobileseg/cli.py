@@ -93,6 +93,7 @@ def _quieten_paddle() -> None:
     os.environ.setdefault("GLOG_minloglevel", "1")  # "New Executor is Running" and the like; read when it is imported
     # At every first batch of a training, about what batch normalisation does since Paddle 2.0.
     warnings.filterwarnings("ignore", message="When training, we now always track global mean and variance")
+    warnings.filterwarnings("ignore", message="No ccache found")  # Paddle 3, of a compiler that nothing here calls
 
 
 def _guarded(command: ModuleType, args: argparse.Namespace) -> int:
