@@ -64,6 +64,8 @@ def section(model: dict, root: Path) -> dict:
         "lr_scheduler": {"type": "PolynomialDecay", "learning_rate": 3e-4 if objects else 0.02, "warmup_iters": 5},
         "clip": {"norm": 10.0},
         "ema": {"decay": 0.9},
+        # Statistics of two images, and the choice of hard negatives by them, turn the last bit of a sum into percents.
+        "freeze": ["norm:*"] if objects else [],
     }
 
 
@@ -92,8 +94,8 @@ def test_a_checkpoint_goes_on_with_the_other(
     if optimizer != "SGD":
         options += ["-o", f"optimizer={{type: {optimizer}}}", "lr_scheduler.learning_rate=0.001"]
     trained(first, toy_file, tmp_path / "whole", *options)
-    trained(first, toy_file, tmp_path / "run", *options[:3], "--iters", "4", *options[3:])
-    said = trained(second, toy_file, tmp_path / "run", *options[:3], "--resume", "auto", *options[3:])
+    half = str(tmp_path / "whole" / "checkpoints" / "iter_000004")
+    said = trained(second, toy_file, tmp_path / "run", *options[:3], "--resume", half, *options[3:])
     assert said.count("not bit by bit") == said.count("saved with Paddle") == 1
     one, other = (read_checkpoint(tmp_path / folder / "last") for folder in ("whole", "run"))
     for name, array in one.weights.items():
