@@ -24,7 +24,7 @@ from types import ModuleType
 from mobileseg import __version__, converter
 from mobileseg.errors import DependencyError, MobileSegError
 
-VERBS = ("train", "val", "predict", "export", "compress", "benchmark", "doctor", "models", "report", "demo")
+VERBS = ("train", "val", "predict", "export", "compress", "benchmark", "doctor", "models", "report", "convert", "demo")
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
 
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 
 def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
@@ -25,6 +26,37 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
         if isinstance(error, OSError):  # one of a full disk carries no name, others that of the partial file
             raise OSError(error.errno, error.strerror or str(error), str(target)) from error
         raise
+
+
+class GrowingText:
+    """Text (UTF-8) that is written bit by bit, and appears under its name when it is complete.
+
+    Args:
+        path: file; its folder is made with the first bit.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._partial = self.path.with_name(f".{self.path.name}.partial")
+        self._file: IO[str] | None = None
+
+    def write(self, text: str) -> None:
+        """Append text."""
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._partial.open("w", encoding="utf-8")
+        self._file.write(text)
+
+    def close(self, *, complete: bool) -> None:
+        """Give the file its name; or, when it is not complete, remove it and leave an older one as it is."""
+        self.write("")
+        assert self._file is not None
+        try:
+            self._file.close()
+            if complete:
+                os.replace(self._partial, self.path)
+        finally:
+            self._partial.unlink(missing_ok=True)
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

@@ -121,9 +121,24 @@ BACKBONES = Registry(
     ),
 )
 NETWORKS = Registry(
-    "network", ("mobileseg.semantic.model", "mobileseg.semantic.pp_mobileseg", "mobileseg.instance.model")
+    "network",
+    (
+        "mobileseg.semantic.model",
+        "mobileseg.semantic.pp_mobileseg",
+        "mobileseg.instance.model",
+        "mobileseg.video.yolact_edge",
+        "mobileseg.video.mobileinst.model",
+    ),
 )
-LOSSES = Registry("loss", ("mobileseg.semantic.losses", "mobileseg.instance.losses"))
+LOSSES = Registry(
+    "loss",
+    (
+        "mobileseg.semantic.losses",
+        "mobileseg.instance.losses",
+        "mobileseg.video.losses",
+        "mobileseg.video.mobileinst.losses",
+    ),
+)
 DATASETS = Registry("dataset", ("mobileseg.data.datasets",))
 TRANSFORMS = Registry("transform", ("mobileseg.data.transforms.build",))
 EXTENSIONS = Registry(

@@ -119,6 +119,7 @@ class InstanceResult:
         times: milliseconds per stage ('preprocess', 'inference', 'postprocess').
         track_ids: int64 [n], of the frame of a stream: the same number for the same object in every frame, at least 0,
             no number twice; None for an image.
+        pipeline: name of the pipeline of graphs that gave it, of a network that has several; None otherwise.
     """
 
     boxes: np.ndarray
@@ -127,6 +128,7 @@ class InstanceResult:
     masks: InstanceMasks
     times: dict[str, float] = field(default_factory=dict)
     track_ids: np.ndarray | None = None
+    pipeline: str | None = None
 
     def __post_init__(self) -> None:
         count = len(self.masks)

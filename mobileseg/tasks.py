@@ -34,7 +34,7 @@ VIDEO = "video"
 GROUP = "mobileseg.tasks"
 """Group of entry points by which tasks of other distributions are found."""
 
-_BUILT_IN = {SEMANTIC: "mobileseg.semantic", INSTANCE: "mobileseg.instance"}
+_BUILT_IN = {SEMANTIC: "mobileseg.semantic", INSTANCE: "mobileseg.instance", VIDEO: "mobileseg.video"}
 
 
 @cache

@@ -29,6 +29,8 @@ def one_graph(
 
 def changed(manifest: Manifest, **changes: Any) -> Manifest:
     """As `dataclasses.replace`, and ``outputs``, ``engines`` and ``image`` of the graph 'main'."""
+    if not {"outputs", "engines", "image"} & set(changes):
+        return replace(manifest, **changes)
     graph = manifest.graphs[MAIN]
     if "outputs" in changes:
         graph = replace(graph, outputs=changes.pop("outputs"))

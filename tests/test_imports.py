@@ -14,27 +14,40 @@ FOUNDATION = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem not 
 
 CONFIG_READERS = [
     "tree", "source", "overrides", "schema_base", "schema_compress", "schema", "structure", "paddleseg", "rules",
-    "schema_distill", "schema_optimizers", "schema_schedules", "plugins", "paddleseg_names", "signatures", "carried",
-    "load",
+    "schema_distill", "schema_optimizers", "schema_schedules", "schema_video", "plugins", "paddleseg_names",
+    "signatures", "carried", "load",
 ]  # fmt: skip
 
 INSTANCE_RESULT = ["instance.nms", "instance.masks", "instance.postprocess"]
 INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_table"]
+VIDEO_METRIC = [f"video.{name}" for name in ("metric_tracks", "metric_ytvis", "metric_hota", "metric_identity")]
+VIDEO_METRIC += ["video.metric_table", "video.protocol", "video.scorer"]
+
+MOBILEINST_RESULT = [f"video.mobileinst.{name}" for name in ("association", "postprocess", "stream")]
 
 TASKS = ("semantic", "instance", "video")
 
+VIDEO_SETTINGS = [
+    *(f"video.{name}" for name in ("names", "keyframes", "settings")),
+    *(f"video.mobileinst.{name}" for name in ("names", "options", "settings")),
+]
+
 # From the foundation upwards; a module imports only from its own layer or from layers below it.
 LAYERS = [
-    [*FOUNDATION, "instance.options", "instance.settings"],
+    [*FOUNDATION, "instance.options", "instance.settings", *VIDEO_SETTINGS],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights", "semantic.paddleseg_package"],
     ["tracking"],
     ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
+    MOBILEINST_RESULT,
     ["viz"],
     ["data"],
+    VIDEO_METRIC,
     [f"semantic.{name}" for name in ("drawing", "visualize")]
-    + [f"instance.{name}" for name in ("drawing", "coco_results", "visualize")],
+    + [f"instance.{name}" for name in ("drawing", "coco_results", "track_files", "visualize")]
+    + ["video.visualize"],
     ["runtime"],
+    ["video.mobileinst.runtime"],
     [f"{task}.runtime" for task in TASKS],  # what the runtime asks of a task stands on the runtime
     ["prediction", "benchmarking", "environment"],
     ["nn"],
@@ -43,9 +56,11 @@ LAYERS = [
     ["video"],  # its networks and losses use those of instance
     ["config"],  # config.build knows every component by name, through the registries
     ["compress.channels"],
-    ["training", *(f"{task}.training" for task in TASKS)],  # what training asks of a task
+    # What training asks of a task.
+    ["training", *(f"{task}.training" for task in TASKS), "video.stages", "video.mobileinst.training"],
     ["export"],
-    [f"{task}.{name}" for task in TASKS for name in ("export", "deploy", "golden", "export_nms", "nms_layer")],
+    [f"{task}.{name}" for task in TASKS for name in ("export", "deploy", "golden", "export_nms", "nms_layer")]
+    + ["video.recording", "video.mobileinst.export"],
     ["compress"],
     ["commands"],
     ["cli", "__main__", ""],
@@ -61,18 +76,28 @@ PADDLE_FREE_MODULES = [
     "instance.doctor",
     "instance.doctor_findings",
     "instance.doctor_objects",
+    "video.doctor",
+    "video.doctor_tracks",
     "instance.anchors",
     "instance.matching",
     "instance.options",
     "instance.settings",
     "instance.runtime",
     "semantic.runtime",
+    "video.runtime",
+    "video.settings",
+    "video.keyframes",
+    "video.visualize",
     *INSTANCE_RESULT,
     *INSTANCE_METRIC,
+    *(f"video.mobileinst.{name}" for name in ("names", "options", "settings", "runtime")),
+    *MOBILEINST_RESULT,
+    *VIDEO_METRIC,
     "semantic.drawing",
     "semantic.visualize",
     "instance.drawing",
     "instance.coco_results",
+    "instance.track_files",
     "instance.visualize",
 ]
 FROM_BELOW = {

@@ -26,7 +26,12 @@ from mobileseg.tasks import stage
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path("test_tipc/configs")
 
-PATTERNS = ("mobileseg/*_cityscapes_*.yml", "mobileyolact/*_coco_320.yml", "yolact/*_coco_550.yml")
+PATTERNS = (
+    "mobileseg/*_cityscapes_*.yml",
+    "mobileyolact/*_coco_320.yml",
+    "yolact/*_coco_550.yml",
+    "yolact_edge/mobileyolact_edge_*_base.yml",
+)
 """Below configs/: one configuration for each network and backbone."""
 
 LITE, WHOLE = "lite_train_lite_infer", "whole_infer"
@@ -40,7 +45,7 @@ MORE_ITERS = {"yolact_resnet101": 48}
 """By chain. The statistics of a hundred norms in a row are far off after sixteen steps, and what the network computes
 with them grows until rounding alone differs by 1e-3 standard deviations at 550x550."""
 
-RATES = {"MobileSeg": 0.003, "MobileYolact": 0.003, "Yolact": 0.0005}
+RATES = {"MobileSeg": 0.003, "MobileYolact": 0.003, "MobileYolactEdge": 0.003, "Yolact": 0.0005}
 """Learning rate by network. After these few steps at 0.003 the coefficients (tanh) of YOLACT with ResNet-50 differed
 between network and graph by 1.3e-3 standard deviations, more than the export allows; at 0.0005 they agree."""
 

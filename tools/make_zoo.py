@@ -12,6 +12,9 @@ from __future__ import annotations
 import argparse
 import shutil
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from mobileseg import __version__
 from mobileseg.commands.demo import network_scores
@@ -75,6 +78,11 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="what it was trained on, for the card")
     parser.add_argument("--terms", required=True, help="terms of use of data and weights, for the card")
     parser.add_argument("-o", "--opts", nargs="+", default=[], metavar="KEY=VALUE", help="override values")
+    parser.add_argument(
+        "--half",
+        action="store_true",
+        help="round the weights to half precision, before anything is scored and verified",
+    )
     args = parser.parse_args()
     refuse_existing(args.folder, overwrite=False)
     with scratch_folder() as scratch, staged(args.folder, ExportError) as stage:
@@ -84,6 +92,8 @@ def main() -> None:
         network = build_network(config, load_pretrained=False)
         load_checkpoint_weights(args.run / "best", network)
         network.eval()
+        if args.half:
+            round_weights(network)
         scores = network_scores(config, network)
         options = options_from(config, {})
         verified = export(network, config, Path(scratch, "all"), options=options, report=print)
@@ -94,7 +104,10 @@ def main() -> None:
         # Synthetic scenes hardly look like photographs, so this reference may show few classes; its raw outputs
         # are compared all the same, and what the photographs show was above.
         export(network, config, stage, options=options, targets=["onnx"], images=scenes, accept_weak=True, report=print)
-        save_pdparams(stage / "model.pdparams", {name: value.numpy() for name, value in network.state_dict().items()})
+        kept = {name: value.numpy() for name, value in network.state_dict().items()}
+        save_pdparams(
+            stage / "model.pdparams", {name: halved(value) if args.half else value for name, value in kept.items()}
+        )
         (stage / RUN_CONFIG).write_text(config.to_yaml(), encoding="utf-8")
         digest = sha256_of(stage / RUN_CONFIG)
         card = write_card(args, config, digest, options, scores, format_rows(verified.rows))
@@ -102,6 +115,18 @@ def main() -> None:
         put_in_place(stage, args.folder)
     size = sum(path.stat().st_size for path in args.folder.iterdir()) / 1e6
     print(f"{args.folder}: {size:.1f} MB, {scores.metric} {scores.score:.4f}")
+
+
+def halved(value: np.ndarray) -> np.ndarray:
+    """A float32 array in half precision, any other one as it is."""
+    return value.astype(np.float16) if value.dtype == np.float32 else value
+
+
+def round_weights(network: Any) -> None:
+    """Let every weight be a number of half precision."""
+    for tensor in network.state_dict().values():
+        value = tensor.numpy()
+        tensor.set_value(halved(value).astype(value.dtype))
 
 
 def write_card(

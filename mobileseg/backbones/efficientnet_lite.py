@@ -14,7 +14,7 @@ import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
-from mobileseg.backbones.base import FeatureSpec
+from mobileseg.backbones.base import ChainBackbone, ChainStep, FeatureSpec
 from mobileseg.nn.blocks import batch_norm, drop_path, make_divisible
 from mobileseg.registry import BACKBONES
 
@@ -75,7 +75,7 @@ class MBConv(nn.Layer):
         return x + self.drop_path(y) if self.shortcut else y
 
 
-class EfficientNetLite(nn.Layer):
+class EfficientNetLite(ChainBackbone):
     """EfficientNet-Lite without its classifier; features of strides 2, 4, 8, 16 and 32.
 
     Args:
@@ -112,14 +112,9 @@ class EfficientNetLite(nn.Layer):
             for index, unit in enumerate(self._taps)
         )
 
-    def forward(self, x: paddle.Tensor) -> list[paddle.Tensor]:
-        x = F.relu6(self._bn0(self._conv_stem(x)))
-        features = []
-        for index, unit in enumerate(self._blocks):
-            x = unit(x)
-            if index in self._taps:
-                features.append(x)
-        return features
+    def chain(self) -> list[ChainStep]:
+        units = [ChainStep(unit, index in self._taps) for index, unit in enumerate(self._blocks)]
+        return [ChainStep(self._conv_stem), ChainStep(self._bn0), ChainStep(F.relu6), *units]
 
 
 @BACKBONES.add_component

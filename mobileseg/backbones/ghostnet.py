@@ -10,7 +10,7 @@ from paddle import ParamAttr, nn
 from paddle.nn import functional as F
 from paddle.nn.initializer import Uniform
 
-from mobileseg.backbones.base import FeatureSpec
+from mobileseg.backbones.base import ChainBackbone, ChainStep, FeatureSpec
 from mobileseg.nn.blocks import ConvNormAct, make_divisible
 from mobileseg.nn.pool import bin_pool
 from mobileseg.registry import BACKBONES
@@ -120,7 +120,7 @@ def _depthwise(channels: int, kernel: int, stride: int) -> ConvNormAct:
     return ConvNormAct(channels, channels, kernel, stride=stride, groups=channels, norm_decay=False)
 
 
-class GhostNet(nn.Layer):
+class GhostNet(ChainBackbone):
     """GhostNet up to its last bottleneck; features of strides 4, 8, 16 and 32.
 
     Args:
@@ -147,14 +147,9 @@ class GhostNet(nn.Layer):
             for index, stride in TAPS.items()
         )
 
-    def forward(self, x: paddle.Tensor) -> list[paddle.Tensor]:
-        x = self.conv1(x)
-        features = []
-        for index, name in enumerate(self._units):
-            x = self._sub_layers[name](x)
-            if index in TAPS:
-                features.append(x)
-        return features
+    def chain(self) -> list[ChainStep]:
+        units = [ChainStep(self._sub_layers[name], index in TAPS) for index, name in enumerate(self._units)]
+        return [ChainStep(self.conv1), *units]
 
 
 @BACKBONES.add_component

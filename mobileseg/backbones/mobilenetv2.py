@@ -9,7 +9,7 @@ from __future__ import annotations
 import paddle
 from paddle import nn
 
-from mobileseg.backbones.base import FeatureSpec
+from mobileseg.backbones.base import ChainBackbone, ChainStep, FeatureSpec
 from mobileseg.nn.blocks import ConvNormAct
 from mobileseg.registry import BACKBONES
 
@@ -68,7 +68,7 @@ class Stage(nn.Layer):
         return x
 
 
-class MobileNetV2(nn.Layer):
+class MobileNetV2(ChainBackbone):
     """MobileNetV2 without its classifier; features of strides 4, 8, 16 and 32.
 
     Args:
@@ -101,14 +101,9 @@ class MobileNetV2(nn.Layer):
             for index, stride in self._taps.items()
         )
 
-    def forward(self, x: paddle.Tensor) -> list[paddle.Tensor]:
-        x = self.conv1(x)
-        features = []
-        for index, name in enumerate(self._stages):
-            x = self._sub_layers[name](x)
-            if index in self._taps:
-                features.append(x)
-        return features
+    def chain(self) -> list[ChainStep]:
+        stages = [ChainStep(self._sub_layers[name], index in self._taps) for index, name in enumerate(self._stages)]
+        return [ChainStep(self.conv1), *stages]
 
 
 @BACKBONES.add_component

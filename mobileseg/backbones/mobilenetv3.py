@@ -9,7 +9,7 @@ import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
-from mobileseg.backbones.base import FeatureSpec
+from mobileseg.backbones.base import ChainBackbone, ChainStep, FeatureSpec
 from mobileseg.nn.blocks import ConvNormAct, make_divisible
 from mobileseg.nn.pool import bin_pool
 from mobileseg.registry import BACKBONES
@@ -134,7 +134,7 @@ class ResidualUnit(nn.Layer):
         return x + y if self.shortcut else y
 
 
-class MobileNetV3(nn.Layer):
+class MobileNetV3(ChainBackbone):
     """MobileNetV3 up to its last residual unit.
 
     Args:
@@ -165,14 +165,9 @@ class MobileNetV3(nn.Layer):
             FeatureSpec(self.blocks[index].linear_conv.out_channels, self._strides[index + 1]) for index in self.taps
         )
 
-    def forward(self, x: paddle.Tensor) -> list[paddle.Tensor]:
-        x = self.conv(x)
-        features = []
-        for index, block in enumerate(self.blocks):
-            x = block(x)
-            if index in self.taps:
-                features.append(x)
-        return features
+    def chain(self) -> list[ChainStep]:
+        blocks = [ChainStep(block, index in self.taps) for index, block in enumerate(self.blocks)]
+        return [ChainStep(self.conv), *blocks]
 
 
 @BACKBONES.add_component

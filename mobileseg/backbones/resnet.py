@@ -13,7 +13,7 @@ from paddle import nn
 from paddle.nn import functional as F
 from paddle.nn.initializer import KaimingNormal
 
-from mobileseg.backbones.base import FeatureSpec
+from mobileseg.backbones.base import ChainBackbone, ChainStep, FeatureSpec
 from mobileseg.nn.blocks import batch_norm
 from mobileseg.registry import BACKBONES
 
@@ -63,7 +63,11 @@ class Residual(nn.Layer):
         return F.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
-class ResNet(nn.Layer):
+def _pool(x: paddle.Tensor) -> paddle.Tensor:
+    return F.max_pool2d(F.relu(x), 3, stride=2, padding=1)
+
+
+class ResNet(ChainBackbone):
     """ResNet without its classifier; features of strides 4, 8, 16 and 32.
 
     Args:
@@ -95,13 +99,9 @@ class ResNet(nn.Layer):
         stages = [self._sub_layers[f"layer{number}"] for number in range(1, len(WIDTHS) + 1)]
         return tuple(FeatureSpec(stage[-1].out_channels, 4 << index) for index, stage in enumerate(stages))
 
-    def forward(self, x: paddle.Tensor) -> list[paddle.Tensor]:
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, stride=2, padding=1)
-        features = []
-        for number in range(1, len(WIDTHS) + 1):
-            x = self._sub_layers[f"layer{number}"](x)
-            features.append(x)
-        return features
+    def chain(self) -> list[ChainStep]:
+        stages = [ChainStep(self._sub_layers[f"layer{number}"], True) for number in range(1, len(WIDTHS) + 1)]
+        return [ChainStep(self.conv1), ChainStep(self.bn1), ChainStep(_pool), *stages]
 
 
 @BACKBONES.add_component

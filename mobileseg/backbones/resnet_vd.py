@@ -12,7 +12,7 @@ import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
-from mobileseg.backbones.base import FeatureSpec
+from mobileseg.backbones.base import ChainBackbone, ChainStep, FeatureSpec
 from mobileseg.nn.blocks import ConvNormAct
 from mobileseg.nn.window import window_pool
 from mobileseg.registry import BACKBONES
@@ -68,7 +68,11 @@ class ResidualVd(nn.Layer):
         return F.relu(x + y)
 
 
-class ResNet_vd(nn.Layer):
+def _pool(x: paddle.Tensor) -> paddle.Tensor:
+    return F.max_pool2d(x, 3, stride=2, padding=1)
+
+
+class ResNet_vd(ChainBackbone):
     """ResNet-D without its classifier; four features, of strides 4 and 8, then up to ``output_stride``.
 
     Args:
@@ -124,14 +128,10 @@ class ResNet_vd(nn.Layer):
         last = [self._sub_layers[names[-1]] for names in self._stages]
         return tuple(FeatureSpec(unit.out_channels, stride) for unit, stride in zip(last, self._strides, strict=True))
 
-    def forward(self, x: paddle.Tensor) -> list[paddle.Tensor]:
-        x = F.max_pool2d(self.conv1_3(self.conv1_2(self.conv1_1(x))), 3, stride=2, padding=1)
-        features = []
-        for names in self._stages:
-            for name in names:
-                x = self._sub_layers[name](x)
-            features.append(x)
-        return features
+    def chain(self) -> list[ChainStep]:
+        stem = [ChainStep(layer) for layer in (self.conv1_1, self.conv1_2, self.conv1_3, _pool)]
+        units = [ChainStep(self._sub_layers[name], name == names[-1]) for names in self._stages for name in names]
+        return [*stem, *units]
 
 
 @BACKBONES.add_component

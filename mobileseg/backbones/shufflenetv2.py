@@ -8,7 +8,7 @@ import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
-from mobileseg.backbones.base import FeatureSpec
+from mobileseg.backbones.base import ChainBackbone, ChainStep, FeatureSpec
 from mobileseg.nn.blocks import ConvNormAct, channel_shuffle
 from mobileseg.registry import BACKBONES
 
@@ -52,7 +52,11 @@ class BasicUnit(nn.Layer):
         return channel_shuffle(paddle.concat([left, right], axis=1))
 
 
-class ShuffleNetV2(nn.Layer):
+def _pool(x: paddle.Tensor) -> paddle.Tensor:
+    return F.max_pool2d(x, 3, stride=2, padding=1)
+
+
+class ShuffleNetV2(ChainBackbone):
     """ShuffleNetV2 up to stage 4; features of strides 4 (the pooled stem), 8, 16 and 32.
 
     Args:
@@ -87,14 +91,9 @@ class ShuffleNetV2(nn.Layer):
             info.append(FeatureSpec(width, info[-1].stride * 2))
         return tuple(info)
 
-    def forward(self, x: paddle.Tensor) -> list[paddle.Tensor]:
-        x = F.max_pool2d(self._conv1(x), 3, stride=2, padding=1)
-        features = [x]
-        for names in self._stages:
-            for name in names:
-                x = self._sub_layers[name](x)
-            features.append(x)
-        return features
+    def chain(self) -> list[ChainStep]:
+        units = [ChainStep(self._sub_layers[name], name == names[-1]) for names in self._stages for name in names]
+        return [ChainStep(self._conv1), ChainStep(_pool, True), *units]
 
 
 @BACKBONES.add_component

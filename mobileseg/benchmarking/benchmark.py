@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -31,6 +31,22 @@ emptied the caches."""
 
 FIELDS = ("name", "folder", "engine", "threads", "image", "input", "runs", "stages", "total", "cpu", "versions", "date")
 """What every row has; `load_rows` refuses rows without."""
+
+
+STREAM = "stream"
+"""Kind of frame of the row of all frames."""
+
+
+class TimedFrame(NamedTuple):
+    """A timed run.
+
+    Attributes:
+        pipeline: that the frame ran.
+        stages: milliseconds of each.
+    """
+
+    pipeline: str
+    stages: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -70,6 +86,8 @@ def measure(
 
     Returns:
         A row per case that ran, see `FIELDS`: ``stages`` and ``total`` hold ``median_ms``, ``p95_ms`` and ``max_ms``.
+        Every run is a frame of a stream; where frames run different graphs there is a row for each kind of frame, and
+        one for all of them with their mean (``frame``: the pipeline's name, or 'stream').
 
     Raises:
         RuntimeEngineError: no case could run.
@@ -89,7 +107,7 @@ def measure(
         workers = [worker for worker in workers if worker.alive]
         if not workers:
             raise RuntimeEngineError("none of the engines could run", remedy="see the reasons above")
-        samples: dict[Case, list[dict[str, float]]] = {worker.case: [] for worker in workers}
+        samples: dict[Case, list[TimedFrame]] = {worker.case: [] for worker in workers}
         started = datetime.now(timezone.utc)
         while (left := runs - len(samples[workers[0].case])) > 0:
             for worker in workers:
@@ -101,7 +119,7 @@ def measure(
             "image": f"{pixels.shape[1]}x{pixels.shape[0]}",
             "date": started.isoformat(timespec="seconds"),
         }
-        return [_row(worker, samples[worker.case], facts) for worker in workers]
+        return [row for worker in workers for row in _rows(worker, samples[worker.case], facts)]
     finally:
         for worker in workers:
             worker.close()
@@ -124,10 +142,10 @@ class Worker:
         """Whether the process can be asked for runs."""
         return self._child.alive
 
-    def run(self, count: int) -> list[dict[str, float]]:
-        """Do ``count`` runs; milliseconds of every stage of each."""
-        found: list[dict[str, float]] = self._ask("run", {"count": count})["runs"]
-        return found
+    def run(self, count: int) -> list[TimedFrame]:
+        """Do ``count`` runs, frames that follow those of the call before."""
+        found = self._ask("run", {"count": count})
+        return [TimedFrame(*pair) for pair in zip(found["pipelines"], found["runs"], strict=True)]
 
     def close(self) -> None:
         """End the process."""
@@ -166,6 +184,21 @@ def synthetic_image(path: str | os.PathLike[str], size: tuple[int, int], seed: i
     pixels += rng.normal(0, 6, pixels.shape).astype(np.int16)
     _, encoded = cv2.imencode(".jpg", np.clip(pixels, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90])
     Path(path).write_bytes(encoded.tobytes())
+
+
+def _rows(worker: Worker, samples: Sequence[TimedFrame], facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row, or one for every kind of frame and one for the stream."""
+    kinds = dict.fromkeys(sample.pipeline for sample in samples)
+    whole = _row(worker, [sample.stages for sample in samples], facts)
+    if len(kinds) == 1:
+        return [whole]
+    rows = []
+    for kind in kinds:
+        runs = [sample.stages for sample in samples if sample.pipeline == kind]
+        rows.append({**_row(worker, runs, facts), "frame": kind})
+    mean = float(np.mean([sum(sample.stages.values()) for sample in samples]))
+    whole["total"]["mean_ms"] = round(mean, 4)
+    return [*rows, {**whole, "frame": STREAM}]
 
 
 def _row(worker: Worker, samples: Sequence[dict[str, float]], facts: dict[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from mobileseg.viz.report_parts import STAGES
 
 FORMAT = 1
 
-OPTIONS = ("precision", "graph", "power", "preset")
-"""What rows may say besides: of a phone the power mode, of a folder the number format and the graph."""
+OPTIONS = ("frame", "precision", "graph", "power", "preset")
+"""What rows may say besides: the kind of frame of a video network; of a phone the power mode, of a folder the number
+format and the graph."""
 
 
 def save_rows(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -47,6 +48,8 @@ def load_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 def render_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Medians and 95th percentiles in milliseconds, as a Markdown table that is aligned for the terminal.
 
+    Of a stream whose frames are of different kinds the total is the mean: the median is that of the usual kind.
+
     'pre+post' is the share of preprocessing and postprocessing in preprocessing, inference and postprocessing.
     """
     devices = {row["cpu"] for row in rows}
@@ -61,7 +64,8 @@ def render_table(rows: Sequence[Mapping[str, Any]]) -> str:
         cells += [str(row["engine"]), *(str(row.get(key, "-")) for key in options)]
         cells += [str(row["threads"]), str(row["image"])]
         cells += [f"{row['stages'][stage]['median_ms']:.2f}" if stage in row["stages"] else "-" for stage in STAGES]
-        cells += [f"{row['total']['median_ms']:.2f}", f"{row['total']['p95_ms']:.2f}"]
+        total = row["total"]
+        cells += [f"{total.get('mean_ms', total['median_ms']):.2f}", f"{total['p95_ms']:.2f}"]
         cells += [f"{row['total']['max_ms']:.2f}" if "max_ms" in row["total"] else "-", f"{overhead(row):.1%}"]
         lines.append(cells)
     numeric = head.index("threads")
@@ -93,20 +97,22 @@ def ratios(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> str:
     lines = []
     for key in ours.keys() & theirs.keys():
         a, b = ours[key], theirs[key]
-        case = f"{key[0]}, {key[1]} threads{', ' + key[2] if key[2] else ''}{', ' + key[3] if several else ''}"
+        parts = [key[0], f"{key[1]} threads", key[2], key[3] if several else "", f"{key[5]} frames" if key[5] else ""]
+        case = ", ".join(part for part in parts if part)
         inference = b["stages"]["inference"]["median_ms"] / a["stages"]["inference"]["median_ms"]
         total = b["total"]["median_ms"] / a["total"]["median_ms"]
         lines.append(f"  {case}: inference x{inference:.2f}, total x{total:.2f}")
     return "\n".join([f"{second} takes, against {first}:", *sorted(lines)]) if lines else ""
 
 
-def _circumstances(row: Mapping[str, Any]) -> tuple[str, int, str, str, str]:
+def _circumstances(row: Mapping[str, Any]) -> tuple[str, int, str, str, str, str]:
     return (
         str(row["engine"]),
         int(row["threads"]),
         str(row.get("power", "")),
         str(row["cpu"]),
         str(row.get("graph", "")),
+        str(row.get("frame", "")),
     )
 
 

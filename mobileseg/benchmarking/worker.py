@@ -11,16 +11,17 @@ import cv2
 from mobileseg.data.io import read_image
 from mobileseg.runtime.engines.registry import ENGINES, EXTRA_ENGINES
 from mobileseg.runtime.segmenter import Segmenter
+from mobileseg.runtime.streams import Stream
 from mobileseg.tasks import stage
 from mobileseg.viz.task import Visualizer
 
 
-def one_run(segmenter: Segmenter, shown: Visualizer, image: str) -> dict[str, float]:
+def one_run(stream: Stream, shown: Visualizer, image: str) -> dict[str, float]:
     """Milliseconds of decoding, the three stages of the segmenter, and drawing what `mobileseg predict` draws."""
     start = time.perf_counter()
     pixels = read_image(image)
     decoded = time.perf_counter()
-    result = segmenter(pixels)
+    result = stream.step(pixels)
     before = time.perf_counter()
     shown.frame(pixels, result)
     drawn = time.perf_counter() - before
@@ -49,15 +50,20 @@ def open_case(request: dict[str, Any]) -> dict[str, Any]:
     threads = int(request["threads"])
     cv2.setNumThreads(threads)
     segmenter = Segmenter(request["folder"], engine=request["engine"], threads=threads)
-    _opened.append((segmenter, stage(segmenter, "visualize").visualizer(segmenter), request["image"]))
+    shown = stage(segmenter, "visualize").visualizer(segmenter)
+    _opened.append((segmenter.stream(), shown, request["image"]))
     return describe(segmenter)
 
 
 def run_case(request: dict[str, Any]) -> dict[str, Any]:
     """Some timed runs of what was opened."""
-    segmenter, shown, image = _opened[-1]
-    return {"runs": [one_run(segmenter, shown, image) for _ in range(int(request["count"]))]}
+    stream, shown, image = _opened[-1]
+    runs, pipelines = [], []
+    for _ in range(int(request["count"])):
+        runs.append(one_run(stream, shown, image))
+        pipelines.append(stream.pipeline)
+    return {"runs": runs, "pipelines": pipelines}
 
 
-_opened: list[tuple[Segmenter, Visualizer, str]] = []
+_opened: list[tuple[Stream, Visualizer, str]] = []
 TASKS = {"open": open_case, "run": run_case}

@@ -1,4 +1,4 @@
-"""`mobileseg demo`: the whole life of a network of each family on synthetic data, in minutes on two cores."""
+"""`mobileseg demo`: the life of a network of each family on synthetic data, in minutes on two cores."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from mobileseg import __version__, converter, paddle_version
 from mobileseg.errors import ConfigError
-from mobileseg.tasks import INSTANCE, SEMANTIC, stage
+from mobileseg.tasks import INSTANCE, SEMANTIC, VIDEO, stage
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
     from mobileseg.scores import Scores
     from mobileseg.viz.report import NetworkReport
 
-HELP = "train, evaluate, export and verify a network of each family on synthetic data; ends with a report"
+HELP = "train (or take from the zoo), export, verify and evaluate a network of each family on synthetic data"
 
 EXAMPLES = 4
 RUNS = 50  # timed runs per engine: enough for a steady median of a few milliseconds each
@@ -35,13 +35,17 @@ class Family:
         title: heading in the report.
         config: its configuration.
         start: the family whose trained backbone it starts from, '' for what the configuration says.
+        weights: folder of a network that is trained already, None to train it here.
     """
 
     name: str
     title: str
     config: Path
     start: str = ""
+    weights: Path | None = None
 
+
+_VIDEO = Path("zoo/mobileyolact_edge_mobilenetv2_clips")
 
 FAMILIES = (
     Family(
@@ -55,7 +59,16 @@ FAMILIES = (
         Path("configs/mobileyolact/mobileyolact_mobilenetv2_synthetic.yml"),
         start=SEMANTIC,
     ),
+    Family(
+        VIDEO,
+        "MobileYolactEdge: video instance segmentation",
+        _VIDEO / "config.yml",
+        weights=_VIDEO,
+    ),
 )
+
+CLIPS = "video"
+"""Folder of generated clips below the demo's data."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,7 @@ class Outcome:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = [family.name for family in FAMILIES]
-    parser.add_argument("--only", choices=names, help="one family instead of both")
+    parser.add_argument("--only", choices=names, help="one family instead of all")
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder (default: demo; with --quick demo/quick)")
     parser.add_argument("--iters", type=int, help="train each network for fewer iterations, for a quick look")
     parser.add_argument(
@@ -79,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Generate, then for each family train, evaluate, export, verify, predict, measure; one report at the end."""
+    """Generate, then for each family train (or take what is trained), export, verify, evaluate, measure; one report."""
     began = time.perf_counter()
     if args.output is None:
         args.output = Path("demo/quick" if args.quick else "demo")
@@ -94,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     with _step("data", "generate the dataset", minutes):
         _generate(args)
     if elsewhere is not None:
-        for family in families:
+        for family in (family for family in families if family.weights is None):
             config = _config(family, args)
             with _step(f"train {family.name}", _training_of(family, config), minutes):
                 _train(config, args.output / family.name / "run")
@@ -114,12 +127,17 @@ def _live(family: Family, args: argparse.Namespace, minutes: dict[str, float]) -
     """The life of one network."""
     root = args.output / family.name
     config = _config(family, args)
-    with _step(f"train {family.name}", _training_of(family, config), minutes):
-        _train(config, root / "run")
-    with _step("export", "export, run and compare every graph", minutes):
-        rows, truth = _export(config, root / "run", root / "artefact", weak=args.quick)
+    trained = family.weights or root / "run" / "best"
+    if family.weights is None:
+        with _step(f"train {family.name}", _training_of(family, config), minutes):
+            _train(config, root / "run")
+    with _step("export", f"{family.title}: export, run and compare every graph", minutes):
+        rows, truth = _export(config, trained, root / "artefact", weak=args.quick)
     with _step("evaluate", "evaluate the exported model on every engine", minutes):
         scores = _evaluate(config, root / "artefact")
+    if family.name == VIDEO:
+        with _step("clip", "find and follow the objects of a clip", minutes):
+            _follow(config, root)
     with _step("benchmark", "measure the latency of every engine", minutes):
         latencies = _benchmark(root, args.output / "data", runs=5 if args.quick else RUNS)
     return Outcome(truth, scores, latencies, _part(family, config, root, next(iter(scores.values())), rows, latencies))
@@ -146,10 +164,14 @@ def _step(name: str, title: str, minutes: dict[str, float]) -> Iterator[None]:
 
 def _generate(args: argparse.Namespace) -> None:
     from mobileseg.data.synthetic.datasets import generate
+    from mobileseg.data.synthetic.video import generate_clips
 
     root = args.output / "data"
     fresh = generate(root, train=16, val=8) if args.quick else generate(root)
     print(f"{root}: {'written' if fresh else 'already there'}")
+    if args.only in (None, VIDEO):
+        fresh = generate_clips(root / CLIPS, seed=3, train=1, val=2, length=6 if args.quick else 16, size=(256, 256))
+        print(f"{root / CLIPS}: {'written' if fresh else 'already there'}")
 
 
 def _config(family: Family, args: argparse.Namespace) -> Config:
@@ -164,14 +186,16 @@ def _config(family: Family, args: argparse.Namespace) -> Config:
         for key, value in section.items():  # 'demo/data/train.txt' -> '<output>/data/train.txt'
             if isinstance(value, str) and value.startswith("demo/data"):
                 changes.append(f"{part}_dataset.{key}={root}{value.removeprefix('demo/data')}")
+        if family.name == VIDEO:
+            changes.append(f"{part}_dataset.dataset_root={root}/{CLIPS}")
     if family.start:
         start = args.output / family.start / "run" / "best" / "model.pdparams"
         if start.is_file():  # not with --only
             changes.append(f"model.backbone.pretrained={start.as_posix()}")
     iters = 8 if args.quick else args.iters
-    if iters is not None:
+    if iters is not None and family.weights is None:
         changes += [f"iters={iters}", f"save_interval={iters}", f"lr_scheduler.warmup_iters={min(20, iters // 4)}"]
-    if args.quick:
+    if args.quick and family.weights is None:
         changes += ["batch_size=4", "log_iters=2"]
     return load_config(family.config, changes)
 
@@ -183,15 +207,15 @@ def _train(config: Config, folder: Path) -> None:
     Trainer(config, folder).fit(resume="auto")
 
 
-def _export(config: Config, run_folder: Path, artefact: Path, *, weak: bool) -> tuple[Sequence[Any], Scores]:
-    """Export the best weights; returns the rows of the comparison and the scores of the network in Paddle."""
+def _export(config: Config, trained: Path, artefact: Path, *, weak: bool) -> tuple[Sequence[Any], Scores]:
+    """Export trained weights; returns the rows of the comparison and the scores of the network in Paddle."""
     from mobileseg.config.build import build_network
     from mobileseg.export.exporter import export
     from mobileseg.export.table import format_rows
     from mobileseg.training.weights import load_checkpoint_weights
 
     network = build_network(config, load_pretrained=False)
-    load_checkpoint_weights(run_folder / "best", network)
+    load_checkpoint_weights(trained, network)
     network.eval()
     truth = network_scores(config, network)
     result = export(
@@ -226,6 +250,24 @@ def _evaluate(config: Config, artefact: Path) -> dict[str, Scores]:
     return scores
 
 
+def _follow(config: Config, root: Path) -> None:
+    """Write the first validation clip as a video, and what `mobileseg predict` makes of it."""
+    from mobileseg.config.build import build_dataset
+    from mobileseg.prediction.predict import PredictionWriter
+    from mobileseg.prediction.sources import find_sources
+    from mobileseg.runtime.segmenter import Segmenter
+    from mobileseg.runtime.video import VideoWriter
+
+    dataset = build_dataset(config.to_dict()["val_dataset"])
+    clip = root / "clip.mp4"
+    with VideoWriter(clip, 10.0) as writer:
+        for index in dataset.sequences()[0]:
+            writer.write(dataset.load(index).image.astype("uint8"))
+    PredictionWriter(Segmenter(root / "artefact"), root / "followed", outputs=("overlay", "json")).run(
+        find_sources([str(clip)])
+    )
+
+
 def _benchmark(root: Path, data: Path, *, runs: int) -> list[dict[str, Any]]:
     from mobileseg.benchmarking.benchmark import Case, measure
     from mobileseg.benchmarking.rows import render_table, save_rows
@@ -256,16 +298,24 @@ def _part(
 
     dataset = build_dataset(config.to_dict()["val_dataset"])
     segmenter = Segmenter(root / "artefact")
-    truth = stage(segmenter, "visualize").truth
+    shown = stage(segmenter, "visualize")
+    following = getattr(shown, "TRACKS_BY_DEFAULT", False)
     examples = []
-    for index in range(min(EXAMPLES, len(dataset))):
+    # Images by themselves, or frames of the first clip with all frames between them.
+    wanted = range(len(dataset.sequences()[0])) if following else range(min(EXAMPLES, len(dataset)))
+    stream = segmenter.stream(track=True) if following else None
+    for index in wanted:
         sample = dataset.load(index)
         image = sample.image.astype("uint8")
-        examples.append(Example(f"validation image {index}", image, segmenter(image), truth(sample)))
+        found = segmenter(image) if stream is None else stream.step(image)
+        if index % -(-len(wanted) // EXAMPLES) == 0:
+            name = f"validation image {index}" if stream is None else f"frame {index} ({stream.pipeline})"
+            examples.append(Example(name, image, found, shown.truth(sample)))
+    log = root / "run" / "log.jsonl"
     return NetworkReport(
         task=segmenter.task,
         title=family.title,
-        log_path=root / "run" / "log.jsonl",
+        log_path=log if log.is_file() else None,
         eval_metrics=scores,
         examples=examples,
         verification_rows=verification,
@@ -287,7 +337,10 @@ def _report(output: Path, parts: Sequence[NetworkReport]) -> Path:
 
 
 def _summary(family: Family, outcome: Outcome) -> None:
-    latency = {row["engine"]: row["stages"]["inference"]["median_ms"] for row in outcome.latencies}
+    from mobileseg.benchmarking.benchmark import STREAM
+
+    rows = [row for row in outcome.latencies if row.get("frame") in (None, STREAM)]
+    latency = {row["engine"]: row["stages"]["inference"]["median_ms"] for row in rows}
     print(f"\n{family.title}\n{'engine':<24}{outcome.truth.metric:>10}{'inference':>14}")
     print(f"{'network (dygraph)':<24}{outcome.truth.score:>10.4f}{'-':>14}")
     for engine, values in outcome.scores.items():

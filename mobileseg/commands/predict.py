@@ -54,7 +54,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--paddleseg_folders", action="store_true", help="write to added_prediction/ and pseudo_color_prediction/"
     )
+    parser.add_argument(
+        "--live",
+        choices=("drop", "queue"),
+        default="drop",
+        help="frames of a camera that come while one is worked on: left out (default), or worked on later",
+    )
     parser.add_argument("--max_frames", type=int, metavar="N", help="stop a video or camera after N frames")
+    parser.add_argument(
+        "--track",
+        action=argparse.BooleanOptionalAction,
+        help="of instance segmentation models: ids that stay through videos and cameras",
+    )
+    parser.add_argument(
+        "--save_tracks",
+        nargs="+",
+        choices=("csv", "mots", "ytvis"),
+        help="with --track: statistics per track (default), MOTS text, YouTube-VIS results",
+    )
+    parser.add_argument(
+        "--smooth",
+        type=float,
+        metavar="W",
+        help="of semantic segmentation models: average with earlier frames of a video, which have the weight W (0.5)",
+    )
     parser.add_argument("--times", action="store_true", help="draw frame rate and stage times on frames of videos")
     parser.add_argument("--show", action="store_true", help="show videos in a window, with these times; q ends one")
     parser.add_argument(
@@ -92,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
     from mobileseg.prediction.predict import OUTPUTS, PredictionWriter
     from mobileseg.prediction.sources import find_sources
     from mobileseg.runtime.video import Window
+    from mobileseg.tracking.label_filter import checked_weight
+    from mobileseg.tracking.options import TrackingOptions
 
     say_accepted(args)
     if args.model_path:
@@ -119,6 +144,10 @@ def run(args: argparse.Namespace) -> int:
         times=args.times,
         window=Window(segmenter.name) if args.show else None,
         folders=_PADDLESEG_FOLDERS if args.paddleseg_folders else {},
+        tracking=TrackingOptions() if args.track else args.track,
+        track_files=args.save_tracks,
+        camera=args.live,
+        smooth=None if args.smooth is None else checked_weight(args.smooth),
         say=_nothing if args.quiet else print,
     )
     summary = writer.run(find_sources(inputs))

@@ -21,7 +21,7 @@ from mobileseg.compress.recipe import Recipe
 from mobileseg.compress.report import write_report
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.config.build import build_dataset
-from mobileseg.data.subset import ImageSubset
+from mobileseg.data.subset import ImageSubset, subset_of
 from mobileseg.errors import CompressionError
 from mobileseg.export.atomic_folder import refuse_existing
 from mobileseg.export.conversion import converters
@@ -110,7 +110,7 @@ class QuantizeRecipe(Recipe):
         return found
 
     def _score_images(self) -> ImageSubset:
-        return ImageSubset(self._dataset, self.settings.score_images)
+        return subset_of(self._dataset, self.settings.score_images)
 
     def _export_float(self, network: Any, targets: Sequence[str]) -> None:
         """The folder and the row that int8 is compared with."""
@@ -141,7 +141,7 @@ class QuantizeRecipe(Recipe):
         allowed = settings.tolerance
         if self.config.compress.max_drop is not None:
             allowed = min(allowed, self.config.compress.max_drop)
-        images = ImageSubset(self._dataset, settings.analysis_images)
+        images = subset_of(self._dataset, settings.analysis_images)
         with simulated(prepared.network, {layer: ranges.inputs_of(layer) for layer in ranges.layers}, {}) as simulation:
             found = analyse(
                 Evaluation(simulation, self.config.to_dict(), images),

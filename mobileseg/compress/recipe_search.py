@@ -35,7 +35,7 @@ from mobileseg.compress.recipe import Recipe
 from mobileseg.compress.report import Wording, write_report
 from mobileseg.compress.variants import Variant, Variants
 from mobileseg.config.build import build_dataset
-from mobileseg.data.subset import ImageSubset
+from mobileseg.data.subset import subset_of
 from mobileseg.errors import CompressionError
 from mobileseg.export.conversion import onnx
 from mobileseg.export.conversion.process import Failure
@@ -83,7 +83,7 @@ class SearchRecipe(Recipe):
             DataError: an image cannot be read.
         """
         self.config.require("val_dataset")
-        self._dataset = ImageSubset(build_dataset(self.config.to_dict()["val_dataset"]), self.settings.images)
+        self._dataset = subset_of(build_dataset(self.config.to_dict()["val_dataset"]), self.settings.images)
         algorithm, count = self.config.compress.quantize.algorithm, self.config.compress.quantize.images
         with scratch_folder() as work:
             prepared = prepare(self.load(), self.config, self._dataset.dataset, work, self._zoo)

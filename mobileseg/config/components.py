@@ -9,7 +9,7 @@ from typing import Any
 from mobileseg.config.load import Config
 from mobileseg.config.paddleseg_names import PADDLESEG
 from mobileseg.config.signatures import REGISTRIES, check_component
-from mobileseg.config.structure import components
+from mobileseg.config.structure import DATASET_SECTIONS, components
 from mobileseg.errors import ConfigError, Problem, WeightsError
 from mobileseg.limits import home_expanded, number_faults
 from mobileseg.registry import LOSSES
@@ -32,7 +32,7 @@ def check_components(config: Config) -> None:
     problems: list[Problem] = []
     for path, kind, section in components(data):
         problems.extend(check_component(path, kind, section, config.origins))
-    for name in ("model", "loss", "train_dataset", "val_dataset"):
+    for name in ("model", "loss", *DATASET_SECTIONS):
         faults = number_faults({name: data[name]})
         problems += [config.origins.problem(fault.path, fault.message, fault.remedy) for fault in faults]
     problems = problems or [*loss_problems(config), *task_problems(config), *pipeline_problems(config)]
@@ -41,13 +41,13 @@ def check_components(config: Config) -> None:
 
 
 def pipeline_problems(config: Config) -> list[Problem]:
-    """Transforms whose arguments or order cannot be, and pipelines of train and val that normalise differently."""
+    """Transforms whose arguments or order cannot be, and pipelines that do not normalise as that of training does."""
     from mobileseg.data.transforms.build import build_transforms
     from mobileseg.data.transforms.ranges import normalisation_problem
 
     problems: list[Problem] = []
     pipelines = {}
-    for name in ("train_dataset", "val_dataset"):
+    for name in DATASET_SECTIONS:
         section = config.to_dict()[name]
         if not isinstance(section, dict) or "transforms" not in section:
             continue
@@ -61,11 +61,14 @@ def pipeline_problems(config: Config) -> list[Problem]:
             problems += _refused(steps, path, config)
         if len(problems) == before:
             pipelines[name] = build_transforms(steps)
-    if len(pipelines) == 2:
-        difference = normalisation_problem(*pipelines.values())
+    train = pipelines.pop("train_dataset", None)
+    for name, pipeline in pipelines.items():
+        if train is None:
+            break
+        difference = normalisation_problem(train, pipeline, name.removesuffix("_dataset"))
         if difference:
             fix = "give both pipelines the same Normalize"
-            problems.append(config.origins.problem(("val_dataset", "transforms"), difference, fix))
+            problems.append(config.origins.problem((name, "transforms"), difference, fix))
     return problems
 
 
@@ -107,8 +110,8 @@ def is_criterion(section: dict[str, Any]) -> bool:
 
 
 def task_problems(config: Config) -> list[Problem]:
-    """A network or dataset that does not say its task, losses of another task than the network's, and datasets of one
-    that it does not accept; a loss that does not say suits every task."""
+    """A network or dataset that does not say its task, and losses and datasets of a task that the network's does not
+    accept; a loss that does not say suits every task."""
     data = config.to_dict()
     if data["model"] is None:
         return []
@@ -129,8 +132,8 @@ def task_problems(config: Config) -> list[Problem]:
 
 
 def _fits(kind: str, wanted: str, own: str | None) -> bool:
-    """Whether a loss or dataset of a task is for networks of another; a dataset's may be accepted beside their own."""
-    return own == wanted or (own is not None and kind == "dataset" and accepts(wanted, own))
+    """Whether a component of a task is for networks of another; a loss's or dataset's may be accepted beside theirs."""
+    return own == wanted or (own is not None and kind in ("loss", "dataset") and accepts(wanted, own))
 
 
 def _task(kind: str, section: dict[str, Any]) -> str | None:
@@ -143,12 +146,12 @@ def _task(kind: str, section: dict[str, Any]) -> str | None:
     return (getattr(registry.get(name), "task", None) if name in registry else None) or None
 
 
-def check_files(config: Config, sections: tuple[str, ...] = ("train_dataset", "val_dataset", "model")) -> None:
+def check_files(config: Config, sections: tuple[str, ...] = (*DATASET_SECTIONS, "model")) -> None:
     """Check that the folders, lists and weights that a configuration names are there.
 
     Args:
         config: the configuration.
-        sections: which of ``train_dataset``, ``val_dataset`` and ``model`` are needed.
+        sections: which of the datasets and ``model`` are needed.
 
     Raises:
         ConfigError: names everything that is missing, with the line that named it.

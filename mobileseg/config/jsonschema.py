@@ -19,6 +19,7 @@ from pydantic.errors import PydanticSchemaGenerationError
 from mobileseg.config.paddleseg_names import PADDLESEG
 from mobileseg.config.schema import Schema
 from mobileseg.config.signatures import BUILDER_KEYS, PLAN, REGISTRIES, argument_names, hints, signature
+from mobileseg.config.structure import DATASET_SECTIONS
 from mobileseg.registry import Registry
 
 _PATH_OR_URL = {"anyOf": [{"type": "string"}, {"type": "null"}], "description": "weights: a path or an address"}
@@ -33,7 +34,7 @@ _NESTED: dict[str, dict[str, Any]] = {
     "transforms": {"type": "array", "items": {"$ref": "#/$defs/transform"}},
     "losses": {"type": "array", "items": {"$ref": "#/$defs/loss"}},
 }
-_COMPONENTS = {"model": "network", "train_dataset": "dataset", "val_dataset": "dataset"}
+_COMPONENTS = {"model": "network"} | dict.fromkeys(DATASET_SECTIONS, "dataset")
 
 
 def json_schema() -> dict[str, Any]:

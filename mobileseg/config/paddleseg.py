@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from mobileseg.config.structure import Origins
+from mobileseg.config.structure import DATASET_SECTIONS, Origins
 from mobileseg.config.tree import Key, KeyPath
 from mobileseg.errors import Problem
 
@@ -59,9 +59,9 @@ def normalise(data: dict[Key, Any], origins: Origins) -> list[Problem]:
     _schedule(data, origins, problems)
     _loss(data)
     _test_config(data, origins, problems)
-    for name, mode in (("train_dataset", "train"), ("val_dataset", "val")):
+    for name in DATASET_SECTIONS:
         if isinstance(data.get(name), dict):
-            data[name].setdefault("mode", mode)
+            data[name].setdefault("mode", "val" if name == "val_dataset" else "train")
             _transforms(name, data[name], origins)
     if "eval_interval" not in data or data["eval_interval"] is None:
         data["eval_interval"] = data.get("save_interval", 1000)

@@ -7,14 +7,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from mobileseg.config.structure import Origins
+from mobileseg.config.structure import DATASET_SECTIONS, Origins
 from mobileseg.config.tree import KeyPath
 from mobileseg.errors import MobileSegError, Problem
 from mobileseg.registry import DATASETS
 
 logger = logging.getLogger(__name__)
 
-_DATASETS = ("train_dataset", "val_dataset")
 _IGNORE_INDEX = {"PSSLDataset": 1001}
 """Datasets whose ignored value is fixed and not 255."""
 
@@ -35,11 +34,11 @@ def settle_num_classes(data: dict[Any, Any], origins: Origins) -> list[Problem]:
     """Set ``model.num_classes`` where model or datasets say it; report those that disagree."""
     known: list[tuple[int, KeyPath, str]] = []
     model = data.get("model")
-    for path in (("model", "num_classes"), *((name, "num_classes") for name in _DATASETS)):
+    for path in (("model", "num_classes"), *((name, "num_classes") for name in DATASET_SECTIONS)):
         value = _at(data, path)
         if isinstance(value, int) and not isinstance(value, bool):
             known.append((value, path, f"{'.'.join(path)} is {value} ({origins.text(path) or 'default'})"))
-    for name in _DATASETS:
+    for name in DATASET_SECTIONS:
         count = _classes_of(data.get(name))
         if count is not None and _at(data, (name, "num_classes")) != count:
             path = (name, "type")

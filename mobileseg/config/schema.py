@@ -16,7 +16,10 @@ from mobileseg.config.schema_compress import Compress, SparsitySection
 from mobileseg.config.schema_distill import Distill
 from mobileseg.config.schema_optimizers import Clip, OptimizerSection, ParamGroup
 from mobileseg.config.schema_schedules import ScheduleSection
+from mobileseg.config.schema_video import VideoSection
 from mobileseg.instance.options import DetectionOptions
+from mobileseg.video.keyframes import KeyframeOptions
+from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 
 TARGETS = ("paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript")
 Target: TypeAlias = Literal["paddle", "onnx", "lite_arm", "lite_x86", "ncnn", "torchscript"]
@@ -98,6 +101,9 @@ class Schema(Section):
     plugins: list[str] = Field([], description="Python files that register components")
     train_dataset: Component | None = Field(None, description="dataset for training")
     val_dataset: Component | None = Field(None, description="dataset for evaluation")
+    stills_dataset: Component | None = Field(
+        None, description="video: still images that are trained on beside the frames"
+    )
     model: Component | None = Field(None, description="network with its backbone")
     loss: Loss | None = Field(None, description="losses and their weights")
     optimizer: OptimizerSection | None = Field(None, description="optimizer")
@@ -118,6 +124,18 @@ class Schema(Section):
     test_config: TestConfig = Field(default_factory=lambda: TestConfig.model_validate({}), description="evaluation")
     detection: DetectionOptions = Field(
         default_factory=DetectionOptions, description="instance segmentation: from raw predictions to instances"
+    )
+    keyframes: KeyframeOptions = Field(
+        default_factory=KeyframeOptions, description="video: which frames are computed whole"
+    )
+    video: VideoSection = Field(
+        default_factory=lambda: VideoSection.model_validate({}), description="video: stage of the training"
+    )
+    queries: QueryOptions = Field(
+        default_factory=QueryOptions, description="video instance segmentation with queries: from answers to instances"
+    )
+    kernels: KernelOptions = Field(
+        default_factory=KernelOptions, description="video instance segmentation with queries: kernels on their way"
     )
     export: Export = Field(
         default_factory=lambda: Export.model_validate({}), description="defaults of the export command"

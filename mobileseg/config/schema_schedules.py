@@ -31,7 +31,8 @@ class CosineDecay(BaseSchedule):
 
     type: Literal["CosineDecay"]
     end_lr: NotNegative = Field(0.0, description="final rate")
-    decay_steps: Count | None = Field(None, description="length; null: iters - warmup_iters")
+    decay_steps: Count | None = Field(None, description="length; null: iters - warmup_iters, or iters")
+    count_warmup: bool = Field(False, description="the cosine begins at iteration 0, as in YolactEdge's code")
 
 
 class StepDecay(BaseSchedule):

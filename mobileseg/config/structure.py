@@ -26,6 +26,9 @@ TRANSFORM_LISTS = ("transforms", "common_transforms", "transforms1", "transforms
 """Keys of a dataset that hold transforms; the last three are those of PaddleSeg's portrait datasets."""
 
 
+DATASET_SECTIONS = ("train_dataset", "val_dataset", "stills_dataset")
+"""Sections that are datasets."""
+
 MAX_INTEGER = 2**63 - 1
 
 
@@ -95,7 +98,7 @@ def components(data: Mapping[Any, Any]) -> list[tuple[KeyPath, str, Any]]:
         found.append((("model",), "network", model))
         if isinstance(model, dict) and model.get("backbone") is not None:
             found.append((("model", "backbone"), "backbone", model["backbone"]))
-    for name in ("train_dataset", "val_dataset"):
+    for name in DATASET_SECTIONS:
         section = data.get(name)
         if section is None:
             continue
@@ -165,7 +168,7 @@ def component_problems(data: Mapping[Any, Any], origins: Origins) -> list[Proble
 def _list_problems(data: Mapping[Any, Any], origins: Origins) -> list[Problem]:
     """Lists of components that are something else."""
     problems: list[Problem] = []
-    for name in ("train_dataset", "val_dataset"):
+    for name in DATASET_SECTIONS:
         section = data.get(name)
         if not isinstance(section, dict):
             continue

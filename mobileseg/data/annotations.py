@@ -110,14 +110,24 @@ class AnnotationTable:
         """The table of some images, in that order."""
         picked = np.asarray(chosen, np.int64)
         rows = np.concatenate([np.arange(self.starts[i], self.starts[i + 1]) for i in picked] or [np.zeros(0, int)])
+        table = self._taken(rows)
+        table.sizes = self.sizes[picked]
+        table.starts = np.concatenate([[0], np.cumsum(np.diff(self.starts)[picked])])
+        return table
+
+    def select_rows(self, keep: np.ndarray) -> AnnotationTable:
+        """The table with some of the objects, bool [n]; all images stay."""
+        table = self._taken(np.flatnonzero(keep))
+        table.starts = np.concatenate([[0], np.cumsum(keep)])[self.starts]
+        return table
+
+    def _taken(self, rows: np.ndarray) -> AnnotationTable:
         table = object.__new__(AnnotationTable)
         table.__dict__.update(self.__dict__)
         for name in ("ids", "classes", "crowd", "boxes", "areas"):
             setattr(table, name, getattr(self, name)[rows])
         for name in ("_first_polygon", "_polygon_count", "_rle_start", "_rle_length"):
             setattr(table, name, getattr(self, name)[rows])
-        table.sizes = self.sizes[picked]
-        table.starts = np.concatenate([[0], np.cumsum(np.diff(self.starts)[picked])])
         return table
 
 

@@ -119,7 +119,12 @@ class ImageDataset:
 
     def transformed(self, index: int, rng: np.random.Generator) -> Sample:
         """Image ``index`` after all transforms, which draw from ``rng``."""
-        sample = self.load(index)
+        sample = self.moved(self.load(index), rng)
+        sample.meta["index"] = index
+        return sample
+
+    def moved(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """A loaded sample after all transforms; in the modes 'val' and 'test' its truth stays as it was annotated."""
         label, instances = sample.label, sample.instances
         if self.evaluates:
             sample.label = sample.instances = None
@@ -127,7 +132,6 @@ class ImageDataset:
             sample = transform(sample, rng)
         if self.evaluates:
             sample.label, sample.instances = label, instances
-        sample.meta["index"] = index
         return sample
 
     def prepare(self, key: int | tuple[int, int]) -> Sample:

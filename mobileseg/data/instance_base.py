@@ -142,7 +142,7 @@ class InstanceDataset(ImageDataset):
                 "annotated",
             )
         if not self.evaluates:
-            instances = instances.select(_learnable(instances))
+            instances = instances.select(learnable(instances))
         meta = {"image_path": str(item.image), "geometry": []}
         return Sample(image.astype(np.float32), None, meta, instances)
 
@@ -172,16 +172,24 @@ class InstanceDataset(ImageDataset):
         epoch, index = self.position(key)
         rng = np.random.default_rng([self.seed, epoch, index])
         for _ in range(_DRAWS):
-            sample = self.transformed(index, rng)
-            if self.evaluates or self.keep_empty:
-                return sample
-            if sample.instances is not None and not sample.instances.crowd.all():
+            sample = self.transformed(self.drawn(index), rng)
+            if self.is_usable(sample):
                 return sample
             index = int(rng.integers(len(self)))
         raise DataError(
             f"after the transforms, {_DRAWS} images in a row of {self.source} had no object left",
             remedy="crop less, lower the smallest size of DiscardSmallInstances, or write keep_empty: true",
         )
+
+    def drawn(self, index: int) -> int:
+        """The image that stands for number ``index`` of the order in which samples are drawn."""
+        return index
+
+    def is_usable(self, sample: Sample) -> bool:
+        """Whether a transformed sample is taken as it is: in training, it needs an object to learn from."""
+        if self.evaluates or self.keep_empty:
+            return True
+        return sample.instances is not None and not sample.instances.crowd.all()
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, np.ndarray]:
         """The arrays of one image for training.
@@ -194,7 +202,10 @@ class InstanceDataset(ImageDataset):
             int64 [n], ``crowd`` uint8 [n], ``masks`` uint8 [n, H, W] and ``index`` int64. In the modes 'val' and
             'test' the masks keep the original size.
         """
-        sample = self.prepare(key)
+        return self.arrays(self.prepare(key))
+
+    def arrays(self, sample: Sample) -> dict[str, np.ndarray]:
+        """What :meth:`__getitem__` gives, of a prepared sample."""
         result = channels_first(sample)
         instances = sample.instances
         assert instances is not None  # load() sets it and no transform removes it
@@ -237,7 +248,7 @@ class InstanceDataset(ImageDataset):
         self._table = self.annotations.select_images(chosen)
 
 
-def _learnable(instances: Instances) -> np.ndarray:
+def learnable(instances: Instances) -> np.ndarray:
     """bool [n]: objects with a box that has an inside and a mask that has a pixel; the losses see these alone."""
     solid = (instances.boxes[:, 2:] > instances.boxes[:, :2]).all(axis=1)
     found: np.ndarray = (solid | instances.crowd) & (instances.areas() > 0)

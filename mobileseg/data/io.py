@@ -60,6 +60,7 @@ _JPEG_START = b"\xff\xd8"
 _TIFF_STARTS = (b"II*\0", b"MM\0*")
 _WEBP_STARTS = (b"RIFF", b"WEBP")
 _MOST_COLOURS = 1 << 20  # pixels of a label that are looked at for the colours a message names
+_MOST_IDS = 65_535  # what 16 bits hold
 _REDOWNLOAD = "copy or download the file again, or take its line out of the list"
 
 
@@ -139,6 +140,39 @@ def decode_label(data: bytes, path: str | Path) -> np.ndarray:
             remedy="write class indices as an 8-bit single-channel PNG, 255 for pixels to ignore",
         )
     return values.astype(np.uint8)
+
+
+def read_ids(path: str | Path) -> np.ndarray:
+    """Decode a map of object numbers: PNG or TIFF of one channel with 8 or 16 bits, not negative.
+
+    Returns:
+        int32 [H, W], the stored values (of a palette image, its indices).
+
+    Raises:
+        FileError: missing, truncated, a colour image, several pages, or values of another kind.
+    """
+    data = read_bytes(path, "label")
+    _check_complete(data, path, "label")
+    with _opened(data, path, "label") as pil:
+        mode = pil.mode
+        try:
+            pages = getattr(pil, "n_frames", 1)
+            values = np.asarray(pil)
+        except Exception as error:  # Pillow's decoders let through whatever damaged bytes lead to
+            raise FileError(f"the label {path} cannot be decoded: {error}", remedy=_REDOWNLOAD) from error
+    if pages != 1 or values.ndim != 2:
+        seen = f"{pages} pages" if pages != 1 else f"{values.shape[-1]} channels"
+        raise ColourLabelError(
+            f"the label {path} has {seen} (mode {mode}); expected one number of an object per pixel",
+            remedy="write one 8-bit or 16-bit image of one channel per frame",
+        )
+    if values.dtype.kind not in "iub" or values.min() < 0 or values.max() > _MOST_IDS:
+        raise DepthError(
+            f"the label {path} has values from {values.min():g} to {values.max():g} of type {values.dtype}; expected "
+            f"whole numbers of 0..{_MOST_IDS}",
+            remedy="write numbers of objects as 8-bit or 16-bit image",
+        )
+    return values.astype(np.int32)
 
 
 def label_colours(data: bytes, values: np.ndarray) -> dict[int, tuple[int, int, int]]:

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from mobileseg.data.annotations import AnnotationTable
+from mobileseg.data.instances import Instances
 from mobileseg.data.sample import Sample
+from mobileseg.data.tracks import video_document
+from mobileseg.data.video_base import Video, VideoDataset
+
+_RUN = 16
+
+
+def subset_of(dataset: Any, count: int | None) -> ImageSubset:
+    """About ``count`` images of a dataset: evenly spaced ones, or of videos, runs of frames from evenly spaced ones.
+
+    Args:
+        dataset: any dataset of the suite.
+        count: how many images; None for all.
+    """
+    return (VideoSubset if isinstance(dataset, VideoDataset) else ImageSubset)(dataset, count)
 
 
 class ImageSubset:
@@ -60,3 +76,54 @@ class ImageSubset:
             "images": [image for image in truth["images"] if image["id"] in kept],
             "annotations": [entry for entry in truth["annotations"] if entry["image_id"] in kept],
         }
+
+
+class VideoSubset(ImageSubset):
+    """The first frames of evenly spaced videos, 16 of each or more, because a stream shows itself in runs alone.
+
+    Attributes:
+        videos: with the indices of this dataset.
+
+    Args:
+        dataset: videos with annotated objects.
+        count: how many frames; None, or more than there are, for all.
+    """
+
+    def __init__(self, dataset: VideoDataset, count: int | None) -> None:
+        self.dataset = dataset
+        whole = count is None or count >= len(dataset)
+        number = len(dataset.videos) if whole else min(len(dataset.videos), max(1, (count or 0) // _RUN))
+        longest = len(dataset) if whole else max(1, (count or 0) // number)
+        self.indices = []
+        self.videos: list[Video] = []
+        for place in range(number):
+            video = dataset.videos[place * len(dataset.videos) // number]
+            frames = video.frames[:longest]
+            begin = len(self.indices)
+            self.indices += frames
+            self.videos.append(
+                video._replace(frames=range(begin, len(self.indices)), numbers=video.numbers[: len(frames)])
+            )
+
+    def sequences(self) -> list[Any]:
+        """Frames of every video, in time order."""
+        return [video.frames for video in self.videos]
+
+    def annotated(self, index: int) -> bool:
+        """Whether the objects of a frame are known."""
+        return bool(self.dataset.annotated(self.indices[index]))
+
+    def objects(self, index: int) -> Instances:
+        """The objects of a frame in its original size."""
+        found: Instances = self.dataset.objects(self.indices[index])
+        return found
+
+    @property
+    def annotations(self) -> AnnotationTable:
+        """The objects of these frames."""
+        table: AnnotationTable = self.dataset.annotations.select_images(self.indices)
+        return table
+
+    def video_ground_truth(self) -> dict[str, Any]:
+        """The annotated frames among these and their tracks as a YouTube-VIS document."""
+        return video_document(self)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg.data.io import read_image
-from mobileseg.data.subset import ImageSubset
+from mobileseg.data.subset import subset_of
 from mobileseg.errors import MobileSegError
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.recording import normalised
@@ -76,7 +76,7 @@ def _scores(network: Any, config: Any, dataset: Any, folder: Any) -> str:
     from mobileseg.training.evaluator import SegmenterPredictor, evaluate
     from mobileseg.training.predictors import make_predictor
 
-    some = ImageSubset(dataset, IMAGES)
+    some = subset_of(dataset, IMAGES)
     validated = evaluate(make_predictor(network, config.to_dict()), some)
     deployed = evaluate(SegmenterPredictor(Segmenter(folder)), some)
     return (

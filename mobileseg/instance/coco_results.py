@@ -7,8 +7,9 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
+from mobileseg.files import GrowingText
 from mobileseg.instance.metric import coco_entries
 from mobileseg.structures import InstanceResult
 
@@ -47,7 +48,7 @@ def coco_results(
         category_ids: number of every class; None counts from 1.
     """
     ids = category_ids or range(1, len(classes) + 1)
-    entries = [
+    return [
         {
             **entry,
             "category": classes[kind],
@@ -56,10 +57,6 @@ def coco_results(
         }
         for entry, kind in zip(coco_entries(result, image_id, ids), result.classes.tolist(), strict=True)
     ]
-    if result.track_ids is not None:
-        for entry, track_id in zip(entries, result.track_ids.tolist(), strict=True):
-            entry["track_id"] = track_id
-    return entries
 
 
 class CocoResultsFile:
@@ -73,31 +70,21 @@ class CocoResultsFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._partial = self.path.with_name(f".{self.path.name}.partial")
-        self._file: IO[str] | None = None
+        self._file = GrowingText(path)
         self._first = True
 
     def add(self, facts: Mapping[str, Any]) -> None:
         """Append the entries of an image, ``results`` of its facts: those of :func:`coco_results`."""
-        assert self._file is not None
         for entry in facts["results"]:
             self._file.write(("" if self._first else ",\n") + json.dumps(entry))
             self._first = False
 
     def __enter__(self) -> CocoResultsFile:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._partial.open("w", encoding="utf-8")
         self._file.write("[")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._file is not None
-        try:
-            with self._file:
-                self._file.write("]\n")
-            if kind is None:
-                os.replace(self._partial, self.path)
-        finally:
-            self._partial.unlink(missing_ok=True)
+        self._file.write("]\n")
+        self._file.close(complete=kind is None)

@@ -47,13 +47,20 @@ class InstanceSummary(Summary):
 
     def finish(self) -> None:
         """Examine the annotations, of all images."""
-        sizes = {
+        self.examine()
+
+    def examine(self, chosen: Sequence[int] | None = None) -> None:
+        """Examine the annotations of some images, None: of all."""
+        seen_as = input_size(self.dataset, self.sizes.most_common(1)[0][0]) if self.sizes else None
+        self.objects = examine(self.dataset, self.sizes_read(), seen_as, chosen)
+
+    def sizes_read(self) -> dict[int, Size]:
+        """Number of an image -> (height, width) of its file as it is displayed, for images that were read."""
+        return {
             index: self._sizes[str(item.image)]
             for index, item in enumerate(self.dataset.items)
             if str(item.image) in self._sizes
         }
-        seen_as = input_size(self.dataset, self.sizes.most_common(1)[0][0]) if self.sizes else None
-        self.objects = examine(self.dataset, sizes, seen_as)
 
     @property
     def examined(self) -> ObjectSummary:
@@ -90,8 +97,17 @@ def preflight(dataset: Any) -> None:
     Raises:
         DataError: most boxes do not fit their masks, or most masks have no pixel or lie beyond their image.
     """
-    chosen = np.linspace(0, len(dataset) - 1, min(SAMPLE, len(dataset))).round().astype(int)
-    found = examine(dataset, {}, None, np.unique(chosen).tolist())
+    check_sample(dataset, range(len(dataset)))
+
+
+def check_sample(dataset: Any, indices: Sequence[int]) -> None:
+    """Look at the boxes and masks of some images out of ``indices``, evenly spaced.
+
+    Raises:
+        DataError: see :func:`preflight`.
+    """
+    places = np.linspace(0, len(indices) - 1, min(SAMPLE, len(indices))).round().astype(int)
+    found = examine(dataset, {}, None, [indices[place] for place in np.unique(places)])
     for problem in habit_findings(dataset.mode, found):
         raise DataError(
             f"the '{dataset.mode}' dataset: {problem.message} ({found.total} annotations were looked at, for example "

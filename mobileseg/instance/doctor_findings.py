@@ -19,7 +19,7 @@ _FAR_MORE = 10  # times as many objects has the class that was meant
 MANY_CROWDS = 0.5  # of the annotations; COCO has one in a hundred
 
 # What a dataset refuses, see mobileseg.data.formats.coco_annotations.AnnotationProblem: code there -> (code here, text)
-_REFUSED = {
+REFUSED = {
     "id": ("id-duplicate", "annotations without an id of their own"),
     "image": ("annotation-orphan", "annotations of images that the file does not list"),
     "category": ("category-unknown", "annotations of a class that the file does not list"),
@@ -84,13 +84,21 @@ def habit_findings(name: str, summary: ObjectSummary) -> Iterator[Finding]:
             yield finding
 
 
-def refused_findings(name: str, error: AnnotationError) -> Iterator[Finding]:
-    """Everything for which a dataset refused its annotations, one finding per kind."""
+def refused_findings(
+    name: str, error: AnnotationError, known: Mapping[str, tuple[str, str]] = REFUSED
+) -> Iterator[Finding]:
+    """Everything for which a dataset refused its annotations, one finding per kind.
+
+    Args:
+        name: of the split.
+        error: what the dataset raised.
+        known: code of a problem -> (code of its finding, what it means).
+    """
     kinds: dict[str, list[AnnotationProblem]] = {}
     for problem in error.problems:
         kinds.setdefault(problem.code, []).append(problem)
     for kind, problems in kinds.items():
-        code, text = _REFUSED[kind]
+        code, text = known[kind]
         message = f"{text}: {len(problems)} in {error.source}; for example: {problems[0].message}"
         files = tuple(problem.message for problem in problems[:EXAMPLES])
         yield Finding("error", code, message, files, len(problems), problems[0].remedy, name)

@@ -69,17 +69,7 @@ class InstanceExport(ExportTask):
     )
 
     def check(self, options: ExportOptions) -> None:
-        if options.dynamic:
-            raise ExportError(
-                "an instance segmentation graph has one input size: its anchors are constants that belong to that size",
-                remedy="drop --dynamic, and export once for every --size that is needed",
-            )
-        if options.output_op == "softmax" or options.output_size is not None:
-            what = "the output op softmax" if options.output_op == "softmax" else "a resize inside the graph"
-            raise ExportError(
-                f"{what} is for semantic segmentation; an instance segmentation graph ends at its raw predictions",
-                remedy="drop output_op and output_size (--output_op, --resize_in_graph)",
-            )
+        require_fixed_raw(options)
 
     def output_names(self, graph: str, options: ExportOptions) -> tuple[str, ...]:
         return tuple(KINDS)
@@ -92,7 +82,10 @@ class InstanceExport(ExportTask):
     def item(
         self, network: Any, options: ExportOptions, image: np.ndarray, fed: np.ndarray, batch: Any
     ) -> InstanceItem:
-        answer = network(batch)
+        return self.recorded(network(batch), image, fed)
+
+    def recorded(self, answer: Mapping[str, Any], image: np.ndarray, fed: np.ndarray) -> InstanceItem:
+        """An item of what a network answered, ``{name: Paddle tensor}``; for the others see :meth:`item`."""
         outputs = {name: answer[name].astype("float32").numpy() for name in KINDS}
         for name, value in outputs.items():
             if not np.isfinite(value).all():
@@ -120,7 +113,8 @@ class InstanceExport(ExportTask):
         assert isinstance(item, InstanceItem)
         size = (item.image.shape[0], item.image.shape[1])
         rows = np.sort(item.candidates)  # the other anchors stay below the threshold
-        raw = {name: value if name == "proto" else value[:, rows] for name, value in (item.raw or item.outputs).items()}
+        made = item.raw or item.outputs
+        raw = {name: made[name] if name == "proto" else made[name][:, rows] for name in KINDS}
         shaken = []
         for turn in range(SHAKES):
             rng = np.random.default_rng([0, turn])
@@ -254,6 +248,25 @@ class InstanceExport(ExportTask):
     def _settings(self, anchors: str | None) -> dict[str, Any]:
         spec = DetectionSpec(**asdict(self.detection), anchors=anchors, variances=self.variances)
         return InstanceSettings(spec, self.category_ids).to_dict()
+
+
+def require_fixed_raw(options: ExportOptions) -> None:
+    """Objects come of raw predictions at one input size.
+
+    Raises:
+        ExportError: the options ask for another form.
+    """
+    if options.dynamic:
+        raise ExportError(
+            "an instance segmentation graph has one input size: its anchors are constants that belong to that size",
+            remedy="drop --dynamic, and export once for every --size that is needed",
+        )
+    if options.output_op == "softmax" or options.output_size is not None:
+        what = "the output op softmax" if options.output_op == "softmax" else "a resize inside the graph"
+        raise ExportError(
+            f"{what} is for semantic segmentation; an instance segmentation graph ends at its raw predictions",
+            remedy="drop output_op and output_size (--output_op, --resize_in_graph)",
+        )
 
 
 FOREIGN = ("output_op", "output_size")

@@ -49,11 +49,32 @@ class FPN(nn.Layer):
         Returns:
             One map per feature, finest first, of the feature's size.
         """
-        count = len(self.lat_layers)
-        merged = [self.lat_layers[0](features[count - 1])]
+        return self.merge_onto(self.lateral(features[0]), features[1:])
+
+    @property
+    def finest_lateral(self) -> nn.Layer:
+        """The lateral convolution of the finest feature."""
+        return self.lat_layers[len(self.lat_layers) - 1]
+
+    def lateral(self, finest: paddle.Tensor) -> paddle.Tensor:
+        """The lateral of the finest feature, which the first phase adds last."""
+        return self.finest_lateral(finest)
+
+    def merge_onto(self, lateral: paddle.Tensor, coarser: Sequence[paddle.Tensor]) -> list[paddle.Tensor]:
+        """First phase, of which :meth:`lateral` is known.
+
+        Args:
+            lateral: float32 [N, C, h, w].
+            coarser: the other features, finest first.
+        """
+        count = len(coarser)
+        if not count:
+            return [lateral]
+        merged = [self.lat_layers[0](coarser[count - 1])]
         for index in range(1, count):
-            x = self.lat_layers[index](features[count - 1 - index])
-            merged.insert(0, x + resize(merged[0], spatial_size(x)))
+            x = self.lat_layers[index](coarser[count - 1 - index])
+            merged.insert(0, onto(x, merged[0]))
+        merged.insert(0, onto(lateral, merged[0]))
         return merged
 
     def predict(self, merged: Sequence[paddle.Tensor]) -> list[paddle.Tensor]:
@@ -67,3 +88,8 @@ class FPN(nn.Layer):
 
     def forward(self, features: Sequence[paddle.Tensor]) -> list[paddle.Tensor]:
         return self.predict(self.merge(features))
+
+
+def onto(lateral: paddle.Tensor, coarser: paddle.Tensor) -> paddle.Tensor:
+    """The sum of a lateral and the coarser map at its size."""
+    return lateral + resize(coarser, spatial_size(lateral))

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -40,6 +41,8 @@ _PROTO_BYTES = {True: 2_500_000, False: 40_000}
 _INPUT_BYTES = {True: 200_000, False: 50_000}
 _SPOT_CHECKS = 64  # rows of anchors that detect nothing
 PER_ANCHOR = ("loc", "conf", "mask")
+
+Item = TypeVar("Item", bound="InstanceItem")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,16 +98,28 @@ class InstanceItem(GoldenItem):
         return filled
 
     def stored(self, first: bool) -> dict[str, np.ndarray]:
-        stride = stride_for(self.input.nbytes, _INPUT_BYTES[first])
         proto_stride = stride_for(self.outputs["proto"].nbytes, _PROTO_BYTES[first])
+        arrays = self.detections(first) | {
+            "proto_stride": np.array(proto_stride),
+            "output.proto": subsample(self.outputs["proto"], proto_stride),
+        }
+        if "loc" in self.outputs:
+            rows, complete = self._kept_rows(_ROW_BYTES[first])
+            arrays |= {"rows": rows.astype(np.int32), "complete": np.array(complete)}
+            arrays |= {f"output.{name}": self.outputs[name][:, rows] for name in PER_ANCHOR}
+        else:
+            arrays |= {f"output.{name}": value for name, value in self.outputs.items() if name != "proto"}
+        return arrays
+
+    def detections(self, first: bool) -> dict[str, np.ndarray]:
+        """What :meth:`stored` keeps whatever the raw outputs are: image, input, detections, scales."""
+        stride = stride_for(self.input.nbytes, _INPUT_BYTES[first])
         height, width = self.image.shape[:2]
         masks = self.result.masks.to_array().reshape(len(self.result), height * width)
         arrays = {
             "stride": np.array(stride),
             "image": self.image,
             "input": subsample(self.input, stride),
-            "proto_stride": np.array(proto_stride),
-            "output.proto": subsample(self.outputs["proto"], proto_stride),
             "result.boxes": self.result.boxes,
             "result.scores": self.result.scores,
             "result.classes": self.result.classes,
@@ -114,12 +129,6 @@ class InstanceItem(GoldenItem):
             "other.boxes": self.other[0],
             "other.classes": self.other[1],
         }
-        if "loc" in self.outputs:
-            rows, complete = self._kept_rows(_ROW_BYTES[first])
-            arrays |= {"rows": rows.astype(np.int32), "complete": np.array(complete)}
-            arrays |= {f"output.{name}": self.outputs[name][:, rows] for name in PER_ANCHOR}
-        else:
-            arrays |= {f"output.{name}": value for name, value in self.outputs.items() if name != "proto"}
         return arrays | {f"scale.{name}": np.array(scale) for name, scale in self.scales.items()}
 
     def _kept_rows(self, budget: int) -> tuple[np.ndarray, bool]:
@@ -131,13 +140,13 @@ class InstanceItem(GoldenItem):
         return rows, len(self.candidates) <= room
 
 
-def load(arrays: Mapping[str, np.ndarray]) -> InstanceItem:
+def load(arrays: Mapping[str, np.ndarray], kind: type[Item] = InstanceItem) -> Item:  # type: ignore[assignment]
     """An item of golden.npz; raises KeyError or ValueError where the file is damaged."""
     image, found = arrays["image"], named(arrays, "result")
     height, width = image.shape[:2]
     bits = np.unpackbits(found["masks"], axis=1, count=height * width)
     masks = InstanceMasks.from_array(bits.reshape(len(bits), height, width).astype(bool))
-    return InstanceItem(
+    return kind(
         **loaded_fields(arrays),
         result=InstanceResult(found["boxes"], found["scores"], found["classes"], masks),
         sure=found["sure"],
@@ -146,7 +155,7 @@ def load(arrays: Mapping[str, np.ndarray]) -> InstanceItem:
         candidates=np.zeros(0, np.int64),
         rows=arrays.get("rows"),
         complete=bool(arrays.get("complete", True)),
-        proto_stride=int(arrays["proto_stride"]),
+        proto_stride=int(arrays.get("proto_stride", 1)),
     )
 
 

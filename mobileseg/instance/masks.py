@@ -35,6 +35,23 @@ def assemble_masks(
         threshold: probability above which a pixel belongs to the instance, at least 0.
     """
     kinds, height, width = prototypes.shape
+    # The sign is turned in the coefficients: there it costs nothing.
+    exponents = (-coefficients @ prototypes.reshape(kinds, -1)).reshape(-1, height, width)
+    return enlarge_masks(exponents, boxes, size, threshold)
+
+
+def enlarge_masks(
+    exponents: np.ndarray, boxes: np.ndarray, size: tuple[int, int], threshold: float = 0.5
+) -> InstanceMasks:
+    """Masks at the size of the image from their negative logits.
+
+    Args:
+        exponents: float32 [n, h, w], negative logits; overwritten.
+        boxes: float32 [n, 4] as in :func:`assemble_masks`; further than a cell from its box a mask is 0.
+        size: (height, width) of the image.
+        threshold: probability above which a pixel belongs to the instance, at least 0.
+    """
+    height, width = exponents.shape[1:]
     rows, columns = _cut(boxes[:, 1], boxes[:, 3], height), _cut(boxes[:, 0], boxes[:, 2], width)
     spans = np.concatenate([_touched(rows, height, size[0]), _touched(columns, width, size[1])], axis=1)
     spans[(rows[:, 0] >= rows[:, 1]) | (columns[:, 0] >= columns[:, 1])] = 0
@@ -44,8 +61,6 @@ def assemble_masks(
     # One block for all bitmaps: memory that the system hands over page by page costs more than the comparison.
     block = np.empty(int((tall * broad).sum()), np.bool_)
     ends = np.cumsum(tall * broad).tolist()
-    # The sign is turned in the coefficients: there it costs nothing.
-    exponents = (-coefficients @ prototypes.reshape(kinds, -1)).reshape(-1, height, width)
     enlarger = _Enlarger((height, width), size)
     cuts = np.concatenate([rows, columns], axis=1).tolist()
     regions = []

@@ -43,7 +43,7 @@ def coco_entries(result: InstanceResult, image_id: int | str, category_ids: Sequ
 
     Returns:
         One dict per object: ``image_id``, ``category_id``, ``bbox`` [x, y, width, height] in pixels, ``score``,
-        ``segmentation`` (compressed RLE, ``counts`` as text).
+        ``segmentation`` (compressed RLE, ``counts`` as text); of the frame of a stream also ``track_id``.
     """
     entries = []
     for box, score, label, mask in zip(
@@ -59,6 +59,9 @@ def coco_entries(result: InstanceResult, image_id: int | str, category_ids: Sequ
                 "segmentation": mask,
             }
         )
+    if result.track_ids is not None:
+        for entry, track_id in zip(entries, result.track_ids.tolist(), strict=True):
+            entry["track_id"] = track_id
     return entries
 
 
@@ -87,7 +90,8 @@ class CocoScorer:
             DataError: the masks have another size than the annotations say, or a class that the dataset has not.
         """
         image_id = self.dataset.image_id(index)
-        size, expected = tuple(int(length) for length in result.masks.size), self._sizes[image_id]
+        size = result.masks.size
+        expected = self._sizes.get(image_id, size)  # an image that was not annotated may have any size
         if size != expected:
             raise DataError(
                 f"{self.dataset.file_name(index)} (image id {image_id}) is {size[1]}x{size[0]}, but it was annotated "

@@ -33,10 +33,10 @@ class InstanceNetwork(nn.Layer):
         backbone: a layer that keeps the contract of :class:`~mobileseg.backbones.base.Backbone`. Its features of
             strides 8, 16, 32 are used, or the three coarsest where it does not have those strides.
         input_size: side of the square input (or of a square of equal area) that the anchors are made for
-            (:meth:`default_scales`).
-        fpn_channels: width of pyramid, protonet and head.
+            (:meth:`default_scales`); 550 for YOLACT, 320 for mobileYOLACT.
+        fpn_channels: width of pyramid, protonet and head; 256 and 128.
         num_prototypes: number of prototype masks.
-        proto_convs: 3x3 convolutions of the protonet before and after its upsampling.
+        proto_convs: 3x3 convolutions of the protonet before and after its upsampling; [3, 1] and [1, 0].
         anchor_scales: sides in pixels of the anchors of ratio 1, one for each level, finest first, instead of those
             that follow from input_size.
         anchor_ratios: width over height of the anchors.
@@ -56,21 +56,27 @@ class InstanceNetwork(nn.Layer):
     """Makes the last convolutions of the head."""
     act: str
     """Activation of all of them."""
+    usual_size: int
+    usual_channels: int
+    usual_proto_convs: tuple[int, int]
+    """What the arguments input_size, fpn_channels and proto_convs are when they are not given."""
 
     def __init__(
         self,
         num_classes: int,
         backbone: Backbone,
-        *,
-        input_size: int,
-        fpn_channels: int,
-        num_prototypes: int,
-        proto_convs: Sequence[int],
-        anchor_scales: Sequence[float] | None,
-        anchor_ratios: Sequence[float],
-        square_anchors: bool,
-        foreground_prior: float | None,
+        input_size: int | None = None,
+        fpn_channels: int | None = None,
+        num_prototypes: int = 32,
+        proto_convs: Sequence[int] | None = None,
+        anchor_scales: Sequence[float] | None = None,
+        anchor_ratios: Sequence[float] = (1.0, 0.5, 2.0),
+        square_anchors: bool = False,
+        foreground_prior: float | None = None,
     ) -> None:
+        input_size = self.usual_size if input_size is None else input_size
+        fpn_channels = self.usual_channels if fpn_channels is None else fpn_channels
+        proto_convs = self.usual_proto_convs if proto_convs is None else proto_convs
         super().__init__()
         self.indices = _select(backbone)
         self.strides = _level_strides([backbone.feature_info[index].stride for index in self.indices])
@@ -178,32 +184,9 @@ class Yolact(InstanceNetwork):
     conv = staticmethod(dense)
     output = staticmethod(dense)
     act = "relu"
-
-    def __init__(
-        self,
-        num_classes: int,
-        backbone: Backbone,
-        input_size: int = PUBLISHED_SIZE,
-        fpn_channels: int = 256,
-        num_prototypes: int = 32,
-        proto_convs: Sequence[int] = (3, 1),
-        anchor_scales: Sequence[float] | None = None,
-        anchor_ratios: Sequence[float] = (1.0, 0.5, 2.0),
-        square_anchors: bool = False,
-        foreground_prior: float | None = None,
-    ) -> None:
-        super().__init__(
-            num_classes,
-            backbone,
-            input_size=input_size,
-            fpn_channels=fpn_channels,
-            num_prototypes=num_prototypes,
-            proto_convs=proto_convs,
-            anchor_scales=anchor_scales,
-            anchor_ratios=anchor_ratios,
-            square_anchors=square_anchors,
-            foreground_prior=foreground_prior,
-        )
+    usual_size = PUBLISHED_SIZE
+    usual_channels = 256
+    usual_proto_convs = (3, 1)
 
     @staticmethod
     def default_scales(input_size: int, levels: int) -> list[float]:
@@ -224,32 +207,9 @@ class MobileYolact(InstanceNetwork):
     conv = staticmethod(Separable)
     output = staticmethod(SeparableOutput)
     act = "relu6"
-
-    def __init__(
-        self,
-        num_classes: int,
-        backbone: Backbone,
-        input_size: int = 320,
-        fpn_channels: int = 128,
-        num_prototypes: int = 32,
-        proto_convs: Sequence[int] = (1, 0),
-        anchor_scales: Sequence[float] | None = None,
-        anchor_ratios: Sequence[float] = (1.0, 0.5, 2.0),
-        square_anchors: bool = False,
-        foreground_prior: float | None = None,
-    ) -> None:
-        super().__init__(
-            num_classes,
-            backbone,
-            input_size=input_size,
-            fpn_channels=fpn_channels,
-            num_prototypes=num_prototypes,
-            proto_convs=proto_convs,
-            anchor_scales=anchor_scales,
-            anchor_ratios=anchor_ratios,
-            square_anchors=square_anchors,
-            foreground_prior=foreground_prior,
-        )
+    usual_size = 320
+    usual_channels = 128
+    usual_proto_convs = (1, 0)
 
     @staticmethod
     def default_scales(input_size: int, levels: int) -> list[float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +13,16 @@ from pydantic import ValidationError
 
 from mobileseg.errors import RuntimeEngineError
 from mobileseg.instance.postprocess import Detections, detect, finish, nms_detections
-from mobileseg.instance.settings import InstanceSettings
+from mobileseg.instance.settings import InstanceSettings, S
 from mobileseg.names import MAIN
 from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.manifest import Manifest, verified_path
 from mobileseg.runtime.preprocess import Geometry
 from mobileseg.runtime.specs import OutputSpec
+from mobileseg.runtime.task import StepPlan
 from mobileseg.structures import InstanceResult
+from mobileseg.tracking.options import TrackingOptions
+from mobileseg.tracking.tracker import with_ids
 
 RAW_KINDS = ("boxes", "scores", "coefficients", "prototypes")
 """Kinds of outputs for P anchors and k prototypes: 'boxes' relative to the anchors, [1, P, 4]; 'scores' after softmax,
@@ -39,10 +43,20 @@ def problems(manifest: Manifest) -> list[str]:
     """Outputs that do not make objects, and what the settings lack."""
     if MAIN not in manifest.pipelines:
         return [f"pipelines has no '{MAIN}'"]
+    settings, faults = parsed(InstanceSettings, manifest)
+    return faults if settings is None else detection_problems(manifest, settings)
+
+
+def parsed(kind: type[S], manifest: Manifest) -> tuple[S | None, list[str]]:
+    """The section of the task in a manifest, or what is wrong with it."""
     try:
-        settings = InstanceSettings.of(manifest.settings)
+        return kind.of(manifest.settings), []
     except ValidationError as error:
-        return [f"settings.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        return None, [f"settings.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+
+
+def detection_problems(manifest: Manifest, settings: InstanceSettings) -> list[str]:
+    """Outputs that do not make objects by the settings."""
     found = []
     spec = settings.detection
     by_engine = {"outputs": manifest.outputs_of()} | {key: manifest.outputs_of(key) for key in manifest.targets()}
@@ -83,8 +97,8 @@ def pipeline(
             f"'{manifest.name}' is an instance segmentation model: every object has a score, pixels have none",
             remedy="leave scores=True out",
         )
-    changed = with_detection(manifest, engine.results, options.get("detection"))
-    return InstancePipeline(folder, changed, engine.results)
+    changed = with_detection(InstanceSettings, manifest, engine.results, options.get("detection"))
+    return InstancePipeline(folder, changed, engine.results, InstanceSettings.of(changed.settings))
 
 
 class InstancePipeline:
@@ -94,15 +108,22 @@ class InstancePipeline:
         folder: artefact, which holds the anchors.
         manifest: its manifest.
         outputs: what the graphs return.
+        settings: the manifest's section.
 
     Raises:
         RuntimeEngineError: no anchors, anchors that were changed or cannot be read, or outputs whose shapes do not fit
             the anchors, the classes or each other.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], manifest: Manifest, outputs: Sequence[OutputSpec]) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        manifest: Manifest,
+        outputs: Sequence[OutputSpec],
+        settings: InstanceSettings,
+    ) -> None:
         self.manifest = manifest
-        spec = InstanceSettings.of(manifest.settings).detection
+        spec = settings.detection
         self._options, self._variances = spec.options, spec.variances
         self._num_classes = manifest.num_classes
         self._by_kind: dict[str, OutputSpec] = {output.kind: output for output in outputs}
@@ -111,14 +132,25 @@ class InstancePipeline:
             if spec.anchors is None:
                 raise RuntimeEngineError(f"artefact '{manifest.name}' names no file of anchors", remedy=_REMEDY)
             self._anchors = read_anchors(folder, manifest, spec.anchors)
+        self._tracking: TrackingOptions | None = None
         self._check_shapes()
 
-    def next(self, memory: dict[str, Any]) -> str:
+    def for_stream(self, options: Mapping[str, Any]) -> InstancePipeline:
+        """See :class:`mobileseg.runtime.task.StreamingPipeline`; the option is ``track``."""
+        found = copy(self)
+        found._tracking = tracking_of(self.manifest, options)
+        return found
+
+    def next(self, memory: dict[str, Any], image: np.ndarray) -> StepPlan:
         """Every frame is an image by itself."""
-        return MAIN
+        return StepPlan(MAIN)
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
-        """Objects in the pixels of the image."""
+        """Objects in the pixels of the image; in a stream with tracking, those of tracks."""
+        found = self._objects(tensors, place)
+        return found if self._tracking is None else with_ids(found, memory, self._tracking)
+
+    def _objects(self, tensors: Mapping[str, np.ndarray], place: Geometry) -> InstanceResult:
         values = {kind: tensors[spec.name] for kind, spec in self._by_kind.items()}
         if self._anchors is None:
             found = nms_detections(values["detections"], values["coefficients"], self._options)
@@ -166,8 +198,19 @@ class InstancePipeline:
             )
 
 
-def with_detection(manifest: Manifest, outputs: Sequence[OutputSpec], options: Mapping[str, Any] | None) -> Manifest:
-    """The manifest with some detection options changed; ``outputs`` are those of the graphs in use.
+def with_detection(
+    kind: type[InstanceSettings],
+    manifest: Manifest,
+    outputs: Sequence[OutputSpec],
+    options: Mapping[str, Any] | None,
+) -> Manifest:
+    """The manifest with some detection options changed.
+
+    Args:
+        kind: of the task's section.
+        manifest: of the folder.
+        outputs: of the graphs in use.
+        options: those to change.
 
     Raises:
         RuntimeEngineError: an option cannot be used.
@@ -180,12 +223,28 @@ def with_detection(manifest: Manifest, outputs: Sequence[OutputSpec], options: M
             f"the graph of artefact '{manifest.name}' has the NMS inside: {', '.join(inside)} cannot be changed",
             remedy="export the folder again with these options, or without the NMS",
         )
-    settings = InstanceSettings.of(manifest.settings)
+    settings = kind.of(manifest.settings)
     try:
         changed = replace(settings, detection=replace(settings.detection, **options))
     except (TypeError, ValueError) as error:
         raise RuntimeEngineError(f"detection options {dict(options)}: {error}", remedy="see docs/config.md") from error
     return replace(manifest, settings=changed.to_dict())
+
+
+def tracking_of(manifest: Manifest, options: Mapping[str, Any]) -> TrackingOptions | None:
+    """What the options of a stream say of tracking.
+
+    Raises:
+        RuntimeEngineError: another option than ``track``.
+        ConfigError: see `TrackingOptions.of`.
+    """
+    foreign = sorted(set(options) - {"track"})
+    if foreign:
+        raise RuntimeEngineError(
+            f"streams of the instance segmentation model '{manifest.name}' have no {', '.join(foreign)}",
+            remedy=f"leave {' and '.join(foreign)} out",
+        )
+    return TrackingOptions.of(options.get("track"))
 
 
 def read_anchors(folder: str | os.PathLike[str], manifest: Manifest, name: str) -> np.ndarray:

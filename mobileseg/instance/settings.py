@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
@@ -12,6 +12,8 @@ from pydantic.dataclasses import dataclass
 from mobileseg.instance.options import OPTION_NAMES, DetectionOptions
 
 STRICT = ConfigDict(extra="forbid")
+
+S = TypeVar("S", bound="InstanceSettings")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -47,7 +49,7 @@ class InstanceSettings:
     category_ids: tuple[int, ...] | None = None
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any] | None) -> InstanceSettings:
+    def of(cls: type[S], settings: Mapping[str, Any] | None) -> S:
         """From the section of a manifest.
 
         Raises:

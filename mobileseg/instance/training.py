@@ -93,6 +93,10 @@ class RenamedObjects:
         self.indices = indices
         self.wants_raw = getattr(predict, "wants_raw", False)
 
+    def begin(self) -> None:
+        """A sequence begins."""
+        getattr(self.predict, "begin", lambda: None)()
+
     def __call__(self, sample: Sample) -> InstanceResult:
         """Objects of a sample."""
         found: InstanceResult = self.predict(sample)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from mobileseg.instance.coco_results import CocoResultsFile, ImageIds, coco_results
 from mobileseg.instance.drawing import instance_index, instance_overlay
+from mobileseg.instance.track_files import TrackFiles
 from mobileseg.structures import InstanceMasks, InstanceResult
 from mobileseg.viz.mask_file import write_mask
 from mobileseg.viz.palette import palette
@@ -45,7 +46,7 @@ class InstanceVisualizer:
     Args:
         model: gives classes, colours and category ids.
         opacity: of the colour inside of masks, 0..1.
-        min_score: instances below it are left out everywhere, 0..1.
+        min_score: instances below it are left out everywhere, 0..1; those of tracks are not.
     """
 
     def __init__(self, model: Model, opacity: float, min_score: float) -> None:
@@ -90,12 +91,18 @@ class InstanceVisualizer:
         return ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "nothing"
 
     def _shown(self, result: InstanceResult) -> InstanceResult:
-        return result.above(self._min_score)
+        """The tracker has chosen already: a track goes on through weaker frames."""
+        return result if result.track_ids is not None else result.above(self._min_score)
 
 
 def results_file(folder: Path) -> CocoResultsFile:
     """All instances of all images, for pycocotools."""
     return CocoResultsFile(folder / RESULTS_FILE)
+
+
+def track_files(folder: Path, kinds: Collection[str], model: Model) -> TrackFiles:
+    """See :meth:`mobileseg.viz.task.Visualization.track_files`."""
+    return TrackFiles(folder, kinds, model.classes, model.category_ids)
 
 
 def truth(sample: Any) -> InstanceResult | None:

@@ -7,22 +7,25 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import cv2
 import numpy as np
 
 from mobileseg.data.io import read_image
-from mobileseg.errors import DataError, MobileSegError, RuntimeEngineError
+from mobileseg.errors import ConfigError, DataError, MobileSegError, RuntimeEngineError
 from mobileseg.files import write_whole
 from mobileseg.prediction.sources import Source, distinct_names
+from mobileseg.runtime.live import LiveFrames, Policy
 from mobileseg.runtime.video import VideoReader, VideoWriter, Window
 from mobileseg.tasks import stage
+from mobileseg.tracking.options import TrackingOptions
+from mobileseg.tracking.tracker import with_ids
 from mobileseg.viz.hud import FrameMeter, draw_lines
-from mobileseg.viz.task import Model, ResultsFile, Visualization
+from mobileseg.viz.task import Model, ObjectVisualization, ResultsFile, TrackOutputs, Visualization
 
 OUTPUTS = ("overlay", "labels", "json")
 """Kinds of results, and the names of the folders they are written to."""
@@ -74,12 +77,20 @@ class PredictionWriter:
         max_frames: stop a video or camera after so many frames.
         times: draw frame rate and stage times on the frames of videos and cameras.
         folders: other names of the folders, by kind of result.
+        tracking: objects of videos and cameras have ids that stay, and tracks begin from ``min_score`` on where it is
+            given; False for no tracking, None for what the model does by itself.
+        smooth: of semantic segmentation models whose graph gives scores: weight of earlier frames of videos, 0..1.
+        track_files: kinds of files about the tracks: 'csv', 'mots', 'ytvis'; None writes the first where there are
+            tracks.
+        camera: what becomes of the frames of a camera that come while one is worked on: 'drop' or 'queue'
+            (:class:`~mobileseg.runtime.live.LiveFrames`).
         window: show the frames of videos and cameras in it, with these times; the user ends a video there.
         say: told each source that is done.
         warn: told each source that failed; standard error by default.
 
     Raises:
-        ConfigError: ``min_score`` for a model of a task without scores.
+        ConfigError: ``min_score`` for a model of a task without scores, tracking for one that finds no objects, or
+            files about tracks without tracking.
     """
 
     def __init__(
@@ -95,6 +106,10 @@ class PredictionWriter:
         times: bool = False,
         window: Window | None = None,
         folders: Mapping[str, str] | None = None,
+        tracking: TrackingOptions | Literal[False] | None = None,
+        track_files: Collection[str] | None = None,
+        camera: Policy = "drop",
+        smooth: float | None = None,
         say: Callable[[str], None] = print,
         warn: Callable[[str], None] | None = None,
     ) -> None:
@@ -105,6 +120,20 @@ class PredictionWriter:
         self._task: Visualization = stage(segmenter, "visualize")
         self._show = self._task.visualizer(segmenter, opacity=opacity, min_score=min_score)
         self._results: ResultsFile | None = None
+        if tracking is None and getattr(self._task, "TRACKS_BY_DEFAULT", False):
+            tracking = TrackingOptions()
+        self._tracking = tracking.beginning_at(min_score) if tracking and min_score is not None else tracking
+        if track_files and not tracking:
+            raise ConfigError("there are no tracks to write files about", remedy="add --track")
+        self._track_files = (("csv",) if tracking else ()) if track_files is None else track_files
+        self._camera: Policy = camera
+        self._smooth = smooth
+        self._tracks: TrackOutputs | None = None
+        if tracking and not hasattr(self._task, "track_files"):
+            raise ConfigError(
+                f"{segmenter.name} finds no objects that could be tracked",
+                remedy="leave tracking out, or use an instance segmentation model",
+            )
         self.max_frames = max_frames
         self._draws_times = times or window is not None
         self._window = window
@@ -123,6 +152,10 @@ class PredictionWriter:
         with ExitStack() as open_files:
             results = self._task.results_file(self.folder) if "json" in self.outputs else None
             self._results = None if results is None else open_files.enter_context(results)
+            if self._track_files:
+                task: ObjectVisualization = self._task  # type: ignore[assignment]  # it has `track_files`
+                made = task.track_files(self.folder, self._track_files, self.segmenter)
+                self._tracks = open_files.enter_context(made)
             for source in distinct_names(sources):
                 if source.kind == "image":
                     self._image(source)
@@ -161,9 +194,9 @@ class PredictionWriter:
             self._failed(error)
             return
         before = self.summary.frames
-        with reader:
+        with reader, self._live(source, reader) as frames:
             try:
-                self._frames(source, reader)
+                self._frames(source, reader, frames)
             except (DataError, RuntimeEngineError) as error:
                 self._failed(error)
                 return
@@ -173,7 +206,11 @@ class PredictionWriter:
                 self.say("stopped by Ctrl-C")  # the only way to end a camera; what was recorded is complete
         self.say(f"{source.where if source.kind == 'video' else source.name}: {self.summary.frames - before} frames")
 
-    def _frames(self, source: Source, reader: VideoReader) -> None:
+    def _live(self, source: Source, reader: VideoReader) -> AbstractContextManager[Iterable[np.ndarray]]:
+        """The frames of a source, those of a camera read beside the work on them."""
+        return LiveFrames(reader, self._camera) if source.kind == "camera" else nullcontext(reader)
+
+    def _frames(self, source: Source, reader: VideoReader, frames: Iterable[np.ndarray]) -> None:
         """Segment a video.
 
         Raises:
@@ -186,12 +223,13 @@ class PredictionWriter:
         if masks:
             masks.mkdir(exist_ok=True)
         meter, drawing = FrameMeter(), 0.0
-        step = frame_function(self.segmenter)
+        step = frame_function(self.segmenter, self._tracking, self._smooth)
         with (
+            self._tracks.video(source.name, reader.fps) if self._tracks else nullcontext() as tracks,
             VideoWriter(video or os.devnull, reader.fps) as writer,
             open(lines or os.devnull, "w", encoding="utf-8") as log,
         ):
-            for index, (decode, frame) in enumerate(_timed(reader)):
+            for index, (decode, frame) in enumerate(_timed(frames)):
                 result = step(frame)
                 times = {"decode": decode, **result.times}
                 watched = True
@@ -205,6 +243,8 @@ class PredictionWriter:
                     if video:
                         writer.write(shown)
                     watched = self._window is None or self._window.show(shown)
+                if tracks:
+                    tracks.add(result)
                 if masks:
                     self._show.write_mask(masks / f"{index:06d}.png", result)
                 if lines:
@@ -233,9 +273,29 @@ class PredictionWriter:
         self.warn(f"error: {error}")
 
 
-def frame_function(segmenter: Segments) -> Callable[[np.ndarray], Any]:
-    """What takes the frames of one video in their order: a stream of its own where the segmenter has streams."""
-    return segmenter.stream().step if hasattr(segmenter, "stream") else segmenter
+def frame_function(
+    segmenter: Segments, tracking: TrackingOptions | Literal[False] | None = None, smooth: float | None = None
+) -> Callable[[np.ndarray], Any]:
+    """What takes the frames of one video in their order: a stream of its own where the segmenter has streams.
+
+    Args:
+        segmenter: the network.
+        tracking: objects have ids that stay; False for none, None for what the network does by itself.
+        smooth: weight of earlier frames in class probabilities.
+
+    Raises:
+        RuntimeEngineError: the network has no such option.
+    """
+    if hasattr(segmenter, "stream"):
+        step: Callable[[np.ndarray], Any] = segmenter.stream(track=tracking, smooth=smooth).step
+        return step
+    if smooth is not None:
+        raise RuntimeEngineError("only exported models smooth their labels", remedy="export the network first")
+    if not tracking:
+        return segmenter
+    options = tracking
+    memory: dict[str, Any] = {}
+    return lambda frame: with_ids(segmenter(frame), memory, options)
 
 
 def _timed(frames: Iterable[np.ndarray]) -> Iterator[tuple[float, np.ndarray]]:

@@ -21,6 +21,7 @@ from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Geometry, Preprocessor
 from mobileseg.runtime.streams import Stream, StreamState
 from mobileseg.runtime.task import Pipeline
+from mobileseg.tracking.options import TrackingOptions
 
 
 class Segmenter:
@@ -107,16 +108,41 @@ class Segmenter:
         """Name of the engine in use, also when 'auto' chose it."""
         return self.engine.name
 
-    def stream(self, state: StreamState | None = None) -> Stream:
+    def stream(
+        self,
+        state: StreamState | None = None,
+        *,
+        track: bool | Mapping[str, Any] | TrackingOptions | None = None,
+        smooth: float | None = None,
+    ) -> Stream:
         """A stream of frames, with what the network and the task keep from frame to frame.
 
         Args:
             state: of an earlier stream of this artefact, to go on from.
+            track: give objects ids that stay from frame to frame (``track_ids``), and leave out those that belong to no
+                track: True, or options (`TrackingOptions`). None is what the task does by itself.
+            smooth: of a semantic segmentation model whose graph gives scores: weight of the frames before, 0..1, with
+                which class probabilities are averaged (:mod:`mobileseg.tracking.label_filter`).
 
         Raises:
-            RuntimeEngineError: a state of another artefact.
+            RuntimeEngineError: a state of another artefact, or the task has no such option, or its graph gives
+                too little for it.
+            ConfigError: options that cannot be used.
         """
-        return Stream(self, state)
+        asked = {"track": track, "smooth": smooth}
+        options = {name: value for name, value in asked.items() if value is not None}
+        return Stream(self, state, self._following(options) if options else None)
+
+    def _following(self, options: Mapping[str, Any]) -> Pipeline:
+        """The task's pipeline with options of a stream."""
+        change = getattr(self.pipeline, "for_stream", None)
+        if change is None:
+            raise RuntimeEngineError(
+                f"the task of '{self.name}' has no options of streams: {', '.join(options)}",
+                remedy=f"leave {' and '.join(options)} out",
+            )
+        found: Pipeline = change(options)
+        return found
 
     def __call__(self, image: ImageLike) -> Any:
         """Segment one image: a stream of one frame.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,13 @@ from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Geometry
 from mobileseg.runtime.specs import OutputSpec
+from mobileseg.runtime.task import StepPlan
 from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits, resize_scores, softmax
 from mobileseg.structures import SemanticResult
+from mobileseg.tracking.label_filter import checked_weight, seen, smoothed
 
 _REMEDY = "export the folder again"
+_KEY = "smooth"
 
 KINDS = ("labels", "probabilities", "logits")
 """Kinds of outputs: 'labels' class index per pixel, [1, H, W]; 'probabilities' or 'logits', [1, K, h, w]."""
@@ -93,10 +97,32 @@ class SemanticPipeline:
         self._output = pick_output(outputs, scores)
         self._scores = scores
         self._classes = manifest.num_classes
+        self._outputs = outputs
+        self._smooth = 0.0
 
-    def next(self, memory: dict[str, Any]) -> str:
-        """Every frame is an image by itself."""
-        return MAIN
+    def for_stream(self, options: Mapping[str, Any]) -> SemanticPipeline:
+        """See :class:`mobileseg.runtime.task.StreamingPipeline`; the option is ``smooth``, ``track`` can only be False.
+
+        Raises:
+            RuntimeEngineError: another option, or smoothing of a graph that returns labels only.
+            ConfigError: a weight that cannot be used.
+        """
+        if options.get("track"):
+            raise RuntimeEngineError(
+                f"'{self.manifest.name}' finds no objects that could be tracked",
+                remedy="leave track out, or use an instance segmentation model",
+            )
+        found = copy(self)
+        found._smooth = checked_weight(options.get("smooth", 0.0))
+        if found._smooth:
+            found._output = pick_output(self._outputs, scores=True)
+        return found
+
+    def next(self, memory: dict[str, Any], image: np.ndarray) -> StepPlan:
+        """The graphs take every frame by itself; smoothing looks at how the image moves."""
+        if self._smooth:
+            memory[_KEY] = seen(memory.get(_KEY), image)
+        return StepPlan(MAIN)
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> SemanticResult:
         """Labels, and probabilities if they were asked for, of the image's own size.
@@ -109,6 +135,13 @@ class SemanticPipeline:
         self._check(values)
         if self._output.upsample is not None:
             values = resize_scores(values, self._output.upsample)
+        probable = self._output.kind == "probabilities"
+        if self._smooth:
+            values = values if probable else softmax(values)
+            values, memory[_KEY] = smoothed(
+                memory[_KEY], values, self._smooth, content=place.content, covered=place.input
+            )
+            probable = True
         if not labelled and not self._scores and self._output.resize == "labels-nearest":
             values, labelled = labels_from_logits(values, values.shape[1:]), True
         if place.content != place.input:  # take the padding off, at the size where it was put on
@@ -119,7 +152,7 @@ class SemanticPipeline:
         if not self._scores:
             return SemanticResult(labels_from_logits(values, place.image))
         values = resize_scores(values, place.image)
-        probabilities = values if self._output.kind == "probabilities" else softmax(values)
+        probabilities = values if probable else softmax(values)
         return SemanticResult(labels_from_logits(values, place.image), probabilities)
 
     def _check(self, values: np.ndarray) -> None:

@@ -34,9 +34,14 @@ class Processes:
             return paddle.nn.SyncBatchNorm.convert_sync_batchnorm(network)
         return network
 
-    def wrap(self, network: paddle.nn.Layer) -> paddle.nn.Layer:
-        """The network whose backward averages gradients over the processes; starts from the weights of process 0."""
-        return paddle.DataParallel(network) if self.count > 1 else network
+    def wrap(self, network: paddle.nn.Layer, *, partly: bool = False) -> paddle.nn.Layer:
+        """The network whose backward averages gradients over the processes; starts from the weights of process 0.
+
+        Args:
+            network: to be wrapped.
+            partly: not every parameter takes part in every backward.
+        """
+        return paddle.DataParallel(network, find_unused_parameters=partly) if self.count > 1 else network
 
     def without_reduction(self, wrapped: paddle.nn.Layer) -> AbstractContextManager[None]:
         """Inside, backward only accumulates; the reduction is left to the last backward of a step."""

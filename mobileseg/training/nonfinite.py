@@ -78,6 +78,8 @@ class FiniteWatch:
         """Make the batches of an iteration again and save them with the names of their files."""
         arrays: dict[str, Any] = {}
         for running, position in zip(self.steps, positions, strict=True):
+            if running.order is None:
+                continue
             prefix = "" if running is self.steps[0] else f"{running.step.name}."
             made = range(position - self.accumulate, position)
             keys = [key for number in made for key in running.order.batch(number)]

@@ -24,6 +24,7 @@ class Objective(nn.Layer):
 
     Attributes:
         autocast: opens the number format in which networks run; the trainer sets it.
+        partly: whether trained parameters are left out, which several processes must know.
         results: what later steps of the same iteration may read, by name; set in :meth:`forward`, detached by the
             trainer.
     """
@@ -32,6 +33,7 @@ class Objective(nn.Layer):
         super().__init__()
         self.network = network
         self.criterion = criterion
+        self.partly = False
         self.autocast: Callable[[], AbstractContextManager[None]] = nullcontext
         self.results: dict[str, paddle.Tensor] = {}
 

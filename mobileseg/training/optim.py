@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import paddle
+from paddle.base.layer_helper import LayerHelper
 from paddle.optimizer import Optimizer
 
 from mobileseg.errors import ConfigError
@@ -220,6 +221,18 @@ def clip_gradients(parameters: Sequence[paddle.Tensor], section: Mapping[str, An
             gradient.multiply_(paddle.clip(section["tensor_norm"] / (gradient.norm() + 1e-12), max=1.0))
 
 
+def create_accumulators(optimizer: Optimizer, groups: Sequence[ParameterGroup]) -> None:
+    """Give every parameter its accumulators, as they are before the first step.
+
+    Paddle makes them in the first step that has a gradient for the parameter, which with several steps per iteration
+    need not be the first one; a state saved before that would lack them.
+    """
+    block = paddle.static.default_main_program().global_block()
+    optimizer.helper = LayerHelper(type(optimizer).__name__)  # with which a step would create them
+    for group in groups:
+        optimizer._create_accumulators(block, group.parameters)
+
+
 def optimizer_arrays(optimizer: Optimizer, groups: Sequence[ParameterGroup]) -> dict[str, np.ndarray]:
     """The accumulators as ``<structured parameter name>/<accumulator>``; Paddle's own names depend on the process."""
     return {key: tensor.numpy() for key, tensor in _accumulators(optimizer, groups).items()}
@@ -228,16 +241,12 @@ def optimizer_arrays(optimizer: Optimizer, groups: Sequence[ParameterGroup]) -> 
 def load_optimizer_arrays(
     optimizer: Optimizer, groups: Sequence[ParameterGroup], arrays: Mapping[str, np.ndarray]
 ) -> None:
-    """Restore what :func:`optimizer_arrays` gave. The weights are changed too: load them afterwards.
+    """Restore what :func:`optimizer_arrays` gave.
 
     Raises:
         ConfigError: the arrays belong to another optimizer or to other trainable parameters.
     """
-    if arrays and not _accumulators(optimizer, groups):
-        # Paddle creates accumulators in the first step: take one with zero gradients.
-        paddle.add_n([parameter.sum() * 0.0 for group in groups for parameter in group.parameters]).backward()
-        optimizer.step()
-        optimizer.clear_grad(set_to_zero=False)
+    create_accumulators(optimizer, groups)
     accumulators = _accumulators(optimizer, groups)
     if set(accumulators) != set(arrays):
         odd = sorted(set(accumulators) ^ set(arrays))

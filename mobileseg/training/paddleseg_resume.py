@@ -56,6 +56,7 @@ def read_paddleseg_checkpoint(run: RunState, folder: Path, config: Config, say: 
         )
     iteration = _iteration(folder, entries)
     order = run.steps[0].order
+    assert order is not None  # the first step has data of its own
     epoch, batch = divmod(iteration * config.to_dict()["accumulate"], order.batches_per_epoch)
     state: dict[str, Any] = {
         "iteration": iteration,

@@ -18,6 +18,7 @@ from paddle.optimizer import Optimizer
 import mobileseg
 from mobileseg.config.classes import require_same_classes
 from mobileseg.config.load import RUN_CONFIG, Config
+from mobileseg.config.schema import Schema
 from mobileseg.errors import ConfigError, TrainingError
 from mobileseg.files import write_whole
 from mobileseg.paddle_version import BUILDS
@@ -25,9 +26,10 @@ from mobileseg.training.amp import Precision
 from mobileseg.training.checkpoint import Checkpoint
 from mobileseg.training.distributed import Processes
 from mobileseg.training.extension import Extension
-from mobileseg.training.optim import ParameterGroup, load_optimizer_arrays, optimizer_arrays
+from mobileseg.training.optim import ParameterGroup, create_accumulators, load_optimizer_arrays, optimizer_arrays
 from mobileseg.training.schedule import Schedule
 from mobileseg.training.steps import Results, Running, result_arrays, results_of
+from mobileseg.video.keyframes import KeyframeOptions
 from mobileseg.weights.quantised import refuse_quantised
 
 _NEEDED = ("iteration", "sampler", "scaler", "best", "stale_evals", "config")
@@ -38,6 +40,7 @@ _AVERAGE, _EARLIER = "ema", "earlier"
 _HARMLESS = {"num_workers", "log_iters", "save_interval", "keep_checkpoint_max", "val_dataset", "eval_interval"} | {
     "test_config",
     "detection",
+    "keyframes",
     "export",
     "early_stop",
     "compress",
@@ -133,6 +136,9 @@ class RunState:
     best: dict[str, Any] | None = None
     stale_evals: int = 0
 
+    def __post_init__(self) -> None:
+        create_accumulators(self.optimizer, self.groups)
+
 
 def judge_of(config: Config, dataset: Any) -> str:
     """What tells evaluations apart whose scores must not be compared: images, annotations and how they are used.
@@ -145,6 +151,7 @@ def judge_of(config: Config, dataset: Any) -> str:
     named.pop("dataset_root", None)
     images = [Path(str(item.image)).name for item in getattr(dataset, "items", ())]
     parts = [named, images, len(dataset), settings["test_config"], settings["detection"]]
+    parts += [] if config.keyframes == KeyframeOptions() else [settings["keyframes"]]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -240,6 +247,12 @@ def unpack(
     fits(run.network, checkpoint.weights, folder)
     further, between = state.get("further_samplers", {}), state.get("between_steps", {})
     _same_steps(run.steps, further, folder)
+    if between and state["config"].get("accumulate") != config.accumulate:
+        raise TrainingError(
+            f"{folder} was saved between two steps of an iteration of {state['config'].get('accumulate')} batches "
+            f"each, and accumulate is {config.accumulate}",
+            remedy="resume with the accumulate of the saved run, or from another checkpoint of it",
+        )
     try:
         for name, extension in run.extensions.items():
             extension.check(checkpoint.arrays.get(name, {}))
@@ -323,8 +336,10 @@ def load_arrays(network: paddle.nn.Layer, weights: dict[str, np.ndarray]) -> Non
 
 
 def differences(saved: dict[str, Any], current: dict[str, Any]) -> list[str]:
-    """Settings that differ and matter, as ``key: saved -> current``."""
-    one, other = _flat(saved), _flat(current)
+    """Settings that differ and matter, as ``key: saved -> current``; a section that the saved ones did not know yet
+    had the effect of its defaults."""
+    defaults = Schema.model_validate({}).model_dump()
+    one, other = _flat({key: defaults[key] for key in current.keys() & defaults.keys()} | saved), _flat(current)
     return [
         f"{key}: {one.get(key, 'not set')} -> {other.get(key, 'not set')}"
         for key in sorted(one.keys() | other.keys())

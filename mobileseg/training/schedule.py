@@ -39,20 +39,29 @@ class Schedule(LRScheduler):
         peak: rate at the end of the warm-up.
         warmup_iters: length of the warm-up.
         warmup_start_lr: rate at iteration 0.
+        count_warmup: the decay counts from iteration 0; behind the peak, the rate drops to where it is by then.
     """
 
-    def __init__(self, decay: Decay, peak: float, warmup_iters: int = 0, warmup_start_lr: float = 0.0) -> None:
+    def __init__(
+        self,
+        decay: Decay,
+        peak: float,
+        warmup_iters: int = 0,
+        warmup_start_lr: float = 0.0,
+        count_warmup: bool = False,
+    ) -> None:
         self.decay = decay
         self.peak = peak
         self.warmup_iters = warmup_iters
         self.warmup_start_lr = warmup_start_lr
+        self.count_warmup = count_warmup
         super().__init__(learning_rate=float(peak))
 
     def at(self, iteration: int) -> float:
         """The rate of an iteration, counted from 0."""
-        if iteration < self.warmup_iters:
+        if iteration < self.warmup_iters or (self.count_warmup and iteration == self.warmup_iters > 0):
             return self.warmup_start_lr + (self.peak - self.warmup_start_lr) * iteration / self.warmup_iters
-        return self.decay(iteration - self.warmup_iters)
+        return self.decay(iteration if self.count_warmup else iteration - self.warmup_iters)
 
     def get_lr(self) -> float:
         """The rate of the current iteration (what Paddle asks for)."""
@@ -115,7 +124,8 @@ def build_schedule(section: Mapping[str, Any], iters: int) -> Schedule:
         ConfigError: unknown type.
     """
     kind, peak, warmup = section["type"], section["learning_rate"], section["warmup_iters"]
-    steps = section.get("decay_steps") or max(1, iters - warmup)
+    count_warmup = bool(section.get("count_warmup", False))
+    steps = section.get("decay_steps") or max(1, iters if count_warmup else iters - warmup)
     if kind == "PolynomialDecay":
         decay = polynomial(peak, steps, section["end_lr"], section["power"])
     elif kind == "CosineDecay":
@@ -128,4 +138,4 @@ def build_schedule(section: Mapping[str, Any], iters: int) -> Schedule:
         decay = recorded(_of_paddle(section), steps)
     else:
         raise ConfigError(f"there is no lr_scheduler '{kind}'")
-    return Schedule(decay, peak, warmup, section["warmup_start_lr"])
+    return Schedule(decay, peak, warmup, section["warmup_start_lr"], count_warmup)

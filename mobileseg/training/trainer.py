@@ -285,9 +285,9 @@ class Trainer:
         return waited
 
     def _running(self, step: Step) -> Running:
-        size = step.batch_size or self.settings["batch_size"]
-        order = SampleOrder(len(step.dataset), size, self.seed, self.processes.rank, self.processes.count)
-        return Running(step, order, self.processes.wrap(step.objective))
+        size, ranks = step.batch_size or self.settings["batch_size"], (self.processes.rank, self.processes.count)
+        order = None if step.dataset is None else SampleOrder(len(step.dataset), size, self.seed, *ranks)
+        return Running(step, order, self.processes.wrap(step.objective, partly=step.objective.partly))
 
     def train_mode(self) -> None:
         """Training mode, except for frozen batch normalisations."""
@@ -300,7 +300,7 @@ class Trainer:
     def _report(self, meter: RunningMeans) -> None:
         means = self.processes.mean(meter.means()).tolist()
         named = dict(zip(meter.names(), means, strict=True))
-        images = sum(running.order.whole for running in self.state.steps) * self.accumulate
+        images = sum(running.order.whole for running in self.state.steps if running.order) * self.accumulate
         speed = meter.speed(images)
         values = {"iter": self.iteration, "loss": sum(means), "lr": self.state.schedule.at(self.iteration - 1)}
         values |= {"images_per_s": speed["images_per_s"], "data_wait": speed["data_wait"]}

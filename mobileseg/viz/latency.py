@@ -53,7 +53,7 @@ def _labels(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Engine and threads, and of the rest only what tells rows apart."""
     folders = len({row["folder"] for row in rows}) > 1
     devices = len({row["cpu"] for row in rows}) > 1
-    options = [key for key in ("precision", "graph", "power") if len({row.get(key) for row in rows}) > 1]
+    options = [key for key in ("frame", "precision", "graph", "power") if len({row.get(key) for row in rows}) > 1]
     labels = []
     for row in rows:
         parts = [str(row["folder"])] if folders else []

@@ -7,7 +7,7 @@ it is the one place that reads the scores of its task out of JSON: what others s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +86,20 @@ class ResultsFile(AbstractContextManager["ResultsFile"], Protocol):
 
     def add(self, facts: Mapping[str, Any]) -> None:
         """Take in the :meth:`Visualizer.facts` of an image."""
+
+
+class TrackOutput(AbstractContextManager["TrackOutput"], Protocol):
+    """Files about the tracks of one video."""
+
+    def add(self, result: Any) -> None:
+        """Take in the result of the next frame, which has track ids."""
+
+
+class TrackOutputs(AbstractContextManager["TrackOutputs"], Protocol):
+    """Files about the tracks of all videos of a run."""
+
+    def video(self, name: str, fps: float) -> TrackOutput:
+        """The files of one video: path without suffix, which no other one has, and frames per second."""
 
 
 @dataclass(frozen=True)
@@ -178,3 +192,13 @@ class Visualization(Protocol):
 
     def curves(self, evals: Sequence[Mapping[str, Any]]) -> Curves:
         """The scores of ``eval`` events."""
+
+
+class ObjectVisualization(Visualization, Protocol):
+    """The same of a task whose results have objects, which can have ids that stay through a video.
+
+    A module with ``TRACKS_BY_DEFAULT = True`` has them tracked unless the caller wants none.
+    """
+
+    def track_files(self, folder: Path, kinds: Collection[str], model: Model) -> TrackOutputs:
+        """Files about tracks below ``folder``: 'csv' statistics, 'mots' text, 'ytvis' results."""

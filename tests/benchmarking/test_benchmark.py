@@ -1,11 +1,12 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from mobileseg.benchmarking import benchmark
-from mobileseg.benchmarking.benchmark import FIELDS, Case, Worker, measure, synthetic_image
+from mobileseg.benchmarking.benchmark import FIELDS, Case, TimedFrame, Worker, _rows, measure, synthetic_image
 from mobileseg.data.io import read_image
 from mobileseg.errors import DataError, RuntimeEngineError
 from tests.runtime.artefacts import artefact
@@ -95,3 +96,20 @@ def test_synthetic_image_has_the_size_and_is_reproducible(tmp_path: Path) -> Non
     image = read_image(tmp_path / "1.jpg")
     assert image.shape == (37, 61, 3)
     assert np.std(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)) > 10
+
+
+def test_rows_of_a_stream_by_kind_of_frame() -> None:
+    """Key frames are a spike: the mean of the stream is neither kind's median."""
+    samples = [
+        TimedFrame("key" if index % 5 == 0 else "nonkey", {"inference": 10.0 if index % 5 else 30.0})
+        for index in range(10)
+    ]
+    worker = SimpleNamespace(case=Case("f", "e", 1), facts={"name": "n", "engine": "e", "input": "1x1", "versions": {}})
+    rows = {row["frame"]: row for row in _rows(worker, samples, {})}
+    assert list(rows) == ["key", "nonkey", "stream"]
+    assert [rows[kind]["total"]["median_ms"] for kind in rows] == [30.0, 10.0, 10.0]
+    assert [rows[kind]["runs"] for kind in rows] == [2, 8, 10]
+    assert rows["stream"]["total"]["mean_ms"] == 14.0
+    still = _rows(worker, [TimedFrame("main", {"inference": 1.0})], {})
+    assert len(still) == 1
+    assert "frame" not in still[0]

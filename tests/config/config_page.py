@@ -1,12 +1,11 @@
 """What docs/config.md says about a section."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-
-from mobileseg.instance.options import DetectionOptions
 
 PAGE = Path(__file__).parents[2] / "docs" / "config.md"
 
@@ -15,7 +14,8 @@ def shown_default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True)
-    return "see below" if isinstance(default, BaseModel | DetectionOptions) else f"`{json.dumps(default)}`"
+    is_section = isinstance(default, BaseModel) or dataclasses.is_dataclass(default)
+    return "see below" if is_section else f"`{json.dumps(default)}`"
 
 
 def documented(name: str) -> list[tuple[str, ...]]:

@@ -4,7 +4,14 @@ import re
 
 import pytest
 
-from mobileseg.config import schema, schema_compress, schema_distill, schema_optimizers, schema_schedules
+from mobileseg.config import (
+    schema,
+    schema_compress,
+    schema_distill,
+    schema_optimizers,
+    schema_schedules,
+    schema_video,
+)
 from mobileseg.config.load import load_config
 from mobileseg.config.schema import TARGETS, Schema, Section
 from mobileseg.config.schema_optimizers import OPTIMIZERS
@@ -12,14 +19,16 @@ from mobileseg.config.schema_schedules import SCHEDULES, BaseSchedule
 from mobileseg.errors import ConfigError
 from mobileseg.export.options import ALL_TARGETS as EXPORT_TARGETS
 from mobileseg.instance.options import DetectionOptions
+from mobileseg.video.keyframes import KeyframeOptions
+from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 from tests.config.config_page import PAGE, documented, shown_default
 
 SECTIONS = {
     name: value
-    for module in (schema, schema_compress, schema_distill, schema_optimizers, schema_schedules)
+    for module in (schema, schema_compress, schema_distill, schema_optimizers, schema_schedules, schema_video)
     for name, value in sorted(vars(module).items())
     if isinstance(value, type) and issubclass(value, Section) and value is not Section
-} | {"DetectionOptions": DetectionOptions}
+} | {kind.__name__: kind for kind in (DetectionOptions, KeyframeOptions, QueryOptions, KernelOptions)}
 
 
 @pytest.mark.parametrize("name", SECTIONS)

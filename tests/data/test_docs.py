@@ -60,7 +60,13 @@ def test_arguments_of_list_files() -> None:
 
 def test_every_finding_has_a_row() -> None:
     codes = set()
-    places = ("data/doctor/*.py", "semantic/doctor*.py", "instance/doctor*.py", "commands/doctor.py")
+    places = (
+        "data/doctor/*.py",
+        "semantic/doctor*.py",
+        "instance/doctor*.py",
+        "video/doctor*.py",
+        "commands/doctor.py",
+    )
     for path in [path for place in places for path in (ROOT / "mobileseg").glob(place)]:
         text = path.read_text(encoding="utf-8")
         codes |= set(re.findall(r'"([a-z]+(?:-[a-z0-9]+)+)"', text)) | set(re.findall(r'"(duplicate|limited)"', text))
@@ -74,6 +80,7 @@ def test_every_finding_is_planted_by_a_test() -> None:
         "data/doctor/test_*.py",
         "semantic/test_doctor*.py",
         "instance/test_doctor*.py",
+        "video/test_doctor*.py",
         "commands/test_doctor.py",
     )
     texts = [path.read_text(encoding="utf-8") for place in places for path in (ROOT / "tests").glob(place)]

@@ -1,5 +1,6 @@
 """Decoding against Pillow."""
 
+import contextlib
 import io
 import os
 import pickle
@@ -18,6 +19,7 @@ from mobileseg.data.io import (
     SizeError,
     TruncatedFileError,
     orientation,
+    read_ids,
     read_image,
     read_label,
     write_png,
@@ -242,3 +244,43 @@ def test_formats_that_are_opened_within_the_limit_of_pillow(tmp_path: Path, pict
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(SizeError, match="too large"):
         read_image(tmp_path / "image.bmp")
+
+
+def test_ids_of_objects(tmp_path: Path) -> None:
+    values = np.array([[0, 1001], [65_535, 2]], np.uint16)
+    for name in ("ids.png", "ids.tif"):
+        Image.fromarray(values).save(tmp_path / name)
+        np.testing.assert_array_equal(read_ids(tmp_path / name), values)
+        assert read_ids(tmp_path / name).dtype == np.int32
+    Image.fromarray(values.astype(np.uint8)).save(tmp_path / "small.png")
+    np.testing.assert_array_equal(read_ids(tmp_path / "small.png"), values.astype(np.uint8))
+
+
+def test_ids_that_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "colour.png")
+    with pytest.raises(ColourLabelError, match="3 channels"):
+        read_ids(tmp_path / "colour.png")
+    pages = [Image.fromarray(np.zeros((4, 4), np.uint16))] * 3
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(ColourLabelError, match="3 pages"):
+        read_ids(tmp_path / "pages.tif")
+    Image.fromarray(np.full((4, 4), -1, np.int32)).save(tmp_path / "negative.tif")
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tif")
+    for name in ("negative.tif", "float.tif"):
+        with pytest.raises(DepthError, match="expected whole numbers"):
+            read_ids(tmp_path / name)
+    whole = tmp_path / "whole.tif"
+    Image.fromarray(np.zeros((64, 64), np.uint16)).save(whole)
+    data = whole.read_bytes()
+    for size in range(0, len(data), 97):
+        (tmp_path / "cut.tif").write_bytes(data[:size])
+        with pytest.raises(FileError):
+            read_ids(tmp_path / "cut.tif")
+    with pytest.raises(MissingFileError):
+        read_ids(tmp_path / "none.tif")
+    header = bytearray(data)
+    for offset in range(8, len(header) - 4, 4):  # a directory full of nonsense must not take memory or crash
+        broken = bytes(header[:offset]) + b"\xff\xff\xff\x7f" + bytes(header[offset + 4 :])
+        (tmp_path / "broken.tif").write_bytes(broken)
+        with contextlib.suppress(FileError):
+            read_ids(tmp_path / "broken.tif")

@@ -1,5 +1,9 @@
+from pathlib import Path
+
 from mobileseg.data.base import Item
-from mobileseg.data.subset import ImageSubset
+from mobileseg.data.datasets import YouTubeVIS
+from mobileseg.data.subset import ImageSubset, subset_of
+from tests.data.video_folder import VideoFolder, moving
 
 
 class Numbers:
@@ -50,3 +54,22 @@ def test_truth_of_other_images_does_not_count():
 
 def test_all_images_are_the_whole():
     assert len(ImageSubset(Numbers(), None)) == len(ImageSubset(Numbers(), 99)) == 10
+
+
+def test_runs_of_frames_of_videos(tmp_path: Path) -> None:
+    folder = VideoFolder(tmp_path)
+    for _ in range(4):
+        folder.track(folder.video(range(20)), moving(20, 1))
+    data = YouTubeVIS(folder.write(), keep_empty=True)
+    some = subset_of(data, 35)
+    assert [(video.name, video.frames) for video in some.videos] == [("v100", range(17)), ("v102", range(17, 34))]
+    assert [list(frames) for frames in some.sequences()] == [list(range(17)), list(range(17, 34))]
+    assert some.indices[17] == 40
+    assert some.annotated(20)
+    assert some.objects(17).ids.tolist() == [3]
+    assert some.file_name(17) == "v102/00000.png"
+    truth = some.video_ground_truth()
+    assert [len(entry["segmentations"]) for entry in truth["annotations"]] == [17, 17]
+    assert len(some.coco_ground_truth()["images"]) == 34
+    assert len(subset_of(data, None)) == len(subset_of(data, 1000)) == 80
+    assert len(subset_of(data, 5)) == 5

@@ -14,6 +14,7 @@ from pycocotools import mask as mask_utils
 
 from mobileseg.benchmarking.rows import load_rows
 from mobileseg.data.io import IMAGE_SUFFIXES
+from mobileseg.instance.drawing import instance_colours
 from tests.deploy.lite_build import FUZZERS, PACKAGES, SOURCE, Lite, built, compiler, environment, missing
 
 pytestmark = pytest.mark.timeout(1800)  # the first build takes about a minute, more on a busy machine
@@ -191,6 +192,30 @@ def test_video(program: Lite, tmp_path: Path) -> None:
     assert sum(1 for _ in iter(lambda: reader.read()[0], False)) == 4
 
 
+def test_ids_of_a_video_are_those_of_python(program: Lite, tmp_path: Path) -> None:
+    expected = json.loads((program.fixtures / "tracking" / "tracked.json").read_text(encoding="ascii"))
+    assert len({number for frame in expected for number, _ in frame}) >= 5
+    video = str(tmp_path / "clip.avi")
+    writer = cv2.VideoWriter(video, cv2.VideoWriter_fourcc(*"MJPG"), 10, (96, 64))
+    for value in range(len(expected)):
+        writer.write(np.full((64, 96, 3), value * 16, np.uint8))
+    writer.release()
+    done = program.run("mobileseg_lite", "video", artefact(program, "tracked"), video, "--track", "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "json" / "clip.jsonl").read_text().splitlines()]
+    found = [[[one["track_id"], one["category_id"] - 1] for one in line["results"]] for line in lines]
+    assert found == expected
+    done = program.run("mobileseg_lite", "video", artefact(program, "labels"), video, "--track", "--output", tmp_path)
+    assert done.returncode == 2
+    assert "no objects that could be tracked" in done.stderr
+
+
+def test_colours_of_tracks_are_those_of_python() -> None:
+    source = (SOURCE / "src" / "track_colors.h").read_text(encoding="utf-8")
+    rows = [tuple(map(int, row)) for row in re.findall(r"\{\{(\d+), (\d+), (\d+)\}\}", source)]
+    np.testing.assert_array_equal(rows, instance_colours(np.zeros(64, int), np.zeros((1, 3)), np.arange(64)))
+
+
 def test_benchmark_rows_are_those_of_python(program: Lite, tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((32, 48, 3), np.uint8))
@@ -216,6 +241,7 @@ def test_benchmark_rows_are_those_of_python(program: Lite, tmp_path: Path) -> No
         (["image", "labels", "x.png", "--threads", "1", "2"], 2, "only benchmark"),
         (["image", "labels", "x.png", "--power", "max"], 2, "--power is 'max'"),
         (["image", "labels", "x.png", "--alpha"], 2, "needs a value"),
+        (["image", "labels", "x.png", "--track"], 2, "--track is for video and camera"),
         (["video", "labels", "none.mp4"], 3, "there is no file none.mp4"),
         (["camera", "labels", "front"], 2, "no number of a camera"),
         (["selftest", "nowhere"], 7, "no artefact folder"),

@@ -15,7 +15,7 @@ from mobileseg.data.doctor.diagnose import diagnose
 from mobileseg.data.formats import coco_annotations
 from mobileseg.data.formats.coco import CocoInstances
 from mobileseg.data.formats.coco_annotations import AnnotationError
-from mobileseg.instance.doctor_findings import _REFUSED, refused_findings
+from mobileseg.instance.doctor_findings import REFUSED, refused_findings
 from mobileseg.instance.doctor_objects import fits
 from tests.data.coco_folder import SIZE, CocoFolder, rectangle
 
@@ -319,4 +319,4 @@ def test_labels_that_are_no_class(tmp_path: Path) -> None:
 def test_every_code_with_which_annotations_are_refused_has_a_finding() -> None:
     source = inspect.getsource(coco_annotations)
     codes = set(re.findall(r'AnnotationProblem\(\s*"(\w+)"', source)) | {"polygon", "rle", "mask"}
-    assert codes == set(_REFUSED)
+    assert codes == set(REFUSED)

@@ -158,7 +158,8 @@ def test_ctrl_c_ends_a_camera_with_everything_written(
     tmp_path: Path, segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mobileseg.prediction.predict.VideoReader", Camera)
-    summary = PredictionWriter(segmenter, tmp_path / "out", say=silent).run(find_sources(["camera:0"]))
+    writer = PredictionWriter(segmenter, tmp_path / "out", camera="queue", say=silent)
+    summary = writer.run(find_sources(["camera:0"]))
     assert (summary.frames, summary.errors) == (3, [])
     assert len((tmp_path / "out/json/camera_0.jsonl").read_text().splitlines()) == 3
     with VideoReader(tmp_path / "out/overlay/camera_0.mp4") as reader:

@@ -39,7 +39,7 @@ def finish(folder: Path, outputs: dict[str, np.ndarray], anchors: np.ndarray):
     settings = InstanceSettings(detection).to_dict()
     found = replace(manifest(ImageSpec("x", 64, 64), specs, CLASSES), task=INSTANCE, settings=settings)
     found = replace(found, files={"anchors.npy": sha256_of(folder / "anchors.npy")})
-    return InstancePipeline(folder, found, specs).finish(outputs, PLACE, {})
+    return InstancePipeline(folder, found, specs, InstanceSettings.of(found.settings)).finish(outputs, PLACE, {})
 
 
 @pytest.mark.parametrize("graph", ["raw", "suppressed"])

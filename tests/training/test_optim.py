@@ -8,6 +8,7 @@ from mobileseg.config.schema_optimizers import OPTIMIZERS
 from mobileseg.errors import ConfigError
 from mobileseg.training.optim import (
     build_optimizer,
+    create_accumulators,
     freeze,
     group_table,
     load_optimizer_arrays,
@@ -184,6 +185,39 @@ def test_state_moves_to_another_network(kind):
     two_schedule.step(3)
     steps(first, one, one_schedule, 2, seed=5)
     steps(second, two, two_schedule, 2, seed=5)
+    for name, tensor in second.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), first.state_dict()[name].numpy(), err_msg=name)
+
+
+@pytest.mark.parametrize("kind", ["SGD", "AdamW"])
+def test_a_parameter_without_gradient_has_its_state_from_the_start(kind):
+    """Steps of which one leaves parameters out end alike, whether the state was moved between them or not."""
+    values = section(kind, weight_decay=1e-2, **({"momentum": 0.9} if kind == "SGD" else {}))
+
+    def step(net, optimizer, names):
+        for name, parameter in net.named_parameters():
+            if name in names:
+                (parameter * paddle.full_like(parameter, 0.3)).sum().backward()
+        optimizer.step()
+        optimizer.clear_grad(set_to_zero=False)
+
+    first, second = Net(), Net()
+    one, one_groups, _ = optimizer_for(first, values)
+    two, two_groups, _ = optimizer_for(second, values)
+    names = [name for name, _ in first.named_parameters()]
+    create_accumulators(one, one_groups)
+    before = {name: parameter.numpy() for name, parameter in first.named_parameters()}
+    step(first, one, names[:1])
+    assert [name for name, parameter in first.named_parameters() if (parameter.numpy() != before[name]).any()] == names[
+        :1
+    ]
+    arrays = optimizer_arrays(one, one_groups)
+    assert {key.split("/")[0] for key in arrays} == set(names)
+    load_optimizer_arrays(two, two_groups, arrays)
+    for name, tensor in second.state_dict().items():
+        tensor.set_value(first.state_dict()[name])
+    for net, optimizer in ((first, one), (second, two)):
+        step(net, optimizer, names)
     for name, tensor in second.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), first.state_dict()[name].numpy(), err_msg=name)
 

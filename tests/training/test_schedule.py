@@ -54,6 +54,15 @@ def test_same_rates_as_paddle(ours, theirs):
     assert walk(build(kind, **WARM, **values)) == pytest.approx(walk(reference), rel=1e-9)
 
 
+def test_a_cosine_that_counts_the_warm_up():
+    """YolactEdge's code: up to and with the last iteration of the warm-up it rises, then the cosine is where it is."""
+    schedule = build("CosineDecay", **(WARM | {"warmup_start_lr": 0.0}), count_warmup=True)
+    for t in range(ITERS):
+        expected = 0.05 * t / 10 if t <= 10 else 0.05 * (1 + math.cos(math.pi * t / ITERS)) / 2
+        assert schedule.at(t) == pytest.approx(expected)
+    assert build("CosineDecay", learning_rate=0.05, count_warmup=True).at(0) == 0.05
+
+
 def test_cosine_formula():
     schedule = build("CosineDecay", **WARM, end_lr=0.01)
     for t in range(50):

@@ -93,6 +93,48 @@ def test_every_step_has_its_data_and_ends_with_a_step_of_the_optimizer(toy_confi
     assert read_checkpoint(tmp_path / "last").state["further_samplers"]["align"]["epoch"] == 1
 
 
+class Third(Objective):
+    """Has no data of its own: the mean of what the first step left for this batch."""
+
+    def forward(self, batch):
+        assert set(batch) == {"earlier"}
+        return {"again": (self.network.stem.weight.sum() * batch["earlier"]["train"]["means"].mean()) ** 2}
+
+
+def test_a_step_without_data_lives_on_what_earlier_ones_left(toy_config, tmp_path):
+    """It has no place in any order; a resume finds what was left for each of its batches."""
+
+    def made(run):
+        seed_everything(0, 0)
+        network, criterion = build_network(config), build_losses(config)
+        dataset = build_dataset(config.to_dict()["train_dataset"], seed=3)
+        steps = [Step(First(network, criterion), dataset), Step(Third(network, criterion), None, "again")]
+        return Trainer(config, run, network=network, criterion=criterion, steps=steps, train_dataset=dataset)
+
+    config = toy_config(*EXACT)
+    whole = made(tmp_path / "whole")
+    whole.fit()
+    assert whole.state.steps[1].order is None
+    assert whole.state.steps[1].position == 12
+    trainer = made(tmp_path / "halves")
+    step = trainer._step
+
+    def stopping(which):
+        result = step(which)
+        if (trainer.iteration + 1, which) == (3, 0):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return result
+
+    trainer._step = stopping
+    assert trainer.fit().reason == "interrupted"
+    saved = read_checkpoint(tmp_path / "halves" / "last")
+    assert set(saved.arrays["earlier"]) == {"train/0/means", "train/1/means"}
+    halves = made(tmp_path / "halves")
+    assert halves.fit("auto").reason == "finished"
+    assert equal(weights_of(whole), weights_of(halves))
+    assert losses_of(tmp_path / "whole") == losses_of(tmp_path / "halves")
+
+
 def test_losses_of_later_steps_are_logged_under_their_name(toy_config, tmp_path):
     trainer = two_steps(toy_config("log_iters=1", "iters=1", "lr_scheduler.warmup_iters=0"), tmp_path)
     trainer.fit()

@@ -11,6 +11,7 @@
 
 #include "files.h"
 #include "mobileseg/error.h"
+#include "track_colors.h"
 
 namespace app {
 namespace {
@@ -53,6 +54,11 @@ std::string found_font(bool eastern) {
 }
 
 #endif
+
+cv::Scalar color_of_track(int id) {
+  const auto& rgb = mobileseg::kTrackColors[id % mobileseg::kTrackColorCount];
+  return cv::Scalar(rgb[2], rgb[1], rgb[0]);
+}
 
 bool is_ascii(const std::string& text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= 32 && c < 127; });
@@ -146,7 +152,8 @@ void NameWriter::draw(const mobileseg::Result& result, cv::Mat* picture) const {
     const auto label = static_cast<std::size_t>(one->label);
     if (label >= names_.size()) continue;
     const int percent = static_cast<int>(std::lround(one->score * 100));
-    const std::string text = names_[label] + " " + std::to_string(percent) + "%";
+    const std::string id = one->track_id >= 0 ? std::to_string(one->track_id) + ": " : "";
+    const std::string text = id + names_[label] + " " + std::to_string(percent) + "%";
     int baseline = 0;
     const cv::Size extent = font_->size(text, scale, thickness, &baseline);
     const int pad = std::max(1, extent.height / 4);
@@ -154,7 +161,7 @@ void NameWriter::draw(const mobileseg::Result& result, cv::Mat* picture) const {
     const int left =
         std::max(0, std::min(static_cast<int>(one->box.x1), picture->cols - extent.width - 2 * pad));
     const int top = std::max(0, static_cast<int>(one->box.y1) - height);
-    const cv::Scalar& color = colors_[label];
+    const cv::Scalar color = one->track_id >= 0 ? color_of_track(one->track_id) : colors_[label];
     cv::rectangle(*picture, cv::Rect(left, top, extent.width + 2 * pad, height), color, cv::FILLED);
     font_->put(picture, text, {left + pad, top + pad + extent.height}, scale, thickness, ink_on(color));
   }

@@ -92,6 +92,8 @@ void read_flag(const std::string& flag, Reader* reader, Options* options) {
     options->alpha = share(flag, reader->value_of(flag));
   } else if (flag == "--min-score") {
     options->min_score = share(flag, reader->value_of(flag));
+  } else if (flag == "--track") {
+    options->track = true;
   } else if (flag == "--show") {
     options->show = true;
   } else if (flag == "--max-frames") {
@@ -120,6 +122,9 @@ void check(Options* options) {
     wrong(verb + " takes one input, '" + options->inputs[1] + "' is too much");
   if (verb != "benchmark" && (options->threads.size() > 1 || options->powers.size() > 1)) {
     wrong("only benchmark takes several values of --threads and --power");
+  }
+  if (options->track && verb != "video" && verb != "camera") {
+    wrong("--track is for video and camera, where frames follow each other");
   }
   if (options->threads.empty()) options->threads.push_back(1);
   if (options->powers.empty()) options->powers.push_back(PowerMode::kNoBind);
@@ -179,7 +184,8 @@ MODEL is a folder that `mobileseg export` wrote, with a graph for Paddle Lite.
   --power MODE           high, low, full, no-bind, rand-high, rand-low; benchmark takes several
   --any-version          load a .nb that another version of Paddle Lite wrote
   --alpha A              share of the class colour in overlays (0.55)
-  --min-score S          leave out instances of lower scores (0.3)
+  --min-score S          leave out instances of lower scores (0.3); with --track, tracks begin from it on
+  --track                video, camera: ids of instances that stay from frame to frame
   --font FILE            font for names in overlays (one of the system; ASCII needs none)
   --show                 video, camera: show the frames in a window; q ends
   --max-frames N         video, camera: stop after N frames

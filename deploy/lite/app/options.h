@@ -19,6 +19,7 @@ struct Options {
   std::vector<mobileseg::PowerMode> powers;  // benchmark: several
   float alpha = 0.55F;
   float min_score = 0.3F;  // of instances that are shown and written
+  bool track = false;      // ids of instances
   bool show = false;       // a window
   int max_frames = 0;      // 0: all
   int runs = 200;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -97,7 +98,11 @@ int run_video(const Options& options) {
   LineRecording lines(options.output + "/json/" + name + ".jsonl");
   end_in_order_on_interruption();
 
-  mobileseg::Stream stream = segmenter.stream();
+  mobileseg::StreamOptions following;
+  following.track = options.track;
+  following.tracking.score = static_cast<double>(options.min_score);
+  following.tracking.low_score = std::min(following.tracking.low_score, following.tracking.score);
+  mobileseg::Stream stream = segmenter.stream(following);
   mobileseg::Result result;
   cv::Mat frame;
   int count = 0;
@@ -105,7 +110,7 @@ int run_video(const Options& options) {
   for (Clock::time_point start = Clock::now(); interrupted == 0 && capture.read(frame);) {
     const double decode_ms = milliseconds(start, Clock::now());
     stream.step(view_of(frame), &result);
-    mobileseg::drop_below(options.min_score, &result);
+    if (!options.track) mobileseg::drop_below(options.min_score, &result);
     const std::string number = std::to_string(count);
     lines.write(mobileseg::to_json(result, segmenter.manifest(), segmenter.engine().name(),
                                    {name + ":" + number, number, decode_ms}, -1));

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "mobileseg/output.h"
+#include "track_colors.h"
 
 namespace mobileseg {
 namespace {
@@ -79,13 +80,15 @@ void Painter::draw_labels(const Result& result, std::uint8_t* pixels, std::size_
   }
 }
 
-// Masks in the colour of their class with an outline, boxes one pixel wide; the best instance is drawn last,
-// on top.
+// Masks in the colour of their track, or of their class without one, with an outline, boxes one pixel wide;
+// the best instance is drawn last, on top.
 void Painter::draw_instances(const Result& result, std::uint8_t* pixels, std::size_t stride,
                              ColorOrder order) const {
   const int red = red_of(order);
   for (auto it = result.instances.rbegin(); it != result.instances.rend(); ++it) {
-    const std::array<std::uint8_t, 3>& color = colors_[static_cast<std::size_t>(it->label) % colors_.size()];
+    const std::array<std::uint8_t, 3>& color =
+        it->track_id >= 0 ? kTrackColors[it->track_id % kTrackColorCount]
+                          : colors_[static_cast<std::size_t>(it->label) % colors_.size()];
     const MaskRegion& region = it->mask;
     const std::uint8_t* mask = result.mask(*it);
     const auto at = [&](int y, int x) {

@@ -1,4 +1,5 @@
 // Instance segmentation: objects with box, score, class and mask.
+#include <algorithm>
 #include <limits>
 #include <set>
 #include <sstream>
@@ -10,6 +11,7 @@
 #include "json_fields.h"
 #include "mobileseg/error.h"
 #include "task.h"
+#include "tracker.h"
 
 namespace mobileseg {
 namespace {
@@ -56,11 +58,25 @@ class InstancePipeline : public Pipeline {
 
   void finish(const FrameOutputs& outputs, const Geometry& place, Result* result) override {
     postprocessor_.run(outputs.values, place.image, result);
+    if (!tracker_) return;
+    tracker_->run(result);
+    std::vector<Instance>& all = result->instances;
+    all.erase(std::remove_if(all.begin(), all.end(), [](const Instance& one) { return one.track_id < 0; }),
+              all.end());
   }
+
+  bool remembers() const override { return tracker_ && tracker_->started(); }
+
+  void reset() override {
+    if (tracker_) tracker_->reset();
+  }
+
+  void track(const TrackingOptions& options) override { tracker_ = std::make_unique<Tracker>(options); }
 
  private:
   const std::string main_ = kMain;  // every frame is an image by itself
   InstancePostprocessor postprocessor_;
+  std::unique_ptr<Tracker> tracker_;
 };
 
 std::string output_problem(const std::string& where, const std::vector<OutputSpec>& outputs,

@@ -35,11 +35,13 @@ std::vector<OutputSpec> outputs_of(const Manifest& manifest, const Engine& engin
 }  // namespace
 
 struct Stream::State {
-  State(const Manifest& manifest, Engine* engine)
+  State(const Manifest& manifest, Engine* engine, const StreamOptions& options)
       : task(task_of(manifest.task)),
         preprocessor(manifest.image),
         pipeline(task.pipeline(manifest, outputs_of(manifest, *engine))),
-        tensors(manifest, engine) {}
+        tensors(manifest, engine) {
+    if (options.track) pipeline->track(options.tracking);
+  }
 
   const Task& task;
   Preprocessor preprocessor;
@@ -86,7 +88,7 @@ struct Segmenter::State {
   State(Manifest read, std::unique_ptr<Engine> loaded)
       : manifest(std::move(read)),
         engine(std::move(loaded)),
-        single(std::make_unique<Stream::State>(manifest, engine.get())) {}
+        single(std::make_unique<Stream::State>(manifest, engine.get(), StreamOptions())) {}
 
   const Manifest manifest;
   const std::unique_ptr<Engine> engine;
@@ -112,8 +114,8 @@ ResultForm Segmenter::form() const {
   return task_of(state_->manifest.task).form();
 }
 
-Stream Segmenter::stream() {
-  return Stream(std::make_unique<Stream::State>(state_->manifest, state_->engine.get()));
+Stream Segmenter::stream(const StreamOptions& options) {
+  return Stream(std::make_unique<Stream::State>(state_->manifest, state_->engine.get(), options));
 }
 
 void Segmenter::run(const ImageView& image, Result* result) {

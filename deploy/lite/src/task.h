@@ -13,6 +13,7 @@
 #include "mobileseg/result.h"
 #include "mobileseg/selftest.h"
 #include "mobileseg/tensor.h"
+#include "mobileseg/tracking.h"
 #include "preprocess.h"
 
 namespace mobileseg {
@@ -36,6 +37,8 @@ class Pipeline {
   // Whether something is known that holds for frames of one size alone.
   virtual bool remembers() const { return false; }
   virtual void reset() {}
+  // Gives the objects of the stream ids from now on. Throws Error(kUsage) where results have no objects.
+  virtual void track(const TrackingOptions& options);
 };
 
 // How much two results have in common.

@@ -22,6 +22,11 @@ std::map<std::string, const Task*>& table() {
 
 }  // namespace
 
+void Pipeline::track(const TrackingOptions& /*options*/) {
+  throw Error(ErrorKind::kUsage, "the model finds no objects that could be tracked",
+              "leave tracking out, or use an instance segmentation model");
+}
+
 const Task& task_of(const std::string& name) {
   const auto found = table().find(name);
   if (found != table().end()) return *found->second;

@@ -22,6 +22,7 @@ from fixture_artefacts import artefacts
 from fixture_faults import CLASSES, FAULTS, Fault, damaged
 from fixture_parts import RAW, instance_settings, manifest, picture, raw_outputs, raw_specs, result_arrays, smooth
 from fixture_pictures import REFUSED, write_pictures
+from fixture_tracking import tracked_artefact, tracking_cases
 
 from mobileseg.data.io import orientation
 from mobileseg.files import sha256_of
@@ -306,6 +307,8 @@ def main(root: Path) -> None:
     semantic_cases(root / "semantic")
     instance_cases(root / "instance")
     artefacts(root / "artefacts")
+    tracking_cases(root / "tracking")
+    tracked_artefact(root / "artefacts" / "tracked", root / "tracking" / "tracked.json")
     shutil.copytree(REFERENCE, root / "format1")
 
 

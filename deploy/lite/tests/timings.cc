@@ -5,10 +5,13 @@
 #include <ctime>
 #include <functional>
 
+#include "block_motion.h"
+#include "clip_fixture.h"
 #include "fixtures.h"
 #include "instance.h"
 #include "preprocess.h"
 #include "semantic.h"
+#include "tracker.h"
 
 using namespace mobileseg;
 
@@ -63,6 +66,31 @@ int main(int count, char** arguments) {
     const double time = median_ms([&] { postprocessor.run(values, {480, 640}, &result); });
     std::printf("instance postprocess, %s, %zu instances at 640x480: %.3f ms\n", name.c_str(),
                 result.instances.size(), time);
+  }
+  {
+    const fixtures::Clip clip("crowd");
+    std::vector<Result> frames(static_cast<std::size_t>(clip.length()));
+    for (int frame = 0; frame < clip.length(); ++frame)
+      clip.fill(frame, &frames[static_cast<std::size_t>(frame)]);
+    Tracker tracker(clip.options());
+    std::size_t next = 0;
+    const double time = median_ms([&] {
+      if (next == 0) tracker.reset();
+      tracker.run(&frames[next]);
+      next = (next + 1) % frames.size();
+    });
+    std::printf("tracker, %zu instances at 640x480: %.3f ms\n", frames[0].instances.size(), time);
+  }
+  {
+    const auto arrays = read_npz(fixtures::root() + "/tracking/motion.npz");
+    GreyCells first, second;
+    BlockMotion motion;
+    const double time = median_ms([&] {
+      first.read(fixtures::view(arrays.at("first.3")));
+      second.read(fixtures::view(arrays.at("second.3")));
+      motion.search(first, second);
+    });
+    std::printf("motion of blocks, 427x241: %.3f ms\n", time);
   }
   return 0;
 }

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from mobileseg.compress.pruning.sensitivity import FILE, SensitivityTable, analyse, render
     from mobileseg.compress.steps import identity_of
     from mobileseg.config.build import build_dataset
-    from mobileseg.data.subset import ImageSubset
+    from mobileseg.data.subset import subset_of
     from mobileseg.files import write_whole
 
     if args.ratios:
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     assert job.source is not None
     job.config.require("val_dataset")
     settings = job.config.compress
-    dataset = ImageSubset(build_dataset(job.config.to_dict()["val_dataset"]), settings.sensitivity.images)
+    dataset = subset_of(build_dataset(job.config.to_dict()["val_dataset"]), settings.sensitivity.images)
     network = job.network()
     groups = find_groups(network, tracer=cached_trace)
     scores = scores_without_data(network, groups, settings.prune)

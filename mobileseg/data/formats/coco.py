@@ -63,7 +63,7 @@ class CocoInstances(InstanceDataset):
         mode = checked_mode(mode, "CocoInstances", ("train", "val", "test"))
         root = existing_folder(dataset_root, "CocoInstances", _HINT)
         path = _annotation_file(root, mode, annotation_file)
-        found = read_coco(path, classes, remedy=_HINT)
+        found = self._read(path, classes)
         folder = _image_folder(root, path, image_dir, found.file_names)
         _require_images(folder, found, path)
         if mode == "train":
@@ -81,6 +81,9 @@ class CocoInstances(InstanceDataset):
             seed=seed,
             source=str(path),
         )
+
+    def _read(self, path: Path, classes: Sequence[str] | None) -> CocoFile:
+        return read_coco(path, classes, remedy=_HINT)
 
     @staticmethod
     def count_classes(section: Mapping[str, Any]) -> int | None:

@@ -113,7 +113,7 @@ class AnnotationReader:
             if category not in self.chosen:
                 continue
             size = self.sizes[image]
-            fault = _box_fault(entry.get("bbox"))
+            fault = box_fault(entry.get("bbox"))
             if fault:
                 yield AnnotationProblem(
                     "box", identifier, f"{_where(entry)}: {fault}", "write bbox as [x, y, width, height] in pixels"
@@ -124,7 +124,7 @@ class AnnotationReader:
                 fault = f"{_where(entry)}: iscrowd is {shown(crowd)}, neither 0 nor 1"
                 yield AnnotationProblem("crowd", identifier, fault, "write iscrowd: 0, or 1 for a group")
                 continue
-            polygons, rle, fault, code = _mask(entry.get("segmentation"), size)
+            polygons, rle, fault, code = mask_of(entry.get("segmentation"), size)
             if fault:
                 remedy = "draw the object again, or delete the annotation"
                 yield AnnotationProblem(code, identifier, f"{_where(entry)}: {fault}", remedy)
@@ -136,7 +136,7 @@ class AnnotationReader:
                 identifier=identifier,
                 crowd=bool(crowd),
                 box=(x, y, x + width, y + height),
-                area=_area(entry.get("area"), polygons, rle, size),
+                area=area_of(entry.get("area"), polygons, rle, size),
                 polygons=polygons,
                 rle=rle,
             )
@@ -146,7 +146,7 @@ def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_COORDINATE**2
 
 
-def _are_numbers(values: Sequence[Any]) -> bool:
+def are_numbers(values: Sequence[Any]) -> bool:
     """Whether all are finite numbers; the sum tells it at a tenth of the time of one look at each."""
     try:
         return math.isfinite(sum(values))
@@ -154,7 +154,7 @@ def _are_numbers(values: Sequence[Any]) -> bool:
         return False
 
 
-def _area(stated: Any, polygons: list[list[float]], rle: dict[str, Any] | None, size: Size) -> float:
+def area_of(stated: Any, polygons: list[list[float]], rle: dict[str, Any] | None, size: Size) -> float:
     """The stated area, or the pixels of the mask where none is stated that could be one."""
     if _is_number(stated):
         return float(stated)
@@ -191,15 +191,16 @@ def is_far(polygon: Sequence[float], size: Size) -> bool:
     return max(polygon) > limit or min(polygon) < -limit
 
 
-def _box_fault(box: Any) -> str:
-    if not isinstance(box, list) or len(box) != 4 or not _are_numbers(box) or is_beyond(box):
+def box_fault(box: Any) -> str:
+    """What is wrong with a 'bbox', '' when nothing is."""
+    if not isinstance(box, list) or len(box) != 4 or not are_numbers(box) or is_beyond(box):
         return f"bbox is {ascii(box)[:60]}, not four numbers within {MAX_COORDINATE:g}"
     if box[2] < 0 or box[3] < 0:
         return f"bbox {box} has a negative size"
     return ""
 
 
-def _mask(value: Any, size: Size) -> tuple[list[list[float]], dict[str, Any] | None, str, str]:
+def mask_of(value: Any, size: Size) -> tuple[list[list[float]], dict[str, Any] | None, str, str]:
     """(polygons, RLE, fault, code) of a 'segmentation' for an image of that size."""
     if isinstance(value, dict):
         rle, fault = _rle(value, size)
@@ -213,7 +214,7 @@ def _mask(value: Any, size: Size) -> tuple[list[list[float]], dict[str, Any] | N
         if count % 2 or count < 6:
             points = f"{count / 2:g} point{'' if count == 2 else 's'}"
             return [], None, f"a polygon has {points}; it takes at least 3", "polygon"
-        if not _are_numbers(polygon):
+        if not are_numbers(polygon):
             return [], None, "a polygon has coordinates that are no finite numbers", "polygon"
         if is_far(polygon, size):
             seen = f"a polygon reaches from {min(polygon):g} to {max(polygon):g}, far outside the image"

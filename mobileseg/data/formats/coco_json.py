@@ -68,8 +68,8 @@ def read_coco(path: Path, classes: Sequence[str] | None = None, *, remedy: str =
         ConfigError: ``classes`` has a name that is no category.
     """
     document = read_json(path, remedy)
-    lists = _lists(document, path)
-    names = _categories(lists["categories"], path)
+    lists = document_lists(document, path, ("images", "annotations", "categories"), _NOT_COCO, _EXPORT)
+    names = read_categories(lists["categories"], path)
     chosen = choose_classes(classes, list(names.values()), str(path))
     by_name = {name: identifier for identifier, name in names.items()}
     category_ids = tuple(by_name[name] for name in chosen)
@@ -120,23 +120,42 @@ def count_categories(path: Path) -> int | None:
     return len(found) if isinstance(found, list) else None
 
 
-def _lists(document: Any, path: Path) -> dict[str, list[Any]]:
+def document_lists(
+    document: Any, path: Path, keys: Sequence[str], expected: str, remedy: str
+) -> dict[str, list[dict[str, Any]]]:
+    """The lists of objects under some keys of a document.
+
+    Args:
+        document: parsed JSON.
+        path: of the file, for messages.
+        keys: that the document must have.
+        expected: what the file should be, for messages.
+        remedy: what to do when it is something else.
+
+    Raises:
+        DataError: a key is missing, or is no list of objects.
+    """
     if not isinstance(document, dict):
         kind = "a list" if isinstance(document, list) else type(document).__name__
         hint = " (detections are results, not annotations)" if isinstance(document, list) else ""
-        raise DataError(f"{path} holds {kind}{hint}; {_NOT_COCO}", remedy=_EXPORT)
+        raise DataError(f"{path} holds {kind}{hint}; {expected}", remedy=remedy)
     lists = {}
-    for key in ("images", "annotations", "categories"):
+    for key in keys:
         value = document.get(key)
         if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
             seen = f"no '{key}'" if key not in document else f"'{key}' is no list of objects"
-            keys = ", ".join(map(str, list(document)[:8]))
-            raise DataError(f"{path} has {seen} (its keys: {keys or 'none'}); {_NOT_COCO}", remedy=_EXPORT)
+            found = ", ".join(map(str, list(document)[:8]))
+            raise DataError(f"{path} has {seen} (its keys: {found or 'none'}); {expected}", remedy=remedy)
         lists[key] = value
     return lists
 
 
-def _categories(entries: list[dict[str, Any]], path: Path) -> dict[int, str]:
+def read_categories(entries: Sequence[dict[str, Any]], path: Path) -> dict[int, str]:
+    """Names of the categories by id, in the order of their ids.
+
+    Raises:
+        DataError: an entry that is none, one that stands there twice, or no entry at all.
+    """
     names: dict[int, str] = {}
     for entry in entries:
         identifier, name = entry.get("id"), entry.get("name")

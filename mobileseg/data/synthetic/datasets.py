@@ -6,24 +6,19 @@ angles of their patterns. The same parameters give the same bytes.
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mobileseg.data.synthetic.clip import draw_clip
+from mobileseg.data.synthetic.files import STAMP, instance_fields, write_flow, write_json, write_once, write_png
 from mobileseg.data.synthetic.scene import CLASSES, Scene, Split, draw_scene
 from mobileseg.errors import DataError
 
 VERSION = 1
 """Of the drawing; a folder written by another version is drawn again."""
-
-STAMP = "synthetic.json"
 
 _SPLITS: tuple[Split, Split] = ("train", "val")
 
@@ -85,39 +80,7 @@ def generate(
         "clip_length": clip_length,
         **counts,
     }
-    if _stamp(root) == parameters:
-        return False
-    if root.exists() and not root.is_dir():
-        raise DataError(f"{root} is a file; a folder for the synthetic dataset was expected")
-    if root.is_dir() and _stamp(root) is None and any(root.iterdir()):
-        raise DataError(
-            f"{root} is not empty and was not written by this generator; it is left as it is",
-            remedy="name another folder",
-        )
-    try:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}.") as scratch:
-            fresh = Path(scratch) / "new"
-            fresh.mkdir()
-            _write(fresh, parameters)
-            if root.exists():
-                root.rename(Path(scratch) / "old")
-            fresh.rename(root)
-    except OSError as error:
-        raise DataError(
-            f"cannot write the synthetic dataset to {root}: {error.strerror or error}",
-            remedy="choose a folder that can be written, on a disk with room",
-        ) from error
-    return True
-
-
-def _stamp(root: Path) -> dict[str, Any] | None:
-    """The parameters a folder was written with, None when it is not one of ours."""
-    try:
-        parameters = json.loads((root / STAMP).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return parameters if isinstance(parameters, dict) else None
+    return write_once(root, parameters, _write)
 
 
 def _write(root: Path, parameters: dict[str, Any]) -> None:
@@ -127,7 +90,7 @@ def _write(root: Path, parameters: dict[str, Any]) -> None:
         _write_images(root, split, parameters[split], parameters["size"], seeds)
         count = parameters["clips" if split == "train" else "val_clips"]
         _write_clips(root, split, count, parameters["clip_length"], parameters["size"], seeds)
-    _write_json(root / STAMP, parameters)
+    write_json(root / STAMP, parameters)
 
 
 def _write_images(root: Path, split: Split, count: int, size: list[int], seeds: tuple[int, int]) -> None:
@@ -139,8 +102,8 @@ def _write_images(root: Path, split: Split, count: int, size: list[int], seeds: 
         scene = draw_scene(rng, size[0], size[1], split)
         ids = scene.ids()
         name = f"{index:05d}.png"
-        _write_png(root / "images" / split / name, scene.image(ids, rng))
-        _write_png(root / "labels" / split / name, scene.labels(ids))
+        write_png(root / "images" / split / name, scene.image(ids, rng))
+        write_png(root / "labels" / split / name, scene.labels(ids))
         lines.append(f"images/{split}/{name} labels/{split}/{name}\n")
         images.append({"id": index + 1, "file_name": name, "height": size[0], "width": size[1]})
         for number, thing in enumerate(scene.objects, start=1):
@@ -151,14 +114,14 @@ def _write_images(root: Path, split: Split, count: int, size: list[int], seeds: 
                         "image_id": index + 1,
                         "category_id": thing.category,
                         "iscrowd": 0,
-                        **_instance(ids == number),
+                        **instance_fields(ids == number),
                         "drawn": _drawn(scene, number - 1),
                     }
                 )
     (root / f"{split}.txt").write_text("".join(lines), encoding="utf-8")
-    _write_json(
+    write_json(
         root / "annotations" / f"instances_{split}.json",
-        {"images": images, "annotations": annotations, "categories": _categories()},
+        {"images": images, "annotations": annotations, "categories": categories()},
     )
 
 
@@ -171,16 +134,16 @@ def _write_clips(root: Path, split: Split, count: int, length: int, size: list[i
         frames = draw_clip(rng, size[0], size[1], split, length)
         names = [f"{clip:03d}/{index:05d}" for index in range(length)]
         for name, frame in zip(names, frames, strict=True):
-            _write_png(folder / "frames" / f"{name}.png", frame.scene.image(frame.ids, rng))
-            _write_png(folder / "labels" / f"{name}.png", frame.scene.labels(frame.ids))
+            write_png(folder / "frames" / f"{name}.png", frame.scene.image(frame.ids, rng))
+            write_png(folder / "labels" / f"{name}.png", frame.scene.labels(frame.ids))
             if frame.flow is not None and frame.occluded is not None:
-                _write_flow(folder / "flow" / f"{name}.flo", frame.flow)
-                _write_png(folder / "occluded" / f"{name}.png", frame.occluded.astype(np.uint8) * 255)
+                write_flow(folder / "flow" / f"{name}.flo", frame.flow)
+                write_png(folder / "occluded" / f"{name}.png", frame.occluded.astype(np.uint8) * 255)
         shape = {"height": size[0], "width": size[1], "length": length}
         videos.append({"id": clip + 1, "file_names": [f"{name}.png" for name in names], **shape})
         for number, thing in enumerate(frames[0].scene.objects, start=1):
             if thing.category:
-                seen = [_instance(frame.ids == number) for frame in frames]
+                seen = [instance_fields(frame.ids == number) for frame in frames]
                 annotations.append(
                     {
                         "id": len(annotations) + 1,
@@ -193,13 +156,14 @@ def _write_clips(root: Path, split: Split, count: int, length: int, size: list[i
                         "areas": [part["area"] or None for part in seen],
                     }
                 )
-    _write_json(
+    write_json(
         root / "annotations" / f"clips_{split}.json",
-        {"videos": videos, "annotations": annotations, "categories": _categories()},
+        {"videos": videos, "annotations": annotations, "categories": categories()},
     )
 
 
-def _categories() -> list[dict[str, Any]]:
+def categories() -> list[dict[str, Any]]:
+    """The four classes of objects, as COCO has them."""
     return [{"id": index, "name": name} for index, name in enumerate(CLASSES) if index]
 
 
@@ -212,38 +176,3 @@ def _drawn(scene: Scene, index: int) -> dict[str, Any]:
         "angle": round(float(np.degrees(thing.texture.angle + thing.pose.angle)), 4),
         "radius": round(thing.pose.radius, 4),
     }
-
-
-def _instance(mask: np.ndarray) -> dict[str, Any]:
-    """COCO fields of a mask: uncompressed run lengths down the columns, box (x, y, width, height), area."""
-    flat = np.concatenate([[False], mask.ravel(order="F"), [False]])
-    changes = np.flatnonzero(flat[1:] != flat[:-1])
-    counts = np.diff(np.concatenate([[0], changes, [mask.size]]))
-    if changes.size and changes[-1] == mask.size:
-        counts = counts[:-1]
-    x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
-    return {
-        "segmentation": {"size": list(mask.shape), "counts": counts.tolist()},
-        "bbox": [x, y, w, h],
-        "area": int(mask.sum()),
-    }
-
-
-def _write_png(path: Path, image: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    done, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 3])
-    if not done:
-        raise DataError(f"OpenCV could not encode {path.name} as PNG")
-    path.write_bytes(data.tobytes())
-
-
-def _write_flow(path: Path, flow: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.writeOpticalFlow(os.fspath(path), flow):
-        raise OSError(f"OpenCV could not write {path}")
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, sort_keys=True) + "\n", encoding="utf-8")

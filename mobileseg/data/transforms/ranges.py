@@ -82,16 +82,16 @@ def check_chain(steps: Sequence[Any]) -> None:
         pass
 
 
-def normalisation_problem(train: Sequence[Any], val: Sequence[Any]) -> str:
-    """How two pipelines differ in what they give to the network, '' when they do not."""
-    ranges = [_normalisation(steps) for steps in (train, val)]
+def normalisation_problem(train: Sequence[Any], other: Sequence[Any], name: str = "val") -> str:
+    """How two pipelines, the second called ``name``, differ in what they give to the network; '' when they do not."""
+    ranges = [_normalisation(steps) for steps in (train, other)]
     if ranges[0] == ranges[1]:
         return ""
     shown = [
         "does not normalise" if not found else "; ".join(f"mean {mean}, std {std}" for mean, std in found)
         for found in ranges
     ]
-    return f"train and val normalise differently (train: {shown[0]}; val: {shown[1]})"
+    return f"train and {name} normalise differently (train: {shown[0]}; {name}: {shown[1]})"
 
 
 def _normalisation(steps: Sequence[Any]) -> list[tuple[list[float], list[float]]]:

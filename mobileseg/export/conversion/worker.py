@@ -44,6 +44,7 @@ def run_engine(request: dict[str, Any]) -> Answer:
 
     from mobileseg.runtime.engines.registry import load
     from mobileseg.runtime.streams import TensorStream
+    from mobileseg.runtime.task import StepPlan
 
     engine = load(request["folder"], request["engine"], threads=int(request["threads"]), **request.get("options", {}))
     stream = TensorStream(engine)
@@ -58,7 +59,7 @@ def run_engine(request: dict[str, Any]) -> Answer:
             stream.reset()
         previous = sequence
         start = time.perf_counter()
-        made = stream.step(pipeline, image)
+        made = stream.step(StepPlan(pipeline), image)
         if (pipeline, image.shape) == usual:
             times.append(1000.0 * (time.perf_counter() - start))
         outputs.update({f"{index}/{name}": np.asarray(value) for name, value in made.items()})

@@ -78,8 +78,8 @@ class Engine(abc.ABC):
     """The graphs of an artefact, loaded.
 
     Names, element types and shapes of outputs are compared with the manifest on every run, so a graph that is not the
-    exported one cannot answer. State between calls belongs to the caller. Calls from several threads wait for each
-    other: no engine serves two at a time.
+    exported one cannot answer. State between calls belongs to the caller. Calls of one graph from several threads wait
+    for each other; different graphs run beside each other.
 
     Args:
         folder: artefact.
@@ -112,10 +112,10 @@ class Engine(abc.ABC):
         self.folder = Path(folder)
         self.manifest = manifest
         self.threads = threads
-        self._lock = threading.Lock()
         self.pipelines: dict[str, tuple[str, ...]] = self._pipelines()
         graphs = dict.fromkeys(graph for names in self.pipelines.values() for graph in names)
         self._ports = {graph: Port.of(manifest, graph, self.files_key) for graph in graphs}
+        self._locks = {graph: threading.Lock() for graph in graphs}
         self._sessions = self._open_all(list(self._ports.values()))
 
     def _pipelines(self) -> dict[str, tuple[str, ...]]:
@@ -162,7 +162,7 @@ class Engine(abc.ABC):
         """
         port = self._port(graph)
         checked = self._checked_inputs(port, inputs)
-        with self._lock:
+        with self._locks[graph]:
             results = self._run(self._sessions[graph], port, checked)
         for spec in port.outputs:
             self._check_output(spec, results[spec.name])

@@ -15,6 +15,7 @@ from mobileseg.runtime.engines.tensorrt import Plan, configure
 from mobileseg.runtime.engines.tensorrt_options import TensorRTOptions
 from mobileseg.runtime.segmenter import Segmenter
 from mobileseg.runtime.streams import TensorStream
+from mobileseg.runtime.task import StepPlan
 from tests.runtime.artefacts import artefact
 from tests.runtime.engines.tensorrt_standin import Inference, folder_with, paddle
 
@@ -90,7 +91,7 @@ def test_every_component_has_its_own_precision(tmp_path: Path, inference: Infere
         assert [config.engine["use_calib_mode"] for config in configs] == [True, False]
     assert running[0].cache != running[1].cache
     image = np.ones((1, 3, 16, 24), np.float32)
-    np.testing.assert_array_equal(TensorStream(segmenter.engine).step("main", image)["logits"], image + 3)
+    np.testing.assert_array_equal(TensorStream(segmenter.engine).step(StepPlan("main"), image)["logits"], image + 3)
 
 
 def test_components_that_are_not_named_run_in_fp32(tmp_path: Path, inference: Inference) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mobileseg.errors import RuntimeEngineError
+from mobileseg.runtime.task import StepPlan
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class CountPipeline:
     def __init__(self, manifest: Any) -> None:
         self.manifest = manifest
 
-    def next(self, memory: dict[str, Any]) -> str:
-        return "later" if memory else "first"
+    def next(self, memory: dict[str, Any], image: Any) -> StepPlan:
+        return StepPlan("later" if memory else "first")
 
     def finish(self, tensors: Mapping[str, Any], place: Any, memory: dict[str, Any]) -> CountResult:
         memory["frames"] = round(float(tensors["frames"].item())) if "frames" in tensors else 1

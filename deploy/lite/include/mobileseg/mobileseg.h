@@ -17,5 +17,6 @@
 #include "mobileseg/segmenter.h"
 #include "mobileseg/selftest.h"
 #include "mobileseg/tensor.h"
+#include "mobileseg/tracking.h"
 
 #endif  // MOBILESEG_MOBILESEG_H_

@@ -9,8 +9,14 @@
 #include "mobileseg/image.h"
 #include "mobileseg/manifest.h"
 #include "mobileseg/result.h"
+#include "mobileseg/tracking.h"
 
 namespace mobileseg {
+
+struct StreamOptions {
+  bool track = false;  // objects have ids that stay, and those that belong to no track are left out
+  TrackingOptions tracking;
+};
 
 // Frames of one source, in their order, with what the network and its task keep from frame to frame. Made by
 // `Segmenter::stream`, which must outlive it. Streams of one segmenter share its engine and nothing else, so
@@ -50,7 +56,8 @@ class Segmenter {
   const Engine& engine() const;
   ResultForm form() const;  // of its results
 
-  Stream stream();
+  // Throws Error(kUsage) when results have nothing to track, or for options that cannot be used.
+  Stream stream(const StreamOptions& options = StreamOptions());
 
   // Segments an image: a stream of one frame. `result` is overwritten; pass the same one for every image.
   void run(const ImageView& image, Result* result);

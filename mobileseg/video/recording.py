@@ -1,0 +1,82 @@
+"""Short streams of which the reference of a video network is made.
+
+Of every image a stream is made by moving a window over it, so that there is motion whatever images are at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from mobileseg.export.options import ExportOptions
+from mobileseg.export.recording import prepared
+from mobileseg.video.names import KEY, NONKEY
+
+if TYPE_CHECKING:
+    from mobileseg.nn.graphs import Deployment
+
+STREAMS = 2
+PIPELINES = (KEY, NONKEY, NONKEY)
+"""Of the frames of a recorded stream."""
+
+_STEP = 0.02  # of the image's sides, by which the window moves from frame to frame
+_KEPT = 12, 16  # pixels of a side, and channels, of a tensor between graphs
+
+
+class StreamFrame(NamedTuple):
+    """A frame of a stream that was run in Paddle.
+
+    Attributes:
+        pipeline: that it ran.
+        image: uint8 [h, w, 3] RGB, as it is stored.
+        fed: what graphs are fed.
+        made: tensors that the graphs of the frame gave, by name.
+    """
+
+    pipeline: str
+    image: np.ndarray
+    fed: np.ndarray
+    made: dict[str, Any]
+
+
+def frames_of(
+    deployed: Deployment, options: ExportOptions, image: np.ndarray, size: tuple[int, int], length: int
+) -> Iterator[StreamFrame]:
+    """Frames of a stream, run in Paddle as a runtime runs them.
+
+    Args:
+        deployed: graphs of a network in evaluation mode.
+        options: form of the export.
+        image: uint8 [h, w, 3] RGB, of which the stream is made.
+        size: (height, width) of the input.
+        length: frames, at most those of `PIPELINES`.
+    """
+    kept: dict[str, Any] = {}
+    for index, pipeline in enumerate(PIPELINES[:length]):
+        shown, fed, batch = prepared(window(image, index), options, size)
+        known = {deployed.graphs[0].inputs[0].name: batch, **kept}
+        made: dict[str, Any] = {}
+        for name in deployed.pipelines[pipeline]:
+            graph = deployed.graph(name)
+            made |= graph.layer(*(known[spec.name] for spec in graph.inputs))
+            known |= made
+        kept |= {name: known[source] for name, source in deployed.state.get(pipeline, {}).items()}
+        yield StreamFrame(pipeline, shown, fed, made)
+
+
+def thinned(value: np.ndarray) -> np.ndarray:
+    """Evenly spaced channels, rows and columns of [1, C, h, w]: steps that leave at most 16 and 12 by 12."""
+    channels = -(-value.shape[1] // _KEPT[1])
+    pixels = -(-max(value.shape[2:]) // _KEPT[0])
+    return value[:, ::channels, ::pixels, ::pixels]
+
+
+def window(image: np.ndarray, index: int) -> np.ndarray:
+    """The part of an image that is frame ``index`` of its stream, uint8 [h, w, 3]."""
+    steps = len(PIPELINES) - 1
+    height, width = image.shape[:2]
+    down, right = (min(max(1, round(_STEP * side)), (side - 1) // steps) for side in (height, width))
+    left = steps - index
+    return image[index * down : height - left * down, index * right : width - left * right]
