@@ -21,7 +21,7 @@ setup-converter:  ## make or renew .venv-converter: Paddle 2.6 on Python 3.10, f
 setup-cpp:  ## install what the tests of the C++ core need, where apt may
 	@tools/setup_cpp.sh
 
-demo: setup  ## train, evaluate, export, verify and draw a MobileSeg network on generated data
+demo: setup  ## train, export, verify and show a network of each family on synthetic data
 	@$(PYTHON) -m mobileseg demo
 
 test: setup setup-cpp lint types  ## lint, types, all tests with Paddle 2.6, those of both Paddles with .venv's own
