@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
 # Makes .venv with everything the suite needs, and .venv-converter beside it. Called by `make setup`; safe to call again.
 #
-#   tools/setup.sh             .venv: Paddle 3.3 on the newest Python of 3.13, 3.12 and 3.11, and the converter environment;
-#                              where no Python 3.10 can be had for that, Paddle 2.6 alone, on 3.11 or 3.12
+#   tools/setup.sh             .venv with Paddle 2.6, on Python 3.10, else 3.12 or 3.11; where only 3.13 can be had, or with
+#                              MOBILESEG_PADDLE=3.3: Paddle 3.3 on the newest Python, and the converter environment
 #   tools/setup.sh converter   .venv-converter alone: Paddle 2.6 on Python 3.10, the last with a wheel of Paddle Lite
 #
-# Interpreters are looked for on PATH, in pyenv and through uv. MOBILESEG_PADDLE=2.6 makes .venv with Paddle 2.6 alone, on
-# 3.10, 3.11 or 3.12; an existing .venv of Python 3.10 stays such a one. MOBILESEG_PYTHON=/path/to/python is taken for
-# .venv, MOBILESEG_CONVERTER_PYTHON for the other.
+# Interpreters are looked for on PATH, in pyenv and through uv. MOBILESEG_PYTHON=/path/to/python is taken for .venv,
+# MOBILESEG_CONVERTER_PYTHON for the other; an existing .venv stays what it is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 converter=.venv-converter
@@ -118,15 +117,12 @@ esac
 python=${MOBILESEG_PYTHON:-}
 if [ -z "$python" ] && .venv/bin/python -c "" 2>/dev/null; then python=.venv/bin/python; fi
 if [ -z "$wanted" ] && [ -n "$python" ]; then
-    wanted=3.3
-    if [ "$(minor_of "$python")" = 10 ] || grep -qs "^2.6 " .venv/.mobileseg-setup; then wanted=2.6; fi
+    wanted=2.6
+    if [ "$(minor_of "$python")" -gt 12 ] || grep -qs "^3.3 " .venv/.mobileseg-setup; then wanted=3.3; fi
 elif [ -z "$wanted" ]; then
-    if ! converter_python >/dev/null && python=$(find_python 12 11); then
-        wanted=2.6 # alone, without Paddle Lite
-    elif python=$(find_python 13 12 11); then
-        wanted=3.3
-    else
-        wanted=2.6
+    wanted=2.6
+    if ! python=$(find_python 10 12 11); then
+        python=$(find_python 13) && wanted=3.3
     fi
 fi
 if [ -z "$python" ]; then
