@@ -61,7 +61,7 @@ def pipeline(
     return VideoPipeline(changed, settings.keyframes, InstancePipeline(folder, changed, engine.results, settings))
 
 
-class FrameObjects(Protocol):
+class ObjectMaker(Protocol):
     """Makes objects of what the graphs of a frame gave."""
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
@@ -81,7 +81,7 @@ class VideoPipeline:
         objects: makes the objects.
     """
 
-    def __init__(self, manifest: Manifest, rule: KeyframeOptions, objects: FrameObjects) -> None:
+    def __init__(self, manifest: Manifest, rule: KeyframeOptions, objects: ObjectMaker) -> None:
         self.manifest = manifest
         self._rule = rule
         self._objects = objects

@@ -136,7 +136,7 @@ class Tracked:
     def __call__(self, image: np.ndarray) -> InstanceResult:
         return self._segmenter(image)
 
-    def stream(self) -> "Tracked":
+    def stream(self, **options: object) -> "Tracked":
         self.streams += 1
         return self
 
