@@ -9,22 +9,20 @@ from typing import Any
 import numpy as np
 import paddle
 
-from mobileseg.data.io import read_image
 from mobileseg.data.sample import Sample
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.instance.predictor import OUTPUTS, InstancePredictor
 from mobileseg.structures import InstanceResult
-from mobileseg.video.keyframes import KeyframeOptions, is_key, lost_share, thumbnail, thumbnail_difference
+from mobileseg.video.keyframes import KeyframeOptions
 from mobileseg.video.names import KEY, NONKEY
-from mobileseg.video.runtime import SURE
+from mobileseg.video.watch import KeyframeWatch
 from mobileseg.video.yolact_edge import KeyFrame
 
 
 class VideoPredictor(InstancePredictor):
     """Objects of prepared frames; they come in time order, after :meth:`begin` those of another sequence.
 
-    A sample whose ``meta['key']`` is set is a key frame or not as that says
-    (:class:`mobileseg.video.protocol.KeyFramePasses`), any other by the rule; what comes first always is one.
+    Which of them are key frames, :class:`~mobileseg.video.watch.KeyframeWatch` says.
 
     Args:
         network: of :class:`~mobileseg.video.yolact_edge.FlowYolact`, in evaluation mode.
@@ -39,17 +37,14 @@ class VideoPredictor(InstancePredictor):
         keyframes: KeyframeOptions | None = None,
     ) -> None:
         super().__init__(network, detection)
-        self.rule = keyframes or KeyframeOptions()
+        self.watch = KeyframeWatch(keyframes or KeyframeOptions())
         self.begin()
 
     def begin(self) -> None:
         """Forget the frames so far."""
+        self.watch.begin()
         self._key: KeyFrame | None = None
-        self._age: int | None = None
         self._kind = KEY
-        self._thumbnail: np.ndarray | None = None
-        self._sure: InstanceResult | None = None
-        self._lost = 0.0
 
     @paddle.no_grad()
     def outputs(self, image: np.ndarray) -> dict[str, np.ndarray]:
@@ -70,26 +65,9 @@ class VideoPredictor(InstancePredictor):
             ConfigError: see :class:`~mobileseg.instance.predictor.InstancePredictor`.
             DataError: thumbnails of frames are compared, and the file of this one cannot be read.
         """
-        small = None if self.rule.scene_cut is None else thumbnail(read_image(sample.meta["image_path"]))
-        self._kind = KEY if self._is_key(sample, small) else NONKEY
+        self._kind = KEY if self.watch.is_key(sample) else NONKEY
         begun = time.perf_counter()
         result = super().__call__(sample)
         times = {"frame": (time.perf_counter() - begun) * 1000}
-        sure = result.above(SURE)
-        if self._kind == KEY:
-            self._age, self._thumbnail, self._sure, self._lost = 0, small, sure, 0.0
-        elif self._sure is not None:
-            self._lost = lost_share(self._sure.boxes, self._sure.classes, sure.boxes, sure.classes)
+        self.watch.see(result)
         return replace(result, pipeline=self._kind, times=times)
-
-    def _is_key(self, sample: Sample, small: np.ndarray | None) -> bool:
-        if self._key is None:
-            return True
-        age = self._age = (self._age or 0) + 1
-        told = sample.meta.get("key")
-        if told is not None:
-            return bool(told)
-        difference = 0.0
-        if small is not None and self._thumbnail is not None:
-            difference = thumbnail_difference(self._thumbnail, small)
-        return is_key(age, self.rule, difference, self._lost)

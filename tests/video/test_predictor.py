@@ -112,7 +112,7 @@ def test_lost_objects_make_the_frame_after_a_key_frame(network: MobileYolactEdge
     moving = VideoPredictor(network, sure, rule)
     found = kinds(moving, [frame(number) for number in range(4)])
     assert found[:2] == ["key", "nonkey"]
-    assert moving._lost == 0.0 or "key" in found[2:]
+    assert moving.watch.lost == 0.0 or "key" in found[2:]
 
 
 def test_evaluation_on_clips_and_on_passes_over_them(tmp_path: Path) -> None:
