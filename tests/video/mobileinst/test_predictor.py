@@ -30,11 +30,12 @@ LOOSE = QueryOptions(score_threshold=0.001, rescore=False)
 
 @pytest.fixture(scope="module")
 def network() -> MobileInst:
-    """Masks of many shapes, and classes that differ from query to query."""
+    """Sure masks of many shapes, and classes that differ from query to query."""
     made = MobileInst(4, MobileNetV2_x0_25(), 16, 8, num_queries=6, heads=4, hidden=16, token_stride=32)
     made = fill(made)
     decoder, noise = made.instance_decoder, np.random.RandomState(0)
     decoder.query_content.set_value(3 * noise.randn(1, 6, 16).astype(np.float32))
+    decoder.kernels.weight.set_value(8 * decoder.kernels.weight)
     made.eval()
     return made
 
