@@ -15,6 +15,7 @@ from mobileseg.errors import ConfigError
 from mobileseg.instance.predictor import original_size
 from mobileseg.structures import InstanceResult
 from mobileseg.training.objective import Objective
+from mobileseg.training.steps import Step
 from mobileseg.video.keyframes import KeyframeOptions
 from mobileseg.video.mobileinst.clips import clip_losses
 from mobileseg.video.mobileinst.losses import MobileInstLoss
@@ -24,6 +25,7 @@ from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 from mobileseg.video.mobileinst.postprocess import Answers, mask_features_of
 from mobileseg.video.mobileinst.stream import KernelMemory, show, start
 from mobileseg.video.names import KEY, NONKEY
+from mobileseg.video.stages import BASE, still_images
 from mobileseg.video.watch import KeyframeWatch
 
 
@@ -50,6 +52,29 @@ class QueryObjective(Objective):
         if "frames" in batch:
             return clip_losses(self.network, self.criterion, batch, self.autocast)
         return super().forward(batch)
+
+
+def query_steps(network: MobileInst, criterion: Any, dataset: Any, settings: Mapping[str, Any]) -> list[Step]:
+    """Steps of an iteration: still images where there are some (``stills_dataset``), then frames or clips.
+
+    Raises:
+        ConfigError: loss, datasets or stage are not for queries.
+        DataError: the still images cannot be trained on.
+    """
+    if settings["video"]["stage"] != BASE:
+        raise ConfigError(
+            f"MobileInst has no flow, and video.stage is {settings['video']['stage']}",
+            remedy="leave video.stage out; clip: 2 in train_dataset trains on pairs of frames",
+        )
+    if not hasattr(dataset, "objects") or getattr(dataset, "reference", None) is not None:
+        raise ConfigError(
+            f"MobileInst learns from objects in images or clips, and train_dataset ({type(dataset).__name__}) gives "
+            "pairs of images, of which one has none",
+            remedy="give it CocoInstances or videos, with clip: 2 in place of reference",
+        )
+    stills = still_images(dataset, settings)
+    first = [] if stills is None else [Step(QueryObjective(network, criterion), stills, "stills")]
+    return [*first, Step(QueryObjective(network, criterion), dataset, "frames" if first else "train")]
 
 
 class QueryPredictor:
