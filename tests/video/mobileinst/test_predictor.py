@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -131,8 +132,9 @@ def test_a_cut_is_seen_in_the_image_as_decoded(network: MobileInst, tmp_path: Pa
 
 
 def test_unsure_masks_make_the_frame_after_a_key_frame(network: MobileInst) -> None:
-    """A frame whose features are zero has masks of one half everywhere."""
-    predict = QueryPredictor(network, LOOSE, KernelOptions(rekey_below=0.99), KeyframeOptions(every=100))
+    """Features that are zero make masks of one half everywhere, which is not above the threshold."""
+    queries = replace(LOOSE, mask_threshold=0.5)
+    predict = QueryPredictor(network, queries, KernelOptions(rekey_below=0.9), KeyframeOptions(every=100))
     assert kinds(predict, [frame(0), frame(0)]) == ["key", "nonkey"]
     features = network.features
     network.features = lambda x: {name: value * 0 for name, value in features(x).items()}
