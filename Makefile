@@ -15,7 +15,7 @@ setup:  ## make .venv with everything the suite needs
 setup-cpp:  ## install what the tests of the C++ core need, where apt may
 	@tools/setup_cpp.sh
 
-demo: setup  ## train, evaluate, export, verify and draw a MobileSeg network on generated data
+demo: setup  ## train, export, verify and show a network of each family on synthetic data
 	@$(PYTHON) -m mobileseg demo
 
 test: setup setup-cpp lint types  ## lint, types, unit and end-to-end tests

@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--save_tracks",
         nargs="+",
         choices=("csv", "mots", "ytvis"),
-        help="with --track: statistics per track (default), MOTS text, YouTube-VIS results",
+        help="of objects with ids: statistics per track (default), MOTS text, YouTube-VIS results",
     )
     parser.add_argument(
         "--smooth",

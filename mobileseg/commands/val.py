@@ -53,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_view_arguments(parser)
     parser.add_argument("--no_boundary", action="store_true", help="leave out the boundary IoU, which takes time")
     parser.add_argument(
-        "--save_results", metavar="FILE", help="instances: write every object found in COCO's results format"
+        "--save_results",
+        metavar="FILE",
+        help="write every object found in COCO's results format, of videos every track in YouTube-VIS'",
     )
     parser.add_argument(
         "--match_classes",

@@ -24,9 +24,10 @@ from mobileseg.video.mobileinst.names import ANSWERS, MAPS, MASK_FEATURES
 from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 from mobileseg.video.mobileinst.postprocess import Answers, mask_features_of
 from mobileseg.video.mobileinst.stream import KernelMemory, show, start
-from mobileseg.video.names import KEY, NONKEY
+from mobileseg.video.names import KEY
+from mobileseg.video.predictor import planned
+from mobileseg.video.runtime import remembered
 from mobileseg.video.stages import BASE, still_images
-from mobileseg.video.watch import KeyframeWatch
 
 
 class QueryObjective(Objective):
@@ -85,6 +86,9 @@ class QueryPredictor:
         queries: how answers become instances.
         kernels: how kernels travel from key frame to key frame.
         keyframes: when one is due; besides, when the masks of a frame were too unsure.
+
+    Raises:
+        ConfigError: a delay of key frames.
     """
 
     def __init__(
@@ -97,12 +101,17 @@ class QueryPredictor:
         self.network = network
         self.queries = queries or QueryOptions()
         self.kernels = kernels or KernelOptions()
-        self.watch = KeyframeWatch(keyframes or KeyframeOptions())
+        self.rule = keyframes or KeyframeOptions()
+        if self.rule.delay:
+            raise ConfigError(
+                f"keyframes.delay is {self.rule.delay}, and kernels are used at once",
+                remedy="leave delay out of the section keyframes",
+            )
         self.begin()
 
     def begin(self) -> None:
         """The next frame begins a sequence."""
-        self.watch.begin()
+        self._memory: dict[str, Any] = {}
         self._state: KernelMemory | None = None
 
     def __call__(self, sample: Sample) -> InstanceResult:
@@ -110,10 +119,10 @@ class QueryPredictor:
 
         Raises:
             ConfigError: see :func:`mobileseg.instance.predictor.original_size`.
-            DataError: see :meth:`mobileseg.video.watch.KeyframeWatch.is_key`.
+            DataError: see :func:`mobileseg.video.predictor.planned`.
         """
         size = original_size(sample)
-        due = self.watch.is_key(sample, stale=self._state is not None and self._state.stale)
+        due = planned(self.rule, self._memory, sample).pipeline == KEY
         begun = time.perf_counter()
         made = self._outputs(sample.image, due)
         if due:
@@ -121,9 +130,9 @@ class QueryPredictor:
         assert self._state is not None  # the first frame is a key frame
         features, stride = mask_features_of(made), self.network.mask_stride
         self._state, found = show(self._state, features, stride, sample.size, size, self.queries, self.kernels)
-        self.watch.see(found)
+        self._memory["stale"] = self._state.stale
         times = {"frame": (time.perf_counter() - begun) * 1000}
-        return replace(found, pipeline=KEY if due else NONKEY, times=times)
+        return replace(remembered(self.rule, self._memory, found), times=times)
 
     @paddle.no_grad()
     def _outputs(self, image: np.ndarray, due: bool) -> dict[str, np.ndarray]:

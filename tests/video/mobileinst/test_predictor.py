@@ -170,6 +170,11 @@ def test_evaluation_on_clips(network: MobileInst, tmp_path: Path) -> None:
     assert scores.details["found_tracks"] > 0
 
 
+def test_a_delay_is_refused(network: MobileInst) -> None:
+    with pytest.raises(ConfigError, match="used at once"):
+        QueryPredictor(network, keyframes=KeyframeOptions(every=4, delay=2))
+
+
 def test_another_loss_is_refused(network: MobileInst) -> None:
     with pytest.raises(ConfigError, match="MobileInstLoss"):
         QueryObjective(network, paddle.nn.CrossEntropyLoss())
