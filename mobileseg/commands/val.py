@@ -21,6 +21,7 @@ from mobileseg.commands.arguments import (
     say_accepted,
     view_section,
 )
+from mobileseg.converter import has_more_engines
 from mobileseg.errors import ConfigError
 from mobileseg.files import write_whole
 from mobileseg.tasks import accepts, task_of
@@ -64,6 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--save_dir", metavar="FOLDER", help="write the scores into this folder, as scores.json")
     parser.add_argument("--json", metavar="FILE", help="write the scores into this file")
+
+
+def needs_converter(args: argparse.Namespace) -> bool:
+    """Where an exported model shall run on Paddle Lite, and there is no wheel of it here."""
+    return bool(args.model) and has_more_engines([args.engine])
 
 
 def run(args: argparse.Namespace) -> int:

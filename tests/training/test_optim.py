@@ -17,6 +17,8 @@ from mobileseg.training.optim import (
 )
 from mobileseg.training.schedule import Schedule
 
+pytestmark = pytest.mark.both
+
 
 class Net(paddle.nn.Layer):
     def __init__(self):
