@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -76,11 +77,10 @@ def main() -> None:
     size, image = args.size, (args.size * 3 // 4, args.size)
     kernels, features = made_up(size)
     print("| masks of | ms |\n|---|---|")
-    whole = best_of(args.runs, lambda: published(kernels, features, size, image))
+    whole = best_of(args.runs, partial(published, kernels, features, size, image))
     print(f"| all {QUERIES} queries, as published | {whole:.1f} |")
     for kept in (100, 20, 10, 5):
-        some = kernels[:kept]
-        spent = best_of(args.runs, lambda some=some: make_masks(some, features, STRIDE, (size, size), image))
+        spent = best_of(args.runs, partial(make_masks, kernels[:kept], features, STRIDE, (size, size), image))
         print(f"| {kept} that are kept | {spent:.1f} |")
 
 

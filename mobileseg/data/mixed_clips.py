@@ -11,7 +11,7 @@ import numpy as np
 from mobileseg.data.instances import Instances
 from mobileseg.data.nested import nested_dataset
 from mobileseg.data.sample import Sample
-from mobileseg.data.video_base import VideoDataset
+from mobileseg.data.video_base import Video, VideoDataset
 from mobileseg.errors import ConfigError
 from mobileseg.limits import shown
 from mobileseg.registry import DATASETS
@@ -53,7 +53,7 @@ class MixedClips(VideoDataset):
         self.shares = ratios / ratios.sum()
         self._starts = np.cumsum([0, *(len(part) for part in self.parts)])
         first = self.parts[0]
-        videos = []
+        videos: list[Video] = []
         for start, part in zip(self._starts[:-1].tolist(), self.parts, strict=True):
             for video in part.videos:
                 frames = range(video.frames.start + start, video.frames.stop + start)
@@ -111,9 +111,7 @@ def _parts(sections: Any) -> tuple[np.ndarray, list[VideoDataset]]:
     ratios, datasets = [], []
     for number, section in enumerate(sections):
         where = f"parts.{number}"
-        ratio = section.get("ratio") if isinstance(section, Mapping) else None
-        usable = isinstance(ratio, int | float) and not isinstance(ratio, bool) and 0 < ratio < math.inf
-        if not usable or set(section) != {"ratio", "dataset"}:
+        if not isinstance(section, Mapping) or set(section) != {"ratio", "dataset"} or not _positive(section["ratio"]):
             raise ConfigError(
                 f"MixedClips: {where} is {shown(section)}; expected ratio, a number above 0, and dataset",
                 remedy="write {ratio: 1, dataset: {type: PseudoClips, stills: {...}}}",
@@ -124,7 +122,7 @@ def _parts(sections: Any) -> tuple[np.ndarray, list[VideoDataset]]:
                 f"MixedClips: {where} is a {type(dataset).__name__} that gives no clips for training",
                 remedy="write clip: 2 and mode: train there, or make clips of stills with PseudoClips",
             )
-        ratios.append(float(ratio))
+        ratios.append(float(section["ratio"]))
         datasets.append(dataset)
     first = datasets[0]
     for number, dataset in enumerate(datasets):
@@ -135,3 +133,7 @@ def _parts(sections: Any) -> tuple[np.ndarray, list[VideoDataset]]:
                 remedy="give all parts the same clip, and the same classes in the same order (classes: [...])",
             )
     return np.array(ratios), datasets
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
