@@ -117,9 +117,10 @@ def _parts(sections: Any) -> tuple[np.ndarray, list[VideoDataset]]:
                 remedy="write {ratio: 1, dataset: {type: PseudoClips, stills: {...}}}",
             )
         dataset = nested_dataset(f"{where}.dataset", section["dataset"])
-        if not isinstance(dataset, VideoDataset) or dataset.clip is None or dataset.evaluates:
+        usable = isinstance(dataset, VideoDataset) and not isinstance(dataset, MixedClips)
+        if not usable or dataset.clip is None or dataset.evaluates:
             raise ConfigError(
-                f"MixedClips: {where} is a {type(dataset).__name__} that gives no clips for training",
+                f"MixedClips: {where} is a {type(dataset).__name__} that gives no clips of its own for training",
                 remedy="write clip: 2 and mode: train there, or make clips of stills with PseudoClips",
             )
         ratios.append(float(section["ratio"]))

@@ -101,6 +101,12 @@ def test_fewer_than_two_parts(sections: Any) -> None:
         MixedClips(sections)
 
 
+def test_a_mixture_is_no_part(parts: dict[str, dict[str, Any]]) -> None:
+    sections = [{"ratio": 1, "dataset": section} for section in parts.values()]
+    with pytest.raises(ConfigError, match="no clips of its own"):
+        MixedClips([sections[0], {"ratio": 1, "dataset": {"type": "MixedClips", "parts": sections}}])
+
+
 def test_there_is_no_evaluation_on_a_mixture(parts: dict[str, dict[str, Any]]) -> None:
     with pytest.raises(ConfigError, match="no mode 'val'"):
         mixed(parts, mode="val")
