@@ -29,6 +29,7 @@ from mobileseg.data.formats.voc import PascalVOC
 from mobileseg.data.formats.voc_instances import VocInstances
 from mobileseg.data.formats.youtube_vis import YouTubeVIS
 from mobileseg.data.instance_base import InstanceDataset
+from mobileseg.data.mixed_clips import MixedClips
 from mobileseg.data.pseudo_clips import PseudoClips
 from mobileseg.data.video_base import Video, VideoDataset
 
@@ -53,6 +54,7 @@ __all__ = [
     "Item",
     "LabelmeInstances",
     "MiniDeepGlobeRoadExtraction",
+    "MixedClips",
     "Mots",
     "OpticDiscSeg",
     "PPHumanSeg14K",

@@ -14,10 +14,10 @@ from mobileseg.data.annotations import AnnotationTable
 from mobileseg.data.geometry import resize_sample, warp_sample
 from mobileseg.data.instance_base import InstanceDataset
 from mobileseg.data.instances import Instances, Region, Size
+from mobileseg.data.nested import nested_dataset
 from mobileseg.data.sample import Sample
 from mobileseg.data.video_base import Video, VideoDataset, clip_length
 from mobileseg.errors import ConfigError
-from mobileseg.limits import shown
 from mobileseg.registry import DATASETS
 
 _GREY = 127.5
@@ -118,7 +118,7 @@ class PseudoClips(VideoDataset):
                 remedy="use max_shift in 0..1, max_turn in 0..180 degrees, max_zoom in 1..4 and paste in 0..16",
             )
         self.stills = _stills(stills, keep_empty=keep_empty)
-        self.backgrounds = None if backgrounds is None else _built("backgrounds", backgrounds)
+        self.backgrounds = None if backgrounds is None else nested_dataset("backgrounds", backgrounds)
         self.background_prob = background_prob
         self.motion = (max_shift, math.radians(max_turn), math.log(max_zoom))
         self.paste = paste
@@ -221,24 +221,9 @@ class PseudoClips(VideoDataset):
         return found
 
 
-def _built(name: str, section: Any) -> Any:
-    if not isinstance(section, Mapping) or not isinstance(section.get("type"), str):
-        raise ConfigError(
-            f"{name} is {shown(section)}; expected a dataset", remedy=f"write {name}: {{type: CocoInstances}}"
-        )
-    arguments = dict(section)
-    component = DATASETS.get(arguments.pop("type"))
-    if arguments.get("transforms"):
-        raise ConfigError(f"{name} has transforms of its own", remedy="write the transforms beside it, for whole clips")
-    try:
-        return component(**arguments)
-    except TypeError as error:
-        raise ConfigError(f"{name}: {error}", remedy="see the arguments of its type") from error
-
-
 def _stills(section: Any, *, keep_empty: bool) -> InstanceDataset:
     arguments = {"keep_empty": keep_empty} | dict(section) if isinstance(section, Mapping) else section
-    dataset = _built("stills", arguments)
+    dataset = nested_dataset("stills", arguments)
     if not isinstance(dataset, InstanceDataset) or isinstance(dataset, VideoDataset) or dataset.evaluates:
         raise ConfigError(
             f"stills is a {type(dataset).__name__} of mode '{dataset.mode}'; a clip is made of images with objects",

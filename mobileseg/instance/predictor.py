@@ -40,15 +40,9 @@ class InstancePredictor:
         """Objects of a sample that went through the evaluation transforms, at the size before them.
 
         Raises:
-            ConfigError: the transforms padded the image; boxes and masks are stretched back, nothing is cut off.
+            ConfigError: see :func:`original_size`.
         """
-        geometry = sample.meta.get("geometry", [])
-        if any(step != "resize" for step, _ in geometry):
-            raise ConfigError(
-                "the validation transforms pad the image, but objects are taken back to it by stretching alone",
-                remedy="use Resize to a fixed size and Normalize in val_dataset.transforms",
-            )
-        size = geometry[0][1] if geometry else sample.size
+        size = original_size(sample)
         anchors = self.network.anchors(*sample.size)
         return instances_from_outputs(
             self.outputs(sample.image),
@@ -58,6 +52,22 @@ class InstancePredictor:
             variances=self.network.variances,
             input_size=sample.size,
         )
+
+
+def original_size(sample: Sample) -> tuple[int, int]:
+    """Height and width of a sample's image before the transforms, to which objects are taken back by stretching.
+
+    Raises:
+        ConfigError: the transforms padded the image, of which nothing is cut off again.
+    """
+    geometry = sample.meta.get("geometry", [])
+    if any(step != "resize" for step, _ in geometry):
+        raise ConfigError(
+            "the validation transforms pad the image, but objects are taken back to it by stretching alone",
+            remedy="use Resize to a fixed size and Normalize in val_dataset.transforms",
+        )
+    height, width = geometry[0][1] if geometry else sample.size
+    return int(height), int(width)
 
 
 def refuse_views(test_config: Mapping[str, Any]) -> None:

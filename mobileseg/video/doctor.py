@@ -15,6 +15,7 @@ from mobileseg.data.doctor.checks import Finding
 from mobileseg.data.doctor.scan import Examples, Facts, Summary
 from mobileseg.data.formats.coco_annotations import AnnotationError
 from mobileseg.data.formats.flying_chairs import FlyingChairs
+from mobileseg.data.mixed_clips import MixedClips
 from mobileseg.data.pseudo_clips import PseudoClips
 from mobileseg.data.video_base import VideoDataset
 from mobileseg.errors import DataError
@@ -78,6 +79,9 @@ def preflight(dataset: Any) -> None:
             dataset[index]
     elif isinstance(dataset, PseudoClips):
         of_objects.preflight(dataset.stills)
+    elif isinstance(dataset, MixedClips):
+        for part in dataset.parts:
+            preflight(part)
     else:
         _check_videos(dataset)
 

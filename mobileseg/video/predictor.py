@@ -75,16 +75,27 @@ class VideoPredictor(InstancePredictor):
             ConfigError: see :class:`~mobileseg.instance.predictor.InstancePredictor`.
             DataError: thumbnails of frames are compared, and the file of this one cannot be read.
         """
-        self._plan = self._planned(sample)
+        self._plan = planned(self.rule, self._memory, sample)
         begun = time.perf_counter()
         found = super().__call__(sample)
         times = {"frame": (time.perf_counter() - begun) * 1000}
         return replace(remembered(self.rule, self._memory, found), times=times)
 
-    def _planned(self, sample: Sample) -> StepPlan:
-        told = sample.meta.get("key")
-        if told is not None and self._key is not None:
-            self._memory |= {"age": 0, "pipeline": KEY} if told else {}
-            return StepPlan(KEY if told else NONKEY)
-        image = None if self.rule.scene_cut is None else read_image(sample.meta["image_path"])
-        return next_step(self.rule, self._memory, image)
+
+def planned(rule: KeyframeOptions, memory: dict[str, Any], sample: Sample) -> StepPlan:
+    """What the frame of a prepared sample runs: as its ``meta['key']`` says, or else by the rule.
+
+    Args:
+        rule: of key frames.
+        memory: of the sequence, as :func:`mobileseg.video.runtime.next_step` keeps it; changed.
+        sample: the next one. The first one of a sequence always is a key frame.
+
+    Raises:
+        DataError: thumbnails of frames are compared, and the file of this one cannot be read.
+    """
+    told = sample.meta.get("key")
+    if told is not None and "age" in memory:
+        memory |= {"age": 0, "pipeline": KEY} if told else {}
+        return StepPlan(KEY if told else NONKEY)
+    image = None if rule.scene_cut is None else read_image(sample.meta["image_path"])
+    return next_step(rule, memory, image)

@@ -140,7 +140,7 @@ def stage_steps(network: FlowYolact, criterion: Any, dataset: Any, settings: Map
     if stage == FLOW:
         return [Step(FlowObjective(network, criterion, held, partly=False), dataset)]
     joint = stage == JOINT
-    stills = _stills(dataset, settings)
+    stills = still_images(dataset, settings)
     steps = []
     if stills is not None:
         steps.append(Step(StageObjective(network, criterion, held, partly=joint), stills, "stills"))
@@ -209,8 +209,13 @@ def _check(stage: str, criterion: Any, dataset: Any, settings: Mapping[str, Any]
         )
 
 
-def _stills(dataset: Any, settings: Mapping[str, Any]) -> Any:
-    """The dataset of still images, None without one."""
+def still_images(dataset: Any, settings: Mapping[str, Any]) -> Any:
+    """The dataset of ``stills_dataset``, None without one.
+
+    Raises:
+        ConfigError: it has no objects, or other classes than ``dataset``.
+        DataError: it cannot be trained on.
+    """
     if settings["stills_dataset"] is None:
         return None
     stills = build_dataset(settings["stills_dataset"], seed=settings["seed"])

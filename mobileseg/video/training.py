@@ -17,7 +17,7 @@ from mobileseg.training.steps import Step
 from mobileseg.video.keyframes import KeyframeOptions
 from mobileseg.video.mobileinst.model import MobileInst
 from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
-from mobileseg.video.mobileinst.training import QueryObjective, QueryPredictor
+from mobileseg.video.mobileinst.training import QueryPredictor, query_steps
 from mobileseg.video.predictor import VideoPredictor
 from mobileseg.video.scorer import VideoScorer, save_track_results
 from mobileseg.video.stages import stage_steps
@@ -32,14 +32,14 @@ scorer_options = instances.scorer_options
 
 
 def steps(network: paddle.nn.Layer, criterion: Any, dataset: Any, settings: Mapping[str, Any]) -> list[Step]:
-    """Those of the configured stage (:func:`mobileseg.video.stages.stage_steps`); of MobileInst one, by its loss.
+    """Those of the configured stage (:func:`mobileseg.video.stages.stage_steps`), or of queries.
 
     Raises:
         ConfigError: loss, datasets and stage do not go together, or the network has no such stages.
         DataError: the still images cannot be trained on.
     """
     if isinstance(network, MobileInst):
-        return [Step(QueryObjective(network, criterion), dataset)]
+        return query_steps(network, criterion, dataset, settings)
     if not isinstance(network, FlowYolact):
         raise ConfigError(f"{type(network).__name__} is not trained in the stages of video.stage")
     return stage_steps(network, criterion, dataset, settings)

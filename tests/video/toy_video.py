@@ -36,7 +36,8 @@ def toy_video_section(
         train["reference"] = [1, 3]
     still = {"type": "CocoInstances", "dataset_root": str(root / "stills"), "mode": "train", "transforms": flip}
     model = {"type": network, "num_classes": 4, "input_size": 64, "fpn_channels": 8, "num_prototypes": 4}
-    narrow = {"flow_channels": 4, "flow_widths": [4, 6, 8], "proto_convs": [1, 0]}
+    widths = [4, 6] if network == "MobileYolactEdge" else [4, 6, 8]
+    narrow = {"flow_channels": 4, "flow_widths": widths, "proto_convs": [1, 0]}
     return {
         "batch_size": 2,
         "iters": 3,

@@ -176,7 +176,7 @@ class InstanceDecoder(nn.Layer):
         self.classes = nn.Linear(channels, num_classes)
         self.objectness = nn.Linear(channels, 1)
         self.kernels = nn.Linear(channels, mask_channels)
-        for head in (self.classes, self.objectness):
+        for head in (self.classes, self.objectness, self.kernels):  # long kernels would begin sure of wrong masks
             Normal(std=0.01)(head.weight)
         Constant(-math.log((1 - CLASS_PRIOR) / CLASS_PRIOR))(self.classes.bias)
 

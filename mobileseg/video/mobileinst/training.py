@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,9 +12,11 @@ import paddle
 
 from mobileseg.data.sample import Sample
 from mobileseg.errors import ConfigError
+from mobileseg.instance.predictor import original_size
 from mobileseg.structures import InstanceResult
 from mobileseg.training.objective import Objective
-from mobileseg.video.keyframes import KeyframeOptions, is_key
+from mobileseg.training.steps import Step
+from mobileseg.video.keyframes import KeyframeOptions
 from mobileseg.video.mobileinst.clips import clip_losses
 from mobileseg.video.mobileinst.losses import MobileInstLoss
 from mobileseg.video.mobileinst.model import MobileInst
@@ -21,7 +24,10 @@ from mobileseg.video.mobileinst.names import ANSWERS, MAPS, MASK_FEATURES
 from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 from mobileseg.video.mobileinst.postprocess import Answers, mask_features_of
 from mobileseg.video.mobileinst.stream import KernelMemory, show, start
-from mobileseg.video.names import KEY, NONKEY
+from mobileseg.video.names import KEY
+from mobileseg.video.predictor import planned
+from mobileseg.video.runtime import remembered
+from mobileseg.video.stages import BASE, still_images
 
 
 class QueryObjective(Objective):
@@ -49,6 +55,29 @@ class QueryObjective(Objective):
         return super().forward(batch)
 
 
+def query_steps(network: MobileInst, criterion: Any, dataset: Any, settings: Mapping[str, Any]) -> list[Step]:
+    """Steps of an iteration: still images where there are some (``stills_dataset``), then frames or clips.
+
+    Raises:
+        ConfigError: loss, datasets or stage are not for queries.
+        DataError: the still images cannot be trained on.
+    """
+    if settings["video"]["stage"] != BASE:
+        raise ConfigError(
+            f"MobileInst has no flow, and video.stage is {settings['video']['stage']}",
+            remedy="leave video.stage out; clip: 2 in train_dataset trains on pairs of frames",
+        )
+    if not hasattr(dataset, "objects") or getattr(dataset, "reference", None) is not None:
+        raise ConfigError(
+            f"MobileInst learns from objects in images or clips, and train_dataset ({type(dataset).__name__}) gives "
+            "pairs of images, of which one has none",
+            remedy="give it CocoInstances or videos, with clip: 2 in place of reference",
+        )
+    stills = still_images(dataset, settings)
+    first = [] if stills is None else [Step(QueryObjective(network, criterion), stills, "stills")]
+    return [*first, Step(QueryObjective(network, criterion), dataset, "frames" if first else "train")]
+
+
 class QueryPredictor:
     """Objects of the frames of a sequence, with tracks; an image is a sequence of one.
 
@@ -56,7 +85,10 @@ class QueryPredictor:
         network: in evaluation mode.
         queries: how answers become instances.
         kernels: how kernels travel from key frame to key frame.
-        rule: when one is due; by age alone: samples are normalised, and frames cannot be compared.
+        keyframes: when one is due; besides, when the masks of a frame were too unsure.
+
+    Raises:
+        ConfigError: a delay of key frames.
     """
 
     def __init__(
@@ -64,42 +96,43 @@ class QueryPredictor:
         network: MobileInst,
         queries: QueryOptions | None = None,
         kernels: KernelOptions | None = None,
-        rule: KeyframeOptions | None = None,
+        keyframes: KeyframeOptions | None = None,
     ) -> None:
         self.network = network
         self.queries = queries or QueryOptions()
         self.kernels = kernels or KernelOptions()
-        self.rule = rule or KeyframeOptions()
+        self.rule = keyframes or KeyframeOptions()
+        if self.rule.delay:
+            raise ConfigError(
+                f"keyframes.delay is {self.rule.delay}, and kernels are used at once",
+                remedy="leave delay out of the section keyframes",
+            )
         self.begin()
 
     def begin(self) -> None:
         """The next frame begins a sequence."""
+        self._memory: dict[str, Any] = {}
         self._state: KernelMemory | None = None
-        self._age: int | None = None
 
     def __call__(self, sample: Sample) -> InstanceResult:
         """Objects of a sample that went through the evaluation transforms, at the size before them.
 
         Raises:
-            ConfigError: the transforms padded the image; masks are stretched back, nothing is cut off.
+            ConfigError: see :func:`mobileseg.instance.predictor.original_size`.
+            DataError: see :func:`mobileseg.video.predictor.planned`.
         """
-        geometry = sample.meta.get("geometry", [])
-        if any(step != "resize" for step, _ in geometry):
-            raise ConfigError(
-                "the validation transforms pad the image, but objects are taken back to it by stretching alone",
-                remedy="use Resize to a fixed size and Normalize in val_dataset.transforms",
-            )
-        due = self._state is None or self._state.stale or is_key(self._age, self.rule)
+        size = original_size(sample)
+        due = planned(self.rule, self._memory, sample).pipeline == KEY
+        begun = time.perf_counter()
         made = self._outputs(sample.image, due)
         if due:
-            self._state, self._age = start(self._state, Answers.of(made), self.queries, self.kernels), 0
-        assert self._state is not None
-        assert self._age is not None
-        self._age += 1
-        size = geometry[0][1] if geometry else sample.size
+            self._state = start(self._state, Answers.of(made), self.queries, self.kernels)
+        assert self._state is not None  # the first frame is a key frame
         features, stride = mask_features_of(made), self.network.mask_stride
         self._state, found = show(self._state, features, stride, sample.size, size, self.queries, self.kernels)
-        return replace(found, pipeline=KEY if due else NONKEY)
+        self._memory["stale"] = self._state.stale
+        times = {"frame": (time.perf_counter() - begun) * 1000}
+        return replace(remembered(self.rule, self._memory, found), times=times)
 
     @paddle.no_grad()
     def _outputs(self, image: np.ndarray, due: bool) -> dict[str, np.ndarray]:
