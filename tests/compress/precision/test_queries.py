@@ -20,6 +20,7 @@ SIZE = (64, 128)
 @pytest.fixture(scope="module")
 def queries(tmp_path_factory):
     network = fill(MobileInst(5, TopTransformer_Tiny(), 32, 16, num_queries=12, heads=4, hidden=48, token_stride=32))
+    network.instance_decoder.classes.weight.set_value(4 * network.instance_decoder.classes.weight)
     fold_norms(network, SIZE)
     described = subject(settings={"queries": {"score_threshold": 0.1}})
     return trace(network, ExportOptions(*SIZE), described, tmp_path_factory.mktemp("queries"))
