@@ -2,7 +2,8 @@
 
 A verb is a module of :mod:`mobileseg.commands` with ``HELP``, ``add_arguments(parser)`` and
 ``run(args) -> int``. Here are only what all verbs share: dispatch, ``--debug``, and the rule that a
-user sees one clear message and an exit code instead of a traceback.
+user sees one clear message and an exit code instead of a traceback. A verb that needs the converter environment
+(:mod:`mobileseg.converter`) says so with ``needs_converter(args) -> bool``, or hands over by ``args.hand_over()``.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
-from mobileseg import __version__
+from mobileseg import __version__, converter
 from mobileseg.errors import DependencyError, MobileSegError
 
 VERBS = ("train", "val", "predict", "export", "compress", "benchmark", "doctor", "models", "report", "convert", "demo")
@@ -45,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             command.add_arguments(sub)
             sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
     args = parser.parse_args(arguments)
+    args.hand_over = partial(converter.hand_over, arguments, replace=argv is None)
     _quieten_paddle()
     with _shown_log():
         return _guarded(_command(args.verb), args)
@@ -52,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_verb(verb: str) -> None:
     """Entry of the `tools/VERB.py` scripts: the verb with the script's own arguments, then exit."""
-    sys.exit(main([verb, *sys.argv[1:]]))
+    sys.argv.insert(1, verb)
+    sys.exit(main())
 
 
 def _command(verb: str) -> ModuleType:
@@ -89,11 +93,15 @@ def _quieten_paddle() -> None:
     os.environ.setdefault("GLOG_minloglevel", "1")  # "New Executor is Running" and the like; read when it is imported
     # At every first batch of a training, about what batch normalisation does since Paddle 2.0.
     warnings.filterwarnings("ignore", message="When training, we now always track global mean and variance")
+    warnings.filterwarnings("ignore", message="No ccache found")  # Paddle 3, of a compiler that nothing here calls
 
 
 def _guarded(command: ModuleType, args: argparse.Namespace) -> int:
     """Run the verb; turn what went wrong into one message and an exit code."""
+    needs_converter = getattr(command, "needs_converter", _nothing_needed)
     try:
+        if converter.is_needed() and needs_converter(args):
+            return int(args.hand_over())
         return int(command.run(args))
     except MobileSegError as error:
         if args.debug:
@@ -117,15 +125,22 @@ def _guarded(command: ModuleType, args: argparse.Namespace) -> int:
         return _fail(f"unexpected {name}: {error}\n  hint: run again with --debug for the traceback and report it", 70)
 
 
+def _nothing_needed(_args: argparse.Namespace) -> bool:
+    return False
+
+
 def _is_missing(module: str | None) -> bool:
     """Whether it belongs to a package that is not installed, rather than to an error in this one."""
     return bool(module) and find_spec(str(module).split(".")[0]) is None
 
 
 def _explain_missing(module: str | None) -> tuple[str, int]:
+    setup = "`make setup`, or `pip install .`,"
+    if converter.was_called():
+        setup = f"`{converter.SETUP}`"
     return (
         f"the package that provides '{module}' is needed for this and is not installed\n"
-        "  hint: run `make setup`, or `pip install -c constraints.txt .`, in the repository",
+        f"  hint: run {setup} in the repository",
         DependencyError.exit_code,
     )
 

@@ -106,6 +106,20 @@ def decode_region(rle: Mapping[str, Any]) -> tuple[int, int, np.ndarray]:
     return top, left, np.ascontiguousarray(bitmap)
 
 
+def area_of(rle: Mapping[str, Any]) -> int:
+    """Pixels of the object in an encoded image.
+
+    (``pycocotools.mask.area`` 2.0.11 fails on lists of more than 255 under NumPy 2.)
+
+    Args:
+        rle: ``{"size": [H, W], "counts": str or bytes}``.
+
+    Raises:
+        ValueError: the counts are not COCO's compressed text.
+    """
+    return int(decompress(rle["counts"])[1::2].sum())
+
+
 def decompress(counts: bytes | str) -> np.ndarray:
     """The run lengths of compressed text, int64: background, object, background, ...
 

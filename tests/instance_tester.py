@@ -18,6 +18,7 @@ import pytest
 
 from mobileseg.registry import BACKBONES, NETWORKS
 from mobileseg.weights.load import LoadReport, load_into
+from tests.converting import traces
 from tests.model_tester import REFERENCE, assert_close, fill, input_image, run, stored_keys
 from tests.reference_fill import INSTANCE_GAIN, fill_value
 
@@ -168,6 +169,7 @@ class InstanceTester:
         for name in EVALUATION:
             np.testing.assert_array_equal(ours[name].numpy(), theirs[name].numpy())
 
+    @traces
     @pytest.mark.parametrize("size", [(75, 101), (None, None)], ids=["fixed", "dynamic"])
     def test_traced_graph_equals_eager(self, built: paddle.nn.Layer, size: tuple[Any, Any], tmp_path: Path) -> None:
         image = input_image(*(size if size[0] else (2 * built.size_multiple, 3 * built.size_multiple)))

@@ -18,6 +18,7 @@ import pytest
 
 from mobileseg.registry import BACKBONES
 from mobileseg.semantic.model import MobileSeg
+from tests.converting import traces
 from tests.reference_fill import digest, fill_value, input_image, sample
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -138,6 +139,7 @@ class BackboneTester:
         for ours, theirs in zip(run(built, input_image(64, 64)), run(other, input_image(64, 64)), strict=True):
             np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
+    @traces
     @pytest.mark.parametrize("size", [(96, 160), (None, None)], ids=["fixed", "dynamic"])
     def test_traced_graph_equals_eager(self, built: paddle.nn.Layer, size: tuple[Any, Any], tmp_path: Path) -> None:
         network = fill(MobileSeg(3, built, **PUBLISHED, **self.head))

@@ -10,6 +10,8 @@ from PIL import Image
 from mobileseg.pixels import nearest_indices, resize_bilinear, resize_nearest_label, to_uint8
 from tests.data.conftest import smooth_image
 
+pytestmark = pytest.mark.both
+
 
 @pytest.fixture
 def picture():

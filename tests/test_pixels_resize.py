@@ -10,6 +10,8 @@ import pytest
 
 from mobileseg.pixels import resize
 
+pytestmark = pytest.mark.both
+
 PACKAGE = Path(__file__).parents[1] / "mobileseg"
 
 

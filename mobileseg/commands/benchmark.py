@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mobileseg.converter import has_more_engines
 from mobileseg.errors import ConfigError
 
 HELP = "time decoding, preprocessing, inference, postprocessing and drawing per engine"
@@ -26,6 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--merge", nargs="+", default=[], metavar="JSON", help="add rows of these files to the table")
     parser.add_argument("--output", default="output/benchmark", metavar="DIR", help="folder for JSON and plot")
+
+
+def needs_converter(args: argparse.Namespace) -> bool:
+    """Where Paddle Lite is timed, and there is no wheel of it here."""
+    from mobileseg.benchmarking.presets import PRESETS
+
+    wanted = args.engines or (PRESETS[args.preset].engines if args.preset else None)
+    return bool(args.folders) and has_more_engines(wanted or None)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -43,6 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         part.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")
 
 
+def needs_converter(_args: argparse.Namespace) -> bool:
+    """Always: channels are read from traced programs, and PaddleSlim knows Paddle 2 alone."""
+    return True
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the recipe that was asked for."""
     return int(_recipe(args.recipe).run(args))

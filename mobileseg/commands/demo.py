@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mobileseg import __version__, converter, paddle_version
 from mobileseg.errors import ConfigError
 from mobileseg.tasks import INSTANCE, SEMANTIC, VIDEO, stage
 
@@ -100,8 +101,18 @@ def run(args: argparse.Namespace) -> int:
         if not family.config.is_file():
             raise ConfigError(f"{family.config} does not exist here", remedy="run in a checkout of the suite")
     minutes: dict[str, float] = {}
+    elsewhere = converter.converter() if converter.is_needed() else None  # it must not be missing after the training
+    if not converter.was_called():
+        print(_runs_on(elsewhere))
     with _step("data", "generate the dataset", minutes):
         _generate(args)
+    if elsewhere is not None:
+        for family in (family for family in families if family.weights is None):
+            config = _config(family, args)
+            with _step(f"train {family.name}", _training_of(family, config), minutes):
+                _train(config, args.output / family.name / "run")
+        print(f"\ntrained in {sum(minutes.values()):.1f} minutes; what follows is done in the converter environment")
+        return int(args.hand_over())  # which finds the runs finished and goes on from there
     outcomes = {family.name: _live(family, args, minutes) for family in families}
     report = _report(args.output, [outcome.report for outcome in outcomes.values()])
     for family in families:
@@ -118,7 +129,7 @@ def _live(family: Family, args: argparse.Namespace, minutes: dict[str, float]) -
     config = _config(family, args)
     trained = family.weights or root / "run" / "best"
     if family.weights is None:
-        with _step(f"train {family.name}", f"{family.title}: train for {config.iters} iterations", minutes):
+        with _step(f"train {family.name}", _training_of(family, config), minutes):
             _train(config, root / "run")
     with _step("export", f"{family.title}: export, run and compare every graph", minutes):
         rows, truth = _export(config, trained, root / "artefact", weak=args.quick)
@@ -130,6 +141,17 @@ def _live(family: Family, args: argparse.Namespace, minutes: dict[str, float]) -
     with _step("benchmark", "measure the latency of every engine", minutes):
         latencies = _benchmark(root, args.output / "data", runs=5 if args.quick else RUNS)
     return Outcome(truth, scores, latencies, _part(family, config, root, next(iter(scores.values())), rows, latencies))
+
+
+def _runs_on(elsewhere: converter.Converter | None) -> str:
+    import platform
+
+    own = f"mobileseg {__version__}, Python {platform.python_version()}, {paddle_version.installed()}"
+    return own if elsewhere is None else f"{own}; converter environment: {elsewhere}"
+
+
+def _training_of(family: Family, config: Config) -> str:
+    return f"{family.title}: train for {config.iters} iterations"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from mobileseg.commands.arguments import add_override_argument
+from mobileseg.converter import has_more_engines
 from mobileseg.errors import ConfigError, DataError, ExportError
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for part in (data, env, config, model):
         part.add_argument("--json", action="store_true", help="print JSON")
         part.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")
+
+
+def needs_converter(args: argparse.Namespace) -> bool:
+    """Where an exported model is replayed on engines that the converter environment alone has."""
+    return args.part == "model" and has_more_engines(args.engine)
 
 
 def run(args: argparse.Namespace) -> int:

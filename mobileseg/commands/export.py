@@ -76,6 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def needs_converter(_args: argparse.Namespace) -> bool:
+    """Always: every graph begins with a program of Paddle 2."""
+    return True
+
+
 def run(args: argparse.Namespace) -> int:
     """Export, or audit; returns 0, or 6 when an audit finds something."""
     say_accepted(args)

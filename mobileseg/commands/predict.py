@@ -16,6 +16,7 @@ from mobileseg.commands.arguments import (
     say_accepted,
     view_section,
 )
+from mobileseg.converter import has_more_engines
 from mobileseg.errors import ConfigError, DataError
 
 _NAMED = 8
@@ -69,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--save_tracks",
         nargs="+",
         choices=("csv", "mots", "ytvis"),
-        help="with --track: statistics per track (default), MOTS text, YouTube-VIS results",
+        help="of objects with ids: statistics per track (default), MOTS text, YouTube-VIS results",
     )
     parser.add_argument(
         "--smooth",
@@ -102,6 +103,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         device_id="CUDA_VISIBLE_DEVICES chooses the card",
         use_multilabel="labels have one class per pixel",
     )
+
+
+def needs_converter(args: argparse.Namespace) -> bool:
+    """Where an exported model shall run on Paddle Lite, and there is no wheel of it here."""
+    return has_more_engines([args.engine])
 
 
 def run(args: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from mobileseg.commands.arguments import (
     say_accepted,
     view_section,
 )
+from mobileseg.converter import has_more_engines
 from mobileseg.errors import ConfigError
 from mobileseg.files import write_whole
 from mobileseg.tasks import accepts, task_of
@@ -53,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_view_arguments(parser)
     parser.add_argument("--no_boundary", action="store_true", help="leave out the boundary IoU, which takes time")
     parser.add_argument(
-        "--save_results", metavar="FILE", help="instances: write every object found in COCO's results format"
+        "--save_results",
+        metavar="FILE",
+        help="write every object found in COCO's results format, of videos every track in YouTube-VIS'",
     )
     parser.add_argument(
         "--match_classes",
@@ -62,6 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--save_dir", metavar="FOLDER", help="write the scores into this folder, as scores.json")
     parser.add_argument("--json", metavar="FILE", help="write the scores into this file")
+
+
+def needs_converter(args: argparse.Namespace) -> bool:
+    """Where an exported model shall run on Paddle Lite, and there is no wheel of it here."""
+    return bool(args.model) and has_more_engines([args.engine])
 
 
 def run(args: argparse.Namespace) -> int:

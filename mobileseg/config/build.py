@@ -50,9 +50,9 @@ def build_network(
         WeightsError: pretrained weights that cannot be read, a backbone's that do not fit, or a network's of which
             nothing fits; a plan of another network.
     """
-    from mobileseg.nn.compat import require_tested_paddle
+    from mobileseg.nn.compat import say_untested_paddle
 
-    require_tested_paddle()
+    say_untested_paddle()
     section, origins = _model_section(config)
     if num_classes is not None:
         stated = section.setdefault("num_classes", num_classes)

@@ -10,18 +10,19 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from mobileseg import converter
 from mobileseg.child import Child, Failure
+from mobileseg.errors import MobileSegError
 from mobileseg.folders import scratch_folder
+from mobileseg.paddle_version import BUILDS, CONVERTER, LITE_PYTHON, PYTHONS, TESTED, TRAINING, Paddle
 from mobileseg.runtime.engines.registry import ENGINES, available, unavailable
 
 OK, WARNING, ERROR = "ok", "warning", "error"
-PYTHONS = ((3, 10), (3, 11), (3, 12))
-PADDLE = "2.6.2"
 TOLERANCE = 1e-3
 """Accepted difference of an engine from Paddle, in standard deviations of the output."""
 
@@ -57,7 +58,7 @@ def check_environment(*, run: bool = True) -> list[EnvironmentFinding]:
     findings = [
         check_python(sys.version_info[:2]),
         _machine(),
-        check_paddle(versions),
+        check_paddle(versions, sys.version_info[:2]),
         check_numpy(versions),
         check_opencv(metadata.packages_distributions().get("cv2", []), versions),
         check_setuptools(versions),
@@ -66,7 +67,7 @@ def check_environment(*, run: bool = True) -> list[EnvironmentFinding]:
         check_tensorrt(unavailable("tensorrt"), versions),
         check_paddleseg(versions),
     ]
-    return findings + (run_selfchecks(versions) if run else [])
+    return findings + (run_selfchecks(versions) if run else []) + check_converter(run=run)
 
 
 def installed_versions() -> dict[str, str]:
@@ -103,28 +104,54 @@ def render(findings: Sequence[EnvironmentFinding]) -> str:
 
 
 def check_python(version: tuple[int, ...]) -> EnvironmentFinding:
-    """3.10 has everything, 3.11 and 3.12 all but Paddle Lite."""
-    text = f"{'.'.join(map(str, version))} ({sys.executable})"
-    if tuple(version) not in PYTHONS:
-        return EnvironmentFinding(ERROR, "python", f"{text}; tested are 3.10, 3.11 and 3.12", "use Python 3.10")
+    """One for which there are wheels of a tested Paddle."""
+    tested = sorted({python for pythons in PYTHONS.values() for python in pythons})
+    text = f"{_dotted(version)} ({sys.executable})"
+    if tuple(version) not in tested:
+        names = [_dotted(python) for python in tested]
+        text = f"{text}; tested are {', '.join(names[:-1])} and {names[-1]}"
+        return EnvironmentFinding(ERROR, "python", text, f"use Python {names[-1]}")
     return EnvironmentFinding(OK, "python", text)
 
 
-def check_paddle(versions: Mapping[str, str]) -> EnvironmentFinding:
-    """The tested version, 2.6."""
-    name = "paddlepaddle-gpu" if "paddlepaddle-gpu" in versions else "paddlepaddle"
-    found = versions.get(name)
-    if found is None:
+def check_paddle(versions: Mapping[str, str], python: tuple[int, ...]) -> EnvironmentFinding:
+    """A tested version, and what it is good for."""
+    build = next((name for name in BUILDS if name in versions), None)
+    best = CONVERTER if tuple(python) <= LITE_PYTHON else TRAINING
+    if build is None:
         text = "not installed: exported models can be run, but nothing trained or exported"
-        return EnvironmentFinding(WARNING, "paddle", text, f"pip install paddlepaddle=={PADDLE}")
-    if _number(found)[:2] != _number(PADDLE)[:2]:
-        text = f"{name} {found}; the suite is written for {PADDLE}, and Paddle Lite reads graphs up to 2.6"
-        return EnvironmentFinding(ERROR, "paddle", text, f"pip install {name}=={PADDLE}")
-    if found.split(".post")[0] != PADDLE:
-        return EnvironmentFinding(
-            WARNING, "paddle", f"{name} {found}; tested is {PADDLE}", f"pip install {name}=={PADDLE}"
-        )
-    return EnvironmentFinding(OK, "paddle", f"{name} {found}")
+        return EnvironmentFinding(WARNING, "paddle", text, f"pip install paddlepaddle=={best}")
+    found = Paddle(build, versions[build])
+    tested = " and ".join(TESTED)
+    if not found.tested:
+        text = f"{found}; the suite is tested with {tested}"
+        return EnvironmentFinding(ERROR, "paddle", text, f"pip install {build}=={best}")
+    if found.version.split(".post")[0] not in TESTED:
+        return EnvironmentFinding(WARNING, "paddle", f"{found}; tested are {tested}", f"pip install {build}=={best}")
+    use = "trains, exports and compresses" if found.converts else "trains; exports in the converter environment"
+    return EnvironmentFinding(OK, "paddle", f"{found} ({use})")
+
+
+def check_converter(*, run: bool) -> list[EnvironmentFinding]:
+    """The converter environment, where this one needs it: what it has, and what its own check says of it.
+
+    Args:
+        run: it converts and runs a small network too.
+    """
+    if not converter.is_needed():
+        return []
+    subject = "converter"
+    try:
+        found = converter.converter()
+        document = converter.answer_of(found, ["doctor", "env", "--json", *([] if run else ["--quick"])])
+        rows = [EnvironmentFinding(**row) for row in document["findings"]]
+    except MobileSegError as error:
+        text = f"nothing can be exported, compressed or run by Paddle Lite: {error.message}"
+        return [EnvironmentFinding(WARNING, subject, text, error.remedy or "")]
+    shown = [row for row in rows if row.subject not in ("python", "machine", "paddle")]
+    return [EnvironmentFinding(OK, subject, str(found))] + [
+        replace(row, subject=f"{subject}: {row.subject}") for row in shown
+    ]
 
 
 def check_numpy(versions: Mapping[str, str]) -> EnvironmentFinding:
@@ -143,11 +170,9 @@ def check_opencv(owners: Sequence[str], versions: Mapping[str, str]) -> Environm
     names = sorted(set(owners))
     shown = ", ".join(f"{name} {versions.get(name.lower().replace('_', '-'), '')}".strip() for name in names)
     if not names:
-        return EnvironmentFinding(
-            ERROR, "opencv", "no distribution provides cv2", "pip install opencv-python==4.6.0.66"
-        )
+        return EnvironmentFinding(ERROR, "opencv", "no distribution provides cv2", _SETUP)
     if len(names) > 1:
-        fix = f"pip uninstall -y {' '.join(names)} && pip install opencv-python==4.6.0.66"
+        fix = f"pip uninstall -y {' '.join(names)}, then {_SETUP}"
         return EnvironmentFinding(ERROR, "opencv", f"cv2 belongs to {len(names)} distributions: {shown}", fix)
     return EnvironmentFinding(OK, "opencv", shown)
 
@@ -168,9 +193,14 @@ def check_lite(versions: Mapping[str, str], python: tuple[int, ...]) -> Environm
     found = versions.get("paddlelite")
     if found is not None:
         return EnvironmentFinding(OK, "paddle lite", found)
-    if tuple(python) > (3, 10):
-        text = f"no wheel for Python {'.'.join(map(str, python))}: .nb files can be neither written nor run here"
-        return EnvironmentFinding(WARNING, "paddle lite", text, "use Python 3.10 for exports to phones")
+    if tuple(python) > LITE_PYTHON:
+        last = _dotted(LITE_PYTHON)
+        text = (
+            f"no wheel for Python {_dotted(python)}, the last is for {last}: .nb files are neither written nor run here"
+        )
+        if converter.is_needed():
+            return EnvironmentFinding(OK, "paddle lite", f"{text}, but in the converter environment")
+        return EnvironmentFinding(WARNING, "paddle lite", text, f"use Python {last} for exports to phones")
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         text = f"no wheel for {platform.system()} {platform.machine()}"
         return EnvironmentFinding(WARNING, "paddle lite", text, "export on Linux x86-64")
@@ -223,6 +253,8 @@ def run_selfchecks(versions: Mapping[str, str]) -> list[EnvironmentFinding]:
         build = f"CUDA build, {facts['gpus']} GPUs" if facts["cuda_build"] else "CPU build"
         findings = [EnvironmentFinding(OK, "run paddle", f"a small network was built, run and saved ({build})")]
         for task, packages in needs.items():
+            if converter.is_needed():
+                continue  # the converter environment tries them
             missing = [package for package in packages if package not in versions]
             if missing:
                 text = f"not tried: {', '.join(missing)} not installed"
@@ -260,6 +292,10 @@ def _machine() -> EnvironmentFinding:
     except (AttributeError, OSError, ValueError):
         return EnvironmentFinding(OK, "machine", text)
     return EnvironmentFinding(OK, "machine", f"{text}, {memory / 2**30:.1f} GiB of memory")
+
+
+def _dotted(version: Sequence[int]) -> str:
+    return ".".join(map(str, version))
 
 
 def _number(version: str) -> tuple[int, ...]:

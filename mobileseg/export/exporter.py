@@ -40,6 +40,7 @@ from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
 from mobileseg.export.verify import FAILED, NOT_JUDGED, SKIPPED, TargetRow, check_engines
 from mobileseg.names import IMAGE, MAIN
+from mobileseg.nn.compat import require_static_programs
 from mobileseg.runtime.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -167,8 +168,10 @@ def export_network(
     Raises:
         ExportError: the folder exists, the network cannot be traced, a conversion failed or a graph differs
             (the folder is then kept as ``<folder>.failed``).
-        DependencyError: a requested target's converter is not installed.
+        DependencyError: a requested target's converter is not installed, or the installed Paddle is not the
+            converter's.
     """
+    require_static_programs()
     folder = Path(folder)
     task = task_for(network, options, subject.settings)
     deployed = task.deployment(network, options)

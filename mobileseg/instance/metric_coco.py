@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg.errors import DependencyError
+from mobileseg.rle import area_of
 
 BACKENDS = {"pycocotools": "pycocotools", "faster-coco-eval": "faster_coco_eval"}
 """Name of a backend -> package that it imports."""
@@ -130,14 +131,12 @@ def _objects(truth: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
 
 def _detected(detections: Sequence[Mapping[str, Any]], kind: str) -> list[dict[str, Any]]:
     """Detections with ids and areas. The area range of a mask is that of the mask, whatever its box."""
-    from pycocotools import mask as coco_mask
-
     found = []
-    areas = coco_mask.area([one["segmentation"] for one in detections]) if kind == "segm" and detections else []
     for number, one in enumerate(detections, start=1):
         entry = {key: one[key] for key in ("image_id", "category_id", "score")} | {"id": number, "iscrowd": 0}
         if kind == "segm":
-            entry |= {"segmentation": one["segmentation"], "area": float(areas[number - 1]), "bbox": [0, 0, 0, 0]}
+            mask = one["segmentation"]
+            entry |= {"segmentation": mask, "area": float(area_of(mask)), "bbox": [0, 0, 0, 0]}
         else:
             entry |= {"bbox": list(one["bbox"]), "area": float(one["bbox"][2] * one["bbox"][3])}
         found.append(entry)

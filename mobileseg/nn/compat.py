@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+import logging
+from functools import cache
+
 import paddle
 
 from mobileseg.errors import DependencyError
+from mobileseg.paddle_version import CONVERTER, TESTED, Paddle
+
+logger = logging.getLogger(__name__)
 
 
-def require_tested_paddle() -> None:
-    """Refuse a Paddle on which training would go wrong without a word (in-place operators changed in 3.0).
+@cache
+def say_untested_paddle() -> None:
+    """Say, once, that nobody has tried the suite with the installed Paddle."""
+    found = str(paddle.__version__)
+    if not Paddle("paddlepaddle", found).tested:
+        tested = " and ".join(TESTED)
+        logger.warning("mobileseg was never tested with Paddle %s; it is with %s", found, tested)
+
+
+def require_static_programs() -> None:
+    """Refuse to trace, in a Paddle whose programs the converters do not read.
 
     Raises:
-        DependencyError: its major version is not 2.
+        DependencyError: it is not the converter's; since 3.0 Paddle writes its graphs in another form (PIR).
     """
-    version = str(paddle.__version__)
-    if version.split(".")[0] != "2":
+    found = str(paddle.__version__)
+    if not Paddle("paddlepaddle", found).converts:
         raise DependencyError(
-            f"Paddle {version} is installed; the suite is tested with Paddle 2.6.2 and does not support other major "
-            "versions yet",
-            remedy="pip install paddlepaddle==2.6.2 (paddlepaddle-gpu==2.6.2 on a GPU)",
+            f"networks are traced with Paddle {CONVERTER}, and this process runs Paddle {found}",
+            remedy="use the command line (mobileseg export, mobileseg compress), which calls the converter "
+            "environment, or run this program there (`mobileseg doctor env` shows where it is)",
         )
+
+
+def own_copy(tensor: paddle.Tensor, dtype: str | paddle.dtype) -> paddle.Tensor:
+    """A tensor in ``dtype`` that shares no memory with ``tensor``, detached: what may be changed in place.
+
+    ``Tensor.astype`` to the dtype that a tensor has is a copy in Paddle 2.6 and the tensor itself since 3.0.
+    """
+    return paddle.cast(tensor.detach(), dtype)
 
 
 def is_tracing() -> bool:

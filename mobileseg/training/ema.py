@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import paddle
 
+from mobileseg.nn.compat import own_copy
 from mobileseg.registry import EXTENSIONS
 from mobileseg.training.extension import Extension, Surroundings
 
@@ -70,7 +71,7 @@ class WeightAverage:
 
 @paddle.no_grad()
 def _master(tensor: paddle.Tensor) -> paddle.Tensor:
-    return tensor.astype("float32") if tensor.is_floating_point() else tensor.clone()
+    return own_copy(tensor, "float32" if tensor.is_floating_point() else tensor.dtype)
 
 
 class Average(Extension):

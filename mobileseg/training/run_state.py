@@ -21,6 +21,7 @@ from mobileseg.config.load import RUN_CONFIG, Config
 from mobileseg.config.schema import Schema
 from mobileseg.errors import ConfigError, TrainingError
 from mobileseg.files import write_whole
+from mobileseg.paddle_version import BUILDS
 from mobileseg.training.amp import Precision
 from mobileseg.training.checkpoint import Checkpoint
 from mobileseg.training.distributed import Processes
@@ -85,7 +86,7 @@ def threads() -> int:
 def versions() -> dict[str, str]:
     """Versions of what takes part in training."""
     found = {"mobileseg": mobileseg.__version__, "python": platform.python_version()}
-    for name in ("paddlepaddle", "paddlepaddle-gpu", "numpy", "opencv-python"):
+    for name in (*BUILDS, "numpy", "opencv-python"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -239,6 +240,9 @@ def unpack(
             "resuming with another configuration, so not bit by bit what the saved run would have done:\n  "
             + "\n  ".join(differing)
         )
+    before, now = (_paddle_of(found) for found in (state.get("versions", {}), versions()))
+    if before and before != now:
+        say(f"saved with Paddle {before}, resuming with {now}: not bit by bit what the saved run would have done")
     refuse_quantised(checkpoint.weights, run.network.state_dict(), str(folder))
     fits(run.network, checkpoint.weights, folder)
     further, between = state.get("further_samplers", {}), state.get("between_steps", {})
@@ -277,6 +281,11 @@ def unpack(
     restored += [name for name in run.extensions if state.get(name)]
     restored += ["loss scale"] if run.precision.scaler.enabled else []
     say(f"resumed from {folder} at iteration {run.iteration}: {', '.join(restored)}")
+
+
+def _paddle_of(found: Mapping[str, str]) -> str:
+    """The version of Paddle among those of :func:`versions`, '' without."""
+    return next((found[build] for build in BUILDS if build in found), "")
 
 
 def best_of_state(saved: Mapping[str, Any] | None) -> dict[str, Any] | None:

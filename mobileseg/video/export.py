@@ -17,7 +17,6 @@ import numpy as np
 from mobileseg.errors import ExportError
 from mobileseg.export.golden import GoldenItem
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.recording import CANDIDATES
 from mobileseg.export.task import ExportTask
 from mobileseg.instance import golden
 from mobileseg.instance.export import ANCHORS_FILE, FOREIGN, KINDS, InstanceExport
@@ -31,7 +30,7 @@ from mobileseg.video.keyframes import KeyframeOptions
 from mobileseg.video.mobileinst.export import QueryExport
 from mobileseg.video.mobileinst.settings import is_query_based
 from mobileseg.video.names import BETWEEN, HEADS
-from mobileseg.video.recording import PIPELINES, STREAMS, frames_of, thinned, window
+from mobileseg.video.recording import PIPELINES, frames_of, richest, thinned, window
 from mobileseg.video.settings import VideoSettings
 
 if TYPE_CHECKING:
@@ -93,17 +92,12 @@ class VideoExport(InstanceExport):
         import paddle
 
         deployed = self.deployment(network, options)
+
+        def stream(image: np.ndarray, sequence: int, length: int) -> list[VideoItem]:
+            return self._stream(deployed, options, image, sizes[0], sequence, length)
+
         with paddle.no_grad():
-            firsts = [self._stream(deployed, options, image, sizes[0], 0, 1)[0] for image in images[:CANDIDATES]]
-            best = sorted(
-                range(len(firsts)), key=lambda index: (-len(firsts[index].shown()), -firsts[index].richness())
-            )
-            items = [
-                item
-                for sequence, index in enumerate(best[:STREAMS])
-                for item in self._stream(deployed, options, images[index], sizes[0], sequence, len(PIPELINES))
-            ]
-        return tuple(self.settle(item) for item in items)
+            return tuple(self.settle(item) for item in richest(images, stream))
 
     def _stream(
         self,

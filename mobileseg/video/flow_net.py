@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import paddle
 from paddle import ParamAttr, nn
-from paddle.nn.initializer import Constant, KaimingNormal
+from paddle.nn.initializer import Constant, KaimingNormal, Normal
 
 from mobileseg.instance.layers import ConvFactory, out_channels
 from mobileseg.nn.blocks import resize
@@ -52,18 +52,22 @@ def _dense(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2D:
     return nn.Conv2D(in_channels, out_channels, 3, stride=stride, padding=1, weight_attr=weight, bias_attr=bias)
 
 
-def _bare(in_channels: int, out_channels: int) -> nn.Conv2D:
-    """3x3, without bias and activation."""
-    weight = ParamAttr(initializer=KaimingNormal())
+def _bare(in_channels: int, out_channels: int, spread: float | None = None) -> nn.Conv2D:
+    """3x3, without bias and activation; ``spread`` is the standard deviation of the kernel, None that of Kaiming He."""
+    weight = ParamAttr(initializer=KaimingNormal() if spread is None else Normal(0.0, spread))
     return nn.Conv2D(in_channels, out_channels, 3, padding=1, weight_attr=weight, bias_attr=False)
 
 
 class MotionHead(nn.Layer):
-    """Flow, scale and bias from the features of one level; the scale starts at 1, the bias at 0."""
+    """Flow, scale and bias from the features of one level.
+
+    The flow starts near zero, unlike the published code's: no motion is a better guess than any, and training begins
+    where that one is after hundreds of steps. The scale starts at 1, the bias at 0.
+    """
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
-        self.conv = _bare(in_channels, 2)
+        self.conv = _bare(in_channels, 2, 1e-3)
         self.scale = self._maps(in_channels, channels, 1.0)
         self.bias = self._maps(in_channels, channels, 0.0)
 
@@ -86,8 +90,6 @@ class FlowNet(nn.Layer):
         channels: width of the pyramid, of which scale and bias are made.
         widths: channels of the three levels of the encoder, finest first; a coarser level hands half of its width to
             the next finer one.
-        conv: makes the 3x3 convolutions of the encoder from (in_channels, out_channels, stride=); None: dense.
-        depth: convolutions of every level.
         steps: strides of the two coarser levels of the pyramid, each in pixels of the next finer one.
     """
 
@@ -96,15 +98,13 @@ class FlowNet(nn.Layer):
         in_channels: int,
         channels: int,
         widths: Widths = (64, 128, 256),
-        conv: ConvFactory | None = None,
-        depth: int = 2,
         steps: tuple[int, int] = (2, 2),
     ) -> None:
         super().__init__()
         fine, middle, coarse = widths
-        self.conv1 = self._level(2 * in_channels, fine, 1, depth, conv)
-        self.conv2 = self._level(fine, middle, steps[0], depth, conv)
-        self.conv3 = self._level(middle, coarse, steps[1], depth, conv)
+        self.conv1 = _level(2 * in_channels, fine, 1)
+        self.conv2 = _level(fine, middle, steps[0])
+        self.conv3 = _level(middle, coarse, steps[1])
         self.pred3 = MotionHead(coarse, channels)
         self.upfeat3, self.upflow3 = _bare(coarse, middle), _bare(2, 2)
         joined = 2 * middle + 2
@@ -112,10 +112,13 @@ class FlowNet(nn.Layer):
         self.upfeat2, self.upflow2 = _bare(joined, fine), _bare(2, 2)
         self.pred1 = MotionHead(2 * fine + 2, channels)
 
-    @staticmethod
-    def _level(in_channels: int, out_channels: int, stride: int, depth: int, conv: ConvFactory | None) -> nn.Sequential:
-        first = leaky(in_channels, out_channels, stride, conv)
-        return nn.Sequential(first, *(leaky(out_channels, out_channels, 1, conv) for _ in range(depth - 1)))
+    def motion_heads(self) -> list[MotionHead]:
+        """Everything that says flow, scale and bias."""
+        return [self.pred1, self.pred2, self.pred3]
+
+    def pretrained_alone(self) -> list[nn.Layer]:
+        """What is used in training on known flow alone: the finest flow."""
+        return [self.pred1, self.upfeat2, self.upflow2]
 
     def forward(self, current: paddle.Tensor, key: paddle.Tensor) -> list[MotionMaps]:
         """MotionMaps of the two coarser levels, finer first.
@@ -154,18 +157,25 @@ class FlowNet(nn.Layer):
         return paddle.concat([x, upfeat(resize(coarse, size)), upflow(resize(flow, size))], axis=1)
 
 
+def _level(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
+    """Two convolutions of a level of the encoder."""
+    return nn.Sequential(leaky(in_channels, out_channels, stride), leaky(out_channels, out_channels))
+
+
 class PreConvs(nn.Layer):
     """Reduces the lateral of a frame for the flow network; what a stream keeps of its key frame.
 
     Args:
         channels: width of the lateral.
         reduced: channels that are left.
-        conv: makes the convolution; None: dense.
     """
 
-    def __init__(self, channels: int, reduced: int, conv: ConvFactory | None = None) -> None:
+    step = 1
+    """Stride, in pixels of the lateral."""
+
+    def __init__(self, channels: int, reduced: int) -> None:
         super().__init__()
-        self.convs = nn.Sequential(leaky(channels, reduced, 1, conv))
+        self.convs = nn.Sequential(leaky(channels, reduced))
 
     @property
     def channels(self) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
@@ -53,6 +54,10 @@ class KeyframeOptions:
             "in the background meanwhile, so that no frame takes longer than the others; 0: at once",
         ),
     ] = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options that differ from none, for a manifest."""
+        return {key: value for key, value in asdict(self).items() if value}
 
     @model_validator(mode="after")
     def _in_time(self) -> KeyframeOptions:

@@ -13,10 +13,11 @@ from mobileseg.data.io import read_image
 from mobileseg.data.sample import Sample
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.instance.predictor import OUTPUTS, InstancePredictor
+from mobileseg.runtime.task import StepPlan
 from mobileseg.structures import InstanceResult
-from mobileseg.video.keyframes import KeyframeOptions, is_key, lost_share, thumbnail, thumbnail_difference
+from mobileseg.video.keyframes import KeyframeOptions
 from mobileseg.video.names import KEY, NONKEY
-from mobileseg.video.runtime import SURE
+from mobileseg.video.runtime import next_step, remembered
 from mobileseg.video.yolact_edge import KeyFrame
 
 
@@ -44,22 +45,26 @@ class VideoPredictor(InstancePredictor):
 
     def begin(self) -> None:
         """Forget the frames so far."""
+        self._memory: dict[str, Any] = {}
+        self._plan = StepPlan(KEY)
         self._key: KeyFrame | None = None
-        self._age: int | None = None
-        self._kind = KEY
-        self._thumbnail: np.ndarray | None = None
-        self._sure: InstanceResult | None = None
-        self._lost = 0.0
+        self._coming: tuple[int, KeyFrame] | None = None
 
     @paddle.no_grad()
     def outputs(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """Raw outputs, float32 with batch 1, for a normalised frame float32 [H, W, 3] of the kind that is due."""
         network: Any = self.network
         tensor = paddle.to_tensor(np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32))
-        if self._kind == KEY or self._key is None:
+        if self._coming is not None:
+            left, key = self._coming
+            self._key, self._coming = (key, None) if left == 1 else (self._key, (left - 1, key))
+        if self._plan.pipeline == KEY or self._key is None:
             maps, self._key = network.key_frame(tensor)
+            self._coming = None  # of an earlier frame
         else:
             maps = network.non_key_frame(tensor, self._key)
+        if self._plan.ahead is not None:
+            self._coming = self._plan.delay, network.key_frame(tensor)[1]
         outputs = network.predictions(maps, image.shape[:2])
         return {name: outputs[name].astype("float32").numpy() for name in OUTPUTS}
 
@@ -70,26 +75,16 @@ class VideoPredictor(InstancePredictor):
             ConfigError: see :class:`~mobileseg.instance.predictor.InstancePredictor`.
             DataError: thumbnails of frames are compared, and the file of this one cannot be read.
         """
-        small = None if self.rule.scene_cut is None else thumbnail(read_image(sample.meta["image_path"]))
-        self._kind = KEY if self._is_key(sample, small) else NONKEY
+        self._plan = self._planned(sample)
         begun = time.perf_counter()
-        result = super().__call__(sample)
+        found = super().__call__(sample)
         times = {"frame": (time.perf_counter() - begun) * 1000}
-        sure = result.above(SURE)
-        if self._kind == KEY:
-            self._age, self._thumbnail, self._sure, self._lost = 0, small, sure, 0.0
-        elif self._sure is not None:
-            self._lost = lost_share(self._sure.boxes, self._sure.classes, sure.boxes, sure.classes)
-        return replace(result, pipeline=self._kind, times=times)
+        return replace(remembered(self.rule, self._memory, found), times=times)
 
-    def _is_key(self, sample: Sample, small: np.ndarray | None) -> bool:
-        if self._key is None:
-            return True
-        age = self._age = (self._age or 0) + 1
+    def _planned(self, sample: Sample) -> StepPlan:
         told = sample.meta.get("key")
-        if told is not None:
-            return bool(told)
-        difference = 0.0
-        if small is not None and self._thumbnail is not None:
-            difference = thumbnail_difference(self._thumbnail, small)
-        return is_key(age, self.rule, difference, self._lost)
+        if told is not None and self._key is not None:
+            self._memory |= {"age": 0, "pipeline": KEY} if told else {}
+            return StepPlan(KEY if told else NONKEY)
+        image = None if self.rule.scene_cut is None else read_image(sample.meta["image_path"])
+        return next_step(self.rule, self._memory, image)

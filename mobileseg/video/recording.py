@@ -5,13 +5,14 @@ Of every image a stream is made by moving a window over it, so that there is mot
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from mobileseg.export.golden import GoldenItem
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.recording import prepared
+from mobileseg.export.recording import CANDIDATES, prepared
 from mobileseg.names import IMAGE
 from mobileseg.video.names import KEY, NONKEY
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 STREAMS = 2
 PIPELINES = (KEY, NONKEY, NONKEY)
 """Of the frames of a recorded stream."""
+
+Item = TypeVar("Item", bound=GoldenItem)
 
 _STEP = 0.02  # of the image's sides, by which the window moves from frame to frame
 _KEPT = 12, 16  # pixels of a side, and channels, of a tensor between graphs
@@ -62,6 +65,22 @@ def frames_of(
             made |= run.outputs
         kept |= deployed.kept(pipeline, made)
         yield StreamFrame(pipeline, shown, fed, made)
+
+
+def richest(images: Sequence[np.ndarray], stream: Callable[[np.ndarray, int, int], list[Item]]) -> list[Item]:
+    """Frames of the streams of those `STREAMS` images whose first frames show the most classes, then the most objects.
+
+    Args:
+        images: uint8 [h, w, 3] RGB; the first `CANDIDATES` are tried.
+        stream: makes the items of (image, number of the stream, frames).
+    """
+    firsts = [stream(image, 0, 1)[0] for image in images[:CANDIDATES]]
+    best = sorted(range(len(firsts)), key=lambda index: (-len(firsts[index].shown()), -firsts[index].richness()))
+    return [
+        item
+        for sequence, index in enumerate(best[:STREAMS])
+        for item in stream(images[index], sequence, len(PIPELINES))
+    ]
 
 
 def thinned(value: np.ndarray) -> np.ndarray:

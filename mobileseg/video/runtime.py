@@ -95,29 +95,44 @@ class VideoPipeline:
 
     def next(self, memory: dict[str, Any], image: np.ndarray) -> StepPlan:
         """A key frame or not, by :mod:`mobileseg.video.keyframes`."""
-        seen = None if self._rule.scene_cut is None else thumbnail(image)
-        kept = memory.get("thumbnail")
-        difference = 0.0 if seen is None or kept is None else thumbnail_difference(kept, seen)
-        age, lost, stale = memory.get("age"), memory.get("lost", 0.0), memory.get("stale", False)
-        if not stale and not is_key(age, self._rule, difference, lost):
-            return StepPlan(NONKEY)
-        memory |= {"age": 0, "thumbnail": seen, "lost": 0.0, "stale": False}
-        if stale or age is None or not self._rule.delay or is_broken(self._rule, difference, lost):
-            memory["pipeline"] = KEY
-            return StepPlan(KEY)
-        return StepPlan(NONKEY, ahead=KEY, delay=self._rule.delay)
+        return next_step(self._rule, memory, image)
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
         """Objects in the pixels of the frame; in a stream with tracking, those of tracks."""
-        result = self._objects.finish(tensors, place, memory)
-        if self._rule.lost_objects is not None:
-            sure = result.above(SURE)
-            if memory.get("age", 0) == 0:
-                memory |= {"boxes": sure.boxes, "classes": sure.classes}
-            else:
-                memory["lost"] = lost_share(memory["boxes"], memory["classes"], sure.boxes, sure.classes)
-        memory["age"] = memory.get("age", 0) + 1
-        result = replace(result, pipeline=memory.pop("pipeline", NONKEY))
+        result = remembered(self._rule, memory, self._objects.finish(tensors, place, memory))
         if self._tracking is None or result.track_ids is not None:
             return result
         return with_ids(result, memory, self._tracking)
+
+
+def next_step(rule: KeyframeOptions, memory: dict[str, Any], image: np.ndarray | None) -> StepPlan:
+    """What the next frame of a stream runs.
+
+    Args:
+        rule: of key frames.
+        memory: of the stream, see :class:`VideoPipeline`; changed.
+        image: the frame, uint8 [H, W, 3] RGB; only looked at where thumbnails are compared.
+    """
+    seen = None if rule.scene_cut is None or image is None else thumbnail(image)
+    kept = memory.get("thumbnail")
+    difference = 0.0 if seen is None or kept is None else thumbnail_difference(kept, seen)
+    age, lost, stale = memory.get("age"), memory.get("lost", 0.0), memory.get("stale", False)
+    if not stale and not is_key(age, rule, difference, lost):
+        return StepPlan(NONKEY)
+    memory |= {"age": 0, "thumbnail": seen, "lost": 0.0, "stale": False}
+    if stale or age is None or not rule.delay or is_broken(rule, difference, lost):
+        memory["pipeline"] = KEY
+        return StepPlan(KEY)
+    return StepPlan(NONKEY, ahead=KEY, delay=rule.delay)
+
+
+def remembered(rule: KeyframeOptions, memory: dict[str, Any], result: InstanceResult) -> InstanceResult:
+    """The result of the frame that :func:`next_step` was asked for, with its kind; the stream remembers its objects."""
+    if rule.lost_objects is not None:
+        sure = result.above(SURE)
+        if memory.get("age", 0) == 0:
+            memory |= {"boxes": sure.boxes, "classes": sure.classes}
+        else:
+            memory["lost"] = lost_share(memory["boxes"], memory["classes"], sure.boxes, sure.classes)
+    memory["age"] = memory.get("age", 0) + 1
+    return replace(result, pipeline=memory.pop("pipeline", NONKEY))

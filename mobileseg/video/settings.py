@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from pydantic import Field
@@ -23,5 +22,4 @@ class VideoSettings(InstanceSettings):
     keyframes: KeyframeOptions = Field(default_factory=KeyframeOptions)
 
     def to_dict(self) -> dict[str, Any]:
-        rule = {key: value for key, value in asdict(self.keyframes).items() if value}  # a delay of 0 is none
-        return super().to_dict() | {"keyframes": rule}
+        return super().to_dict() | {"keyframes": self.keyframes.to_dict()}

@@ -168,12 +168,11 @@ def held_parts(network: FlowYolact, stage: str, freeze: str) -> list[nn.Layer]:
     if stage == BASE:
         return [network.flow_net_pre_convs, net, *refinement]
     if stage == FLOW:
-        unreached = [part for head in (net.pred1, net.pred2, net.pred3) for part in (head.scale, head.bias)]
+        unreached = [part for head in net.motion_heads() for part in (head.scale, head.bias)]
         heads = [network.proto_net, network.prediction_layers, network.semantic_seg_conv]
         return [network.backbone, network.fpn, *heads, *refinement, *unreached]
-    finest = [net.pred1, net.upfeat2, net.upflow2]  # the finest flow is predicted in the flow stage alone
     laterals = [network.fpn.lat_layers] if freeze == "published" else []
-    return [network.backbone, *laterals, *finest]
+    return [network.backbone, *laterals, *net.pretrained_alone()]
 
 
 def _check(stage: str, criterion: Any, dataset: Any, settings: Mapping[str, Any]) -> None:

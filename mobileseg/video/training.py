@@ -59,7 +59,7 @@ def predictor(
 
 
 def scorer(dataset: Any) -> VideoScorer:
-    """AP of frames, and scores of tracks where results have track ids."""
+    """AP of frames and scores of tracks; results without track ids get them from the tracker."""
     return VideoScorer(dataset)
 
 

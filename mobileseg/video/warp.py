@@ -33,7 +33,9 @@ def warp(x: paddle.Tensor, flow: paddle.Tensor) -> paddle.Tensor:
     height, width = spatial_size(flow)
     if not (isinstance(height, int) and isinstance(width, int)):
         raise ValueError("a graph that warps has one input size")
-    places = paddle.transpose(flow, [0, 2, 3, 1]) * (1.0 / FLOW_SCALE) + paddle.to_tensor(_places(height, width))
+    places = paddle.transpose(flow, [0, 2, 3, 1]) * (1.0 / FLOW_SCALE) + paddle.to_tensor(
+        pixel_coordinates(height, width)
+    )
     if paddle.in_dynamic_mode() and x.stop_gradient and not flow.stop_gradient:
         # On the CPU, Paddle's gradient of grid_sample writes that of the map too, whether it was asked for or not.
         x = x.detach()
@@ -42,7 +44,7 @@ def warp(x: paddle.Tensor, flow: paddle.Tensor) -> paddle.Tensor:
 
 
 @lru_cache(maxsize=32)
-def _places(height: int, width: int) -> np.ndarray:
+def pixel_coordinates(height: int, width: int) -> np.ndarray:
     """Coordinates of every pixel, float32 [1, h, w, 2], columns first; a side of one pixel has its centre at 0."""
     rows, columns = (np.linspace(-1, 1, side) if side > 1 else np.zeros(1) for side in (height, width))
     places = np.stack(np.meshgrid(columns, rows), axis=-1)[None].astype(np.float32)

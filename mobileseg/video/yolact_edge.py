@@ -19,6 +19,7 @@ from mobileseg.nn.graphs import Deployment, GraphInput, NetworkGraph
 from mobileseg.registry import NETWORKS
 from mobileseg.tasks import VIDEO
 from mobileseg.video.flow_net import FlowNet, MotionMaps, PreConvs, Refinement
+from mobileseg.video.matching_flow import MatchingFeatures, MatchingFlow
 from mobileseg.video.names import BETWEEN, DEEP, FLOW, HEADS, KEY, LEVELS, NONKEY, OUTPUTS, STEM
 from mobileseg.video.warp import warp
 
@@ -60,7 +61,7 @@ class FlowYolact(InstanceNetwork):
         foreground_prior: probability of an object before training.
         flow_channels: channels to which the lateral of a frame is reduced for the flow network; 64 for YolactEdge
             (a quarter of the lateral), 32 for MobileYolactEdge.
-        flow_widths: channels of the flow network's three levels; [64, 128, 256] and [32, 48, 64].
+        flow_widths: channels of the flow network's levels, finest first; [64, 128, 256] and [48, 64].
         refine: correct the warped maps by the present frame's features. The published ``minimal`` network does not.
 
     Raises:
@@ -68,11 +69,10 @@ class FlowYolact(InstanceNetwork):
     """
 
     task = VIDEO
-    flow_conv: ConvFactory | None = None
-    """Makes the 3x3 convolutions of flow network and refinement; None: dense, as published."""
-    flow_depth: int
+    refine_conv: ConvFactory | None = None
+    """Makes the 3x3 convolutions of the refinement; None: dense, as published."""
     usual_flow_channels: int
-    usual_flow_widths: tuple[int, int, int]
+    usual_flow_widths: tuple[int, ...]
 
     def __init__(
         self,
@@ -105,17 +105,29 @@ class FlowYolact(InstanceNetwork):
         split(self.backbone, self.indices[0])  # refused before anything is trained
         reduced = self.usual_flow_channels if flow_channels is None else flow_channels
         widths = self.usual_flow_widths if flow_widths is None else tuple(flow_widths)
-        if reduced < 1 or len(widths) != 3 or min(widths) < 1:
+        usual = list(self.usual_flow_widths)
+        if reduced < 1 or len(widths) != len(usual) or min(widths) < 1:
             raise ConfigError(
                 f"flow_channels is {reduced} and flow_widths is {list(widths)}",
-                remedy="give a positive number and three of them, as 64 and [64, 128, 256]",
+                remedy=f"give a positive number and {len(usual)} of them, as {self.usual_flow_channels} and {usual}",
             )
-        width, conv = self.fpn.channels, type(self).flow_conv
-        self.flow_net_pre_convs = PreConvs(width, reduced, conv)
-        fine, middle, coarse = widths
         steps = self.strides[1] // self.strides[0], self.strides[2] // self.strides[1]
-        self.flow_net = FlowNet(reduced, width, (fine, middle, coarse), conv, self.flow_depth, steps)
-        self.spa = Refinement(width, conv=conv) if refine else None
+        self.flow_net_pre_convs, self.flow_net = self.flow_parts(self.fpn.channels, reduced, widths, steps)
+        self.spa = Refinement(self.fpn.channels, conv=type(self).refine_conv) if refine else None
+
+    @staticmethod
+    def flow_parts(
+        channels: int, reduced: int, widths: Sequence[int], steps: tuple[int, int]
+    ) -> tuple[nn.Layer, nn.Layer]:
+        """What reduces a frame's lateral for the flow network, and the flow network.
+
+        Args:
+            channels: width of the pyramid.
+            reduced: channels that are left.
+            widths: of the flow network.
+            steps: strides of the two coarser levels of the pyramid, each in pixels of the next finer one.
+        """
+        raise NotImplementedError
 
     def components(self) -> dict[str, nn.Layer]:
         """The parts of the network that is deployed, by name; each can have a precision of its own."""
@@ -190,12 +202,13 @@ class FlowYolact(InstanceNetwork):
         """
         fine, middle, coarse = ([-(-side // stride) for side in size] for stride in self.strides[:3])
         width, reduced = self.fpn.channels, self.flow_net_pre_convs.channels
+        compared = fine if self.flow_net_pre_convs.step == 1 else middle
         info = self.backbone.feature_info[self.indices[0]]
         image = GraphInput(IMAGE, (1, 3, *size))
         feature = GraphInput("feature", (1, info.channels, *fine))
         lateral = GraphInput("lateral", (1, width, *fine))
         kept = (
-            GraphInput("key_reduced", (1, reduced, *fine)),
+            GraphInput("key_reduced", (1, reduced, *compared)),
             GraphInput("key_level4", (1, width, *middle)),
             GraphInput("key_level5", (1, width, *coarse)),
         )
@@ -203,7 +216,7 @@ class FlowYolact(InstanceNetwork):
             GraphInput(name, (1, width, *sides)) for name, sides in zip(LEVELS, (fine, middle, coarse), strict=True)
         )
         stem, deep = split(self.backbone, self.indices[0])
-        flow_inputs = (lateral, GraphInput("reduced", (1, reduced, *fine)), *kept)
+        flow_inputs = (lateral, GraphInput("reduced", (1, reduced, *compared)), *kept)
         return Deployment(
             (
                 NetworkGraph(STEM, _Stem(self, stem), (image,), BETWEEN[STEM]),
@@ -295,20 +308,33 @@ class YolactEdge(FlowYolact, Yolact):
     :class:`FlowYolact`.
     """
 
-    flow_depth = 2
     usual_flow_channels = 64
     usual_flow_widths = (64, 128, 256)
+
+    @staticmethod
+    def flow_parts(
+        channels: int, reduced: int, widths: Sequence[int], steps: tuple[int, int]
+    ) -> tuple[nn.Layer, nn.Layer]:
+        fine, middle, coarse = widths
+        return PreConvs(channels, reduced), FlowNet(reduced, channels, (fine, middle, coarse), steps)
 
 
 @NETWORKS.add_component
 class MobileYolactEdge(FlowYolact, MobileYolact):
-    """YolactEdge for phones: its memory on mobileYOLACT's separable layers, with a narrow separable flow network.
+    """YolactEdge for phones: its memory on mobileYOLACT's separable layers, with a flow that is found by matching.
 
-    The published flow network would cost more multiply-adds at 320x320 than the part of MobileNetV2 that it saves
-    (docs/video.md has the table). For the arguments see :class:`FlowYolact`.
+    The published flow network would cost more multiply-adds at 320x320 than the part of MobileNetV2 that it saves, and
+    it learns to see motion in a hundred thousand iterations; this one
+    (:class:`~mobileseg.video.matching_flow.MatchingFlow`) is cheap, and sees it soon. For the arguments see
+    :class:`FlowYolact`.
     """
 
-    flow_conv = staticmethod(Separable)
-    flow_depth = 1
+    refine_conv = staticmethod(Separable)
     usual_flow_channels = 32
-    usual_flow_widths = (32, 48, 64)
+    usual_flow_widths = (48, 64)
+
+    @staticmethod
+    def flow_parts(
+        channels: int, reduced: int, widths: Sequence[int], steps: tuple[int, int]
+    ) -> tuple[nn.Layer, nn.Layer]:
+        return MatchingFeatures(channels, reduced, steps[0]), MatchingFlow(reduced, channels, widths, steps[1])

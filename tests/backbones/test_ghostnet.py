@@ -1,5 +1,9 @@
+import pytest
+
 from mobileseg.backbones.ghostnet import GhostNet_x0_5
 from tests.model_tester import GoldenTester
+
+pytestmark = pytest.mark.both
 
 
 class TestGhostNet(GoldenTester):

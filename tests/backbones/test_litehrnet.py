@@ -7,8 +7,11 @@ import pytest
 from mobileseg.backbones.base import FeatureSpec
 from mobileseg.backbones.litehrnet import Lite_HRNet_18, Lite_HRNet_naive
 from mobileseg.registry import BACKBONES
+from tests.converting import traces
 from tests.model_tester import GoldenTester, assert_close, fill, run, stored_variant
 from tests.reference_fill import input_image, sample
+
+pytestmark = pytest.mark.both
 
 
 class TestLiteHRNet(GoldenTester):
@@ -18,6 +21,7 @@ class TestLiteHRNet(GoldenTester):
     head = {"backbone_indices": [0, 1, 2]}  # noqa: RUF012
 
     # Saving a graph of 2200 operators takes Paddle long, so `make test` does it once.
+    @traces
     @pytest.mark.parametrize(
         "size", [(96, 160), pytest.param((None, None), marks=pytest.mark.long)], ids=["fixed", "dynamic"]
     )

@@ -5,6 +5,8 @@ from mobileseg.backbones.mobilenetv2 import MobileNetV2, MobileNetV2_x1_0
 from mobileseg.nn.blocks import ConvNormAct
 from tests.model_tester import GoldenTester, fill, input_image, run
 
+pytestmark = pytest.mark.both
+
 
 class TestMobileNetV2(GoldenTester):
     variants = tuple(f"MobileNetV2_{width}" for width in ("x0_25", "x0_5", "x0_75", "x1_0", "x1_5", "x2_0"))

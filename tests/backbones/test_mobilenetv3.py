@@ -4,6 +4,8 @@ from mobileseg.backbones.mobilenetv3 import LARGE, MobileNetV3_small_x0_35, dila
 from mobileseg.registry import BACKBONES
 from tests.model_tester import GoldenTester
 
+pytestmark = pytest.mark.both
+
 WIDTHS = ("x0_35", "x0_5", "x0_75", "x1_0", "x1_25", "x1_0_os8")
 
 

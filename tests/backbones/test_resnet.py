@@ -12,6 +12,8 @@ from tests.model_tester import BackboneTester, assert_close, assert_info_true, r
 from tests.reference_fill import input_image
 from tests.weights import torchvision_forms
 
+pytestmark = pytest.mark.both
+
 
 class TestResNet(BackboneTester):
     variants = ("ResNet18", "ResNet34", "ResNet50", "ResNet101")

@@ -6,6 +6,8 @@ from mobileseg.registry import BACKBONES
 from tests.model_tester import VariantTester, assert_close, assert_info_true, fill, run, stored_variant
 from tests.reference_fill import input_image, sample
 
+pytestmark = pytest.mark.both
+
 
 class TestResNetVd(VariantTester):
     variants = ("ResNet18_vd", "ResNet34_vd", "ResNet50_vd", "ResNet101_vd")

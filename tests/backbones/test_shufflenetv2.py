@@ -1,9 +1,12 @@
 import numpy as np
 import paddle
+import pytest
 
 from mobileseg.backbones.shufflenetv2 import BasicUnit
 from mobileseg.nn.blocks import ConvNormAct
 from tests.model_tester import GoldenTester, run
+
+pytestmark = pytest.mark.both
 
 
 class TestShuffleNetV2(GoldenTester):

@@ -7,6 +7,8 @@ from mobileseg.backbones.strideformer import MobileSeg_Base, MobileSeg_Tiny
 from tests.model_tester import BackboneTester, assert_close, assert_info_true, fill, run, shapes, stored_variant
 from tests.reference_fill import digest, input_image, sample
 
+pytestmark = pytest.mark.both
+
 
 class TestStrideFormer(BackboneTester):
     variants = ("MobileSeg_Base", "MobileSeg_Tiny")

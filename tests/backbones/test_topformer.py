@@ -21,6 +21,8 @@ from tests.model_tester import (
 )
 from tests.reference_fill import digest, input_image, sample
 
+pytestmark = pytest.mark.both
+
 SIZES = {"Base": (32, 256, 384), "Small": (24, 192, 296), "Tiny": (16, 128, 208)}
 
 

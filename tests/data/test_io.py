@@ -26,6 +26,8 @@ from mobileseg.data.io import (
 )
 from mobileseg.errors import DataError
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize("turn", range(1, 9))
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])

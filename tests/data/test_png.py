@@ -13,6 +13,8 @@ from PIL import Image
 from mobileseg.data import png
 from mobileseg.data.io import ColourLabelError, FileError, SizeError, TruncatedFileError, read_image, read_label
 
+pytestmark = pytest.mark.both
+
 LABEL = np.random.default_rng(4).integers(0, 5, (40, 50), dtype=np.uint8)
 
 

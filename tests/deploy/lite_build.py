@@ -26,6 +26,7 @@ FUZZERS = {
     "encoded": 50_000,
     "options": 20_000,
     "output": 1000,
+    "keyframes": 2000,
 }
 """Fuzz targets, and how many inputs they get in a run of the tests."""
 

@@ -31,28 +31,36 @@ SOUND = {
 
 
 @pytest.mark.parametrize(
-    ("version", "level"), [((3, 9), "error"), ((3, 10), "ok"), ((3, 11), "ok"), ((3, 12), "ok"), ((3, 13), "error")]
+    ("minor", "level"), [(9, "error"), (10, "ok"), (11, "ok"), (12, "ok"), (13, "ok"), (14, "error")]
 )
-def test_python(version, level):
-    assert environment.check_python(version).level == level
+def test_python(minor, level):
+    assert environment.check_python((3, minor)).level == level
 
 
 @pytest.mark.parametrize(
     ("changes", "level", "word"),
     [
-        ({}, "ok", "2.6.2"),
+        ({}, "ok", "2.6.2 (trains, exports and compresses)"),
         ({"paddlepaddle": None, "paddlepaddle-gpu": "2.6.2.post117"}, "ok", "gpu"),
-        ({"paddlepaddle": "2.6.1"}, "warning", "tested is 2.6.2"),
-        ({"paddlepaddle": "3.0.0"}, "error", "written for 2.6.2"),
-        ({"paddlepaddle": "2.5.2"}, "error", "written for 2.6.2"),
+        ({"paddlepaddle": "3.3.1"}, "ok", "3.3.1 (trains; exports in the converter environment)"),
+        ({"paddlepaddle": "2.6.1"}, "warning", "tested are 2.6.2 and 3.3.1"),
+        ({"paddlepaddle": "3.3.0"}, "warning", "tested are 2.6.2 and 3.3.1"),
+        ({"paddlepaddle": "3.0.0"}, "error", "tested with 2.6.2 and 3.3.1"),
+        ({"paddlepaddle": "3.4.0"}, "error", "tested with 2.6.2 and 3.3.1"),
+        ({"paddlepaddle": "2.5.2"}, "error", "tested with 2.6.2 and 3.3.1"),
         ({"paddlepaddle": None}, "warning", "nothing trained"),
     ],
 )
 def test_paddle(changes, level, word):
-    found = environment.check_paddle(changed(changes))
+    found = environment.check_paddle(changed(changes), (3, 10))
     assert found.level == level
     assert word in found.text
     assert bool(found.fix) == (level != "ok")
+
+
+@pytest.mark.parametrize(("python", "wanted"), [((3, 10), "2.6.2"), ((3, 11), "3.3.1"), ((3, 13), "3.3.1")])
+def test_a_missing_paddle_is_that_of_the_python(python, wanted):
+    assert environment.check_paddle({}, python).fix == f"pip install paddlepaddle=={wanted}"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from pycocotools.cocoeval import COCOeval
 from mobileseg.instance.coco_results import CocoResultsFile, ImageIds, coco_results
 from mobileseg.structures import InstanceMasks, InstanceResult
 
+pytestmark = pytest.mark.both
+
 
 def result() -> InstanceResult:
     masks = np.zeros((2, 40, 50), bool)

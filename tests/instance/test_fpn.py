@@ -9,6 +9,8 @@ from mobileseg.instance.fpn import FPN
 from mobileseg.instance.layers import Separable
 from tests.model_tester import fill
 
+pytestmark = pytest.mark.both
+
 SIZES = [(9, 13), (5, 7), (3, 4)]
 
 

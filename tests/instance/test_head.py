@@ -9,6 +9,8 @@ from mobileseg.instance.head import PredictionHead
 from mobileseg.instance.layers import Separable, SeparableOutput
 from tests.model_tester import fill
 
+pytestmark = pytest.mark.both
+
 
 @pytest.fixture
 def levels() -> list[paddle.Tensor]:

@@ -7,6 +7,8 @@ import pytest
 from mobileseg.instance.layers import Separable, SeparableOutput, dense, out_channels, over_levels, to_rows, xavier
 from tests.model_tester import fill
 
+pytestmark = pytest.mark.both
+
 
 @pytest.fixture
 def levels() -> list[paddle.Tensor]:

@@ -8,6 +8,8 @@ from mobileseg.errors import ConfigError
 from mobileseg.instance.losses import YolactLoss
 from tests.instance.loss_reference import annotated, grid_anchors, predicted, slow_losses
 
+pytestmark = pytest.mark.both
+
 ANCHORS = grid_anchors()
 NAMES = ("loc", "logits", "mask", "proto", "segm")
 

@@ -13,6 +13,8 @@ from mobileseg.instance.losses_mask import (
     shrink_masks,
 )
 
+pytestmark = pytest.mark.both
+
 
 @pytest.fixture
 def case():

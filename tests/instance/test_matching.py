@@ -8,6 +8,8 @@ import pytest
 from mobileseg.instance.matching import match
 from tests.instance.loss_reference import grid_anchors, slow_match
 
+pytestmark = pytest.mark.both
+
 ANCHORS = grid_anchors()
 
 

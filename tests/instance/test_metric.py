@@ -13,6 +13,8 @@ from tests.instance.average_precision import mean_over, twelve
 from tests.instance.detections import Images, predictor
 from tests.instance.scenes import CATEGORY_IDS, Things, scenes
 
+pytestmark = pytest.mark.both
+
 
 @pytest.fixture(scope="module")
 def example():

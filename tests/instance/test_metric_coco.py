@@ -16,6 +16,8 @@ from mobileseg.instance.metric_coco import BACKENDS, choose_backend, measure
 from tests.instance.average_precision import curve, twelve
 from tests.instance.scenes import CATEGORY_IDS, Things, scenes
 
+pytestmark = pytest.mark.both
+
 
 def entries(dataset, found):
     return [

@@ -15,6 +15,8 @@ from mobileseg.instance.model import MobileYolact, Yolact
 from tests.instance_tester import Golden, GoldenInstanceTester, InstanceTester, original_state
 from tests.model_tester import fill, input_image, run, stored_keys
 
+pytestmark = pytest.mark.both
+
 EDGE = Golden("yolact_edge_mobilenetv2", {"type": "MobileNetV2_x1_0", "taps": "yolact_edge"})
 RESNET50 = Golden("yolact_resnet50", {"type": "ResNet50"})
 

@@ -7,6 +7,8 @@ from mobileseg.boxes import iou
 from mobileseg.instance.nms import cross_class_nms, fast_nms, traditional_nms
 from tests.instance.slow_nms import overlap, slow_cross, slow_fast, slow_greedy
 
+pytestmark = pytest.mark.both
+
 EMPTY = np.zeros((0, 4), np.float32), np.zeros((0, 3), np.float32)
 
 

@@ -13,6 +13,8 @@ from mobileseg.instance.options import DetectionOptions
 from mobileseg.instance.predictor import InstancePredictor, refuse_views
 from mobileseg.registry import NETWORKS
 
+pytestmark = pytest.mark.both
+
 QUIET = {"aug_eval": False, "is_slide": False}
 
 

@@ -9,6 +9,8 @@ from mobileseg.instance.layers import Separable
 from mobileseg.instance.protonet import Protonet, double
 from tests.model_tester import fill
 
+pytestmark = pytest.mark.both
+
 
 @pytest.fixture
 def x() -> paddle.Tensor:

@@ -4,6 +4,8 @@ import pytest
 
 from mobileseg.nn.attention import attend, silent_conv_norm
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize(("heads", "scale"), [(1, 1.0), (3, 1.0), (2, 0.25)])
 def test_against_loops_over_heads(heads, scale):

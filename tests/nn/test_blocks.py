@@ -15,6 +15,8 @@ from mobileseg.nn.blocks import (
     resize,
 )
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize(
     ("value", "divisor", "expected"),
@@ -83,7 +85,7 @@ def test_unknown_activation() -> None:
 def test_running_statistics_keep_nine_tenths() -> None:
     norm = batch_norm(1)
     norm(paddle.full([2, 1, 2, 2], 5.0))
-    assert float(norm._mean) == pytest.approx(0.5, rel=1e-5)
+    assert norm._mean.item() == pytest.approx(0.5, rel=1e-5)
 
 
 def test_separable_has_a_bias_only_where_the_published_files_have_one() -> None:

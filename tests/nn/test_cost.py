@@ -12,6 +12,8 @@ from mobileseg.nn.cost import REST, Cost, measure, total
 from mobileseg.semantic.model import MobileSeg
 from tests.model_tester import PUBLISHED
 
+pytestmark = pytest.mark.both
+
 
 class Small(nn.Layer):
     """One of each kind of layer, and one that only training uses."""

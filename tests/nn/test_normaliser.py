@@ -2,8 +2,11 @@
 
 import numpy as np
 import paddle
+import pytest
 
 from mobileseg.nn.normaliser import whole_batch_normaliser
+
+pytestmark = pytest.mark.both
 
 
 def test_a_normaliser_of_nothing_is_one():

@@ -12,6 +12,9 @@ import pytest
 
 from mobileseg.export.conversion.ncnn import convert
 from mobileseg.nn.pool import BinPool, bin_matrix, bin_windows
+from tests.converting import traces
+
+pytestmark = pytest.mark.both
 
 # height, width, bins: dividing, not dividing, the map's own size, more bins than pixels, a single row
 SHAPES = [
@@ -80,6 +83,7 @@ def test_eager_equals_brute_force(height: int, width: int, bins: int) -> None:
     np.testing.assert_allclose(BinPool(bins)(paddle.to_tensor(x)).numpy(), brute_force(x, bins), atol=1e-5)
 
 
+@traces
 @pytest.mark.parametrize(("height", "width", "bins"), SHAPES)
 def test_traced_equals_brute_force(height: int, width: int, bins: int, tmp_path: Path) -> None:
     x = noise(1, 3, height, width)
@@ -90,6 +94,7 @@ def test_traced_equals_brute_force(height: int, width: int, bins: int, tmp_path:
             assert list(op.attr("ksize")) == [1, 1], "adaptive pooling to more than one bin is not portable"
 
 
+@traces
 def test_traced_forms(tmp_path: Path) -> None:
     assert operators(trace(BinPool(4), [1, 3, 4, 4], tmp_path / "identity")) == []
     assert operators(trace(BinPool(4), [1, 3, 8, 12], tmp_path / "plain")) == ["pool2d"]
@@ -98,6 +103,7 @@ def test_traced_forms(tmp_path: Path) -> None:
     assert "shape" not in constant
 
 
+@traces
 @pytest.mark.parametrize("batch", [1, None])
 def test_unknown_size(batch: int | None, tmp_path: Path) -> None:
     loaded = trace(BinPool(4), [batch, 3, None, None], tmp_path / "pool")
@@ -132,6 +138,7 @@ def to_onnx(folder: Path) -> Path:
     return model
 
 
+@traces
 @pytest.mark.parametrize(("height", "width"), [(8, 12), (8, 10), (4, 4), (2, 3), (None, None)])
 def test_onnx_runtime_agrees(height: int | None, width: int | None, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
@@ -143,6 +150,7 @@ def test_onnx_runtime_agrees(height: int | None, width: int | None, tmp_path: Pa
     np.testing.assert_allclose(session.run(None, {"x": x})[0], net(paddle.to_tensor(x)).numpy(), atol=1e-5)
 
 
+@traces
 @pytest.mark.parametrize(("height", "width"), [(8, 10), (4, 4), (None, None)])
 def test_paddle_lite_agrees(height: int | None, width: int | None, tmp_path: Path) -> None:
     pytest.importorskip("paddlelite", reason="Paddle Lite has wheels up to Python 3.10")
@@ -154,6 +162,7 @@ def test_paddle_lite_agrees(height: int | None, width: int | None, tmp_path: Pat
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), net(paddle.to_tensor(x)).numpy(), atol=1e-5)
 
 
+@traces
 @pytest.mark.parametrize(("height", "width"), [(8, 12), (8, 10), (4, 4), (None, None)])
 @pytest.mark.parametrize("onednn", [True, False])
 def test_paddle_inference_agrees(height: int | None, width: int | None, onednn: bool, tmp_path: Path) -> None:
@@ -166,6 +175,7 @@ def test_paddle_inference_agrees(height: int | None, width: int | None, onednn: 
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), net(paddle.to_tensor(x)).numpy(), atol=1e-5)
 
 
+@traces
 @pytest.mark.parametrize(("height", "width"), [(8, 12), (8, 10)])
 def test_ncnn_agrees(height: int, width: int, tmp_path: Path) -> None:
     ncnn = pytest.importorskip("ncnn")

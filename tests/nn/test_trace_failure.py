@@ -4,6 +4,8 @@ import pytest
 
 from mobileseg.nn.trace_failure import trace_failure
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize(
     ("error", "end"),

@@ -8,6 +8,8 @@ from paddle import nn
 from mobileseg.errors import WeightsError
 from mobileseg.nn.width import apply_plan, is_depthwise, parameter_count, plan_between, set_arrays, shapes_of
 
+pytestmark = pytest.mark.both
+
 
 class Small(nn.Layer):
     def __init__(self):

@@ -6,6 +6,9 @@ import pytest
 from paddle import nn
 
 from mobileseg.nn.window import window_expand, window_pool
+from tests.converting import traces
+
+pytestmark = pytest.mark.both
 
 
 def pooled_by_loops(x, step):
@@ -52,6 +55,7 @@ def test_eager(height, width, step):
     np.testing.assert_allclose(expanded.numpy(), expanded_by_loops(expected, step, height, width), atol=1e-6)
 
 
+@traces
 @pytest.mark.parametrize(("height", "width", "step"), [(8, 12, 4), (9, 13, 4)])
 def test_graphs_of_fixed_size_equal_eager_and_read_no_shape(height, width, step, tmp_path):
     layer = Both(step)

@@ -14,6 +14,8 @@ from mobileseg.runtime.segmenter import Segmenter
 from tests.runtime.artefacts import artefact
 from tests.runtime.stripes import stripes, truth
 
+pytestmark = pytest.mark.both
+
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (12, 18, 3), dtype=np.uint8)
 

@@ -9,6 +9,8 @@ from mobileseg.errors import DataError, RuntimeEngineError
 from mobileseg.runtime.preprocess import Geometry, Preprocessor
 from mobileseg.runtime.specs import ImageSpec, ResizeSpec
 
+pytestmark = pytest.mark.both
+
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SPEC = ImageSpec(name="x", height=12, width=20, mean=MEAN, std=STD)
 

@@ -14,6 +14,8 @@ from mobileseg.runtime.segmenter import Segmenter
 from tests.runtime.artefacts import MEAN, STD, artefact, enlarged_artefact, rewritten
 from tests.runtime.stripes import stripes, truth
 
+pytestmark = pytest.mark.both
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -11,6 +11,8 @@ from mobileseg.runtime.video import VideoReader, VideoWriter, Window
 from tests.runtime.clips import write
 from tests.runtime.mp4 import frame_ends, moov_first, set_times
 
+pytestmark = pytest.mark.both
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -7,6 +7,8 @@ from mobileseg.nn.blocks import resize
 from mobileseg.semantic.decoder import ARM_TYPES, ContextModule, Decoder, SegHead, UAFMMobile
 from tests.model_tester import fill
 
+pytestmark = pytest.mark.both
+
 
 def features(*sides: int) -> list[paddle.Tensor]:
     paddle.seed(0)

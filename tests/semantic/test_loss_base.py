@@ -13,6 +13,8 @@ from mobileseg.registry import LOSSES
 from tests.processes import run_alone
 from tests.semantic.half_batches import LOCAL_FREE, batch, gradients
 
+pytestmark = pytest.mark.both
+
 
 @pytest.fixture(scope="module")
 def averaged(tmp_path_factory):

@@ -7,6 +7,8 @@ import pytest
 
 from mobileseg.semantic.loss_kernels import channel_softmax, pixel_cross_entropy
 
+pytestmark = pytest.mark.both
+
 
 def both(function, reference, logits):
     results = []

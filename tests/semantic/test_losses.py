@@ -13,6 +13,8 @@ from mobileseg.semantic.losses import Criterion, CrossEntropyLoss, MixedLoss, Oh
 from tests.semantic import loss_references as reference
 from tests.semantic.loss_runs import WEIGHT, run
 
+pytestmark = pytest.mark.both
+
 SINGLE = sorted({name for name in LOSSES if LOSSES.get(name).task == "semantic"} - {"MixedLoss"})
 
 

@@ -8,6 +8,8 @@ from mobileseg.semantic.losses_pixel import EdgeAwareLoss, FocalLoss, MultiClass
 from tests.semantic import loss_references as reference
 from tests.semantic.loss_runs import WEIGHT, run
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize("gamma", [0, 1.0, 2.0, 3.5])
 @pytest.mark.parametrize("alpha", [1.0, 0.25, WEIGHT])

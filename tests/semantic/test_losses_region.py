@@ -8,6 +8,8 @@ from mobileseg.semantic.losses_region import DiceLoss, LovaszSoftmaxLoss
 from tests.semantic import loss_references as reference
 from tests.semantic.loss_runs import WEIGHT, run
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize("weight", [None, WEIGHT])
 @pytest.mark.parametrize("smooth", [1.0, 0.01])

@@ -14,6 +14,8 @@ from mobileseg.semantic.metric import (
     summary,
 )
 
+pytestmark = pytest.mark.both
+
 CLASSES = ["road", "sky", "tree", "person"]
 
 

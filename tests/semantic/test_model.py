@@ -14,6 +14,8 @@ from mobileseg.registry import BACKBONES
 from mobileseg.semantic.model import MobileSeg
 from tests.model_tester import PUBLISHED, assert_close, digest, fill, input_image, run, sample, shapes, stored_variant
 
+pytestmark = pytest.mark.both
+
 # The arguments are those of the case of the same name in tools/make_reference.py.
 CASES: dict[str, dict[str, Any]] = {
     "defaults": {"num_classes": 3},

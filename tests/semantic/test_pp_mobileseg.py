@@ -12,6 +12,8 @@ from mobileseg.semantic.pp_mobileseg import PPMobileSeg, TopFormer, absent_penal
 from tests.model_tester import assert_close, fill, run, shapes, stored_variant
 from tests.reference_fill import digest, input_image, sample
 
+pytestmark = pytest.mark.both
+
 FORMS = [
     ("PPMobileSeg/base_aam", {"type": "MobileSeg_Base", "inj_type": "AAM", "out_feat_chs": [64, 128, 192]}, 150),
     ("PPMobileSeg/base_aamsx8", {"type": "MobileSeg_Base", "inj_type": "AAMSx8"}, 150),

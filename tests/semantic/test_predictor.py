@@ -11,6 +11,8 @@ from mobileseg.data.sample import Sample
 from mobileseg.errors import ConfigError
 from mobileseg.semantic.predictor import NetworkPredictor, TestOptions, window_starts
 
+pytestmark = pytest.mark.both
+
 
 class Positional(paddle.nn.Layer):
     """Logits that depend on neighbours and on the place in the input, so that every view gives others."""

@@ -6,6 +6,8 @@ from sklearn.metrics import roc_auc_score
 
 from mobileseg.semantic.ranking import RankingScore
 
+pytestmark = pytest.mark.both
+
 
 def test_against_scikit_learn_over_several_images():
     rng = np.random.default_rng(0)

@@ -10,6 +10,8 @@ from mobileseg.errors import TrainingError
 from mobileseg.training.amp import Precision
 from mobileseg.training.scaler import LossScaler
 
+pytestmark = pytest.mark.both
+
 SECTION = {"dtype": "float16", "level": "O1", "init_loss_scaling": 512.0}
 
 

@@ -19,6 +19,8 @@ from mobileseg.training.checkpoint import (
     write_checkpoint,
 )
 
+pytestmark = pytest.mark.both
+
 
 def example(value: float = 1.0) -> Checkpoint:
     weights = {"a.weight": np.full((2, 3), value, np.float32), "a.steps": np.array(7, np.int64)}

@@ -15,7 +15,10 @@ from mobileseg.training.checkpoint import read_state
 from mobileseg.training.network_segmenter import NetworkSegmenter
 from mobileseg.training.trainer import Trainer
 from mobileseg.training.weights import classes_of
+from tests.converting import traces
 from tests.training.toy import toy_section
+
+pytestmark = pytest.mark.both
 
 NAMES = ["red", "green", "blue"]
 SWAPPED = ["green", "red", "blue"]
@@ -117,6 +120,7 @@ def test_predicting_with_a_configuration_of_other_classes_is_refused(trained):
     assert NetworkSegmenter(load_config(path, named(NAMES, NAMES)), run).classes == tuple(NAMES)
 
 
+@traces
 @pytest.mark.parametrize("words", [["export"], ["compress", "fold"]])
 def test_export_and_compress_refuse(trained, tmp_path, words, capsys):
     path, run = trained

@@ -10,6 +10,8 @@ from mobileseg.viz.history import read_log
 from tests.training.launching import FROZEN, launch
 from tests.training.toy import losses_of, weights_of
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize("accumulate", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_two_processes_with_half_batches_are_one_with_the_whole(toy_config, toy_file, tmp_path, accumulate):

@@ -6,6 +6,8 @@ import pytest
 
 from mobileseg.training.ema import WeightAverage
 
+pytestmark = pytest.mark.both
+
 
 def test_average_with_warm_up_of_the_decay():
     net = paddle.nn.BatchNorm2D(2)
@@ -39,16 +41,16 @@ def test_weights_come_back_after_an_error():
 
 def test_average_is_float32_and_integers_are_copied():
     net = paddle.nn.Layer()
-    net.register_buffer("half", paddle.ones([2], "float16"))
+    net.register_buffer("short", paddle.ones([2], "float16"))
     net.register_buffer("count", paddle.to_tensor([3], "int64"))
     average = WeightAverage(net, decay=0.9)
     net.count.set_value(np.array([5]))
     average.update()
     arrays = average.arrays()
-    assert arrays["half"].dtype == np.float32
+    assert arrays["short"].dtype == np.float32
     assert arrays["count"].tolist() == [5]
     with average.applied():
-        assert net.half.dtype == paddle.float16
+        assert net.short.dtype == paddle.float16
 
 
 def test_load_continues():

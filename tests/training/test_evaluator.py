@@ -8,6 +8,8 @@ from mobileseg.errors import DataError
 from mobileseg.structures import SemanticResult
 from mobileseg.training.evaluator import SegmenterPredictor, evaluate, make_scorer
 
+pytestmark = pytest.mark.both
+
 
 class Images:
     """Seven images of different sizes; the value of the image is the class, with a little noise."""

@@ -15,6 +15,8 @@ from mobileseg.training.run_state import pack
 from mobileseg.training.trainer import Trainer
 from tests.training.toy import equal, losses_of, weights_of
 
+pytestmark = pytest.mark.both
+
 SAVED = Path(__file__).parent / "format_1"
 SETTINGS = ("ema.decay=0.5", "clip.norm=0.5", "accumulate=2", "log_iters=1")
 

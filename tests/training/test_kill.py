@@ -16,6 +16,8 @@ from mobileseg.training.store import CheckpointStore
 from tests.processes import LIMIT, run_alone, started
 from tests.training.toy import REPOSITORY, equal, losses_of, run_mobileseg, start_mobileseg
 
+pytestmark = pytest.mark.both
+
 SAVE_FOREVER = """
 import sys
 from pathlib import Path

@@ -10,6 +10,8 @@ import pytest
 from mobileseg.training.checkpoint import read_checkpoint
 from tests.training.toy import equal, losses_of, run_mobileseg, start_mobileseg
 
+pytestmark = pytest.mark.both
+
 OPTIONS = ["--iters", "12", "--save_interval", "2", "--log_iters", "1", "--num_workers", "0", "--use_ema"]
 OPTIONS += ["--keep_checkpoint_max", "2", "-o", "eval_interval=3", "clip.norm=1.0"]
 

@@ -15,6 +15,8 @@ from mobileseg.training.loader import batches
 from tests.data.numbers import Numbers, expected, values
 from tests.processes import alive
 
+pytestmark = pytest.mark.both
+
 ORDER = SampleOrder(16, 4, seed=0)
 
 

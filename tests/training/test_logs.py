@@ -13,6 +13,8 @@ from mobileseg.training import logs
 from mobileseg.training.logs import RunLog, RunningMeans, clock
 from mobileseg.viz.history import read_log
 
+pytestmark = pytest.mark.both
+
 VALUES = {"iter": 20, "loss": 1.25, "lr": 0.01, "images_per_s": 8.0, "data_wait": 0.031, "eta": 3725.0}
 
 

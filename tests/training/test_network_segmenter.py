@@ -15,6 +15,8 @@ from mobileseg.training.network_segmenter import NetworkSegmenter
 from mobileseg.weights.load import load_into
 from mobileseg.weights.pdparams import save_pdparams
 
+pytestmark = pytest.mark.both
+
 ToyConfig = Callable[..., Config]
 
 

@@ -9,6 +9,8 @@ from mobileseg.errors import TrainingError
 from mobileseg.training.nonfinite import FiniteWatch
 from mobileseg.training.trainer import Trainer
 
+pytestmark = pytest.mark.both
+
 
 def test_loss_that_is_not_finite_stops_and_keeps_the_batch(toy_config, tmp_path):
     trainer = Trainer(toy_config(), tmp_path)

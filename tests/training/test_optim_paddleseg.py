@@ -8,6 +8,8 @@ from paddle import nn
 from mobileseg.errors import ConfigError
 from mobileseg.training.optim import clip_gradients, layer_rates, norms_and_biases
 
+pytestmark = pytest.mark.both
+
 
 def gradients():
     network = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))

@@ -8,6 +8,8 @@ from mobileseg.data.synthetic.datasets import generate
 from mobileseg.training.trainer import Trainer
 from tests.training.toy_instances import overfit_section
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.long
 def test_six_images_are_learned_by_heart(tmp_path):

@@ -10,6 +10,8 @@ import yaml
 from mobileseg.config.load import load_config
 from mobileseg.training.trainer import Trainer
 
+pytestmark = pytest.mark.both
+
 ROOT = Path(__file__).parent.parent.parent
 COUNT = 32
 LEAST_AREA = 48 * 48  # square pixels: what the masks of a 256x256 input can show

@@ -10,6 +10,8 @@ from mobileseg.training.checkpoint import read_checkpoint
 from mobileseg.training.optim import optimizer_arrays
 from mobileseg.training.trainer import Trainer
 
+pytestmark = pytest.mark.both
+
 OPTIMIZERS = {
     "sgd": ("optimizer={type: SGD, momentum: 0.9, weight_decay: 0.0001}",),
     "adamw": ("optimizer={_inherited_: false, type: AdamW}",),

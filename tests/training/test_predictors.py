@@ -12,6 +12,8 @@ from mobileseg.registry import NETWORKS
 from mobileseg.semantic.predictor import NetworkPredictor
 from mobileseg.training.predictors import make_predictor
 
+pytestmark = pytest.mark.both
+
 QUIET = {"aug_eval": False, "is_slide": False}
 SETTINGS = {"test_config": QUIET, "detection": {"top_k": 7}}
 

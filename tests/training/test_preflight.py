@@ -4,12 +4,15 @@ import json
 
 import cv2
 import numpy as np
+import pytest
 import yaml
 
 from mobileseg.cli import main
 from mobileseg.errors import DataError
 from tests.training.toy import toy_section
 from tests.training.toy_instances import toy_instance_section
+
+pytestmark = pytest.mark.both
 
 
 def train(path, run):

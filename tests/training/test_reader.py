@@ -3,12 +3,15 @@
 import logging
 
 import numpy as np
+import pytest
 
 from mobileseg.semantic.training import require
 from mobileseg.training.checkpoint import read_checkpoint
 from mobileseg.training.logs import RunLog
 from mobileseg.viz.history import read_log
 from tests.training.toy import start_mobileseg
+
+pytestmark = pytest.mark.both
 
 
 class Gone:

@@ -11,6 +11,8 @@ from mobileseg.training.store import CheckpointStore
 from mobileseg.training.trainer import Trainer
 from tests.training.toy import equal, toy_section, weights_of
 
+pytestmark = pytest.mark.both
+
 SETTINGS = ("iters=8", "save_interval=2", "eval_interval=2", "keep_checkpoint_max=0", "log_iters=2")
 
 

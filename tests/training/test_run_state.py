@@ -1,10 +1,14 @@
 """What is compared and said when a run is resumed."""
 
+import pytest
+
 from mobileseg.training.checkpoint import read_state
 from mobileseg.training.run_state import differences, threads, versions
 from mobileseg.training.scaler import LossScaler
 from mobileseg.training.trainer import Trainer
 from tests.training.toy import equal, weights_of
+
+pytestmark = pytest.mark.both
 
 
 def test_only_what_matters_differs():

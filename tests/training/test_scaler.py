@@ -8,6 +8,8 @@ import pytest
 from mobileseg.errors import TrainingError
 from mobileseg.training.scaler import LossScaler
 
+pytestmark = pytest.mark.both
+
 
 def test_growth_needs_good_steps_in_a_row():
     scaler = LossScaler(scale=8, growth_interval=3)

@@ -9,6 +9,8 @@ from mobileseg.config.schema_schedules import SCHEDULES
 from mobileseg.errors import ConfigError
 from mobileseg.training.schedule import build_schedule
 
+pytestmark = pytest.mark.both
+
 ITERS = 60
 WARM = {"learning_rate": 0.05, "warmup_iters": 10, "warmup_start_lr": 1e-4}
 

@@ -8,6 +8,8 @@ import pytest
 
 from mobileseg.training.signals import StopRequest
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_first_signal_only_asks(number):

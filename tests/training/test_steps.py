@@ -16,6 +16,8 @@ from mobileseg.training.steps import Step
 from mobileseg.training.trainer import Trainer
 from tests.training.toy import equal, losses_of, weights_of
 
+pytestmark = pytest.mark.both
+
 
 class First(Objective):
     """The configured losses; leaves its mean logits."""

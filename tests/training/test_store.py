@@ -9,6 +9,8 @@ from mobileseg.errors import TrainingError
 from mobileseg.training.checkpoint import Checkpoint, read_state
 from mobileseg.training.store import CheckpointStore, find_checkpoint, run_folder_of
 
+pytestmark = pytest.mark.both
+
 
 def save(store, iteration, **options):
     state = {"iteration": iteration}

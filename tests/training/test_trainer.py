@@ -19,6 +19,8 @@ from mobileseg.viz.history import read_log
 from tests.training.resuming import EXACT, interrupted_and_resumed
 from tests.training.toy import equal, losses_of, weights_of
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize(("workers", "optimizer"), [(0, "SGD"), (2, "SGD"), (0, "AdamW")])
 def test_resume_in_the_middle_of_an_epoch_is_exact(toy_config, tmp_path, workers, optimizer):

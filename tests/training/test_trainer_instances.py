@@ -13,6 +13,8 @@ from tests.training.launching import launch
 from tests.training.resuming import interrupted_and_resumed
 from tests.training.toy import equal, losses_of, weights_of
 
+pytestmark = pytest.mark.both
+
 PARTS = {"box", "class", "mask", "segm"}
 
 

@@ -19,6 +19,8 @@ from mobileseg.training.trainer import Trainer
 from tests.processes import LIMIT, started
 from tests.training.toy import REPOSITORY, start_mobileseg
 
+pytestmark = pytest.mark.both
+
 HOLD = """
 import sys, time
 from pathlib import Path

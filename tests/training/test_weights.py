@@ -9,6 +9,8 @@ from mobileseg.training.checkpoint import Checkpoint, write_checkpoint
 from mobileseg.training.store import CheckpointStore
 from mobileseg.training.weights import load_checkpoint_weights, weights_file
 
+pytestmark = pytest.mark.both
+
 
 def net():
     return paddle.nn.Linear(2, 2)

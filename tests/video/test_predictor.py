@@ -18,9 +18,10 @@ from mobileseg.structures import InstanceResult
 from mobileseg.tasks import VIDEO
 from mobileseg.training.evaluator import evaluate
 from mobileseg.training.task import training_of
-from mobileseg.video.keyframes import KeyframeOptions
+from mobileseg.video.keyframes import KeyframeOptions, lost_share
 from mobileseg.video.predictor import VideoPredictor
 from mobileseg.video.protocol import KeyFramePasses
+from mobileseg.video.runtime import SURE
 from mobileseg.video.yolact_edge import MobileYolactEdge
 from tests.model_tester import fill
 from tests.video.toy_video import toy_video_config, toy_video_data
@@ -107,12 +108,30 @@ def test_lost_objects_make_the_frame_after_a_key_frame(network: MobileYolactEdge
     rule = KeyframeOptions(every=100, lost_objects=0.01)
     sure = DetectionOptions(score_threshold=0.3, max_detections=5)
     still = VideoPredictor(network, sure, rule)
-    sizes = [len(still(frame(0)))]
-    assert sizes[0] > 0
+    assert len(still(frame(0))) > 0
     moving = VideoPredictor(network, sure, rule)
-    found = kinds(moving, [frame(number) for number in range(4)])
-    assert found[:2] == ["key", "nonkey"]
-    assert moving._lost == 0.0 or "key" in found[2:]
+    seen = [moving(frame(number)) for number in range(4)]
+    for number in (2, 3):
+        last = max(i for i in range(number) if seen[i].pipeline == "key")
+        before = seen[number - 1].above(SURE)
+        lost = lost_share(seen[last].above(SURE).boxes, seen[last].above(SURE).classes, before.boxes, before.classes)
+        assert (seen[number].pipeline == "key") == (last != number - 1 and lost > 0)
+
+
+def test_a_delayed_key_frame_comes_into_use_later(network: MobileYolactEdge) -> None:
+    """Every fourth frame is due, and used from the second frame after it on."""
+    predict = VideoPredictor(network, LOOSE, KeyframeOptions(every=4, delay=2))
+    found = [predict(frame(number)) for number in range(9)]
+    assert [result.pipeline for result in found] == ["key", *["nonkey"] * 8]
+    with paddle.no_grad():
+        tensors = [paddle.to_tensor(frame(number).image.transpose(2, 0, 1)[None]) for number in range(9)]
+        for number, source in ((1, 0), (4, 0), (5, 0), (6, 4), (7, 4), (8, 4)):
+            maps = network.non_key_frame(tensors[number], network.key_frame(tensors[source])[1])
+            outputs = {name: value.numpy() for name, value in network.predictions(maps, SIZE).items()}
+            expected = instances_from_outputs(
+                outputs, network.anchors(*SIZE), SIZE, LOOSE, variances=network.variances, input_size=SIZE
+            )
+            assert same(found[number], expected), number
 
 
 def test_evaluation_on_clips_and_on_passes_over_them(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from mobileseg.errors import WeightsError
 from mobileseg.weights import download
 from mobileseg.weights.download import cache_folder, fetch
 
+pytestmark = pytest.mark.both
+
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):

@@ -13,6 +13,8 @@ from mobileseg.weights import safe_pickle
 from mobileseg.weights.load import load_into
 from mobileseg.weights.read import read_weights
 
+pytestmark = pytest.mark.both
+
 
 def load(data):
     start = time.perf_counter()

@@ -12,6 +12,8 @@ from mobileseg.weights.convert import clipped_normal_moments, convert, from_torc
 from mobileseg.weights.load import load_into
 from tests.weights import torchvision_forms as forms
 
+pytestmark = pytest.mark.both
+
 IMAGE = np.random.RandomState(0).uniform(-1, 1, (2, 3, 64, 96)).astype(np.float32)
 
 

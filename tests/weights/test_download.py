@@ -13,6 +13,8 @@ from mobileseg.weights import download
 from mobileseg.weights.download import cached_path, fetch, is_url
 from mobileseg.weights.read import read_weights
 
+pytestmark = pytest.mark.both
+
 CONTENT = np.random.RandomState(0).bytes(3_000_000)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 

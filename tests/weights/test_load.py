@@ -11,6 +11,8 @@ from mobileseg.semantic.model import MobileSeg
 from mobileseg.weights.load import load_into
 from mobileseg.weights.pdparams import save_pdparams
 
+pytestmark = pytest.mark.both
+
 
 def arrays_of(network):
     return {name: tensor.numpy().copy() for name, tensor in network.state_dict().items()}

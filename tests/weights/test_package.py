@@ -9,6 +9,8 @@ from mobileseg.errors import ConfigError, WeightsError
 from mobileseg.weights.package import is_package_file, package_file
 from mobileseg.weights.read import read_weights
 
+pytestmark = pytest.mark.both
+
 NAME = "some-weights-for-tests"
 
 

@@ -12,6 +12,8 @@ from mobileseg.errors import WeightsError
 from mobileseg.weights.pdparams import read_pdparams, save_pdparams
 from mobileseg.weights.read import read_weights
 
+pytestmark = pytest.mark.both
+
 
 @pytest.fixture
 def layer():

@@ -6,6 +6,8 @@ from mobileseg.weights.load import load_into
 from mobileseg.weights.quantised import is_quantised, refuse_exported, refuse_quantised
 from mobileseg.weights.read import read_weights
 
+pytestmark = pytest.mark.both
+
 QUANTISED = ["conv._layer._fake_quant_input._scale", "conv._layer.weight"]
 
 

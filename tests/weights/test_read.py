@@ -13,6 +13,8 @@ from mobileseg.errors import WeightsError
 from mobileseg.weights import read
 from mobileseg.weights.read import read_weights
 
+pytestmark = pytest.mark.both
+
 STATE = {"conv.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2), "conv.bias": np.float32([1, -1])}
 
 

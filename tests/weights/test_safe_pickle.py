@@ -12,6 +12,8 @@ import pytest
 from mobileseg.errors import WeightsError
 from mobileseg.weights import safe_pickle
 
+pytestmark = pytest.mark.both
+
 
 def load(data):
     return safe_pickle.read_pickle(io.BytesIO(data), "file")

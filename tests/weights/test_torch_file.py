@@ -20,6 +20,8 @@ from mobileseg.errors import WeightsError
 from mobileseg.weights.read import read_weights
 from mobileseg.weights.torch_file import read_torch_legacy, read_torch_zip
 
+pytestmark = pytest.mark.both
+
 DATA = Path(__file__).parent / "data"
 LIMIT = 1 << 20
 

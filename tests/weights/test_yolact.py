@@ -26,6 +26,8 @@ from tests.instance_tester import original_state
 from tests.model_tester import stored_keys
 from tests.reference_fill import INSTANCE_GAIN, fill_value
 
+pytestmark = pytest.mark.both
+
 FILES = Path(__file__).parents[1] / "reference" / "torch"
 LEGACY, ZIP = FILES / "yolact_legacy.pth", FILES / "yolact_edge_zip.pth"
 

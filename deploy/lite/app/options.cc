@@ -174,7 +174,7 @@ MODEL is a folder that `mobileseg export` wrote, with a graph for Paddle Lite.
 
   image MODEL FILE...    segment pictures
   folder MODEL DIR       segment all pictures of a folder
-  video MODEL FILE       segment a video
+  video MODEL FILE|DIR   segment a video, or the pictures of a folder as its frames
   camera MODEL NUMBER    segment what a camera sees
   benchmark MODEL        time every stage
   selftest MODEL         replay the reference of the folder stage by stage

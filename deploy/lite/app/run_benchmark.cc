@@ -3,18 +3,23 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
-#include <map>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
+#include <set>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "commands.h"
 #include "files.h"
@@ -26,9 +31,18 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::ordered_json;
-using Samples = std::map<std::string, std::vector<double>>;
+constexpr std::size_t kStageCount = 5;
+constexpr const char* kStages[kStageCount] = {"decode", "preprocess", "inference", "postprocess", "draw"};
+constexpr const char* kStream = "stream";  // kind of frame of the row of all frames
 
-constexpr const char* kStages[] = {"decode", "preprocess", "inference", "postprocess", "draw"};
+struct TimedFrame {
+  std::string pipeline;
+  std::array<double, kStageCount> stages;  // milliseconds
+
+  double total() const { return std::accumulate(stages.begin(), stages.end(), 0.0); }
+};
+
+using TimedFrames = std::vector<TimedFrame>;
 
 double milliseconds(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
@@ -122,12 +136,12 @@ std::string drawn_picture(mobileseg::Size size, const std::string& folder) {
   return path;
 }
 
-Samples measure(mobileseg::Segmenter* segmenter, const std::string& path, const Options& options) {
+TimedFrames measure(mobileseg::Segmenter* segmenter, const std::string& path, const Options& options) {
   const mobileseg::Painter painter(segmenter->manifest(), options.alpha);
   mobileseg::Stream stream = segmenter->stream();
   mobileseg::Result result;
   cv::Mat drawn;
-  Samples samples;
+  TimedFrames frames;
   for (int run = -options.warmup; run < options.runs; ++run) {
     const Clock::time_point start = Clock::now();
     const cv::Mat picture = read_picture(path);
@@ -138,23 +152,23 @@ Samples measure(mobileseg::Segmenter* segmenter, const std::string& path, const 
     painter.draw(result, drawn.data, drawn.step[0], mobileseg::ColorOrder::kBgr);
     const Clock::time_point finished = Clock::now();
     if (run < 0) continue;
-    const double values[] = {milliseconds(start, decoded), result.times.preprocess, result.times.inference,
-                             result.times.postprocess, milliseconds(segmented, finished)};
-    double total = 0;
-    for (std::size_t i = 0; i < 5; ++i) {
-      samples[kStages[i]].push_back(values[i]);
-      total += values[i];
-    }
-    samples["total"].push_back(total);
+    frames.push_back({result.pipeline,
+                      {{milliseconds(start, decoded), result.times.preprocess, result.times.inference,
+                        result.times.postprocess, milliseconds(segmented, finished)}}});
   }
-  return samples;
+  return frames;
 }
 
-Json row_of(const mobileseg::Segmenter& segmenter, const Samples& samples,
+Json row_of(const mobileseg::Segmenter& segmenter, const TimedFrames& frames,
             const mobileseg::EngineOptions& engine, const Options& options, const std::string& image) {
   const mobileseg::ImageSpec& input = segmenter.manifest().image;
   Json stages;
-  for (const char* stage : kStages) stages[stage] = statistics(samples.at(stage));
+  std::vector<double> values(frames.size());
+  for (std::size_t stage = 0; stage < kStageCount; ++stage) {
+    for (std::size_t i = 0; i < frames.size(); ++i) values[i] = frames[i].stages[stage];
+    stages[kStages[stage]] = statistics(values);
+  }
+  for (std::size_t i = 0; i < frames.size(); ++i) values[i] = frames[i].total();
   const std::string size = std::to_string(input.size.width) + "x" + std::to_string(input.size.height);
   Json row = {{"folder", options.model},
               {"name", segmenter.manifest().name},
@@ -162,9 +176,9 @@ Json row_of(const mobileseg::Segmenter& segmenter, const Samples& samples,
               {"input", input.dynamic ? "dynamic" : size},
               {"threads", engine.threads},
               {"power", name_of(engine.power)},
-              {"runs", options.runs},
+              {"runs", frames.size()},
               {"stages", stages},
-              {"total", statistics(samples.at("total"))}};
+              {"total", statistics(values)}};
   row.update(machine_facts());
   row["image"] = image;
   row["date"] = now_utc();
@@ -172,13 +186,43 @@ Json row_of(const mobileseg::Segmenter& segmenter, const Samples& samples,
   return row;
 }
 
+// One row; where frames are of several kinds, one for each of them and one for the stream, with its mean.
+std::vector<Json> rows_of(const mobileseg::Segmenter& segmenter, const TimedFrames& frames,
+                          const mobileseg::EngineOptions& engine, const Options& options,
+                          const std::string& image) {
+  std::vector<Json> rows;
+  std::set<std::string> kinds;
+  double sum = 0;
+  for (const TimedFrame& frame : frames) {
+    kinds.insert(frame.pipeline);
+    sum += frame.total();
+  }
+  Json whole = row_of(segmenter, frames, engine, options, image);
+  if (kinds.size() > 1) {
+    for (const std::string& kind : kinds) {
+      TimedFrames some;
+      std::copy_if(frames.begin(), frames.end(), std::back_inserter(some),
+                   [&](const TimedFrame& frame) { return frame.pipeline == kind; });
+      rows.push_back(row_of(segmenter, some, engine, options, image));
+      rows.back()["frame"] = kind;
+    }
+    whole["total"]["mean_ms"] = std::round(sum / static_cast<double>(frames.size()) * 1e4) / 1e4;
+    whole["frame"] = kStream;
+  }
+  rows.push_back(whole);
+  return rows;
+}
+
 void print_row(const Json& row) {
   std::printf("%2d threads, %-9s", row["threads"].get<int>(), row["power"].get<std::string>().c_str());
+  if (row.contains("frame")) std::printf("  %-6s", row["frame"].get<std::string>().c_str());
   for (const char* stage : kStages) {
     std::printf("  %s %.2f", stage, row["stages"][stage]["median_ms"].get<double>());
   }
-  std::printf("  total %.2f (p95 %.2f, max %.2f) ms\n", row["total"]["median_ms"].get<double>(),
+  std::printf("  total %.2f (p95 %.2f, max %.2f) ms", row["total"]["median_ms"].get<double>(),
               row["total"]["p95_ms"].get<double>(), row["total"]["max_ms"].get<double>());
+  if (row["total"].contains("mean_ms")) std::printf(", mean %.2f ms", row["total"]["mean_ms"].get<double>());
+  std::puts("");
 }
 
 }  // namespace
@@ -198,8 +242,11 @@ int run_benchmark(const Options& options) {
                                 : options.image;
       const cv::Mat picture = read_picture(path);
       const std::string size = std::to_string(picture.cols) + "x" + std::to_string(picture.rows);
-      rows.push_back(row_of(segmenter, measure(&segmenter, path, options), engine, options, size));
-      print_row(rows.back());
+      const TimedFrames frames = measure(&segmenter, path, options);
+      for (const Json& row : rows_of(segmenter, frames, engine, options, size)) {
+        print_row(row);
+        rows.push_back(row);
+      }
     }
   }
   const bool named = options.output.size() > 5 && options.output.rfind(".json") == options.output.size() - 5;

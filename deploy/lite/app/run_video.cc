@@ -2,13 +2,14 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
+#include <map>
 #include <opencv2/highgui.hpp>
 #include <opencv2/imgproc.hpp>
-#include <opencv2/videoio.hpp>
+#include <string>
 
 #include "commands.h"
 #include "files.h"
+#include "frames.h"
 #include "mobileseg/mobileseg.h"
 #include "names.h"
 #include "pictures.h"
@@ -21,8 +22,7 @@ using Clock = std::chrono::steady_clock;
 using mobileseg::Error;
 using mobileseg::ErrorKind;
 
-constexpr double kUnknownRate = 25.0;  // frames per second of a source that does not say
-constexpr double kMemory = 0.9;        // of the shown rate: how much of the older frames stays in it
+constexpr double kMemory = 0.9;  // of the shown rate: how much of the older frames stays in it
 
 constexpr int kInterrupted = 130;  // what shells report for a program ended by Ctrl-C
 
@@ -45,22 +45,6 @@ double milliseconds(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
-void open_source(const Options& options, cv::VideoCapture* capture) {
-  const std::string& where = options.inputs[0];
-  if (options.verb == "camera") {
-    char* end = nullptr;
-    const long number = std::strtol(where.c_str(), &end, 10);
-    if (where.empty() || *end != '\0' || number < 0 || number > 99) {
-      throw Error(ErrorKind::kUsage, "'" + where + "' is no number of a camera");
-    }
-    capture->open(static_cast<int>(number));
-  } else {
-    if (!mobileseg::is_file(where)) throw Error(ErrorKind::kData, "there is no file " + where);
-    capture->open(where);
-  }
-  if (!capture->isOpened()) throw Error(ErrorKind::kData, where + " cannot be opened as a " + options.verb);
-}
-
 // Frame rate and stage times in the corner, on a dark bar.
 void draw_times(const std::string& text, cv::Mat* frame) {
   const double scale = std::max(0.4, frame->cols / 1600.0);
@@ -73,11 +57,13 @@ void draw_times(const std::string& text, cv::Mat* frame) {
               1, cv::LINE_AA);
 }
 
-std::string text_of(double rate, double decode_ms, const mobileseg::StageTimes& times) {
+// `kind` is the pipeline of a network that has several, '' of others.
+std::string text_of(double rate, double decode_ms, const mobileseg::StageTimes& times,
+                    const std::string& kind) {
   char text[160];
   std::snprintf(text, sizeof text, "%.1f fps  decode %.1f  pre %.2f  net %.1f  post %.2f ms", rate, decode_ms,
                 times.preprocess, times.inference, times.postprocess);
-  return text;
+  return kind.empty() ? text : text + ("  " + kind);
 }
 
 }  // namespace
@@ -86,15 +72,11 @@ int run_video(const Options& options) {
   mobileseg::Segmenter segmenter = mobileseg::Segmenter::open(options.model, options.engine);
   const mobileseg::Painter painter(segmenter.manifest(), options.alpha);
   const NameWriter names(segmenter.manifest(), segmenter.form(), options.font);
-  cv::VideoCapture capture;
-  open_source(options, &capture);
-  const double said = capture.get(cv::CAP_PROP_FPS);
-  const double rate = said > 0 && said < 1000 ? said : kUnknownRate;
-  const std::string name =
-      options.verb == "camera" ? "camera" + options.inputs[0] : stem_of(options.inputs[0]);
+  FrameSource source(options);
+  const std::string& name = source.name();
   mobileseg::make_folders(options.output + "/overlay");
   mobileseg::make_folders(options.output + "/json");
-  VideoRecording video(options.output + "/overlay/" + name + ".mp4", rate);
+  VideoRecording video(options.output + "/overlay/" + name + ".mp4", source.rate());
   LineRecording lines(options.output + "/json/" + name + ".jsonl");
   end_in_order_on_interruption();
 
@@ -106,17 +88,19 @@ int run_video(const Options& options) {
   mobileseg::Result result;
   cv::Mat frame;
   int count = 0;
+  std::map<std::string, int> kinds;  // of frames, with how many there were
   double shown_rate = 0;
-  for (Clock::time_point start = Clock::now(); interrupted == 0 && capture.read(frame);) {
+  for (Clock::time_point start = Clock::now(); interrupted == 0 && source.read(&frame);) {
     const double decode_ms = milliseconds(start, Clock::now());
     stream.step(view_of(frame), &result);
     if (!options.track) mobileseg::drop_below(options.min_score, &result);
+    ++kinds[result.pipeline];
     const std::string number = std::to_string(count);
     lines.write(mobileseg::to_json(result, segmenter.manifest(), segmenter.engine().name(),
                                    {name + ":" + number, number, decode_ms}, -1));
     painter.draw(result, frame.data, frame.step[0], mobileseg::ColorOrder::kBgr);
     names.draw(result, &frame);
-    draw_times(text_of(shown_rate, decode_ms, result.times), &frame);
+    draw_times(text_of(shown_rate, decode_ms, result.times, result.pipeline), &frame);
     video.write(frame);
     if (options.show) {
       cv::imshow("mobileseg_lite", frame);
@@ -130,13 +114,17 @@ int run_video(const Options& options) {
     start = now;
     if (count == options.max_frames) break;
   }
-  if (count == 0 && interrupted == 0) throw Error(ErrorKind::kData, options.inputs[0] + " holds no frames");
+  if (count == 0 && interrupted == 0) throw Error(ErrorKind::kData, source.where() + " holds no frames");
   if (count > 0) {
     video.finish();
     lines.finish();
   }
-  std::printf("%s%d frames, %.1f fps, results in %s\n", interrupted == 0 ? "" : "interrupted after ", count,
-              shown_rate, options.output.c_str());
+  std::string of_kinds;
+  for (const auto& kind : kinds) {
+    if (!kind.first.empty()) of_kinds += ", " + std::to_string(kind.second) + " " + kind.first;
+  }
+  std::printf("%s%d frames%s, %.1f fps, results in %s\n", interrupted == 0 ? "" : "interrupted after ", count,
+              of_kinds.c_str(), shown_rate, options.output.c_str());
   return interrupted != 0 && options.verb == "video" ? kInterrupted : 0;  // nothing else ends a camera
 }
 

@@ -26,7 +26,7 @@ from phone.arguments import POWERS, add_device_arguments
 from phone.artefact import Artefact, read_artefact
 from phone.errors import INPUT, USAGE, DeviceError, ended
 from phone.facts import hottest, identity, state, title
-from phone.rows import completed, read_row, write_rows
+from phone.rows import completed, read_rows, write_rows
 from phone.session import Session, session
 
 FEWEST = 200
@@ -111,6 +111,7 @@ def run(args: argparse.Namespace) -> int:
     if preset and device.get("soc", preset.chip) != preset.chip:
         print(f"this is no {preset.chip}: the times are not comparable with those of preset {args.preset}")
     rows: list[dict[str, Any]] = []
+    done = 0
     failed: list[DeviceError] = []
     with session(adb, args.app, args.lib, timeout=args.timeout) as made:
         models = [made.push_artefact(artefact, f"model{index}") for index, artefact in enumerate(artefacts)]
@@ -130,9 +131,11 @@ def run(args: argparse.Namespace) -> int:
             time.sleep(args.pause)
             try:
                 before = state(adb)
-                row = measure(made, case, args, extra)
-                rows.append(completed(row, case.artefact, device, name, before, state(adb), args.preset))
-                print(f"{case}: {summary(rows[-1])}")
+                measured, after = measure(made, case, args, extra), state(adb)
+                for row in measured:
+                    rows.append(completed(row, case.artefact, device, name, before, after, args.preset))
+                    print(f"{case}{', ' + row['frame'] if 'frame' in row else ''}: {summary(rows[-1])}")
+                done += 1
             except DeviceError as error:
                 failed.append(error)
                 print(f"error: {case}: {error}", file=sys.stderr)
@@ -140,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
                     break
     if rows:
         write_rows(args.output, rows)
-        print(f"{len(rows)} of {len(cases)} cases, rows in {args.output}")
+        print(f"{done} of {len(cases)} cases, rows in {args.output}")
         print(f"next: mobileseg benchmark {rows[0]['folder']} --merge {args.output}")
     return failed[0].exit_code if failed else 0
 
@@ -173,8 +176,8 @@ def pushed_image(made: Session, path: Path) -> str:
     return target
 
 
-def measure(made: Session, case: Case, args: argparse.Namespace, extra: Sequence[str]) -> dict[str, Any]:
-    """Run one case; its row."""
+def measure(made: Session, case: Case, args: argparse.Namespace, extra: Sequence[str]) -> list[dict[str, Any]]:
+    """Run one case; its rows."""
     remote = f"{made.folder}/rows.json"
     words = ["benchmark", case.model, "--output", remote]
     words += ["--threads", str(case.threads), "--power", case.power]
@@ -183,7 +186,7 @@ def measure(made: Session, case: Case, args: argparse.Namespace, extra: Sequence
     with tempfile.TemporaryDirectory(prefix="mobileseg-") as scratch:
         local = Path(scratch, "rows.json")
         made.adb.pull(remote, local)
-        return read_row(local, args.runs)
+        return read_rows(local, args.runs)
 
 
 def summary(row: dict[str, Any]) -> str:

@@ -9,11 +9,17 @@
 namespace mobileseg {
 
 // A view of every stride-th pixel, as export stores large arrays: `row_axis` and `column_axis` are thinned
-// out.
+// out, and of tensors between graphs the channels, axis 1, as well.
 struct Subsample {
   int stride = 1;
   int row_axis = 2;
   int column_axis = 3;
+  int channel_stride = 1;
+
+  int step(int axis) const {
+    if (axis == row_axis || axis == column_axis) return stride;
+    return axis == 1 ? channel_stride : 1;
+  }
 };
 
 // What an element may differ by.

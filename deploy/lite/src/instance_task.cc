@@ -1,4 +1,6 @@
 // Instance segmentation: objects with box, score, class and mask.
+#include "instance_task.h"
+
 #include <algorithm>
 #include <limits>
 #include <set>
@@ -10,7 +12,6 @@
 #include "instance_settings.h"
 #include "json_fields.h"
 #include "mobileseg/error.h"
-#include "task.h"
 #include "tracker.h"
 
 namespace mobileseg {
@@ -48,21 +49,32 @@ DetectionSpec detection_spec(const Field& field) {
   return spec;
 }
 
+// The outputs that make objects, one of every kind; graphs may also give each other features, of another
+// number in every pipeline.
+std::vector<OutputSpec> predictions_of(const std::vector<OutputSpec>& outputs) {
+  std::vector<OutputSpec> found;
+  for (const OutputSpec& spec : outputs) {
+    const auto same = [&](const OutputSpec& other) { return other.kind == spec.kind; };
+    if (spec.kind != kFeatures && std::none_of(found.begin(), found.end(), same)) found.push_back(spec);
+  }
+  return found;
+}
+
 class InstancePipeline : public Pipeline {
  public:
   InstancePipeline(const Manifest& manifest, const std::vector<OutputSpec>& outputs)
-      : postprocessor_(detection_of(manifest), manifest.classes.size(), read_anchors(manifest), outputs,
-                       manifest.image.size) {}
+      : wanted_(predictions_of(outputs)),
+        postprocessor_(detection_of(manifest), manifest.classes.size(), read_anchors(manifest), wanted_,
+                       manifest.image.size) {
+    values_.reserve(wanted_.size());
+  }
 
-  const std::string& next() override { return main_; }
+  const std::string& next(const ImageView& /*image*/) override { return main_; }
 
   void finish(const FrameOutputs& outputs, const Geometry& place, Result* result) override {
-    postprocessor_.run(outputs.values, place.image, result);
-    if (!tracker_) return;
-    tracker_->run(result);
-    std::vector<Instance>& all = result->instances;
-    all.erase(std::remove_if(all.begin(), all.end(), [](const Instance& one) { return one.track_id < 0; }),
-              all.end());
+    pick(outputs);
+    postprocessor_.run(values_, place.image, result);
+    if (tracker_) follow(tracker_.get(), result);
   }
 
   bool remembers() const override { return tracker_ && tracker_->started(); }
@@ -74,7 +86,22 @@ class InstancePipeline : public Pipeline {
   void track(const TrackingOptions& options) override { tracker_ = std::make_unique<Tracker>(options); }
 
  private:
-  const std::string main_ = kMain;  // every frame is an image by itself
+  void pick(const FrameOutputs& outputs) {
+    values_.clear();
+    for (const OutputSpec& wanted : wanted_) {
+      std::size_t place = 0;
+      while (place < outputs.specs.size() && outputs.specs[place].kind != wanted.kind) ++place;
+      if (place == outputs.specs.size()) {
+        throw Error(ErrorKind::kRuntime, "the graphs of this frame give no " + wanted.kind,
+                    "export the folder again");
+      }
+      values_.push_back(outputs.values[place]);
+    }
+  }
+
+  const std::string main_ = kMain;        // every frame is an image by itself
+  const std::vector<OutputSpec> wanted_;  // in the order of `values_`
+  std::vector<TensorView> values_;
   InstancePostprocessor postprocessor_;
   std::unique_ptr<Tracker> tracker_;
 };
@@ -122,26 +149,7 @@ class InstanceTask : public Task {
 
   std::string problem(const Manifest& manifest) const override {
     if (manifest.pipelines.count(kMain) == 0) return std::string("pipelines has no '") + kMain + "'";
-    if (manifest.image.dynamic) {
-      return "image is dynamic, and the anchors of an instance segmentation model belong to one size";
-    }
-    if (manifest.image.resize == ResizeMode::kKeepRatio) {
-      return "image.resize.mode is keep-ratio, and objects are taken back to the image by stretching alone";
-    }
-    if (manifest.category_ids.size() != manifest.classes.size()) {
-      return "settings.category_ids has " + std::to_string(manifest.category_ids.size()) + " numbers for " +
-             std::to_string(manifest.classes.size()) + " classes";
-    }
-    const bool anchors = !detection_of(manifest).anchors.empty();
-    std::string found = output_problem("outputs", manifest.outputs_of(), anchors);
-    std::set<std::string> engines;
-    for (const auto& graph : manifest.graphs) {
-      for (const auto& engine : graph.second.files) engines.insert(engine.first);
-    }
-    for (const std::string& engine : engines) {
-      if (found.empty()) found = output_problem(engine, manifest.outputs_of(engine), anchors);
-    }
-    return found;
+    return detection_problem(manifest);
   }
 
   std::unique_ptr<Pipeline> pipeline(const Manifest& manifest,
@@ -156,7 +164,7 @@ class InstanceTask : public Task {
 
   Check replay(const Manifest& manifest, const std::vector<OutputSpec>& outputs,
                const Golden& golden) const override {
-    return check_instances(manifest, outputs, golden);
+    return check_instances(manifest, predictions_of(outputs), golden);
   }
 
   Share share(const Result& result, const Golden& golden, int item) const override {
@@ -170,6 +178,36 @@ class InstanceTask : public Task {
 
 const DetectionSpec& detection_of(const Manifest& manifest) {
   return static_cast<const InstanceSettings&>(*manifest.settings).detection;
+}
+
+void follow(Tracker* tracker, Result* result) {
+  tracker->run(result);
+  std::vector<Instance>& all = result->instances;
+  all.erase(std::remove_if(all.begin(), all.end(), [](const Instance& one) { return one.track_id < 0; }),
+            all.end());
+}
+
+std::string detection_problem(const Manifest& manifest) {
+  if (manifest.image.dynamic) {
+    return "image is dynamic, and the anchors of an instance segmentation model belong to one size";
+  }
+  if (manifest.image.resize == ResizeMode::kKeepRatio) {
+    return "image.resize.mode is keep-ratio, and objects are taken back to the image by stretching alone";
+  }
+  if (manifest.category_ids.size() != manifest.classes.size()) {
+    return "settings.category_ids has " + std::to_string(manifest.category_ids.size()) + " numbers for " +
+           std::to_string(manifest.classes.size()) + " classes";
+  }
+  const bool anchors = !detection_of(manifest).anchors.empty();
+  std::string found = output_problem("outputs", manifest.outputs_of(), anchors);
+  std::set<std::string> engines;
+  for (const auto& graph : manifest.graphs) {
+    for (const auto& engine : graph.second.files) engines.insert(engine.first);
+  }
+  for (const std::string& engine : engines) {
+    if (found.empty()) found = output_problem(engine, manifest.outputs_of(engine), anchors);
+  }
+  return found;
 }
 
 const Task& instance_task() {

@@ -53,6 +53,8 @@ class Field {
     return value_->get<bool>();
   }
 
+  bool is_null() const { return value_->is_null(); }
+
   double number() const {
     if (!value_->is_number()) fail("expected a number, found " + found());
     return value_->get<double>();

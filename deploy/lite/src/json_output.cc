@@ -120,6 +120,7 @@ std::string to_json(const Result& result, const Manifest& manifest, const std::s
                    {"width", result.size.width},
                    {"model", manifest.name},
                    {"engine", engine}};
+  if (!result.pipeline.empty()) document["pipeline"] = result.pipeline;
   if (result.form == ResultForm::kInstances) {
     document["results"] = instances_of(result, manifest, origin.picture);
   } else {

@@ -66,12 +66,18 @@ void Stream::step(const ImageView& image, Result* result) {
                 "call reset() before frames of another size, or bring all of them to one size");
   }
   state.size = image.size;
-  state.preprocessor.run(image, state.tensors.begin(state.pipeline->next(), place.input));
+  const std::string& pipeline = state.pipeline->next(image);
+  state.preprocessor.run(image, state.tensors.begin(pipeline, place.input));
   const Clock::time_point prepared = Clock::now();
   const FrameOutputs outputs = state.tensors.run();
   const Clock::time_point inferred = Clock::now();
   result->form = state.task.form();
   result->size = image.size;
+  if (pipeline == kMain) {
+    result->pipeline.clear();
+  } else {
+    result->pipeline = pipeline;
+  }
   state.pipeline->finish(outputs, place, result);
   const Clock::time_point finished = Clock::now();
   result->times = {milliseconds(start, prepared), milliseconds(prepared, inferred),

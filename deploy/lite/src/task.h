@@ -30,8 +30,8 @@ struct FrameOutputs {
 class Pipeline {
  public:
   virtual ~Pipeline() = default;
-  // Name of the pipeline of graphs that the next frame runs.
-  virtual const std::string& next() = 0;
+  // Name of the pipeline of graphs that the next frame runs; it lasts as long as this object.
+  virtual const std::string& next(const ImageView& image) = 0;
   // Fills what the task knows of a result. Throws Error(kRuntime) for outputs that make no result.
   virtual void finish(const FrameOutputs& outputs, const Geometry& place, Result* result) = 0;
   // Whether something is known that holds for frames of one size alone.

@@ -9,6 +9,7 @@ namespace mobileseg {
 // Each is defined in the task's own file.
 const Task& semantic_task();
 const Task& instance_task();
+const Task& video_task();
 
 namespace {
 
@@ -16,6 +17,7 @@ std::map<std::string, const Task*>& table() {
   static std::map<std::string, const Task*> rows = {
       {"instance", &instance_task()},
       {"semantic", &semantic_task()},
+      {"video", &video_task()},
   };
   return rows;
 }

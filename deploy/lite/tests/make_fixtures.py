@@ -23,6 +23,7 @@ from fixture_faults import CLASSES, FAULTS, Fault, damaged
 from fixture_parts import RAW, instance_settings, manifest, picture, raw_outputs, raw_specs, result_arrays, smooth
 from fixture_pictures import REFUSED, write_pictures
 from fixture_tracking import tracked_artefact, tracking_cases
+from fixture_video import keyframe_cases, video_artefacts
 
 from mobileseg.data.io import orientation
 from mobileseg.files import sha256_of
@@ -307,6 +308,8 @@ def main(root: Path) -> None:
     semantic_cases(root / "semantic")
     instance_cases(root / "instance")
     artefacts(root / "artefacts")
+    keyframe_cases(root / "keyframes")
+    video_artefacts(root / "artefacts")
     tracking_cases(root / "tracking")
     tracked_artefact(root / "artefacts" / "tracked", root / "tracking" / "tracked.json")
     shutil.copytree(REFERENCE, root / "format1")

@@ -60,7 +60,7 @@ TEST_CASE("a manifest that cannot be used is refused with the field's name") {
   check_refused([](Json* d) { (*d)["format"] = 1.5; }, "is written in format 1.5");
   check_refused([](Json* d) { (*d)["format"] = "2"; }, "mobileseg.format: expected a number");
   check_refused([](Json* d) { (*d)["task"] = "depth"; },
-                "no task 'depth', this program has instance, semantic");
+                "no task 'depth', this program has instance, semantic, video");
   check_refused([](Json* d) { (*d)["image"]["height"] = 0; }, "mobileseg.image.height");
   check_refused([](Json* d) { (*d)["image"]["height"] = 1e300; }, "mobileseg.image.height");
   check_refused([](Json* d) { (*d)["image"]["height"] = 1.5; }, "mobileseg.image.height");

@@ -14,6 +14,7 @@ from paddle.static import InputSpec
 
 from mobileseg.compress.channels.modes import DROPOUTS
 from mobileseg.errors import CompressionError
+from mobileseg.nn.compat import require_static_programs
 from mobileseg.nn.graphs import run_once
 from mobileseg.nn.trace_failure import REMEDY, trace_failure
 
@@ -108,7 +109,9 @@ def trace(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE, *, training: bo
 
     Raises:
         CompressionError: the forward pass cannot be traced.
+        DependencyError: the installed Paddle is not the converter's.
     """
+    require_static_programs()
     layers = network.sublayers(include_self=True)
     modes = [(layer, layer.training, layer.__dict__.get("forward")) for layer in layers]
     network.train() if training else network.eval()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -63,19 +63,23 @@ def draw_clip(rng: np.random.Generator, height: int, width: int, split: Split, l
         for _ in start.objects
     ]
     pan = (float(rng.uniform(-1.5, 1.5)), float(rng.uniform(-1.5, 1.5)))
-    scenes = list(_moved(start, motions, pan, length))
-    seen = np.zeros(len(start.objects), np.int64)
+    return frames_of(list(_moved(start, motions, pan, length)))
+
+
+def frames_of(scenes: Sequence[Scene]) -> list[ClipFrame]:
+    """Frames of scenes that follow each other, with the flow between them; what is never to be seen is left out."""
+    count = len(scenes[0].objects)
+    seen = np.zeros(count, np.int64)
     for scene in scenes:
-        seen = np.maximum(seen, np.bincount(scene.ids().ravel(), minlength=len(start.objects) + 1)[1:])
-    kept = [i for i, count in enumerate(seen) if count >= MIN_VISIBLE]
+        seen = np.maximum(seen, np.bincount(scene.ids().ravel(), minlength=count + 1)[1:])
+    kept = [index for index, pixels in enumerate(seen) if pixels >= MIN_VISIBLE]
     scenes = [scene.only(kept) for scene in scenes]
     ids = [scene.ids() for scene in scenes]
     frames = []
-    for index in range(length - 1):
-        flow = exact_flow(scenes[index], scenes[index + 1], ids[index])
-        frames.append(ClipFrame(scenes[index], ids[index], flow, occlusion(flow, ids[index], ids[index + 1])))
-    frames.append(ClipFrame(scenes[-1], ids[-1], None, None))
-    return frames
+    for index, scene in enumerate(scenes[:-1]):
+        flow = exact_flow(scene, scenes[index + 1], ids[index])
+        frames.append(ClipFrame(scene, ids[index], flow, occlusion(flow, ids[index], ids[index + 1])))
+    return [*frames, ClipFrame(scenes[-1], ids[-1], None, None)]
 
 
 def _moved(scene: Scene, motions: list[Motion], pan: tuple[float, float], length: int) -> Iterator[Scene]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mobileseg.data.synthetic.clip import ClipFrame, exact_flow, occlusion
-from mobileseg.data.synthetic.scene import MIN_VISIBLE, Pose, Scene, SceneObject, Split, draw_scene
+from mobileseg.data.synthetic.clip import ClipFrame, frames_of
+from mobileseg.data.synthetic.scene import Pose, Scene, SceneObject, Split, draw_scene
 
 _SIDE = 320
 """Pixels of the shorter side for which speeds are given; they grow with it."""
@@ -103,7 +102,7 @@ def _shot(
             things.append(replace(thing, pose=Pose(float(x), float(y), thing.pose.angle + turn * time, radius)))
         pan = (float(sway[time, 0]), float(sway[time, 1]))
         scenes.append(replace(start, objects=tuple(things), pan=pan))
-    return _frames(scenes)
+    return frames_of(scenes)
 
 
 def _path(rng: np.random.Generator, thing: SceneObject, scene: Scene, length: int, style: ClipStyle) -> _Path:
@@ -142,18 +141,3 @@ def _camera(rng: np.random.Generator, length: int, speed: float) -> np.ndarray:
     reach = share * period / (2 * math.pi)
     swayed: np.ndarray = wave * reach * (math.cos(direction), math.sin(direction))
     return swayed
-
-
-def _frames(scenes: Sequence[Scene]) -> list[ClipFrame]:
-    count = len(scenes[0].objects)
-    seen = np.zeros(count, np.int64)
-    for scene in scenes:
-        seen = np.maximum(seen, np.bincount(scene.ids().ravel(), minlength=count + 1)[1:])
-    kept = [index for index, pixels in enumerate(seen) if pixels >= MIN_VISIBLE]
-    scenes = [scene.only(kept) for scene in scenes]
-    ids = [scene.ids() for scene in scenes]
-    frames = []
-    for index, scene in enumerate(scenes[:-1]):
-        flow = exact_flow(scene, scenes[index + 1], ids[index])
-        frames.append(ClipFrame(scene, ids[index], flow, occlusion(flow, ids[index], ids[index + 1])))
-    return [*frames, ClipFrame(scenes[-1], ids[-1], None, None)]

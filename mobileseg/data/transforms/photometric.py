@@ -63,7 +63,7 @@ class PhotometricDistort:
         factor = rng.uniform(*self.contrast) if used[1] else 1.0
         saturation = rng.uniform(*self.saturation) if used[2] else 1.0
         hue = rng.uniform(-self.hue, self.hue) if used[3] else 0.0
-        image = sample.image
+        image = np.ascontiguousarray(sample.image)  # OpenCV rounds the ends of rows otherwise in views, since 4.10
         if contrast_first or not (used[2] or used[3]):
             image = _scaled(image, factor, shift * factor)
             image = _coloured(image, saturation, hue)
@@ -85,7 +85,7 @@ def _coloured(image: np.ndarray, saturation: float, hue: float) -> np.ndarray:
     """Multiply the saturation (not limited to 1, as published) and turn the hue by degrees."""
     if saturation == 1.0 and hue == 0.0:
         return image
-    hsv = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2HSV)
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     if hue:
         turned = hsv[..., 0]
         turned += np.float32(hue)

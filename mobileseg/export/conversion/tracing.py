@@ -21,6 +21,7 @@ from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
 from mobileseg.folders import scratch_folder
 from mobileseg.names import IMAGE
+from mobileseg.nn.compat import require_static_programs
 from mobileseg.nn.graphs import GraphInput, NetworkGraph
 from mobileseg.nn.trace_failure import REMEDY, trace_failure
 
@@ -47,7 +48,9 @@ def save_paddle_graph(
 
     Raises:
         ExportError: the network cannot be traced, or a static graph has an open dimension.
+        DependencyError: the installed Paddle is not the converter's.
     """
+    require_static_programs()
     stem = Path(stem)
     was_training = network.training
     forwards = {id(layer): layer.__dict__.get("forward") for layer in network.sublayers(include_self=True)}

@@ -16,7 +16,6 @@ import numpy as np
 from mobileseg.errors import ExportError, MobileSegError
 from mobileseg.export.golden import GoldenItem, Reference
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.recording import CANDIDATES
 from mobileseg.export.task import NEEDED_CLASSES, ExportTask
 from mobileseg.export.tolerance import LIMIT, Agreement, difference
 from mobileseg.instance import golden
@@ -31,7 +30,7 @@ from mobileseg.video.mobileinst.names import ANSWERS, FEATURES, MAPS, MASK_FEATU
 from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 from mobileseg.video.mobileinst.postprocess import Answers, instances_from_outputs, keep
 from mobileseg.video.mobileinst.settings import QuerySettings
-from mobileseg.video.recording import PIPELINES, STREAMS, frames_of, thinned, window
+from mobileseg.video.recording import PIPELINES, frames_of, richest, thinned, window
 
 if TYPE_CHECKING:
     from mobileseg.nn.graphs import Deployment, NetworkGraph
@@ -118,14 +117,12 @@ class QueryExport(ExportTask):
         import paddle
 
         deployed = self.deployment(network, options)
+
+        def stream(image: np.ndarray, sequence: int, length: int) -> list[QueryItem]:
+            return self._stream(deployed, options, image, sizes[0], sequence, length)
+
         with paddle.no_grad():
-            firsts = [self._stream(deployed, options, image, sizes[0], 0, 1)[0] for image in images[:CANDIDATES]]
-            best = sorted(range(len(firsts)), key=lambda one: (-len(firsts[one].shown()), -firsts[one].richness()))
-            return tuple(
-                self.settle(item)
-                for sequence, index in enumerate(best[:STREAMS])
-                for item in self._stream(deployed, options, images[index], sizes[0], sequence, len(PIPELINES))
-            )
+            return tuple(self.settle(item) for item in richest(images, stream))
 
     def _stream(
         self,

@@ -47,7 +47,7 @@ class QuerySettings:
     def to_dict(self) -> dict[str, Any]:
         """The section, of what YAML has: lists, dicts and scalars, nothing that is None."""
         found = {key: value for key, value in asdict(self).items() if value is not None}
-        found["keyframes"] = {key: value for key, value in found["keyframes"].items() if value is not None}
+        found["keyframes"] = self.keyframes.to_dict()
         if self.category_ids is not None:
             found["category_ids"] = list(self.category_ids)
         return found

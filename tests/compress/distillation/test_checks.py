@@ -14,6 +14,8 @@ from tests.compress.teachers import make_teacher
 from tests.training.toy import toy_section
 from tests.training.toy_instances import toy_instance_section
 
+pytestmark = pytest.mark.both
+
 ROOT = Path(__file__).parents[3]
 WIDE = {"type": "ToyNetwork", "num_classes": 3, "width": 10}
 

@@ -21,6 +21,8 @@ from tests.training.resuming import EXACT, interrupted_and_resumed
 from tests.training.toy import equal, losses_of, toy_section, weights_of
 from tests.training.toy_instances import toy_instance_section
 
+pytestmark = pytest.mark.both
+
 TOY = Path(__file__).parents[2] / "training"
 FEATURE = {"student": "stem", "teacher": "stem", "weight": 0.5}
 

@@ -10,6 +10,8 @@ from mobileseg.compress.distillation import head as distill_head
 from mobileseg.compress.distillation.head import head_losses
 from mobileseg.config.schema_distill import DistillHead
 
+pytestmark = pytest.mark.both
+
 SECTION = DistillHead(confidence=0.4, temperature=2.0)
 BATCH, ANCHORS, CLASSES, SIZE = 2, 12, 3, (6, 8)
 

@@ -6,6 +6,8 @@ import pytest
 
 from mobileseg.compress.distillation.losses import feature_loss, like, logit_loss, pixel_divergence
 
+pytestmark = pytest.mark.both
+
 
 def softmax(values: np.ndarray) -> np.ndarray:
     shifted = np.exp(values - values.max())

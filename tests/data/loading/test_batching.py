@@ -7,6 +7,8 @@ from mobileseg.data.loading.batching import SampleOrder, collate, load_batch
 from mobileseg.errors import DataError
 from tests.data.numbers import Boxes, Numbers
 
+pytestmark = pytest.mark.both
+
 
 def test_every_epoch_is_a_permutation_of_its_own():
     order = SampleOrder(16, 4, seed=1)

@@ -8,6 +8,8 @@ import pytest
 from mobileseg.data.loading.pipe import read_batch, read_block, write_batch, write_block, write_error
 from mobileseg.errors import DataError, TrainingError
 
+pytestmark = pytest.mark.both
+
 
 def written(write, content) -> bytes:
     file = io.BytesIO()

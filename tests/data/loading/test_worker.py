@@ -14,6 +14,8 @@ from mobileseg.errors import TrainingError
 from mobileseg.registry import DATASETS
 from tests.data.numbers import Talkative, expected, values
 
+pytestmark = pytest.mark.both
+
 REPOSITORY = Path(__file__).parents[3]
 ORDER = SampleOrder(16, 4, seed=0)
 PLUGIN = """

@@ -18,6 +18,8 @@ from mobileseg.errors import DataError, TrainingError
 from tests.data.numbers import Boxes, Modules, Numbers, expected, values
 from tests.processes import alive
 
+pytestmark = pytest.mark.both
+
 ORDER = SampleOrder(16, 4, seed=0)
 REPOSITORY = Path(__file__).parents[3]
 

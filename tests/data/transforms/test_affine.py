@@ -1,11 +1,14 @@
 """Rotation and affine maps against exact turns, Pillow and SciPy."""
 
 import numpy as np
+import pytest
 from PIL import Image
 from scipy import ndimage
 
 from mobileseg.data.sample import Sample
 from mobileseg.data.transforms.affine import RandomAffine, RandomRotation
+
+pytestmark = pytest.mark.both
 
 
 class Fixed:

@@ -11,6 +11,8 @@ from mobileseg.data.transforms.build import build_transforms
 from mobileseg.errors import ConfigError
 from mobileseg.registry import TRANSFORMS
 
+pytestmark = pytest.mark.both
+
 PADDLESEG = {
     "LimitLong": {"max_long": 20},
     "Normalize": {},

@@ -18,6 +18,8 @@ from mobileseg.data.transforms.color import (
 )
 from mobileseg.errors import ConfigError
 
+pytestmark = pytest.mark.both
+
 OFF = {"brightness_prob": 0, "contrast_prob": 0, "saturation_prob": 0, "hue_prob": 0}
 LUMA = np.array([0.299, 0.587, 0.114])
 

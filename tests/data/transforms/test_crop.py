@@ -14,6 +14,8 @@ from mobileseg.data.transforms.crop import (
 )
 from mobileseg.errors import ConfigError
 
+pytestmark = pytest.mark.both
+
 
 def coordinates(height: int, width: int) -> Sample:
     """An image whose values are its own coordinates: red = row, green = column, label = row."""

@@ -11,6 +11,8 @@ from mobileseg.data.sample import Sample
 from mobileseg.data.transforms.objects import DiscardSmallInstances, RandomExpand, RandomInstanceCrop
 from mobileseg.errors import ConfigError
 
+pytestmark = pytest.mark.both
+
 SIZE = (80, 120)
 
 

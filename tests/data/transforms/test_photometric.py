@@ -9,6 +9,8 @@ from mobileseg.data.sample import Sample
 from mobileseg.data.transforms.photometric import PhotometricDistort, _coloured
 from mobileseg.errors import ConfigError
 
+pytestmark = pytest.mark.both
+
 
 def distorted(image: np.ndarray, seed: int, **arguments: object) -> np.ndarray:
     return PhotometricDistort(**arguments)(Sample(image.copy()), np.random.default_rng(seed)).image

@@ -11,6 +11,8 @@ from mobileseg.data.transforms.ranges import PIXELS, chain, normalisation_proble
 from mobileseg.errors import ConfigError, DataError
 from mobileseg.registry import TRANSFORMS
 
+pytestmark = pytest.mark.both
+
 NORMALIZE = {"type": "Normalize", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 TAKES_PIXELS = ["RandomDistort", "RandomNoise", "RandomBlur", "RandomGrayscale", "PhotometricDistort", "ScalePadding"]
 FILLS = [

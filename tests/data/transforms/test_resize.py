@@ -18,6 +18,8 @@ from mobileseg.data.transforms.resize import (
 )
 from mobileseg.errors import ConfigError, DataError
 
+pytestmark = pytest.mark.both
+
 
 def make(height: int, width: int) -> Sample:
     rng = np.random.default_rng(height * 1000 + width)

@@ -18,8 +18,8 @@ FIELDS = ("name", "folder", "engine", "threads", "image", "input", "runs", "stag
 STAGES = ("decode", "preprocess", "inference", "postprocess", "draw")
 
 
-def read_row(path: Path, runs: int) -> dict[str, Any]:
-    """The one row of the program's file.
+def read_rows(path: Path, runs: int) -> list[dict[str, Any]]:
+    """The rows of the program's file: of a video network one for each kind of frame, and last that of the stream.
 
     Args:
         path: file pulled from the device.
@@ -30,15 +30,16 @@ def read_row(path: Path, runs: int) -> dict[str, Any]:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        row: dict[str, Any] = document["rows"][0]
-        figures = [row["total"], *(row["stages"][stage] for stage in STAGES)]
-        fine = document["format"] == FORMAT and all(field in row for field in FIELDS) and row["runs"] == runs
+        rows: list[dict[str, Any]] = document["rows"]
+        figures = [figure for row in rows for figure in (row["total"], *(row["stages"][stage] for stage in STAGES))]
+        fine = document["format"] == FORMAT and all(field in row for row in rows for field in FIELDS)
+        fine = fine and rows[-1]["runs"] == runs
         fine = fine and all(isinstance(figure[key], float | int) for figure in figures for key in _FIGURES)
     except (OSError, ValueError, KeyError, IndexError, TypeError):
         fine = False
     if not fine:
         raise DeviceError("the program's rows cannot be read", "build mobileseg_lite from the same checkout")
-    return row
+    return rows
 
 
 _FIGURES = ("median_ms", "p95_ms", "max_ms")

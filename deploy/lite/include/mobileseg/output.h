@@ -60,8 +60,8 @@ struct Origin {
   double decode_ms = 0;
 };
 
-// One JSON object, as `mobileseg predict` writes it: size, model, engine, classes or (in COCO's results
-// format) instances, times. An indent of -1 writes one line.
+// One JSON object, as `mobileseg predict` writes it: size, model, engine, pipeline, classes or (in COCO's
+// results format) instances, times. An indent of -1 writes one line.
 std::string to_json(const Result& result, const Manifest& manifest, const std::string& engine,
                     const Origin& origin, int indent = 1);
 

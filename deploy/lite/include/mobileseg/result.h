@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "mobileseg/image.h"
@@ -48,6 +49,9 @@ struct Result {
   std::vector<Instance> instances;       // by falling score
   std::vector<std::uint8_t> mask_bytes;  // 0 or 1 per pixel of every region, one region after another
   StageTimes times;
+  // Name of the pipeline of graphs that gave it, of a network that has several: of a video network 'key' for
+  // a frame that was computed whole, and 'nonkey' for one that builds on it.
+  std::string pipeline;
 
   const std::uint8_t* mask(const Instance& instance) const {
     return mask_bytes.data() + instance.mask.offset;
