@@ -14,7 +14,8 @@ from mobileseg.compress.channels.trace import TRACE_SIZE, NetworkTrace, trace
 from mobileseg.errors import CompressionError
 from mobileseg.nn.width import set_arrays
 
-TOLERANCE = 1e-5
+TOLERANCE = 1e-4
+"""Of the largest value. Rounding alone has moved a network that warps along a flow by 2.4e-5."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def fold_norms(network: nn.Layer, size: tuple[int, int] = TRACE_SIZE) -> Folded:
         size: height and width of the image that it is traced and checked with.
 
     Raises:
-        CompressionError: the outputs moved by more than 1e-5 of the largest: something uses a folded layer elsewhere.
+        CompressionError: the outputs moved by more than 1e-4 of the largest: something uses a folded layer elsewhere.
     """
     network.eval()
     graph = trace(network, size, training=False)

@@ -36,7 +36,7 @@ class FoldRecipe:
         """Fold, export both forms of every network, measure all of them in one run, write the report.
 
         Raises:
-            CompressionError: folding moved the outputs by more than 1e-5, or there is nothing to fold.
+            CompressionError: folding moved the outputs by more than 1e-4, or there is nothing to fold.
         """
         steps, variants = Steps(self.folder), Variants(self.folder, "fold")
         settings = self.config.compress.measure

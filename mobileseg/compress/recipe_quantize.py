@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from mobileseg.compress.measure import cost_of, measure_engines, scores_of
 from mobileseg.compress.precision.analyse import Analysis, analyse, render
 from mobileseg.compress.precision.artefact import TARGETS, Written, write_int8
 from mobileseg.compress.precision.images import require_images
-from mobileseg.compress.precision.prepare import Prepared, calibrate, calibration_images, prepare, wanted_layers
+from mobileseg.compress.precision.prepare import Prepared, calibrate, calibration_streams, prepare, wanted_layers
 from mobileseg.compress.precision.ranges import Ranges
 from mobileseg.compress.precision.scores import Evaluation
 from mobileseg.compress.precision.simulate import Precision, simulated
+from mobileseg.compress.precision.streams import Stream, read_streams, run_stream
 from mobileseg.compress.recipe import Recipe
 from mobileseg.compress.report import write_report
 from mobileseg.compress.variants import Variant, Variants
@@ -65,12 +67,11 @@ class QuantizeRecipe(Recipe):
         with scratch_folder() as work:
             prepared = prepare(self._trained(), self.config, self._dataset, work, self._zoo)
             layers = wanted_layers(prepared, settings.components, settings.skip)
-            images = calibration_images(prepared, self.config, settings.images, self.say)
+            streams = calibration_streams(prepared, self.config, settings.images, self.say)
             self._export_float(self.load(), targets)
             self.say(f"ranges of the activations by PaddleSlim ({settings.algorithm})")
-            ranges = calibrate(prepared, images, settings.algorithm)
-            found = {"limits": ranges.limits, "largest": ranges.largest}
-            write_whole(self.folder / RANGES, json.dumps(found, indent=1) + "\n")
+            ranges = calibrate(prepared, streams, settings.algorithm)
+            write_whole(self.folder / RANGES, json.dumps(ranges.to_dict(), indent=1) + "\n")
             analysis = self._analyse(prepared, ranges, layers)
             layers = [layer for layer in layers if layer not in set(analysis.keep)]
             written = self._write(prepared, ranges, layers, targets, analysis)
@@ -80,10 +81,10 @@ class QuantizeRecipe(Recipe):
         self.variants.set_facts(
             quantize={
                 "layers": len(layers),
-                "float_layers": [layer for layer in prepared.calls if layer not in set(layers)],
+                "float_layers": [layer for layer in prepared.layers if layer not in set(layers)],
                 "algorithm": settings.algorithm,
                 "images": ranges.images,
-                "onnx_kernels": written.kernels,
+                "kernels": written.kernels,
             }
         )
         write_report(self.variants, f"{self.config.name}: int8")
@@ -142,10 +143,13 @@ class QuantizeRecipe(Recipe):
         if self.config.compress.max_drop is not None:
             allowed = min(allowed, self.config.compress.max_drop)
         images = subset_of(self._dataset, settings.analysis_images)
+        # Together about as many frames as there are images.
+        streams = read_streams(images, range(0, len(images), len(prepared.task.pipelines)), prepared.task)
         with simulated(prepared.network, {layer: ranges.inputs_of(layer) for layer in ranges.layers}, {}) as simulation:
             found = analyse(
                 Evaluation(simulation, self.config.to_dict(), images),
                 layers,
+                [partial(_run_all, prepared, stream) for stream in streams],
                 allowed=allowed,
                 candidates=settings.analysis_layers,
                 automatic=settings.auto_skip,
@@ -178,7 +182,7 @@ class QuantizeRecipe(Recipe):
             self.variants.add(
                 Variant(
                     INT8,
-                    f"{len(layers)} of {len(prepared.calls)} kernels in int8",
+                    f"{len(layers)} of {len(prepared.layers)} kernels in int8",
                     baseline.parameters,
                     baseline.macs,
                     scores=found[worst],
@@ -222,6 +226,11 @@ class QuantizeRecipe(Recipe):
         with simulated(prepared.network, {layer: ranges.inputs_of(layer) for layer in layers}, {}) as simulation:
             precision: dict[str, Precision] = dict.fromkeys(layers, "int8")
             return Evaluation(simulation, self.config.to_dict(), images).scores([precision])[0].named()
+
+
+def _run_all(prepared: Prepared, stream: Stream) -> None:
+    for _ in run_stream(prepared, stream):
+        pass
 
 
 def _engines(targets: Sequence[str]) -> list[str]:

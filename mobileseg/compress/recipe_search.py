@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from mobileseg.benchmarking.host_info import load_of_others, machine
 from mobileseg.compress.precision.combine import (
@@ -14,14 +15,16 @@ from mobileseg.compress.precision.combine import (
     Combination,
     CombinationRow,
     Combinations,
+    assignment,
     best_row,
     with_latency,
 )
-from mobileseg.compress.precision.prepare import Prepared, calibrate, calibration_images, prepare
+from mobileseg.compress.precision.prepare import Prepared, calibrate, calibration_streams, prepare
 from mobileseg.compress.precision.qdq import write_qdq
 from mobileseg.compress.precision.ranges import Ranges
-from mobileseg.compress.precision.scores import Evaluation, component_paths
+from mobileseg.compress.precision.scores import Evaluation
 from mobileseg.compress.precision.simulate import Precision, Simulation
+from mobileseg.compress.precision.streams import Stream
 from mobileseg.compress.precision.tables import (
     Calibration,
     Effect,
@@ -40,6 +43,12 @@ from mobileseg.errors import CompressionError
 from mobileseg.export.conversion import onnx
 from mobileseg.export.conversion.process import Failure
 from mobileseg.folders import scratch_folder
+from mobileseg.nn.components import component_paths, is_inside
+
+Paths: TypeAlias = dict[str, tuple[str, ...]]
+"""Component -> paths of its layers."""
+
+_Timed: TypeAlias = tuple[str, tuple[str, ...]]  # a graph, and its layers in int8
 
 
 @dataclass(frozen=True)
@@ -93,13 +102,13 @@ class SearchRecipe(Recipe):
                     f"{type(prepared.network).__name__} names no components (method components())",
                     remedy="use `mobileseg compress quantize` on the whole network",
                 )
-            images = calibration_images(prepared, self.config, max([count, *self.settings.calibrations]), self.say)
-            ranges = calibrate(prepared, images[:count], algorithm)
+            streams = calibration_streams(prepared, self.config, max([count, *self.settings.calibrations]), self.say)
+            ranges = calibrate(prepared, streams[:count], algorithm)
             rows, complete = self._score(prepared, ranges, paths)
             latencies, load = self._latencies(prepared, ranges, paths, [row.combination for row in rows], work)
             rows = with_latency(rows, latencies)
             chosen = best_row(rows, max_drop=self.max_drop, latency_ms=self.settings.latency_ms)
-            calibrations = self._calibrations(prepared, images, paths, algorithm, chosen)
+            calibrations = self._calibrations(prepared, streams, paths, algorithm, chosen)
         found = Found(list(paths), rows, complete, chosen, calibrations, ranges, load)
         changes = effects(found.components, rows)
         self._keep(found, changes)
@@ -110,7 +119,7 @@ class SearchRecipe(Recipe):
     def _evaluation(self, simulation: Simulation) -> Evaluation:
         return Evaluation(simulation, self.config.to_dict(), self._dataset)
 
-    def _score(self, prepared: Prepared, ranges: Ranges, paths: dict[str, str]) -> tuple[list[CombinationRow], bool]:
+    def _score(self, prepared: Prepared, ranges: Ranges, paths: Paths) -> tuple[list[CombinationRow], bool]:
         simulation = Simulation(prepared.network, {layer: ranges.inputs_of(layer) for layer in ranges.layers})
         try:
             combinations = Combinations(self._evaluation(simulation), paths, self.settings.precisions, self.say)
@@ -122,38 +131,45 @@ class SearchRecipe(Recipe):
         self,
         prepared: Prepared,
         ranges: Ranges,
-        paths: dict[str, str],
+        paths: Paths,
         combinations: Sequence[Combination],
         work: Path,
     ) -> tuple[dict[Combination, float], float]:
-        """Of every combination without float16, by ONNX Runtime, all in one interleaved run; cores busy before."""
+        """Milliseconds of every combination without float16, and the cores that were busy before.
+
+        ONNX Runtime, all graphs in one interleaved run. A frame takes what the graphs of its pipeline take; of streams
+        it is the mean over the frames of one.
+        """
         timed = [one for one in combinations if "fp16" not in one]
-        graph = work / "float.onnx"
-        try:
-            onnx.convert(prepared.model, prepared.model.with_suffix(".pdiparams"), graph, prepared.options.opset)
-        except Failure as failure:
-            raise CompressionError(f"the graph cannot be timed: its conversion to ONNX failed ({failure})") from failure
-        files = []
-        for index, combination in enumerate(timed):
-            parts = [path for path, precision in zip(paths.values(), combination, strict=True) if precision == "int8"]
-            layers = [layer for layer in prepared.calls if f"{layer}.".startswith(tuple(f"{path}." for path in parts))]
-            files.append(work / f"timed{index}.onnx" if layers else graph)
-            if layers:
-                write_qdq(graph, prepared.program, ranges, layers, files[-1])
-        self.say(f"latency of {len(files)} combinations, {self.settings.runs} runs each")
+        files: dict[_Timed, Path] = {}
+        needed = [_layers_of(prepared, paths, one) for one in timed]
+        for graph in prepared.graphs:
+            converted = work / f"{graph.name}.onnx"
+            try:
+                onnx.convert(graph.model, graph.params, converted, prepared.options.opset)
+            except Failure as failure:
+                raise CompressionError(
+                    f"the graph '{graph.name}' cannot be timed: its conversion to ONNX failed ({failure})"
+                ) from failure
+            for layers in dict.fromkeys(found[graph.name] for found in needed):
+                files[graph.name, layers] = converted
+                if layers:
+                    files[graph.name, layers] = work / f"timed{len(files)}.onnx"
+                    own = ranges.graphs[graph.name]
+                    write_qdq(converted, graph.program, own, layers, files[graph.name, layers])
+        self.say(f"latency of {len(timed)} combinations, {self.settings.runs} runs each")
         load = load_of_others(self.say)
-        options = prepared.options
-        found = time_onnx(
-            files,
-            options.input_shape(),
-            options.input_dtype,
-            runs=self.settings.runs,
-            threads=self.settings.threads,
-        )
-        return dict(zip(timed, found, strict=True)), load
+        found = time_onnx(list(files.values()), runs=self.settings.runs, threads=self.settings.threads)
+        latency = dict(zip(files, found, strict=True))
+        pipelines = prepared.task.deployment(prepared.network, prepared.options).pipelines
+        frames = [pipelines[name] for name in prepared.task.pipelines]
+        return {
+            combination: statistics.mean(sum(latency[name, own[name]] for name in frame) for frame in frames)
+            for combination, own in zip(timed, needed, strict=True)
+        }, load
 
     def _calibrations(
-        self, prepared: Prepared, images: Any, paths: dict[str, str], algorithm: str, chosen: CombinationRow | None
+        self, prepared: Prepared, streams: Sequence[Stream], paths: Paths, algorithm: str, chosen: CombinationRow | None
     ) -> list[Calibration]:
         """Scores by number of images to calibrate with: everything in int8, and the chosen combination."""
         int8: Precision = "int8"
@@ -164,18 +180,18 @@ class SearchRecipe(Recipe):
         found = []
         for count in self.settings.calibrations:
             self.say(f"calibration with {count} images")
-            limits: dict[str, Sequence[float] | None] = dict.fromkeys(prepared.calls)
+            limits: dict[str, Sequence[float] | None] = dict.fromkeys(prepared.layers)
             if count:
-                ranges = calibrate(prepared, images[:count], algorithm)
+                ranges = calibrate(prepared, streams[:count], algorithm)
                 limits = {layer: ranges.inputs_of(layer) for layer in ranges.layers}
             simulation = Simulation(prepared.network, limits)
             try:
-                assignments = [dict(zip(paths.values(), one, strict=True)) for one in wanted]
+                assignments = [assignment(paths, one) for one in wanted]
                 scores = self._evaluation(simulation).scores(assignments)
             finally:
                 simulation.close()
             named = {"-".join(one): each.named() for one, each in zip(wanted, scores, strict=True)}
-            found.append(Calibration(min(count, len(images)), named))
+            found.append(Calibration(min(count, len(streams)), named))
         return found
 
     @property
@@ -222,6 +238,13 @@ class SearchRecipe(Recipe):
             tables=tables,
             about=[] if found.chosen is None else [found.chosen.name],
         )
+
+
+def _layers_of(prepared: Prepared, paths: Paths, combination: Combination) -> dict[str, tuple[str, ...]]:
+    """Graph -> its layers that are in int8."""
+    pairs = zip(paths.values(), combination, strict=True)
+    inside = tuple(path for members, precision in pairs if precision == "int8" for path in members)
+    return {graph.name: tuple(layer for layer in graph.calls if is_inside(layer, inside)) for graph in prepared.graphs}
 
 
 def _advice(found: Found) -> str:

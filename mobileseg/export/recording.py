@@ -80,9 +80,7 @@ def prepared(image: np.ndarray, options: ExportOptions, size: tuple[int, int]) -
     if options.dynamic:  # the graph takes the image as it is, so the stored image has the size itself
         image = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
         pixels = image.astype(np.float32)
-    seen = np.clip(np.rint(pixels), 0, 255) if options.input_dtype == "uint8" else pixels
-    batch = paddle.to_tensor(normalised(seen, options).transpose(2, 0, 1)[None])
-    return image, to_input(pixels, options), batch
+    return image, to_input(pixels, options), paddle.to_tensor(to_network(pixels, options))
 
 
 def to_input(pixels: np.ndarray, options: ExportOptions) -> np.ndarray:
@@ -94,6 +92,12 @@ def to_input(pixels: np.ndarray, options: ExportOptions) -> np.ndarray:
     else:
         value = normalised(pixels, options)
     return np.ascontiguousarray(value[None] if options.layout == "NHWC" else value.transpose(2, 0, 1)[None])
+
+
+def to_network(pixels: np.ndarray, options: ExportOptions) -> np.ndarray:
+    """The network's input, float32 [1,3,H,W], that belongs to the graph's input for the same pixels."""
+    seen = np.clip(np.rint(pixels), 0, 255) if options.input_dtype == "uint8" else pixels
+    return np.ascontiguousarray(normalised(seen, options).transpose(2, 0, 1)[None])
 
 
 def normalised(pixels: np.ndarray, options: ExportOptions) -> np.ndarray:

@@ -17,6 +17,7 @@ import numpy as np
 from mobileseg.export.golden import GoldenItem, Reference
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.tolerance import Agreement
+from mobileseg.names import MAIN
 from mobileseg.runtime.specs import OutputSpec
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class ExportTask(abc.ABC):
     """Key of the table of tasks."""
     results: ClassVar[str] = "results"
     """What :meth:`compare` counts, in the plural, for people."""
+    pipelines: ClassVar[tuple[str, ...]] = (MAIN,)
+    """What the frames of a short stream run in which every graph runs at least once."""
     golden_note: ClassVar[str] = "inputs and scores are stored at every stride.<i>-th pixel"
 
     def deployment(self, network: Any, options: ExportOptions) -> Deployment:
@@ -38,6 +41,10 @@ class ExportTask(abc.ABC):
         from mobileseg.nn.graphs import deployment
 
         return deployment(network, (options.height, options.width))
+
+    def frames(self, image: np.ndarray) -> list[np.ndarray]:
+        """The frames of such a stream made of one image, uint8 [h,w,3] each."""
+        return [image]
 
     def check(self, options: ExportOptions) -> None:  # noqa: B027  # most options suit every task
         """Raises ExportError when the options make no sense for this task."""

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import paddle
 from paddle import nn
@@ -67,6 +67,39 @@ class Deployment:
         """The graph of that name."""
         return next(graph for graph in self.graphs if graph.name == name)
 
+    def run(self, pipeline: str, known: Mapping[str, Any]) -> Iterator[GraphRun]:
+        """Run the graphs of one frame in memory, one after the other.
+
+        Args:
+            pipeline: that the frame runs.
+            known: the frame's image, float32 [1, C, H, W], under `IMAGE`, and what earlier frames kept.
+        """
+        known = dict(known)
+        for name in self.pipelines[pipeline]:
+            graph = self.graph(name)
+            inputs = {spec.name: known[spec.name] for spec in graph.inputs}
+            outputs = dict(_named_outputs(graph, graph.layer(*inputs.values())))
+            known |= outputs
+            yield GraphRun(graph, inputs, outputs)
+
+    def kept(self, pipeline: str, made: Mapping[str, Any]) -> dict[str, Any]:
+        """What later frames take of the tensors that the graphs of a frame gave, by the name under which they do."""
+        return {name: made[source] for name, source in self.state.get(pipeline, {}).items()}
+
+
+class GraphRun(NamedTuple):
+    """A graph that was run.
+
+    Attributes:
+        graph: which one.
+        inputs: tensors that it took, by name, in their order.
+        outputs: tensors that it gave, by name.
+    """
+
+    graph: NetworkGraph
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+
 
 def single(network: nn.Layer, size: tuple[int, int], outputs: tuple[str, ...] = (), channels: int = 3) -> Deployment:
     """The deployment of a network that is one graph, from an image to its outputs."""
@@ -93,22 +126,28 @@ def run_once(network: nn.Layer, size: tuple[int, int], image: paddle.Tensor | No
     Args:
         network: any network.
         size: (height, width) of the image.
-        image: float32 [1, C, H, W], normalised; None is zeros. So is every tensor of an earlier frame.
+        image: float32 [1, C, H, W], normalised; None is zeros. What is kept of earlier frames is taken from this one,
+            as if the same image came again.
 
     Returns:
         Outputs of all graphs; of those that give the same tensor, the last one's. Outputs without names are numbered.
     """
     found = deployment(network, size)
     given: dict[str, Any] = {IMAGE: image} if image is not None else {}
+    kept = {name: source for state in found.state.values() for name, source in state.items()}
     made: dict[str, Any] = {}
     for graph in found.graphs:
-        known = {**given, **made}
+        known = {**given, **made, **{name: made[source] for name, source in kept.items() if source in made}}
         fed = [
             known[spec.name] if spec.name in known else paddle.zeros(list(spec.shape), spec.dtype)
             for spec in graph.inputs
         ]
-        result = graph.layer(*fed)
-        if not isinstance(result, Mapping):  # a network that nobody exports need not name what it gives
-            result = {f"{graph.name}.{index}": tensor for index, tensor in enumerate(paddle.utils.flatten(result))}
-        made.update(result)
+        made.update(_named_outputs(graph, graph.layer(*fed)))
     return made
+
+
+def _named_outputs(graph: NetworkGraph, result: Any) -> Mapping[str, Any]:
+    """What a graph gave, by name: a network that nobody exports need not name it."""
+    if isinstance(result, Mapping):
+        return result
+    return {f"{graph.name}.{index}": tensor for index, tensor in enumerate(paddle.utils.flatten(result))}

@@ -50,6 +50,11 @@ def make_scorer(dataset: Any, **options: Any) -> Scorer:
     return training_of(dataset).scorer(dataset, **options)
 
 
+def begin_sequence(predict: Predictor) -> None:
+    """Tell a predictor that keeps something from frame to frame that another sequence begins."""
+    getattr(predict, "begin", lambda: None)()
+
+
 def evaluate(
     predict: Predictor,
     dataset: EvaluationDataset,
@@ -86,11 +91,10 @@ def evaluate(
     sequences = dataset.sequences()[rank::count]
     indices = [index for sequence in sequences for index in sequence]
     first = {sequence[0] for sequence in sequences}
-    begin = getattr(predict, "begin", lambda: None)
     start = time.perf_counter()
     for done, (index, sample) in enumerate(zip(indices, _ahead(load, indices, num_workers), strict=True), start=1):
         if index in first:
-            begin()
+            begin_sequence(predict)
         scorer.update(index, sample, predict(sample))
         if progress is not None:
             progress(done, len(indices))

@@ -30,7 +30,7 @@ from mobileseg.video.keyframes import KeyframeOptions
 from mobileseg.video.mobileinst.export import QueryExport
 from mobileseg.video.mobileinst.settings import is_query_based
 from mobileseg.video.names import BETWEEN, HEADS
-from mobileseg.video.recording import frames_of, richest, thinned
+from mobileseg.video.recording import PIPELINES, frames_of, richest, thinned, window
 from mobileseg.video.settings import VideoSettings
 
 if TYPE_CHECKING:
@@ -66,6 +66,10 @@ class VideoExport(InstanceExport):
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     name: ClassVar[str] = VIDEO
+    pipelines: ClassVar[tuple[str, ...]] = PIPELINES
+
+    def frames(self, image: np.ndarray) -> list[np.ndarray]:
+        return [window(image, index) for index in range(len(self.pipelines))]
 
     def check(self, options: ExportOptions) -> None:
         super().check(options)

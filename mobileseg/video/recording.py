@@ -13,6 +13,7 @@ import numpy as np
 from mobileseg.export.golden import GoldenItem
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.recording import CANDIDATES, prepared
+from mobileseg.names import IMAGE
 from mobileseg.video.names import KEY, NONKEY
 
 if TYPE_CHECKING:
@@ -59,13 +60,10 @@ def frames_of(
     kept: dict[str, Any] = {}
     for index, pipeline in enumerate(PIPELINES[:length]):
         shown, fed, batch = prepared(window(image, index), options, size)
-        known = {deployed.graphs[0].inputs[0].name: batch, **kept}
         made: dict[str, Any] = {}
-        for name in deployed.pipelines[pipeline]:
-            graph = deployed.graph(name)
-            made |= graph.layer(*(known[spec.name] for spec in graph.inputs))
-            known |= made
-        kept |= {name: known[source] for name, source in deployed.state.get(pipeline, {}).items()}
+        for run in deployed.run(pipeline, {IMAGE: batch, **kept}):
+            made |= run.outputs
+        kept |= deployed.kept(pipeline, made)
         yield StreamFrame(pipeline, shown, fed, made)
 
 

@@ -84,7 +84,7 @@ def test_report_analysis_and_gate_are_written(quantised):
     analysis = json.loads((quantised / "analysis.json").read_text())
     assert {row["layer"] for row in analysis["layers"]} == {"stem.conv", "stem.depthwise"}
     assert read_gate(quantised).max_drop == 0.5
-    ranges = json.loads((quantised / "ranges.json").read_text())
+    ranges = json.loads((quantised / "ranges.json").read_text())["main"]
     assert ranges["largest"]["x"] >= ranges["limits"]["x"] > 0
     assert "int8" in (quantised / "report.md").read_text()
 

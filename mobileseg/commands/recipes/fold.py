@@ -1,6 +1,6 @@
 """Fold every batch norm into the convolution, transposed convolution or linear layer in front of it.
 
-The folded network is compared with the one before (1e-5 of the largest output, otherwise nothing is written), both
+The folded network is compared with the one before (1e-4 of the largest output, otherwise nothing is written), both
 are exported, and size, latency and memory of both are measured in one run. With --against the same is done with
 another network, for example the one that was pruned: four cells, {dense, pruned} x {norms, folded}.
 The folded form is for deployment: D/<network>_folded/exported is a folder as `mobileseg export` writes it.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mobileseg.commands.recipes.common import add_common_arguments, open_job, refuse_overwriting, say, with_plan
 
-HELP = "fold batch norms into the layers before them, checked to 1e-5, measured on engines"
+HELP = "fold batch norms into the layers before them, checked to 1e-4, measured on engines"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -28,6 +28,7 @@ BETWEEN = {f"elementwise_{name}" for name in ("add", "sub", "mul", "div", "max",
 RESHAPES = {"reshape2", "squeeze2", "unsqueeze2", "flatten_contiguous_range"}
 REDUCTIONS = {"reduce_mean", "reduce_sum", "reduce_max", "reduce_min", "mean"}
 CONSTANTS = {"fill_constant", "assign_value", "shape", "range", "fill_any_like"}
+TABLE = "assign_value"
 CONVOLUTIONS = {"conv2d", "depthwise_conv2d", "conv2d_transpose", "depthwise_conv2d_transpose"}
 NORM_PARAMETERS = ("Scale", "Bias", "Mean", "Variance")
 
@@ -80,6 +81,7 @@ class _Walk:
         self.result = Propagation()
         self.labels = self.result.labels
         self.tensors: dict[str, np.ndarray] = {}
+        self.tables: set[str] = set()  # constants that the code computes, and what is made of nothing else
         self.rules: dict[str, Callable[[Op], None]] = {
             **dict.fromkeys(CONVOLUTIONS, self._convolution),
             **dict.fromkeys(PER_CHANNEL, self._per_channel),
@@ -98,6 +100,9 @@ class _Walk:
 
     def step(self, op: Op) -> None:
         self.rules.get(op.type, self._unknown)(op)
+        read = [name for names in op.inputs.values() for name in names]
+        if op.type == TABLE or (read and self.tables.issuperset(read)):
+            self.tables.update(name for names in op.outputs.values() for name in names)
 
     def read(self, name: str) -> np.ndarray:
         """Labels of a variable; a parameter that takes part in arithmetic has labels like a tensor."""
@@ -201,11 +206,21 @@ class _Walk:
         left, right = self.read(op.input("X")), self.read(op.input("Y"))
         if op.attrs.get("axis", -1) != -1:  # the axes of Y begin there
             right = right.reshape(right.shape + (1,) * (left.ndim - op.attrs["axis"] - right.ndim))
+        if op.input("X") in self.tables:
+            self._lock_beside(left, right)
+        if op.input("Y") in self.tables:
+            self._lock_beside(right, left)
         left, right = self._unless_shared(left, right), self._unless_shared(right, left)
         left, right = np.broadcast_to(left, shape), np.broadcast_to(right, shape)
         self.labels.join(left, right)
         small, large = compact(left), compact(right)
         self.write(op, "Out", np.broadcast_to(np.where(small == NONE, large, small), shape))
+
+    def _lock_beside(self, table: np.ndarray, labels: np.ndarray) -> None:
+        """Lock channels for each of which a table has a value, such as positions: code makes it for all of them."""
+        shared = range(-min(table.ndim, labels.ndim), 0)
+        if self._varies(labels, [axis for axis in shared if table.shape[axis] > 1]):
+            self.labels.lock(labels)
 
     def _unless_shared(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
         """The labels, or `NONE` where one element meets different channels: it stays when one of them goes, and they

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import paddle
@@ -58,13 +58,17 @@ class Analysis:
         return asdict(self)
 
 
-def layer_noise(simulation: Simulation, layers: Collection[str], inputs: Sequence[np.ndarray]) -> dict[str, float]:
+Run: TypeAlias = Callable[[], object]
+"""Runs the network over an image, or a stream of frames."""
+
+
+def layer_noise(simulation: Simulation, layers: Collection[str], runs: Sequence[Run]) -> dict[str, float]:
     """Layer -> signal over quantisation noise in dB, with everything in front of the layer in float32.
 
     Args:
         simulation: of the network, all float.
         layers: paths.
-        inputs: normalised images, float32 [3, H, W] each.
+        runs: in which the noise is seen.
     """
     power = dict.fromkeys(layers, 0.0)
     noise = dict.fromkeys(layers, 0.0)
@@ -83,9 +87,9 @@ def layer_noise(simulation: Simulation, layers: Collection[str], inputs: Sequenc
     handles = [simulation.layer(path).register_forward_post_hook(watch(path)) for path in layers]
     try:
         with evaluating(simulation.network):
-            for image in inputs:
+            for run in runs:
                 uses.clear()
-                simulation.network(paddle.to_tensor(image[None]))
+                run()
     finally:
         for handle in handles:
             handle.remove()
@@ -95,6 +99,7 @@ def layer_noise(simulation: Simulation, layers: Collection[str], inputs: Sequenc
 def analyse(
     evaluation: Evaluation,
     layers: Sequence[str],
+    runs: Sequence[Run],
     *,
     allowed: float,
     candidates: int,
@@ -109,17 +114,18 @@ def analyse(
     Args:
         evaluation: images to score with.
         layers: paths of the layers that are to run in int8.
+        runs: see :func:`layer_noise`.
         allowed: loss of the score that needs no remedy.
         candidates: how many of the noisiest layers are tried.
         automatic: choose layers to leave in float; otherwise none are.
         say: told what is going on.
     """
-    images = [_pixels(evaluation.dataset, index) for index in range(len(evaluation.dataset))]
-    noise = layer_noise(evaluation.simulation, layers, images)
+    images = len(evaluation.dataset)
+    noise = layer_noise(evaluation.simulation, layers, runs)
     order = sorted(layers, key=noise.__getitem__)
     tried = order[:candidates]
     wanted = int8_layers(layers)
-    say(f"score of float32, int8 and int8 without each of the {len(tried)} noisiest layers, {len(images)} images")
+    say(f"score of float32, int8 and int8 without each of the {len(tried)} noisiest layers, {images} images")
     found = evaluation.scores([{}, wanted, *(without(wanted, [layer]) for layer in tried)])
     full, low = float(found[0]["score"]), float(found[1]["score"])
     alone = {layer: float(scores["score"]) for layer, scores in zip(tried, found[2:], strict=True)}
@@ -134,7 +140,7 @@ def analyse(
         keep.append(helpful[len(keep)])
         score = float(evaluation.scores([without(wanted, keep)])[0]["score"])
         say(f"{len(keep)} layers in float: {score:.4f} (float32 {full:.4f}), last one {keep[-1]}")
-    return Analysis(str(found[0]["metric"]), full, low, score, len(images), rows, tuple(keep))
+    return Analysis(str(found[0]["metric"]), full, low, score, images, rows, tuple(keep))
 
 
 def int8_layers(layers: Collection[str]) -> dict[str, Any]:
@@ -163,10 +169,6 @@ def render(analysis: Analysis, shown: int = 20) -> str:
     if analysis.keep:
         lines.append(f"left in float: {' '.join(analysis.keep)} ({analysis.metric} {analysis.score:.4f})")
     return "\n".join(lines)
-
-
-def _pixels(dataset: Any, index: int) -> np.ndarray:
-    return np.ascontiguousarray(dataset.prepare(index).image.transpose(2, 0, 1), dtype=np.float32)
 
 
 def _decibel(power: float, noise: float) -> float:

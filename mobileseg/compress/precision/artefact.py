@@ -10,7 +10,7 @@ import numpy as np
 
 from mobileseg.compress.precision import slim
 from mobileseg.compress.precision.graph import without_runtime_attributes
-from mobileseg.compress.precision.prepare import Prepared
+from mobileseg.compress.precision.prepare import Prepared, TracedGraph
 from mobileseg.compress.precision.qdq import write_qdq
 from mobileseg.compress.precision.ranges import Ranges, float_weights
 from mobileseg.compress.precision.simulate import Precision, simulated
@@ -22,8 +22,8 @@ from mobileseg.export.conversion.process import Failure
 from mobileseg.export.manifest import GOLDEN_FILE, build_manifest, file_names
 from mobileseg.export.recording import build_reference
 from mobileseg.export.verify import FAILED, SKIPPED, TargetRow, check_engines
-from mobileseg.names import MAIN
 from mobileseg.runtime.manifest import Manifest
+from mobileseg.runtime.specs import GraphSpec
 
 TARGETS = ("paddle", "onnx", "lite_arm")
 """What can be written in int8: x86 kernels of Paddle Lite and NCNN's tools take other forms."""
@@ -36,7 +36,7 @@ class Written:
     Attributes:
         rows: one per target.
         warnings: what the reader should know.
-        kernels: number of kernels in int8 in the ONNX graph; 0 without that target.
+        kernels: number of kernels in int8, in all graphs.
     """
 
     rows: tuple[TargetRow, ...]
@@ -89,25 +89,25 @@ def write_int8(
         reference = build_reference(task, prepared.network, options, images, [size], source)
     weakness = task.weakness(reference, len(prepared.subject.classes))
     with staging(folder, True) as (stage, work):
-        kernels = _write_graphs(prepared, ranges, layers, targets, stage, work, reference.items[0].input, say)
+        kernels = {
+            graph.name: _write_graph(prepared, graph, ranges, layers, targets, stage, work, say)
+            for graph in prepared.graphs
+        }
         reference.save(stage / GOLDEN_FILE)
         task.write_files(stage)
         notes = {
-            "precision": f"int8: {len(layers)} of {len(prepared.calls)} layers with a kernel, weights per channel, "
+            "precision": f"int8: {len(layers)} of {len(prepared.layers)} layers with a kernel, weights per channel, "
             f"activations per tensor; ranges by PaddleSlim ({ranges.algorithm}, {ranges.images} images)",
             "verification": f"{len(reference.items)} images from {source}; the reference is the network with simulated "
             "int8; Paddle rounds what kernels read, ONNX Runtime also what they give",
             "golden": task.golden_note,
         }
-        left = [layer for layer in prepared.calls if layer not in set(layers)]
+        left = [layer for layer in prepared.layers if layer not in set(layers)]
         if left:
             notes["float_layers"] = " ".join(left)
         deployed = task.deployment(prepared.network, options)
         manifest = build_manifest(stage, task, deployed, prepared.subject, options, targets, reference, (), notes)
-        graphs = {
-            name: replace(graph, files={key: replace(files, precision="int8") for key, files in graph.files.items()})
-            for name, graph in manifest.graphs.items()
-        }
+        graphs = {name: _marked(graph) if kernels[name] else graph for name, graph in manifest.graphs.items()}
         manifest = replace(manifest, graphs=graphs, least_equal=agreement)
         manifest.write(stage)
         say("run every graph and compare it with simulated int8")
@@ -124,44 +124,54 @@ def write_int8(
         replace(manifest, verification=kept_rows).write(stage)
         accept(stage)
         put_in_place(stage, folder)
-    return Written(tuple(rows), (weakness,) if weakness else (), kernels)
+    return Written(tuple(rows), (weakness,) if weakness else (), sum(kernels.values()))
 
 
-def _write_graphs(
+def _marked(graph: GraphSpec) -> GraphSpec:
+    """A graph of the manifest whose files are in int8."""
+    return replace(graph, files={target: replace(files, precision="int8") for target, files in graph.files.items()})
+
+
+def _write_graph(
     prepared: Prepared,
+    graph: TracedGraph,
     ranges: Ranges,
     layers: Collection[str],
     targets: Sequence[str],
     stage: Path,
     work: Path,
-    image: np.ndarray,
     say: Callable[[str], None],
 ) -> int:
-    say("write the graph with fake-quantise operators")
-    slim.write_graph(prepared.model, image[0], ranges.limits, float_weights(prepared.program, layers), work / "int8")
-    model, params = work / "int8" / "model.pdmodel", work / "int8" / "model.pdiparams"
-    program = Program.read(model)
-    program.name_outputs(prepared.task.output_names(MAIN, prepared.options))
-    program.write(model)
-    kernels = 0
+    """The files of one graph; returns how many of its kernels are in int8, which may be none."""
+    kernels = sum(len(graph.calls[layer]) for layer in layers if layer in graph.calls)
+    model, params, program = graph.model, graph.params, graph.program
+    if kernels:
+        say(f"write the graph '{graph.name}' with fake-quantise operators")
+        folder = work / f"int8.{graph.name}"
+        limits = ranges.graphs[graph.name].limits
+        slim.write_graph(graph.model, limits, float_weights(graph.program, layers), folder)
+        model, params = folder / "model.pdmodel", folder / "model.pdiparams"
+        program = Program.read(model)
+        program.name_outputs(prepared.task.output_names(graph.name, prepared.options))
+        program.write(model)
     for target in targets:
-        say(f"convert to {target}")
-        names = [stage / name for name in file_names(target)]
+        say(f"convert the graph '{graph.name}' to {target}")
+        names = [stage / name for name in file_names(target, graph.name)]
         try:
             if target == "paddle":
                 names[0].write_bytes(model.read_bytes())
                 names[1].write_bytes(params.read_bytes())
             elif target == "onnx":
-                onnx.convert(
-                    prepared.model,
-                    prepared.model.with_suffix(".pdiparams"),
-                    work / "float.onnx",
-                    prepared.options.opset,
-                )
-                kernels = write_qdq(work / "float.onnx", prepared.program, ranges, layers, names[0])
+                converted = work / f"{graph.name}.onnx"
+                onnx.convert(graph.model, graph.params, converted, prepared.options.opset)
+                if kernels:
+                    write_qdq(converted, graph.program, ranges.graphs[graph.name], layers, names[0])
+                else:
+                    names[0].write_bytes(converted.read_bytes())
             elif target == "lite_arm":
-                without_runtime_attributes(program).write(work / "lite.pdmodel")
-                lite.convert(work / "lite.pdmodel", params, names[0], target)
+                plain = work / f"{graph.name}.lite.pdmodel"
+                without_runtime_attributes(program).write(plain)
+                lite.convert(plain, params, names[0], target)
             else:
                 raise CompressionError(f"{target} cannot be written in int8", remedy=f"choose from {' '.join(TARGETS)}")
         except Failure as failure:

@@ -46,7 +46,7 @@ class Combinations:
 
     Args:
         evaluation: of the simulated network.
-        paths: component -> path of its layer.
+        paths: component -> paths of its layers.
         precisions: what to combine, the first one being the finest.
         say: told what is going on.
     """
@@ -54,7 +54,7 @@ class Combinations:
     def __init__(
         self,
         evaluation: Evaluation,
-        paths: Mapping[str, str],
+        paths: Mapping[str, tuple[str, ...]],
         precisions: Sequence[Precision],
         say: Callable[[str], None],
     ) -> None:
@@ -64,8 +64,8 @@ class Combinations:
         self._say = say
 
     def assignment(self, combination: Combination) -> dict[str, Precision]:
-        """Path of a component -> precision."""
-        return dict(zip(self.paths.values(), combination, strict=True))
+        """Path of a layer of a component -> precision."""
+        return assignment(self.paths, combination)
 
     def score(self, combinations: Sequence[Combination], time_limit: float | None = None) -> list[CombinationRow]:
         """Score combinations; raises OutOfTime, see :meth:`Evaluation.scores`."""
@@ -115,6 +115,12 @@ class Combinations:
             if level < len(self.precisions):
                 found.append((*combination[:index], self.precisions[level], *combination[index + 1 :]))
         return found
+
+
+def assignment(paths: Mapping[str, tuple[str, ...]], combination: Combination) -> dict[str, Precision]:
+    """Path of a layer of a component -> precision."""
+    pairs = zip(paths.values(), combination, strict=True)
+    return {path: precision for members, precision in pairs for path in members}
 
 
 def best_row(rows: Sequence[CombinationRow], *, max_drop: float, latency_ms: float | None) -> CombinationRow | None:

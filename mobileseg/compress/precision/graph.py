@@ -18,16 +18,17 @@ _RUNTIME_ONLY = {
 """Attributes that say how Paddle itself runs an operator, or where it was written; Lite would store them."""
 
 
-def save_float_graph(network: Any, options: ExportOptions, stem: Path, task: ExportTask) -> Program:
-    """Trace a network whose norms are folded; ``<stem>.pdmodel``, ``<stem>.pdiparams`` and origins are written.
+def save_float_graph(network: Any, options: ExportOptions, stem: Path, task: ExportTask, graph: str) -> Program:
+    """Trace a graph of a network with folded norms; ``<stem>.pdmodel``, ``<stem>.pdiparams`` and origins are written.
 
     Args:
         network: in evaluation mode.
         options: form of the graph.
         stem: path without suffix.
         task: of the network.
+        graph: its name.
     """
-    program = save_paddle_graph(network, options, stem, task)
+    program = save_paddle_graph(network, options, stem, task, graph)
     add_biases_directly(program)
     program.write(stem.with_name(stem.name + ".pdmodel"), with_origins=True)
     return program

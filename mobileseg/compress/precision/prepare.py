@@ -8,15 +8,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from paddle import nn
 
 from mobileseg.compress.fold import fold_norms
 from mobileseg.compress.precision import slim
 from mobileseg.compress.precision.graph import save_float_graph
-from mobileseg.compress.precision.images import choose_images, coverage, read_chosen
-from mobileseg.compress.precision.ranges import Call, Ranges, find_calls
-from mobileseg.compress.precision.scores import component_paths
+from mobileseg.compress.precision.images import choose_images, coverage
+from mobileseg.compress.precision.ranges import Call, GraphRanges, Ranges, find_calls
+from mobileseg.compress.precision.streams import Stream, read_streams, record_inputs
 from mobileseg.config.build import build_dataset
 from mobileseg.config.load import Config
 from mobileseg.errors import CompressionError, ConfigError, DataError
@@ -24,10 +23,32 @@ from mobileseg.export.conversion.pdmodel import Program
 from mobileseg.export.from_config import options_from, subject_from
 from mobileseg.export.manifest import Subject
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.recording import to_input
 from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
-from mobileseg.pixels import resize_bilinear
+from mobileseg.folders import scratch_folder
+from mobileseg.nn.components import component_paths, is_inside
+
+
+@dataclass(frozen=True)
+class TracedGraph:
+    """A float graph of the network.
+
+    Attributes:
+        name: of the graph.
+        program: with the origins of its operators.
+        model: its file; the weights lie beside it.
+        calls: layer -> uses of its kernel.
+    """
+
+    name: str
+    program: Program
+    model: Path
+    calls: dict[str, tuple[Call, ...]]
+
+    @property
+    def params(self) -> Path:
+        """The file with the weights."""
+        return self.model.with_suffix(".pdiparams")
 
 
 @dataclass(frozen=True)
@@ -39,28 +60,29 @@ class Prepared:
         options: form of the graphs.
         subject: name, classes, palette.
         task: of the network.
-        program: the float graph.
-        model: its file; the weights lie beside it.
-        calls: layer -> uses of its kernel.
+        graphs: in the order in which they first run.
     """
 
     network: Any
     options: ExportOptions
     subject: Subject
     task: ExportTask
-    program: Program
-    model: Path
-    calls: dict[str, tuple[Call, ...]]
+    graphs: tuple[TracedGraph, ...]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Paths of the layers that can run in int8, in the order of the graphs."""
+        return tuple(layer for graph in self.graphs for layer in graph.calls)
 
 
 def prepare(network: Any, config: Config, dataset: Any, work: Path, zoo: Path | None = None) -> Prepared:
-    """Fold the norms of a network, in place, and trace it.
+    """Fold the norms of a network, in place, and trace its graphs.
 
     Args:
         network: trained.
         config: its configuration.
         dataset: validation dataset, for names and colours of the classes.
-        work: folder for the float graph.
+        work: folder for the float graphs.
         zoo: folder of the weights, where it is one.
 
     Raises:
@@ -76,19 +98,47 @@ def prepare(network: Any, config: Config, dataset: Any, work: Path, zoo: Path | 
     network.eval()
     fold_norms(network)
     subject = subject_from(config, network, dataset, zoo)
+    return trace(network, options, subject, work)
+
+
+def trace(network: Any, options: ExportOptions, subject: Subject, work: Path) -> Prepared:
+    """Trace the graphs of a network.
+
+    Args:
+        network: in evaluation mode, norms folded.
+        options: form of the graphs.
+        subject: name, classes, palette.
+        work: folder for the float graphs.
+
+    Raises:
+        CompressionError: there is nothing to quantise, or a layer is in several graphs.
+    """
     task = task_for(network, options, subject.settings)
-    program = save_float_graph(network, options, work / "float", task)
     layers = dict(network.named_sublayers())
-    calls = {
-        path: uses
-        for path, uses in find_calls(program).items()
-        if isinstance(layers.get(path), (nn.Conv2D, nn.Conv2DTranspose))
-    }
-    return Prepared(network, options, subject, task, program, work / "float.pdmodel", calls)
+    graphs: list[TracedGraph] = []
+    for graph in task.deployment(network, options).graphs:
+        stem = work / f"float.{graph.name}"
+        program = save_float_graph(network, options, stem, task, graph.name)
+        calls = {
+            path: uses
+            for path, uses in find_calls(program).items()
+            if isinstance(layers.get(path), (nn.Conv2D, nn.Conv2DTranspose))
+        }
+        graphs.append(TracedGraph(graph.name, program, stem.with_name(f"{stem.name}.pdmodel"), calls))
+    found = [layer for graph in graphs for layer in graph.calls]
+    if not found:
+        raise CompressionError("the network has no convolution that could run in int8")
+    if len(set(found)) < len(found):
+        twice = next(layer for layer in found if found.count(layer) > 1)
+        raise CompressionError(
+            f"the layer '{twice}' is in several graphs, and its input would have another range in each",
+            remedy="let graphs() of the network put every layer into one graph",
+        )
+    return Prepared(network, options, subject, task, tuple(graphs))
 
 
-def calibration_images(prepared: Prepared, config: Config, count: int, say: Callable[[str], None]) -> np.ndarray:
-    """What the graph is fed for the images to calibrate with, [N, ...] with one image each.
+def calibration_streams(prepared: Prepared, config: Config, count: int, say: Callable[[str], None]) -> list[Stream]:
+    """The streams to calibrate with, one for every image that is chosen.
 
     Raises:
         CompressionError: no images are wanted.
@@ -101,29 +151,39 @@ def calibration_images(prepared: Prepared, config: Config, count: int, say: Call
         say(f"the dataset has {len(chosen)} images, fewer than the {count} to calibrate with")
     shown = ", ".join(f"{name} {number}" for name, number in coverage(dataset, chosen).items())
     say(f"calibrate with {len(chosen)} images of {dataset.source}; images that show a class: {shown}")
-    options = prepared.options
-    size = options.height, options.width
-    return np.concatenate(
-        [to_input(resize_bilinear(pixels.astype(np.float32), size), options) for pixels in read_chosen(dataset, chosen)]
-    )
+    return read_streams(dataset, chosen, prepared.task)
 
 
-def calibrate(prepared: Prepared, images: np.ndarray, algorithm: str) -> Ranges:
-    """Find the ranges of all activations with PaddleSlim.
+def calibrate(prepared: Prepared, streams: Sequence[Stream], algorithm: str) -> Ranges:
+    """Find the ranges of all activations with PaddleSlim, graph by graph.
+
+    Args:
+        prepared: the network, in float32.
+        streams: what it sees.
+        algorithm: 'avg', 'KL', 'hist' or 'mse'.
 
     Raises:
         CompressionError: PaddleSlim failed, or left a kernel without a range.
     """
-    limits, largest = slim.calibrate(prepared.model, images, algorithm)
-    missing = [
-        layer for layer, calls in prepared.calls.items() if any(not limits.get(call.input, 0) > 0 for call in calls)
-    ]
-    if missing:
-        raise CompressionError(
-            f"the input of {', '.join(missing[:4])} was zero in all images to calibrate with",
-            remedy="calibrate with more images, or name the layers in compress.quantize.skip",
-        )
-    return Ranges(limits, largest, prepared.calls, algorithm, len(images))
+    found: dict[str, GraphRanges] = {}
+    with scratch_folder() as folder:
+        inputs = record_inputs(prepared, streams, folder)
+        for graph in prepared.graphs:
+            if not graph.calls:
+                continue
+            limits, largest = slim.calibrate(graph.model, inputs[graph.name], algorithm)
+            missing = [
+                layer
+                for layer, calls in graph.calls.items()
+                if any(not limits.get(call.input, 0) > 0 for call in calls)
+            ]
+            if missing:
+                raise CompressionError(
+                    f"the input of {', '.join(missing[:4])} was zero in all images to calibrate with",
+                    remedy="calibrate with more images, or name the layers in compress.quantize.skip",
+                )
+            found[graph.name] = GraphRanges(limits, largest, graph.calls)
+    return Ranges(found, algorithm, len(streams))
 
 
 def wanted_layers(prepared: Prepared, components: Sequence[str] | None, skip: Sequence[str]) -> list[str]:
@@ -137,7 +197,7 @@ def wanted_layers(prepared: Prepared, components: Sequence[str] | None, skip: Se
     Raises:
         CompressionError: a component or a pattern that fits nothing, or nothing is left.
     """
-    layers = list(prepared.calls)
+    layers = list(prepared.layers)
     if components is not None:
         paths = component_paths(prepared.network)
         unknown = [name for name in components if name not in paths]
@@ -146,13 +206,13 @@ def wanted_layers(prepared: Prepared, components: Sequence[str] | None, skip: Se
                 f"compress.quantize.components: the network has no component '{unknown[0]}'",
                 remedy=f"choose from {', '.join(paths) or 'none: it names no components'}",
             )
-        inside = tuple(f"{paths[name]}." for name in components)
-        layers = [layer for layer in layers if f"{layer}.".startswith(inside)]
+        inside = tuple(path for name in components for path in paths[name])
+        layers = [layer for layer in layers if is_inside(layer, inside)]
     for pattern in skip:
-        if not any(fnmatchcase(layer, pattern) for layer in prepared.calls):
+        if not any(fnmatchcase(layer, pattern) for layer in prepared.layers):
             raise CompressionError(
                 f"compress.quantize.skip: no layer matches '{pattern}'",
-                remedy=f"names look like {', '.join(list(prepared.calls)[:3])}",
+                remedy=f"names look like {', '.join(prepared.layers[:3])}",
             )
     layers = [layer for layer in layers if not any(fnmatchcase(layer, pattern) for pattern in skip)]
     if not layers:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from mobileseg.compress.precision.ranges import KERNELS, LEVELS, Ranges
+from mobileseg.compress.precision.ranges import KERNELS, LEVELS, GraphRanges
 from mobileseg.errors import CompressionError
 from mobileseg.export.conversion.pdmodel import Operator, Program
 
@@ -35,13 +35,13 @@ class _Scale:
     zero: int
 
 
-def write_qdq(model: Path, program: Program, ranges: Ranges, layers: Collection[str], out: Path) -> int:
+def write_qdq(model: Path, program: Program, ranges: GraphRanges, layers: Collection[str], out: Path) -> int:
     """Write an int8 graph beside a float one.
 
     Args:
         model: float ONNX graph, converted from ``program``.
         program: the Paddle graph that was calibrated.
-        ranges: what the calibration found.
+        ranges: what the calibration found in it.
         layers: paths of the layers to run in int8.
         out: file to write.
 
@@ -64,7 +64,7 @@ def write_qdq(model: Path, program: Program, ranges: Ranges, layers: Collection[
 class _Writer:
     """Rewrites one graph in place."""
 
-    def __init__(self, model: Any, program: Program, ranges: Ranges, layers: Collection[str]) -> None:
+    def __init__(self, model: Any, program: Program, ranges: GraphRanges, layers: Collection[str]) -> None:
         self.model, self.graph = model, model.graph
         self.limits, self.largest = ranges.limits, ranges.largest
         self.wanted = set(layers)

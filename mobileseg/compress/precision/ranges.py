@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from mobileseg.errors import CompressionError
 from mobileseg.export.conversion.pdmodel import Program
 
 KERNELS = ("conv2d", "depthwise_conv2d", "conv2d_transpose")
@@ -34,41 +33,54 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Ranges:
-    """What calibration found.
+class GraphRanges:
+    """What calibration found in one graph.
 
     Attributes:
         limits: variable -> largest absolute value that int8 represents.
         largest: variable -> largest absolute value in all images.
         calls: layer path -> its uses, in the order in which they run.
-        algorithm: 'avg', 'KL', 'hist' or 'mse'.
-        images: how many images were seen.
     """
 
     limits: dict[str, float]
     largest: dict[str, float]
     calls: dict[str, tuple[Call, ...]]
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """What calibration found.
+
+    Attributes:
+        graphs: name -> ranges of its variables; every layer with a kernel is in one graph alone.
+        algorithm: 'avg', 'KL', 'hist' or 'mse'.
+        images: how many images, or streams, were seen.
+    """
+
+    graphs: dict[str, GraphRanges]
     algorithm: str
     images: int
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Paths of the layers that can run in int8, in the order of the graph."""
-        return tuple(self.calls)
+        """Paths of the layers that can run in int8, in the order of the graphs."""
+        return tuple(layer for graph in self.graphs.values() for layer in graph.calls)
 
     def inputs_of(self, layer: str) -> tuple[float, ...]:
         """The range of the input at every use of a layer."""
-        return tuple(self.limits[call.input] for call in self.calls[layer])
+        graph = next(graph for graph in self.graphs.values() if layer in graph.calls)
+        return tuple(graph.limits[call.input] for call in graph.calls[layer])
+
+    def to_dict(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Plain JSON values: graph -> 'limits' and 'largest' of its variables."""
+        return {name: {"limits": graph.limits, "largest": graph.largest} for name, graph in self.graphs.items()}
 
 
 def find_calls(program: Program) -> dict[str, tuple[Call, ...]]:
     """Layer path -> uses of its kernel.
 
     Args:
-        program: a traced network with the origins of its operators.
-
-    Raises:
-        CompressionError: there is no convolution.
+        program: a traced graph with the origins of its operators.
     """
     parameters = program.parameters()
     found: dict[str, list[Call]] = {}
@@ -76,8 +88,6 @@ def find_calls(program: Program) -> dict[str, tuple[Call, ...]]:
         if op.type in KERNELS and op.inputs["Filter"][0] in parameters:
             call = Call(op.inputs["Filter"][0], op.inputs["Input"][0], op.outputs["Output"][0])
             found.setdefault(op.origin.layer, []).append(call)
-    if not found:
-        raise CompressionError("the network has no convolution that could run in int8")
     return {layer: tuple(calls) for layer, calls in found.items()}
 
 

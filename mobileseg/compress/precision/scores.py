@@ -8,8 +8,9 @@ from typing import Any
 
 from mobileseg.compress.precision.reuse import Reuse
 from mobileseg.compress.precision.simulate import Precision, Simulation
+from mobileseg.nn.components import component_paths, components_of, is_inside
 from mobileseg.scores import Scores
-from mobileseg.training.evaluator import make_scorer
+from mobileseg.training.evaluator import begin_sequence, make_scorer
 from mobileseg.training.predictors import make_predictor
 
 Assignment = Mapping[str, Precision]
@@ -42,7 +43,7 @@ class Evaluation:
     def __init__(self, simulation: Simulation, settings: Mapping[str, Any], dataset: Any) -> None:
         self.simulation = simulation
         self.dataset = dataset
-        self._predict = make_predictor(simulation.network, settings)
+        self._settings = settings
         self._components = components_of(simulation.network)
         self._paths = component_paths(simulation.network)
 
@@ -65,23 +66,30 @@ class Evaluation:
             DataError: an image or its truth cannot be read.
         """
         scorers = [make_scorer(self.dataset) for _ in variants]
+        # What a predictor keeps from frame to frame is that of its variant.
+        predictors = [make_predictor(self.simulation.network, self._settings) for _ in variants]
+        sequences = self.dataset.sequences()
+        indices = [index for sequence in sequences for index in sequence]
+        first = {sequence[0] for sequence in sequences}
         states = [self._states(self.simulation.modes(variant)) for variant in variants]
         current: dict[str, tuple[Precision, ...]] = {}
-        reuse = Reuse(self._components, lambda name: current[name])
+        reuse = Reuse(self._components, lambda name: current[name], self.simulation.uses)
         start = time.perf_counter()
         try:
-            for index in range(len(self.dataset)):
+            for done, index in enumerate(indices, start=1):
                 sample = self.dataset.prepare(index)
                 reuse.clear()
-                for variant, state, scorer in zip(variants, states, scorers, strict=True):
+                for variant, state, scorer, predict in zip(variants, states, scorers, predictors, strict=True):
                     current.clear()
                     current.update(state)
                     self.simulation.set(variant)
-                    scorer.update(index, sample, self._predict(sample))
+                    if index in first:
+                        begin_sequence(predict)
+                    scorer.update(index, sample, predict(sample))
                 if progress is not None:
-                    progress(index + 1, len(self.dataset))
-                needed = (time.perf_counter() - start) * len(self.dataset) / (index + 1)
-                if time_limit is not None and index + 1 == _TRIAL and needed > time_limit:
+                    progress(done, len(indices))
+                needed = (time.perf_counter() - start) * len(indices) / done
+                if time_limit is not None and done == _TRIAL and needed > time_limit:
                     raise OutOfTime(needed)
         finally:
             reuse.close()
@@ -91,17 +99,6 @@ class Evaluation:
     def _states(self, modes: Mapping[str, Precision]) -> dict[str, tuple[Precision, ...]]:
         """Component -> precisions of its layers."""
         return {
-            name: tuple(mode for layer, mode in modes.items() if layer == path or layer.startswith(path + "."))
-            for name, path in self._paths.items()
+            name: tuple(mode for layer, mode in modes.items() if is_inside(layer, paths))
+            for name, paths in self._paths.items()
         }
-
-
-def components_of(network: Any) -> dict[str, Any]:
-    """Component -> layer; empty for a network that names none."""
-    return dict(network.components()) if hasattr(network, "components") else {}
-
-
-def component_paths(network: Any) -> dict[str, str]:
-    """Component -> dotted path of its layer."""
-    names = {id(layer): path for path, layer in network.named_sublayers()}
-    return {name: names[id(layer)] for name, layer in components_of(network).items()}

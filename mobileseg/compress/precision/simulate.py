@@ -51,8 +51,9 @@ class Simulation:
 
     Args:
         network: in evaluation mode, norms folded; :meth:`close` gives it back as it was.
-        limits: layer path -> range of its input at each use of one forward; None instead: the range of the input
-            itself, taken anew every time ('dynamic range', for which no calibration is needed).
+        limits: layer path -> range of its input at each use of one forward, or one run of its graph, over and over
+            when it is used more often than there are ranges; None instead: the range of the input itself, taken anew
+            every time ('dynamic range', for which no calibration is needed).
 
     Raises:
         CompressionError: a path names no convolution of the network.
@@ -69,7 +70,8 @@ class Simulation:
         self._kernels = {path: self._layers[path].weight for path in limits}
         self._rounded: dict[tuple[str, Precision], paddle.Tensor] = {}
         self._modes: dict[str, Precision] = {}
-        self._uses: dict[str, int] = {}
+        #: id of a layer -> how often it was used in int8 since :meth:`set`, or in the present forward.
+        self.uses: dict[int, int] = {}
         self._half: tuple[str, ...] = ()
         self._handles: list[Any] = [network.register_forward_pre_hook(self._begin)]
         for path, layer in self._layers.items():
@@ -90,6 +92,7 @@ class Simulation:
 
     def set(self, precision: Mapping[str, Precision]) -> None:
         """Switch layers; see :meth:`modes`."""
+        self.uses.clear()
         self._modes = self.modes(precision)
         for path in self.limits:
             self._layers[path]._parameters["weight"] = self._weight(path, self._modes[path])
@@ -140,18 +143,18 @@ class Simulation:
         return limit or 1.0
 
     def _begin(self, _layer: nn.Layer, _inputs: Any) -> None:
-        self._uses.clear()
+        self.uses.clear()
 
     def _input_of(self, path: str) -> Callable[..., Any]:
-        def hook(_layer: nn.Layer, inputs: tuple[paddle.Tensor, ...]) -> tuple[paddle.Tensor, ...] | None:
+        def hook(layer: nn.Layer, inputs: tuple[paddle.Tensor, ...]) -> tuple[paddle.Tensor, ...] | None:
             mode = self._modes.get(path, "fp32")
             if mode == "fp32":
                 return None
             x = inputs[0]
             if mode == "fp16":
                 return (_half(x), *inputs[1:])
-            use = self._uses.get(path, 0)
-            self._uses[path] = use + 1
+            use = self.uses.get(id(layer), 0)
+            self.uses[id(layer)] = use + 1
             return (fake_int8(x, self._limit(path, use, x)), *inputs[1:])
 
         return hook

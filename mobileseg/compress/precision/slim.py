@@ -23,7 +23,7 @@ from mobileseg.export.conversion.process import Failure, run_task
 from mobileseg.folders import scratch_folder
 
 _SECONDS = 600.0
-_SECONDS_PER_IMAGE = 60.0  # mse tries 36 scales of every tensor; what takes longer hangs
+_SECONDS_PER_RUN = 60.0  # mse tries 36 scales of every tensor; what takes longer hangs
 
 
 def require_paddleslim() -> None:
@@ -36,31 +36,30 @@ def require_paddleslim() -> None:
             )
 
 
-def calibrate(model: Path, images: np.ndarray, algorithm: str) -> tuple[dict[str, float], dict[str, float]]:
+def calibrate(model: Path, inputs: Sequence[Path], algorithm: str) -> tuple[dict[str, float], dict[str, float]]:
     """Find the ranges of all activations.
 
     Args:
-        model: ``.pdmodel`` in float32 with one input; its ``.pdiparams`` lies beside it.
-        images: what the graph is fed, [N, ...] with one image each.
+        model: ``.pdmodel`` in float32; its ``.pdiparams`` lies beside it.
+        inputs: ``.npz`` files with what the graph is fed for one run, by name, [1, ...] each.
         algorithm: 'avg', 'KL', 'hist' or 'mse'.
 
     Returns:
-        Variable -> largest absolute value that int8 represents; variable -> largest absolute value in all images.
+        Variable -> largest absolute value that int8 represents; variable -> largest absolute value in all runs.
 
     Raises:
         DependencyError: PaddleSlim is not installed.
         CompressionError: PaddleSlim failed.
     """
-    found = _run(model, images, {"algorithm": algorithm})
+    found = _run(model, {"algorithm": algorithm, "inputs": [str(path) for path in inputs]}, len(inputs))
     return found["limits"], found["largest"]
 
 
-def write_graph(model: Path, image: np.ndarray, limits: Mapping[str, float], skip: Sequence[str], out: Path) -> None:
+def write_graph(model: Path, limits: Mapping[str, float], skip: Sequence[str], out: Path) -> None:
     """Write a graph with fake-quantise operators.
 
     Args:
         model: as for :func:`calibrate`.
-        image: any input of the graph, without the batch axis.
         limits: what the calibration found.
         skip: variables with kernels that stay in float.
         out: folder for ``model.pdmodel`` and ``model.pdiparams``.
@@ -68,17 +67,16 @@ def write_graph(model: Path, image: np.ndarray, limits: Mapping[str, float], ski
     Raises:
         DependencyError, CompressionError: see :func:`calibrate`.
     """
-    _run(model, image[None], {"algorithm": "avg", "known": dict(limits), "skip": list(skip), "out": str(out)})
+    _run(model, {"algorithm": "avg", "known": dict(limits), "skip": list(skip), "out": str(out)}, 1)
 
 
-def _run(model: Path, images: np.ndarray, request: dict[str, Any]) -> dict[str, dict[str, float]]:
+def _run(model: Path, request: dict[str, Any], runs: int) -> dict[str, dict[str, float]]:
     require_paddleslim()
     with scratch_folder() as folder:
-        fed, answer = folder / "images.npy", folder / "limits.json"
-        np.save(fed, images)
-        files = {"model": str(model), "images": str(fed), "limits": str(answer)}
+        answer = folder / "limits.json"
+        files = {"model": str(model), "limits": str(answer)}
         try:
-            run_task("quantise", {**request, **files}, timeout=_SECONDS + _SECONDS_PER_IMAGE * len(images))
+            run_task("quantise", {**request, **files}, timeout=_SECONDS + _SECONDS_PER_RUN * runs)
         except Failure as failure:
             log = f"\n  last output: {failure.log.splitlines()[-1]}" if failure.log else ""
             raise CompressionError(f"PaddleSlim cannot quantise the graph: {failure.reason}{log}") from failure
@@ -89,20 +87,24 @@ def _run(model: Path, images: np.ndarray, request: dict[str, Any]) -> dict[str, 
 def work(request: Mapping[str, Any]) -> dict[str, Any]:
     """Calibrate or write, in this process (task 'quantise' of the worker)."""
     import paddle
+    from paddle.base.data_feeder import convert_dtype
     from paddle.static.quantization import post_training_quantization
     from paddleslim.quant.quanter import PostTrainingQuantization
 
-    images = np.load(request["images"], mmap_mode="r")
     known: Mapping[str, float] | None = request.get("known")
 
     largest: dict[str, float] = {}
 
-    class CalibrationImages(paddle.io.Dataset):
+    class CalibrationRuns(paddle.io.Dataset):
         def __len__(self) -> int:
-            return len(images)
+            return len(files)
 
-        def __getitem__(self, index: int) -> tuple[np.ndarray]:
-            return (np.array(images[index]),)
+        def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+            file = files[index]
+            if file is None:  # ranges are known: the graph is run because PaddleSlim runs it
+                return tuple(np.zeros(shape[1:], dtype) for shape, dtype in forms)
+            with np.load(file, allow_pickle=False) as arrays:
+                return tuple(arrays[name][0] for name in feeds)
 
     class Quantisation(PostTrainingQuantization):
         def _sampling(self) -> None:
@@ -110,7 +112,7 @@ def work(request: Mapping[str, Any]) -> dict[str, Any]:
             for name in self._quantized_act_var_name:
                 tensor = self._scope.find_var(name).get_tensor()
                 largest[name] = max(largest.get(name, 0.0), float(np.abs(np.array(tensor)).max(initial=0.0)))
-            if known is not None:  # the mean over one image is what it is made of
+            if known is not None:  # the mean over one run is what it is made of
                 self._quantized_var_avg = {name: [limit] for name, limit in known.items()}
 
     # Forty times as fast; this process does nothing else.
@@ -118,11 +120,14 @@ def work(request: Mapping[str, Any]) -> dict[str, Any]:
     paddle.enable_static()
     executor = paddle.static.Executor(paddle.CPUPlace())
     model = Path(request["model"])
-    files = {"model_filename": model.name, "params_filename": model.with_suffix(".pdiparams").name}
-    program, feeds, _ = paddle.static.load_inference_model(str(model.parent), executor, **files)
+    places = {"model_filename": model.name, "params_filename": model.with_suffix(".pdiparams").name}
+    program, feeds, _ = paddle.static.load_inference_model(str(model.parent), executor, **places)
+    variables = [program.global_block().var(name) for name in feeds]
+    forms = [(tuple(one.shape), convert_dtype(one.dtype)) for one in variables]
+    files: list[str | None] = request.get("inputs", [None])
     loader = paddle.io.DataLoader(
-        CalibrationImages(),
-        feed_list=[program.global_block().var(feeds[0])],
+        CalibrationRuns(),
+        feed_list=variables,
         places=paddle.CPUPlace(),
         batch_size=1,
         return_list=False,
@@ -131,9 +136,9 @@ def work(request: Mapping[str, Any]) -> dict[str, Any]:
         executor=executor,
         data_loader=loader,
         model_dir=str(model.parent),
-        **files,
+        **places,
         batch_size=1,
-        batch_nums=len(images),
+        batch_nums=len(files),
         algo=request["algorithm"],
         quantizable_op_type=list(KERNELS),
         weight_quantize_type="channel_wise_abs_max",

@@ -14,6 +14,7 @@ from mobileseg.export.conversion.converters import Graph
 from mobileseg.export.conversion.pdmodel import Program
 from mobileseg.export.conversion.process import run_task
 from mobileseg.names import IMAGE, MAIN
+from mobileseg.nn.components import component_paths, is_inside
 from mobileseg.runtime.manifest import COMPONENTS, Manifest
 from mobileseg.runtime.specs import GraphFiles, GraphSpec, OutputSpec, TensorSpec
 
@@ -131,15 +132,7 @@ def _form(values: Path, name: str) -> tuple[str, tuple[int, ...]]:
     )
 
 
-def component_paths(network: Any) -> dict[str, str]:
-    """Component -> dotted path of its layer in the network; empty for a network that names none."""
-    if not hasattr(network, "components"):
-        return {}
-    paths = {id(layer): path for path, layer in network.named_sublayers()}
-    return {name: paths[id(layer)] for name, layer in network.components().items()}
-
-
-def divide(program: Program, paths: Mapping[str, str]) -> list[Piece]:
+def divide(program: Program, paths: Mapping[str, tuple[str, ...]]) -> list[Piece]:
     """Cut a graph where one component ends and the next begins.
 
     Operators outside of all components (normalisation, resizing, argmax) belong to the component before them, those
@@ -147,7 +140,7 @@ def divide(program: Program, paths: Mapping[str, str]) -> list[Piece]:
 
     Args:
         program: a graph with the origins of its operators.
-        paths: component -> path of its layer.
+        paths: component -> paths of its layers.
 
     Raises:
         ExportError: a component runs, another runs, and then the first again.
@@ -155,7 +148,7 @@ def divide(program: Program, paths: Mapping[str, str]) -> list[Piece]:
     operators = [op for op in program.operators() if op.type not in ("feed", "fetch")]
     owners: list[str] = []
     for op in operators:
-        owner = next((name for name, path in paths.items() if _inside(op.origin.layer, path)), "")
+        owner = next((name for name, own in paths.items() if is_inside(op.origin.layer, own)), "")
         owners.append(owner or (owners[-1] if owners else ""))
     first = next((owner for owner in owners if owner), "")
     owners = [owner or first for owner in owners]
@@ -181,10 +174,6 @@ def divide(program: Program, paths: Mapping[str, str]) -> list[Piece]:
             )
         )
     return pieces
-
-
-def _inside(layer: str, path: str) -> bool:
-    return layer == path or layer.startswith(path + ".")
 
 
 def _names(slots: Any) -> list[str]:

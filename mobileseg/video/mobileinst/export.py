@@ -30,7 +30,7 @@ from mobileseg.video.mobileinst.names import ANSWERS, FEATURES, MAPS, MASK_FEATU
 from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 from mobileseg.video.mobileinst.postprocess import Answers, instances_from_outputs, keep
 from mobileseg.video.mobileinst.settings import QuerySettings
-from mobileseg.video.recording import frames_of, richest, thinned
+from mobileseg.video.recording import PIPELINES, frames_of, richest, thinned, window
 
 if TYPE_CHECKING:
     from mobileseg.nn.graphs import Deployment, NetworkGraph
@@ -66,6 +66,7 @@ class QueryExport(ExportTask):
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     name: ClassVar[str] = VIDEO
+    pipelines: ClassVar[tuple[str, ...]] = PIPELINES
     results: ClassVar[str] = "detections"
     golden_note: ClassVar[str] = "inputs are stored at every stride.<i>-th pixel, maps at some of their values"
 
@@ -88,6 +89,9 @@ class QueryExport(ExportTask):
         """The task of an artefact."""
         shapes = {output.name: output.shape for output in manifest.outputs_of()}
         return cls(QuerySettings.of(manifest.settings), (manifest.image.height, manifest.image.width), shapes)
+
+    def frames(self, image: np.ndarray) -> list[np.ndarray]:
+        return [window(image, index) for index in range(len(self.pipelines))]
 
     def check(self, options: ExportOptions) -> None:
         require_fixed_raw(options)

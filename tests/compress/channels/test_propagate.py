@@ -56,6 +56,16 @@ def test_sum_with_a_single_channel_locks_it():
     assert units(net)["a0"] == "1 2"
 
 
+def test_a_table_of_the_code_locks_the_channels_that_it_has_values_for():
+    def forward(net, x):
+        table = paddle.to_tensor(np.arange(2, dtype=np.float32).reshape(1, 2, 1, 1))
+        return net.c(net.a(x) + paddle.reshape(table, [2, 1, 1])) + net.d(net.b(x) + table[:, :1])
+
+    net = Net(forward, a=conv(3, 2), b=conv(3, 2), c=conv(2, 1), d=conv(2, 1))
+    assert units(net)["a0"] == "- -"
+    assert units(net)["b0"] == "1 2"  # one number for all of them
+
+
 def test_depthwise_with_two_outputs_per_channel():
     net = Net(lambda n, x: n.c(n.b(n.a(x))), a=conv(3, 2), b=conv(2, 4, groups=2, kernel=3), c=conv(4, 1))
     assert units(net) == {"a1": "- - -", "a0": "1 2", "b0": "1 1 2 2", "c1": "1 1 2 2", "c0": "-"}

@@ -3,24 +3,19 @@
 import pytest
 
 from mobileseg.compress.fold import fold_norms
-from mobileseg.compress.precision.graph import save_float_graph
-from mobileseg.compress.precision.prepare import Prepared, calibrate
-from mobileseg.compress.precision.ranges import Ranges, find_calls
-from mobileseg.export.tasks import task_for
-from tests.compress.precision.small import SUBJECT, images, options, small
+from mobileseg.compress.precision.prepare import Prepared, calibrate, trace
+from mobileseg.compress.precision.ranges import Ranges
+from tests.compress.precision.small import SUBJECT, options, small, streams
 
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory) -> Prepared:
     network = small()
     fold_norms(network, (32, 48))
-    task = task_for(network, options())
-    work = tmp_path_factory.mktemp("prepared")
-    program = save_float_graph(network, options(), work / "float", task)
-    return Prepared(network, options(), SUBJECT, task, program, work / "float.pdmodel", find_calls(program))
+    return trace(network, options(), SUBJECT, tmp_path_factory.mktemp("prepared"))
 
 
 @pytest.fixture(scope="session")
 def ranges(prepared) -> Ranges:
     """By PaddleSlim, the average of the largest values."""
-    return calibrate(prepared, images(), "avg")
+    return calibrate(prepared, streams(), "avg")

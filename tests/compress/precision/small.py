@@ -9,6 +9,7 @@ from paddle import nn
 
 from mobileseg.export.manifest import Subject
 from mobileseg.export.options import ExportOptions
+from mobileseg.export.recording import to_network
 
 SIZE = (32, 48)
 SUBJECT = Subject("small", ("a", "b", "c"), ((0, 0, 0), (255, 0, 0), (0, 255, 0)), multiple=4)
@@ -83,9 +84,14 @@ def small() -> Small:
     return network
 
 
+def streams(count: int = 3) -> list[list[np.ndarray]]:
+    """Streams of one image, uint8 [H,W,3]."""
+    return [[pixels] for pixels in np.random.default_rng(1).integers(0, 256, (count, *SIZE, 3)).astype(np.uint8)]
+
+
 def images(count: int = 3) -> np.ndarray:
-    """Normalised images, float32 [N,3,H,W]."""
-    return np.random.default_rng(1).normal(size=(count, 3, *SIZE)).astype(np.float32)
+    """The same images, normalised, float32 [N,3,H,W]."""
+    return np.concatenate([to_network(image.astype(np.float32), options()) for (image,) in streams(count)])
 
 
 def options() -> ExportOptions:

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import paddle
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from mobileseg.compress.precision.analyse import analyse, layer_noise, render
 from mobileseg.compress.precision.scores import Evaluation
 from mobileseg.compress.precision.simulate import Simulation
-from tests.compress.precision.small import images
+from tests.compress.precision.small import images, run
 from tests.compress.precision.truth import SETTINGS, OwnTruth
 
 BAD = "backbone.down.0"
@@ -21,8 +23,12 @@ def evaluation(prepared, ranges):
     simulation.close()
 
 
+def runs(network, count=3):
+    return [partial(run, network, image) for image in images(count)]
+
+
 def test_noise_is_that_of_the_layer_alone(prepared, ranges, evaluation):
-    found = layer_noise(evaluation.simulation, ranges.layers, images(2))
+    found = layer_noise(evaluation.simulation, ranges.layers, runs(prepared.network, 2))
     assert min(found, key=found.__getitem__) == BAD
     assert found[BAD] < 10 < 25 < found["backbone.linear.0"]
     power = noise = 0.0
@@ -36,9 +42,11 @@ def test_noise_is_that_of_the_layer_alone(prepared, ranges, evaluation):
     assert found["backbone.stem.0"] == pytest.approx(10 * np.log10(power / noise), abs=1e-3)
 
 
-def test_the_harmful_layer_is_left_in_float(ranges, evaluation):
+def test_the_harmful_layer_is_left_in_float(prepared, ranges, evaluation):
     said = []
-    found = analyse(evaluation, ranges.layers, allowed=0.1, candidates=3, automatic=True, say=said.append)
+    found = analyse(
+        evaluation, ranges.layers, runs(prepared.network), allowed=0.1, candidates=3, automatic=True, say=said.append
+    )
     assert found.float_score == 1.0
     assert found.keep[0] == BAD
     assert found.score > found.int8_score
@@ -49,7 +57,9 @@ def test_the_harmful_layer_is_left_in_float(ranges, evaluation):
     assert found.to_dict()["layers"][0]["layer"] == BAD
 
 
-def test_nothing_is_left_in_float_when_the_loss_is_allowed_or_it_is_not_wanted(ranges, evaluation):
+def test_nothing_is_left_in_float_when_the_loss_is_allowed_or_it_is_not_wanted(prepared, ranges, evaluation):
     options = {"candidates": 1, "say": lambda _line: None}
-    assert analyse(evaluation, ranges.layers, allowed=1.0, automatic=True, **options).keep == ()
-    assert analyse(evaluation, ranges.layers, allowed=0.0, automatic=False, **options).keep == ()
+    assert analyse(evaluation, ranges.layers, runs(prepared.network), allowed=1.0, automatic=True, **options).keep == ()
+    assert (
+        analyse(evaluation, ranges.layers, runs(prepared.network), allowed=0.0, automatic=False, **options).keep == ()
+    )

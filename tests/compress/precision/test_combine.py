@@ -26,7 +26,7 @@ class Scored:
 
 
 def combinations(scored, said, precisions=("fp32", "fp16", "int8")):
-    return Combinations(scored, {"backbone": "b", "fpn": "f", "head": "h"}, precisions, said.append)
+    return Combinations(scored, {"backbone": ("b",), "fpn": ("f",), "head": ("h",)}, precisions, said.append)
 
 
 def test_all_combinations_are_scored():

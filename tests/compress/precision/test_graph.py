@@ -24,9 +24,9 @@ def test_biases_are_added_without_being_reshaped(prepared, tmp_path):
 
 
 def test_only_attributes_of_paddles_runtime_go(prepared):
-    slim = without_runtime_attributes(prepared.program)
-    for old, new in zip(prepared.program.block.ops, slim.block.ops, strict=True):
+    slim = without_runtime_attributes(prepared.graphs[0].program)
+    for old, new in zip(prepared.graphs[0].program.block.ops, slim.block.ops, strict=True):
         gone = {attr.name for attr in old.attrs} - {attr.name for attr in new.attrs}
         assert "op_callstack" not in {attr.name for attr in new.attrs}
         assert not gone & {"strides", "paddings", "groups", "dilations", "axis", "threshold"}
-    assert len(slim.desc.SerializeToString()) < len(prepared.program.desc.SerializeToString())
+    assert len(slim.desc.SerializeToString()) < len(prepared.graphs[0].program.desc.SerializeToString())

@@ -13,8 +13,13 @@ from tests.compress.precision.small import images, run
 @pytest.fixture(scope="module")
 def float_graph(prepared, tmp_path_factory):
     path = tmp_path_factory.mktemp("onnx") / "float.onnx"
-    convert(prepared.model, prepared.model.with_suffix(".pdiparams"), path, 13)
+    (graph,) = prepared.graphs
+    convert(graph.model, graph.params, path, 13)
     return path
+
+
+def write(graph, prepared, ranges, layers, out):
+    return write_qdq(graph, prepared.graphs[0].program, ranges.graphs["main"], layers, out)
 
 
 def answers(path, optimised=None):
@@ -27,7 +32,7 @@ def answers(path, optimised=None):
 
 
 def test_all_kernels_but_the_last_run_in_int8(prepared, ranges, float_graph, tmp_path):
-    count = write_qdq(float_graph, prepared.program, ranges, ranges.layers, tmp_path / "int8.onnx")
+    count = write(float_graph, prepared, ranges, ranges.layers, tmp_path / "int8.onnx")
     assert count == 8  # six layers, two of them used twice
     labels = answers(tmp_path / "int8.onnx", tmp_path / "optimised.onnx")
     kinds = [node.op_type for node in onnx.load(str(tmp_path / "optimised.onnx")).graph.node]
@@ -41,10 +46,13 @@ def test_all_kernels_but_the_last_run_in_int8(prepared, ranges, float_graph, tmp
 
 
 def test_layers_that_stay_float_keep_their_weights(prepared, ranges, float_graph, tmp_path):
-    write_qdq(float_graph, prepared.program, ranges, ["backbone.stem.0"], tmp_path / "one.onnx")
+    write(float_graph, prepared, ranges, ["backbone.stem.0"], tmp_path / "one.onnx")
     graph = onnx.load(str(tmp_path / "one.onnx")).graph
     types = {tensor.name: tensor.data_type for tensor in graph.initializer}
-    stem, inner = prepared.calls["backbone.stem.0"][0].weight, prepared.calls["heads.0.inner"][0].weight
+    stem, inner = (
+        prepared.graphs[0].calls["backbone.stem.0"][0].weight,
+        prepared.graphs[0].calls["heads.0.inner"][0].weight,
+    )
     assert types[f"{stem}.int8"] == onnx.TensorProto.INT8
     assert stem not in types
     assert types[inner] == onnx.TensorProto.FLOAT
@@ -62,12 +70,18 @@ def test_kernels_of_another_graph_are_refused(prepared, ranges, float_graph, tmp
             break
     onnx.save(graph, str(tmp_path / "foreign.onnx"))
     with pytest.raises(CompressionError, match="'foreign'"):
-        write_qdq(tmp_path / "foreign.onnx", prepared.program, ranges, ranges.layers, tmp_path / "out.onnx")
+        write(
+            tmp_path / "foreign.onnx",
+            prepared.graphs[0].program,
+            ranges.graphs["main"],
+            ranges.layers,
+            tmp_path / "out.onnx",
+        )
 
 
 def test_a_bias_that_is_large_beside_its_weights_survives(prepared, ranges, float_graph, tmp_path):
     model = onnx.load(str(float_graph))
-    name = prepared.calls["backbone.stem.0"][0].weight
+    name = prepared.graphs[0].calls["backbone.stem.0"][0].weight
     node = next(node for node in model.graph.node if len(node.input) > 1 and node.input[1] == name)
     arrays = {tensor.name: onnx.numpy_helper.to_array(tensor).copy() for tensor in model.graph.initializer}
     arrays[name][3] = 1e-12
@@ -75,7 +89,13 @@ def test_a_bias_that_is_large_beside_its_weights_survives(prepared, ranges, floa
         if tensor.name == name:
             tensor.CopyFrom(onnx.numpy_helper.from_array(arrays[name], name))
     onnx.save(model, str(tmp_path / "tiny.onnx"))
-    write_qdq(tmp_path / "tiny.onnx", prepared.program, ranges, ["backbone.stem.0"], tmp_path / "int8.onnx")
+    write(
+        tmp_path / "tiny.onnx",
+        prepared.graphs[0].program,
+        ranges.graphs["main"],
+        ["backbone.stem.0"],
+        tmp_path / "int8.onnx",
+    )
     graph = onnx.load(str(tmp_path / "int8.onnx")).graph
     found = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     own = node.output[0]

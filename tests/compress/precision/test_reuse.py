@@ -34,3 +34,25 @@ def test_a_component_is_computed_once_per_input_and_state():
     run(network, first)
     assert count["backbone"] == 6
     assert isinstance(network.backbone(paddle.to_tensor(first[None])), list)
+
+
+def test_a_result_that_is_given_again_counts_as_uses():
+    network, uses, seen = small(), {}, []
+
+    def count(layer, _inputs):
+        seen.append(uses.get(id(layer), 0))
+        uses[id(layer)] = seen[-1] + 1
+
+    network.heads[0].inner.register_forward_pre_hook(count)
+    state = {"backbone": 0, "head": 0}
+    reuse = Reuse(network.components(), lambda name: state[name], uses)
+    image = images(1)[0]
+    run(network, image)
+    assert seen == [0, 1]
+    uses.clear()
+    run(network, image)
+    assert seen == [0, 1]  # nothing was computed
+    assert uses == {id(network.heads[0].inner): 2}
+    run(network, image)  # the third and fourth use may give something else
+    assert seen == [0, 1, 2, 3]
+    reuse.close()

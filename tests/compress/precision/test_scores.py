@@ -1,7 +1,8 @@
 import pytest
 
-from mobileseg.compress.precision.scores import Evaluation, OutOfTime, component_paths
+from mobileseg.compress.precision.scores import Evaluation, OutOfTime
 from mobileseg.compress.precision.simulate import Simulation
+from mobileseg.nn.components import component_paths
 from mobileseg.semantic.predictor import NetworkPredictor
 from mobileseg.training.evaluator import evaluate
 from tests.compress.precision.truth import SETTINGS, OwnTruth
@@ -36,4 +37,4 @@ def test_the_time_of_all_images_is_known_after_the_first_ones(evaluation):
 
 
 def test_components_by_path(prepared):
-    assert component_paths(prepared.network) == {"backbone": "backbone", "head": "heads"}
+    assert component_paths(prepared.network) == {"backbone": ("backbone",), "head": ("heads",)}

@@ -6,8 +6,9 @@ from mobileseg.export.conversion.onnx import convert
 
 
 def test_graphs_are_timed_in_turn(prepared, tmp_path):
-    convert(prepared.model, prepared.model.with_suffix(".pdiparams"), tmp_path / "a.onnx", 13)
-    found = time_onnx([tmp_path / "a.onnx"] * 2, (1, 3, 32, 48), "float32", runs=3, threads=1)
+    (graph,) = prepared.graphs
+    convert(graph.model, graph.params, tmp_path / "a.onnx", 13)
+    found = time_onnx([tmp_path / "a.onnx"] * 2, runs=3, threads=1)
     assert len(found) == 2
     assert min(found) > 0
 
@@ -15,4 +16,4 @@ def test_graphs_are_timed_in_turn(prepared, tmp_path):
 def test_a_graph_that_cannot_be_run_is_an_error(tmp_path):
     (tmp_path / "bad.onnx").write_bytes(b"no graph")
     with pytest.raises(CompressionError, match="cannot be timed"):
-        time_onnx([tmp_path / "bad.onnx"], (1, 3, 8, 8), "float32", runs=1, threads=1)
+        time_onnx([tmp_path / "bad.onnx"], runs=1, threads=1)

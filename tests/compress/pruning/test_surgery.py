@@ -13,22 +13,12 @@ from mobileseg.compress.pruning.surgery import prune
 from mobileseg.errors import CompressionError
 from mobileseg.nn.width import set_arrays
 from tests.compress.networks import SECTIONS, build, image, outputs
+from tests.compress.pruning.masking import masked
 
 SLOW = ("Lite_HRNet_18", "GhostNet_x0_5", "MobileNetV3_large_x0_5", "EfficientNetLite0", "TopFormer", "PPMobileSeg")
 SIZES = {"TopFormer": (256, 256)}
 """Where 64x96 leaves two tokens, of which a norm in training makes 1 and -1 whatever they are."""
 SMALL = Limits(least=2, share=0.1, multiple=1)
-
-
-def masked(network, groups, removed):
-    """Set the kernels to zero where they read removed channels."""
-    state, arrays = network.state_dict(), {}
-    for name, layer in groups.layers.items():
-        if layer.in_axis is not None and (name, layer.in_axis) in groups.units:
-            kernel = state[name].numpy().copy()
-            np.moveaxis(kernel, layer.in_axis, 0)[np.isin(groups.units[name, layer.in_axis], sorted(removed))] = 0.0
-            arrays[name] = kernel
-    set_arrays(network, arrays)
 
 
 @pytest.mark.parametrize(

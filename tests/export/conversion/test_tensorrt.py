@@ -114,7 +114,7 @@ def test_components_that_take_turns_are_refused(parts):
     for op, layer in zip(operators, layers, strict=False):
         program.origins.update(dict.fromkeys(op.results(), OperatorOrigin(layer)))
     with pytest.raises(ExportError, match="a, b do not run one after the other"):
-        divide(program, {"a": "a", "b": "b"})
+        divide(program, {"a": ("a",), "b": ("b",)})
 
 
 def test_operators_before_the_first_component_belong_to_it(parts):
@@ -122,7 +122,7 @@ def test_operators_before_the_first_component_belong_to_it(parts):
     operators = [op for op in program.operators() if op.type not in ("feed", "fetch")]
     program.origins = {name: OperatorOrigin("") for op in operators[:2] for name in op.results()}
     program.origins |= {name: OperatorOrigin("a.0") for op in operators[2:] for name in op.results()}
-    (piece,) = divide(program, {"a": "a"})
+    (piece,) = divide(program, {"a": ("a",)})
     assert (piece.name, piece.inputs, piece.outputs) == ("a", ("x",), ("logits",))
 
 
