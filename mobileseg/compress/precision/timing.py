@@ -64,7 +64,7 @@ def time_graphs(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _drawn(shape: Sequence[int], kind: str) -> np.ndarray:
-    """Random values for an input: of a picture where it takes bytes, else normally distributed ones."""
+    """Random values for an input: of an image where it takes bytes, else normally distributed ones."""
     rng = np.random.default_rng(0)
     if kind == "tensor(uint8)":
         return rng.integers(0, 256, shape).astype(np.uint8)
