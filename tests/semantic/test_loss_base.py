@@ -44,7 +44,11 @@ def test_the_halves_ignore_unequally():
     assert (label[:2] != 255).sum() > 4 * (label[2:] != 255).sum() > 0
 
 
-@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"YolactLoss"}))
+def losses_of_label_maps():
+    return sorted(name for name in LOSSES if LOSSES.get(name).__module__.startswith("mobileseg.semantic."))
+
+
+@pytest.mark.parametrize("name", losses_of_label_maps())
 @pytest.mark.parametrize("value", [-1, 5, 7, 254, 2**31, -(2**40), 2**62])
 def test_no_label_drives_a_loss_out_of_range(name, value):
     """The kernels index with labels; a value that is no class was a segmentation fault."""

@@ -70,13 +70,7 @@ def test_kernels_of_another_graph_are_refused(prepared, ranges, float_graph, tmp
             break
     onnx.save(graph, str(tmp_path / "foreign.onnx"))
     with pytest.raises(CompressionError, match="'foreign'"):
-        write(
-            tmp_path / "foreign.onnx",
-            prepared.graphs[0].program,
-            ranges.graphs["main"],
-            ranges.layers,
-            tmp_path / "out.onnx",
-        )
+        write(tmp_path / "foreign.onnx", prepared, ranges, ranges.layers, tmp_path / "out.onnx")
 
 
 def test_a_bias_that_is_large_beside_its_weights_survives(prepared, ranges, float_graph, tmp_path):
@@ -89,13 +83,7 @@ def test_a_bias_that_is_large_beside_its_weights_survives(prepared, ranges, floa
         if tensor.name == name:
             tensor.CopyFrom(onnx.numpy_helper.from_array(arrays[name], name))
     onnx.save(model, str(tmp_path / "tiny.onnx"))
-    write(
-        tmp_path / "tiny.onnx",
-        prepared.graphs[0].program,
-        ranges.graphs["main"],
-        ["backbone.stem.0"],
-        tmp_path / "int8.onnx",
-    )
+    write(tmp_path / "tiny.onnx", prepared, ranges, ["backbone.stem.0"], tmp_path / "int8.onnx")
     graph = onnx.load(str(tmp_path / "int8.onnx")).graph
     found = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     own = node.output[0]
