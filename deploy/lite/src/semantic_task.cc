@@ -14,7 +14,7 @@ class SemanticPipeline : public Pipeline {
   SemanticPipeline(const Manifest& manifest, const std::vector<OutputSpec>& outputs)
       : postprocessor_(manifest.classes.size()), answer_(pick_output(outputs)) {}
 
-  const std::string& next(const ImageView& /*image*/) override { return main_; }
+  StepPlan next(const ImageView& /*image*/) override { return {&main_}; }
 
   void finish(const FrameOutputs& outputs, const Geometry& place, Result* result) override {
     postprocessor_.run(outputs.specs[answer_], outputs.values[answer_], place, &result->labels);
