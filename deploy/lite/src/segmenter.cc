@@ -42,6 +42,7 @@ struct Stream::State {
         pipeline(task.pipeline(manifest, outputs_of(manifest, *engine))),
         tensors(manifest, engine, background) {
     if (options.track) pipeline->track(options.tracking);
+    if (options.smooth != 0) pipeline->smooth(options.smooth);  // NaN as well, to be refused
   }
 
   const Task& task;

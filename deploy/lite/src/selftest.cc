@@ -88,7 +88,8 @@ class Replay {
 
   FrameOutputs run(int item) {
     TensorStream& stream =
-        streams_.emplace(golden_.sequence(item), TensorStream(manifest_, engine_, &background_)).first->second;
+        streams_.emplace(golden_.sequence(item), TensorStream(manifest_, engine_, &background_))
+            .first->second;
     const ImageView image = golden_.image(item);
     const std::string pipeline = golden_.pipeline(item);
     preprocessor_.run(image, stream.begin({&pipeline}, geometry(item).input));

@@ -29,8 +29,8 @@ struct FrameOutputs {
 // What a frame runs: pipelines of graphs, by names that last as long as the `Pipeline` that gave them.
 struct StepPlan {
   const std::string* pipeline;
-  // Another pipeline, whose tensors of this frame are what later frames take, or null. Those of its graphs that
-  // the frame does not run anyway are run in the background.
+  // Another pipeline, whose tensors of this frame are what later frames take, or null. Those of its graphs
+  // that the frame does not run anyway are run in the background.
   const std::string* ahead = nullptr;
   int delay = 0;  // frames from this one to the first that takes them; at least 1 with `ahead`
 };
@@ -47,6 +47,10 @@ class Pipeline {
   virtual void reset() {}
   // Gives the objects of the stream ids from now on. Throws Error(kUsage) where results have no objects.
   virtual void track(const TrackingOptions& options);
+  // Averages class probabilities with those of earlier frames, by this weight of theirs. Throws Error(kUsage)
+  // for another weight than from 0 to below 1 and where results have no labels, Error(kRuntime) where graphs
+  // give no probabilities.
+  virtual void smooth(double weight);
 };
 
 // How much two results have in common.

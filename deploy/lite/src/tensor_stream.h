@@ -88,7 +88,8 @@ class TensorStream {
   std::vector<Slot> slots_;
   Plan* plan_ = nullptr;
   Size input_;
-  std::map<std::pair<std::string, std::string>, Later> laters_;  // by the pipeline of the frame, and the other
+  std::map<std::pair<std::string, std::string>, Later>
+      laters_;                   // by the pipeline of the frame, and the other
   Later* next_later_ = nullptr;  // to be begun by this frame
   int next_delay_ = 0;
   Later* coming_ = nullptr;  // on the way

@@ -183,7 +183,8 @@ TEST_CASE("tensors of a key frame that is computed in the background are taken w
   CHECK(count({&kNonkey, &kKey, 1}) == 3);  // 'start' gives 1, which the next frame takes
   CHECK(count({&kNonkey}) == 2);
   CHECK(count({&kNonkey, &kKey, 2}) == 3);
-  for (const int expected : {4, 5, 6}) CHECK(count({&kNonkey}) == expected);  // a later frame kept its own count
+  for (const int expected : {4, 5, 6})
+    CHECK(count({&kNonkey}) == expected);  // a later frame kept its own count
   CHECK(count({&kNonkey, &kKey, 1}) == 7);
   count({&kKey});
   for (const int expected : {2, 3, 4, 5}) CHECK(count({&kNonkey}) == expected);

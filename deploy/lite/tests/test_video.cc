@@ -161,7 +161,8 @@ TEST_CASE("streams may take turns" * doctest::skip(!has_stand_in())) {
   }
 }
 
-// The answers of the stand-in depend on the key frame in use, so a stream that took another's would not equal Python's.
+// The answers of the stand-in depend on the key frame in use, so a stream that took another's would not equal
+// Python's.
 TEST_CASE("streams whose key frames are computed in the background may take turns, end and begin again" *
           doctest::skip(!has_stand_in())) {
   Segmenter segmenter = Segmenter::open(folder_of("video_delay"));
@@ -349,7 +350,8 @@ TEST_CASE("a manifest of a video network that cannot be used is refused with the
   check_refused(rule("lost_objects", 1.5), "settings.keyframes.lost_objects");
   check_refused(rule("lost_objects", "all"), "expected a number");
   check_refused(rule("delay", -1), "settings.keyframes.delay: expected a whole number from 0");
-  check_refused(rule("delay", 4), "settings.keyframes: delay is 4 and every is 4: a key frame must be used before");
+  check_refused(rule("delay", 4),
+                "settings.keyframes: delay is 4 and every is 4: a key frame must be used before");
   check_refused(rule("blur", 0.5), "settings.keyframes.blur: this program knows no such condition");
   check_refused([](Json* d) { (*d)["settings"]["keyframes"] = 5; }, "settings.keyframes: expected an object");
   check_refused([](Json* d) { (*d)["pipelines"].erase("nonkey"); }, "pipelines has no 'nonkey'");
