@@ -19,11 +19,11 @@ import numpy as np
 from mobileseg.errors import ExportError, MobileSegError
 from mobileseg.export.golden import GoldenItem, Reference
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.task import NEEDED_CLASSES, ExportTask
+from mobileseg.export.task import ExportTask
 from mobileseg.export.tolerance import LIMIT, Agreement, difference
 from mobileseg.instance import golden
 from mobileseg.instance.detection_overlap import shared_score
-from mobileseg.instance.golden import SHAKES, InstanceItem, disagreements, steadied
+from mobileseg.instance.golden import SHAKES, InstanceItem, disagreements, steadied, weakness
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.instance.postprocess import Detections, detect, instances_from_outputs, pixel_boxes
 from mobileseg.instance.runtime import read_anchors
@@ -141,15 +141,7 @@ class InstanceExport(ExportTask):
         return {"anchors": self.anchors[::_ANCHOR_STEP]}
 
     def weakness(self, reference: Reference, num_classes: int) -> str:
-        """A network without detections agrees with every graph without detections."""
-        present, needed = len(reference.classes_present), min(NEEDED_CLASSES, num_classes)
-        if present >= needed:
-            return ""
-        count = sum(len(item.result) for item in reference.items)
-        return (
-            f"weak verification: on {reference.source} the network makes {count} detections of {present} of its "
-            f"{num_classes} classes; at least {needed} are needed to tell a right graph from a wrong one"
-        )
+        return weakness(reference, num_classes)
 
     def compare(
         self, answers: Sequence[Mapping[str, np.ndarray]], items: Sequence[InstanceItem], specs: Sequence[OutputSpec]

@@ -30,7 +30,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from mobileseg.export.golden import GoldenItem, loaded_fields, named, stride_for, subsample
+from mobileseg.export.golden import GoldenItem, Reference, loaded_fields, named, stride_for, subsample
+from mobileseg.export.task import NEEDED_CLASSES
 from mobileseg.export.tolerance import LIMIT
 from mobileseg.structures import InstanceMasks, InstanceResult
 
@@ -227,6 +228,21 @@ def steadied(item: InstanceItem, shaken: list[InstanceResult], score_scale: floa
     found, kinds = np.concatenate(boxes), np.concatenate(classes)
     _, first = np.unique(np.column_stack([kinds, np.rint(found)]), axis=0, return_index=True)
     return replace(item, sure=sure, unsteady=unsteady, other=(found[first], kinds[first]))
+
+
+def weakness(reference: Reference, num_classes: int) -> str:
+    """Why a reference proves little, '' when it does not: without objects a network agrees with every graph without.
+
+    See `mobileseg.export.task.ExportTask.weakness`.
+    """
+    present, needed = len(reference.classes_present), min(NEEDED_CLASSES, num_classes)
+    if present >= needed:
+        return ""
+    count = sum(len(item.result) for item in reference.items)
+    return (
+        f"weak verification: on {reference.source} the network finds {count} objects of {present} of its "
+        f"{num_classes} classes; at least {needed} are needed to tell a right graph from a wrong one"
+    )
 
 
 def disagreements(item: InstanceItem, result: InstanceResult, masks: bool = True) -> tuple[int, int, list[str]]:

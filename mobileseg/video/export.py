@@ -7,7 +7,7 @@ and frames that build on it. Each tensor that a graph hands to another is compar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -30,12 +30,12 @@ from mobileseg.video.keyframes import KeyframeOptions
 from mobileseg.video.mobileinst.export import QueryExport
 from mobileseg.video.mobileinst.settings import is_query_based
 from mobileseg.video.names import BETWEEN, HEADS
-from mobileseg.video.recording import PIPELINES, frames_of, richest, thinned, window
+from mobileseg.video.recording import PIPELINES, StreamFrame, recorded, thinned, window
 from mobileseg.video.settings import VideoSettings
 
 if TYPE_CHECKING:
     from mobileseg.export.golden import Reference
-    from mobileseg.nn.graphs import Deployment, NetworkGraph
+    from mobileseg.nn.graphs import NetworkGraph
     from mobileseg.runtime.manifest import Manifest
 
 __all__ = ["FOREIGN", "VideoExport", "VideoItem", "settings_from", "task_for", "task_of"]
@@ -89,27 +89,11 @@ class VideoExport(InstanceExport):
     def record(
         self, network: Any, options: ExportOptions, images: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]
     ) -> tuple[VideoItem, ...]:
-        import paddle
+        found = recorded(self.deployment(network, options), options, images, sizes[0], self._items)
+        return tuple(self.settle(item) for item in found)
 
-        deployed = self.deployment(network, options)
-
-        def stream(image: np.ndarray, sequence: int, length: int) -> list[VideoItem]:
-            return self._stream(deployed, options, image, sizes[0], sequence, length)
-
-        with paddle.no_grad():
-            return tuple(self.settle(item) for item in richest(images, stream))
-
-    def _stream(
-        self,
-        deployed: Deployment,
-        options: ExportOptions,
-        image: np.ndarray,
-        size: tuple[int, int],
-        sequence: int,
-        length: int,
-    ) -> list[VideoItem]:
+    def _items(self, frames: Iterable[StreamFrame], sequence: int) -> list[VideoItem]:
         """Frames of a stream as items."""
-        frames = frames_of(deployed, options, image, size, length)
         return [self._item(one.made, one.image, one.fed, one.pipeline, sequence) for one in frames]
 
     def _item(

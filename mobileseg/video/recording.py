@@ -67,20 +67,35 @@ def frames_of(
         yield StreamFrame(pipeline, shown, fed, made)
 
 
-def richest(images: Sequence[np.ndarray], stream: Callable[[np.ndarray, int, int], list[Item]]) -> list[Item]:
+def recorded(
+    deployed: Deployment,
+    options: ExportOptions,
+    images: Sequence[np.ndarray],
+    size: tuple[int, int],
+    items: Callable[[Iterator[StreamFrame], int], list[Item]],
+) -> list[Item]:
     """Frames of the streams of those `STREAMS` images whose first frames show the most classes, then the most objects.
 
     Args:
+        deployed: graphs of a network in evaluation mode.
+        options: form of the export.
         images: uint8 [h, w, 3] RGB; the first `CANDIDATES` are tried.
-        stream: makes the items of (image, number of the stream, frames).
+        size: (height, width) of the input.
+        items: makes the items of the frames of a stream, and of its number.
     """
-    firsts = [stream(image, 0, 1)[0] for image in images[:CANDIDATES]]
-    best = sorted(range(len(firsts)), key=lambda index: (-len(firsts[index].shown()), -firsts[index].richness()))
-    return [
-        item
-        for sequence, index in enumerate(best[:STREAMS])
-        for item in stream(images[index], sequence, len(PIPELINES))
-    ]
+    import paddle
+
+    def stream(image: np.ndarray, sequence: int, length: int) -> list[Item]:
+        return items(frames_of(deployed, options, image, size, length), sequence)
+
+    with paddle.no_grad():
+        firsts = [stream(image, 0, 1)[0] for image in images[:CANDIDATES]]
+        best = sorted(range(len(firsts)), key=lambda index: (-len(firsts[index].shown()), -firsts[index].richness()))
+        return [
+            item
+            for sequence, index in enumerate(best[:STREAMS])
+            for item in stream(images[index], sequence, len(PIPELINES))
+        ]
 
 
 def thinned(value: np.ndarray) -> np.ndarray:

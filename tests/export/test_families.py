@@ -21,6 +21,7 @@ def check(family, size, folder, targets=tuple(TARGETS)):
         assert row.max_diff is None or row.max_diff < 1e-3
 
 
+SIZES = [(96, 160), (256, 256), (256, 320), (360, 480)]
 AWKWARD = [
     *FAMILIES,
     *(name if name == "ppmobileseg_tiny" else pytest.param(name, marks=pytest.mark.long) for name in OTHERS),
@@ -50,7 +51,9 @@ def test_open_size(tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("size", [(96, 160), (256, 256), (256, 320), (360, 480)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    "size", [(96, 160), (256, 256), (256, 320), (360, 480)], ids=lambda size: f"{size[0]}x{size[1]}"
+)
 @pytest.mark.parametrize("family", [*FAMILIES, *OTHERS])
 def test_family(family, size, tmp_path):
     check(family, size, tmp_path / family)

@@ -260,7 +260,7 @@ def test_a_network_that_detects_nothing_proves_nothing(images, tmp_path):
     values = bias.numpy().reshape(-1, 6)
     values[:, 0] += 50
     bias.set_value(values.reshape(-1))
-    with pytest.raises(ExportError, match="makes 0 detections of 0 of its 5 classes"):
+    with pytest.raises(ExportError, match="finds 0 objects of 0 of its 5 classes"):
         export_network(network, tmp_path / "a", ExportOptions(*SIZE), subject(), images, targets=["onnx"])
     result = export_network(
         network, tmp_path / "a", ExportOptions(*SIZE), subject(), images, targets=["onnx"], accept_weak=True

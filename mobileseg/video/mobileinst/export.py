@@ -7,7 +7,7 @@ same by the rules of :mod:`mobileseg.instance.golden`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,12 +16,12 @@ import numpy as np
 from mobileseg.errors import ExportError, MobileSegError
 from mobileseg.export.golden import GoldenItem, Reference
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.task import NEEDED_CLASSES, ExportTask
+from mobileseg.export.task import ExportTask
 from mobileseg.export.tolerance import LIMIT, Agreement, difference
 from mobileseg.instance import golden
 from mobileseg.instance.detection_overlap import shared_score
 from mobileseg.instance.export import require_fixed_raw
-from mobileseg.instance.golden import SHAKES, InstanceItem, disagreements, steadied
+from mobileseg.instance.golden import SHAKES, InstanceItem, disagreements, steadied, weakness
 from mobileseg.runtime.specs import OutputSpec
 from mobileseg.structures import InstanceResult
 from mobileseg.tasks import VIDEO
@@ -30,10 +30,10 @@ from mobileseg.video.mobileinst.names import ANSWERS, FEATURES, MAPS, MASK_FEATU
 from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 from mobileseg.video.mobileinst.postprocess import Answers, instances_from_outputs, keep
 from mobileseg.video.mobileinst.settings import QuerySettings
-from mobileseg.video.recording import PIPELINES, frames_of, richest, thinned, window
+from mobileseg.video.recording import PIPELINES, StreamFrame, recorded, thinned, window
 
 if TYPE_CHECKING:
-    from mobileseg.nn.graphs import Deployment, NetworkGraph
+    from mobileseg.nn.graphs import NetworkGraph
     from mobileseg.runtime.manifest import Manifest
 
 OUTPUTS = dict.fromkeys(MAPS, "features") | {name: name for name in (MASK_FEATURES, *ANSWERS)}
@@ -114,29 +114,14 @@ class QueryExport(ExportTask):
     def record(
         self, network: Any, options: ExportOptions, images: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]
     ) -> tuple[QueryItem, ...]:
-        import paddle
+        found = recorded(self.deployment(network, options), options, images, sizes[0], self._items)
+        return tuple(self.settle(item) for item in found)
 
-        deployed = self.deployment(network, options)
-
-        def stream(image: np.ndarray, sequence: int, length: int) -> list[QueryItem]:
-            return self._stream(deployed, options, image, sizes[0], sequence, length)
-
-        with paddle.no_grad():
-            return tuple(self.settle(item) for item in richest(images, stream))
-
-    def _stream(
-        self,
-        deployed: Deployment,
-        options: ExportOptions,
-        image: np.ndarray,
-        size: tuple[int, int],
-        sequence: int,
-        length: int,
-    ) -> list[QueryItem]:
+    def _items(self, frames: Iterable[StreamFrame], sequence: int) -> list[QueryItem]:
         """Frames of a stream as items; ``raw`` has what their objects are made of."""
         items: list[QueryItem] = []
         answers: dict[str, np.ndarray] = {}
-        for frame in frames_of(deployed, options, image, size, length):
+        for frame in frames:
             made = {name: value.astype("float32").numpy() for name, value in frame.made.items()}
             for name, value in made.items():
                 if not np.isfinite(value).all():
@@ -190,15 +175,7 @@ class QueryExport(ExportTask):
         return golden.load(arrays, QueryItem)
 
     def weakness(self, reference: Reference, num_classes: int) -> str:
-        """A network without objects agrees with every graph without objects."""
-        present, needed = len(reference.classes_present), min(NEEDED_CLASSES, num_classes)
-        if present >= needed:
-            return ""
-        count = sum(len(item.result) for item in reference.items)
-        return (
-            f"weak verification: on {reference.source} the network finds {count} objects of {present} of its "
-            f"{num_classes} classes; at least {needed} are needed to tell a right graph from a wrong one"
-        )
+        return weakness(reference, num_classes)
 
     def compare(
         self, answers: Sequence[Mapping[str, np.ndarray]], items: Sequence[QueryItem], specs: Sequence[OutputSpec]
