@@ -70,7 +70,7 @@ class MobileInst(nn.Layer):
         hidden: int = 512,
         decoder_layers: int = 1,
         feed_forward: Literal["each", "last"] = "each",
-        query_source: Literal["learned", "activation"] = "learned",
+        query_source: Literal["learned", "activation", "cells"] = "learned",
         use_coordinates: bool = False,
     ) -> None:
         super().__init__()
@@ -214,7 +214,7 @@ def _check_choices(mask_stride: int, token_stride: int, feed_forward: str, query
         "mask_stride": (mask_stride, MASK_STRIDES),
         "token_stride": (token_stride, (16, 32, TOKEN_STRIDE)),
         "feed_forward": (feed_forward, ("each", "last")),
-        "query_source": (query_source, ("learned", "activation")),
+        "query_source": (query_source, ("learned", "activation", "cells")),
     }
     for name, (value, choices) in allowed.items():
         if value not in choices:
