@@ -30,6 +30,7 @@ void KernelTracks::reserve(std::size_t objects, std::size_t length) {
   track_kernels_.reserve(objects * length);
   lengths_.reserve(objects);
   costs_.reserve(objects * objects);
+  assignment_.reserve(objects);
 }
 
 const std::vector<int>& KernelTracks::associate(const KernelObjects& objects) {
