@@ -90,7 +90,11 @@ class VideoPipeline:
     def for_stream(self, options: Mapping[str, Any]) -> VideoPipeline:
         """See :class:`mobileseg.runtime.task.StreamingPipeline`; the option is ``track``."""
         found = copy(self)
-        found._tracking = tracking_of(self.manifest, options)
+        tracking = tracking_of(self.manifest, options)
+        if isinstance(self._objects, queries.QueryObjects):
+            found._objects = self._objects.for_stream(options.get("track"))
+        else:
+            found._tracking = tracking
         return found
 
     def next(self, memory: dict[str, Any], image: np.ndarray) -> StepPlan:
@@ -100,9 +104,9 @@ class VideoPipeline:
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
         """Objects in the pixels of the frame; in a stream with tracking, those of tracks."""
         result = remembered(self._rule, memory, self._objects.finish(tensors, place, memory))
-        if self._tracking is None or result.track_ids is not None:
-            return result
-        return with_ids(result, memory, self._tracking)
+        if isinstance(self._objects, queries.QueryObjects):
+            return self._objects.reported(result, memory)
+        return result if self._tracking is None else with_ids(result, memory, self._tracking)
 
 
 def next_step(rule: KeyframeOptions, memory: dict[str, Any], image: np.ndarray | None) -> StepPlan:

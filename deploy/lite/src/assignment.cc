@@ -33,6 +33,13 @@ const std::vector<int>& Assignment::solve(const std::vector<std::int64_t>& costs
   return found_;
 }
 
+void Assignment::reserve(std::size_t count) {
+  turned_.reserve(count * count);
+  for (std::vector<std::int64_t>* one : {&row_prices_, &column_prices_, &distances_}) one->reserve(count);
+  for (std::vector<int>* one : {&owners_, &before_, &found_}) one->reserve(count);
+  visited_.reserve(count);
+}
+
 // Finds a column for one more row; the rows before it may change theirs.
 void Assignment::augment(const std::vector<std::int64_t>& costs, std::size_t start) {
   distances_.assign(width_, kFar);

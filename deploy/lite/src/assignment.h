@@ -16,6 +16,8 @@ class Assignment {
   // side has places. `costs` is [rows, columns], each within 2^40 of 0. Lasts until the next call.
   const std::vector<int>& solve(const std::vector<std::int64_t>& costs, std::size_t rows,
                                 std::size_t columns);
+  // Room for so many rows and columns, either way round.
+  void reserve(std::size_t count);
 
  private:
   void augment(const std::vector<std::int64_t>& costs, std::size_t start);

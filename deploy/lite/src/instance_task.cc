@@ -182,6 +182,10 @@ const DetectionSpec& detection_of(const Manifest& manifest) {
 
 void follow(Tracker* tracker, Result* result) {
   tracker->run(result);
+  drop_untracked(result);
+}
+
+void drop_untracked(Result* result) {
   std::vector<Instance>& all = result->instances;
   all.erase(std::remove_if(all.begin(), all.end(), [](const Instance& one) { return one.track_id < 0; }),
             all.end());

@@ -18,6 +18,9 @@ std::string detection_problem(const Manifest& manifest);
 // Gives the objects of the next frame ids, and leaves out those that belong to no track.
 void follow(Tracker* tracker, Result* result);
 
+// Leaves out the objects without an id.
+void drop_untracked(Result* result);
+
 }  // namespace mobileseg
 
 #endif  // MOBILESEG_SRC_INSTANCE_TASK_H_

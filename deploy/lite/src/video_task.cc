@@ -9,6 +9,7 @@
 #include "instance_task.h"
 #include "json_fields.h"
 #include "keyframes.h"
+#include "query_task.h"
 #include "task.h"
 #include "tolerances.h"
 #include "video_settings.h"
@@ -62,11 +63,9 @@ KeyframeRule keyframe_rule(const Field& section) {
 
 class VideoPipeline : public Pipeline {
  public:
-  VideoPipeline(const Manifest& manifest, const std::vector<OutputSpec>& outputs)
-      : rule_(static_cast<const VideoSettings&>(*manifest.settings).keyframes),
-        objects_(instance_task().pipeline(manifest, outputs)) {
-    const auto most =
-        static_cast<std::size_t>(std::min(detection_of(manifest).max_detections, kReservedObjects));
+  VideoPipeline(const KeyframeRule& rule, std::unique_ptr<Pipeline> objects, int max_detections)
+      : rule_(rule), objects_(std::move(objects)), queries_(dynamic_cast<QueryObjects*>(objects_.get())) {
+    const auto most = static_cast<std::size_t>(std::min(max_detections, kReservedObjects));
     key_objects_.reserve(most);
     objects_now_.reserve(most);
   }
@@ -77,8 +76,9 @@ class VideoPipeline : public Pipeline {
       seen_ = thumbnail(image);
       if (age_ > 0) difference = thumbnail_difference(key_seen_, seen_);
     }
-    if (!is_key(age_, rule_, difference, lost_)) return {&nonkey_};
-    const bool at_once = age_ == 0 || rule_.delay == 0 || is_broken(rule_, difference, lost_);
+    const bool stale = queries_ != nullptr && queries_->stale();
+    if (!stale && !is_key(age_, rule_, difference, lost_)) return {&nonkey_};
+    const bool at_once = stale || age_ == 0 || rule_.delay == 0 || is_broken(rule_, difference, lost_);
     age_ = 0;  // should an engine fail, the next frame is a key frame again
     lost_ = 0;
     key_seen_ = seen_;
@@ -93,7 +93,9 @@ class VideoPipeline : public Pipeline {
       if (age_ > 0) lost_ = lost_share(key_objects_, objects_now_);
     }
     ++age_;
-    if (tracker_) follow(tracker_.get(), result);  // the rule looks at all objects, as in Python
+    // The rule looks at all objects, as in Python.
+    if (tracker_) follow(tracker_.get(), result);
+    if (by_kernels_) drop_untracked(result);
   }
 
   bool remembers() const override { return age_ > 0 || objects_->remembers(); }
@@ -105,7 +107,14 @@ class VideoPipeline : public Pipeline {
     if (tracker_) tracker_->reset();
   }
 
-  void track(const TrackingOptions& options) override { tracker_ = std::make_unique<Tracker>(options); }
+  void track(const TrackingOptions& options) override {
+    if (queries_ == nullptr) {
+      tracker_ = std::make_unique<Tracker>(options);
+    } else {
+      queries_->track(options);
+      by_kernels_ = true;
+    }
+  }
 
  private:
   static void look_at(const Result& result, std::vector<SeenObject>* seen) {
@@ -119,8 +128,10 @@ class VideoPipeline : public Pipeline {
   const std::string nonkey_ = kNonkey;
   const KeyframeRule rule_;
   const std::unique_ptr<Pipeline> objects_;
-  int age_ = 0;      // frames since the latest key frame; 0 before one is finished
-  double lost_ = 0;  // share of the key frame's objects that the latest frame lost
+  QueryObjects* const queries_;  // objects_ of a network with queries, else null
+  bool by_kernels_ = false;      // ids are asked for, and the kernels give them
+  int age_ = 0;                  // frames since the latest key frame; 0 before one is finished
+  double lost_ = 0;              // share of the key frame's objects that the latest frame lost
   Thumbnail seen_{}, key_seen_{};
   std::vector<SeenObject> key_objects_, objects_now_;
   std::unique_ptr<Tracker> tracker_;
@@ -147,6 +158,11 @@ class VideoTask : public Task {
   ResultForm form() const override { return ResultForm::kInstances; }
 
   std::shared_ptr<const TaskSettings> settings(const Field* section, Manifest* manifest) const override {
+    if (is_query_based(section)) {
+      const bool given = section->has("keyframes");
+      return read_query_settings(*section, given ? keyframe_rule((*section)["keyframes"]) : KeyframeRule(),
+                                 manifest);
+    }
     const std::shared_ptr<const TaskSettings> of_objects = instance_task().settings(section, manifest);
     auto found = std::make_shared<VideoSettings>();
     static_cast<InstanceSettings&>(*found) = static_cast<const InstanceSettings&>(*of_objects);
@@ -158,22 +174,31 @@ class VideoTask : public Task {
     for (const char* name : {kKey, kNonkey}) {
       if (manifest.pipelines.count(name) == 0) return std::string("pipelines has no '") + name + "'";
     }
-    return detection_problem(manifest);
+    return query_settings_of(manifest) != nullptr ? query_problem(manifest) : detection_problem(manifest);
   }
 
   std::unique_ptr<Pipeline> pipeline(const Manifest& manifest,
                                      const std::vector<OutputSpec>& outputs) const override {
-    return std::make_unique<VideoPipeline>(manifest, outputs);
+    if (const QuerySettings* settings = query_settings_of(manifest)) {
+      return std::make_unique<VideoPipeline>(settings->keyframes, std::make_unique<QueryObjects>(manifest),
+                                             settings->queries.max_detections);
+    }
+    return std::make_unique<VideoPipeline>(static_cast<const VideoSettings&>(*manifest.settings).keyframes,
+                                           instance_task().pipeline(manifest, outputs),
+                                           detection_of(manifest).max_detections);
   }
 
   Difference compare_output(const Golden& golden, int item, const OutputSpec& spec, const TensorView& value,
                             double* scale) const override {
-    if (spec.kind == kFeatures) return compare_features(golden, item, spec, value, scale);
+    if (spec.kind == kFeatures || spec.kind == kMaskFeatures) {
+      return compare_features(golden, item, spec, value, scale);
+    }
     return instance_task().compare_output(golden, item, spec, value, scale);
   }
 
   Check replay(const Manifest& manifest, const std::vector<OutputSpec>& outputs,
                const Golden& golden) const override {
+    if (query_settings_of(manifest) != nullptr) return replay_queries(manifest, golden);
     return instance_task().replay(manifest, outputs, golden);
   }
 

@@ -22,6 +22,7 @@ from fixture_artefacts import artefacts
 from fixture_faults import CLASSES, FAULTS, Fault, damaged
 from fixture_parts import RAW, instance_settings, manifest, picture, raw_outputs, raw_specs, result_arrays, smooth
 from fixture_pictures import REFUSED, write_pictures
+from fixture_queries import kernel_cases, mask_cases, query_artefacts
 from fixture_tracking import tracked_artefact, tracking_cases
 from fixture_video import keyframe_cases, video_artefacts
 
@@ -340,6 +341,9 @@ def main(root: Path) -> None:
     artefacts(root / "artefacts")
     keyframe_cases(root / "keyframes")
     video_artefacts(root / "artefacts")
+    kernel_cases(root / "kernels")
+    mask_cases(root / "query_masks")
+    query_artefacts(root / "artefacts")
     tracking_cases(root / "tracking")
     tracked_artefact(root / "artefacts" / "tracked", root / "tracking" / "tracked.json")
     shutil.copytree(REFERENCE, root / "format1")

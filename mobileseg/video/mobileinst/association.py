@@ -16,9 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from mobileseg.tracking.assignment import assign
 from mobileseg.video.mobileinst.options import KernelOptions
 
 _TINY = 1e-12
+_STEPS = 1 << 20
+"""Of a cosine, when objects are paired: in integers, the C++ program (`deploy/lite/src/kernel_tracks.cc`) pairs alike."""
 
 
 def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -147,8 +150,9 @@ def associate(
     """
     options = options or KernelOptions()
     alike = cosines(tracks.kernels, kernels) - options.class_penalty * (tracks.classes[:, None] != classes)
-    gain = np.where(alike >= options.similarity, alike + 2, 0.0)  # any pair that counts is better than none
-    rows, columns = linear_sum_assignment(gain, maximize=True)
+    steps = np.floor((alike + 2) * _STEPS + 0.5).astype(np.int64)  # any pair that counts is better than none
+    gain = np.where(alike >= options.similarity, steps, 0)
+    rows, columns = assign(-gain)
     real = gain[rows, columns] > 0
     rows, columns = rows[real], columns[real]
     ids = np.full(len(kernels), NO_TRACK, np.int64)

@@ -136,7 +136,7 @@ class InstanceDecoder(nn.Layer):
 
     Args:
         num_classes: classes without background.
-        queries: how many.
+        queries: how many; of no account where the cells are the queries.
         channels: width, a multiple of 4 and of ``heads``.
         mask_channels: length of a kernel.
         heads: of every attention.
@@ -144,8 +144,9 @@ class InstanceDecoder(nn.Layer):
         layers: query layers of each of the two decoders.
         feed_forward: 'each': every query layer has one, so that the queries of the global decoder are whole; 'last':
             the last one alone, the smaller form of the public reproduction.
-        query_source: 'learned': the content of the queries is learned; 'activation': it comes from the image
-            (:class:`ActivationMaps`), which is not of the paper.
+        query_source: where the content of the queries comes from. 'learned': it is learned, as in the paper;
+            'activation': from the image (:class:`ActivationMaps`); 'cells': every cell of the local map is a query,
+            at the place of the cell.
     """
 
     def __init__(
@@ -168,10 +169,15 @@ class InstanceDecoder(nn.Layer):
         self.global_decoder = nn.LayerList([QueryLayer(channels, heads, inner) for _ in range(layers)])
         last = [inner] * (layers - 1) + [hidden]
         self.local_decoder = nn.LayerList([QueryLayer(channels, heads, width) for width in last])
-        self.activation = ActivationMaps(channels, queries) if query_source == "activation" else None
-        if self.activation is None:
+        self.query_source = query_source
+        if query_source == "learned":
             self.query_content = self.create_parameter([1, queries, channels], default_initializer=Normal())
-        self.query_position = self.create_parameter([1, queries, channels], default_initializer=Normal())
+        elif query_source == "activation":
+            self.activation = ActivationMaps(channels, queries)
+        else:
+            self.cells = nn.Linear(channels, channels)
+        if query_source != "cells":
+            self.query_position = self.create_parameter([1, queries, channels], default_initializer=Normal())
         self.norm = nn.LayerNorm(channels)
         self.classes = nn.Linear(channels, num_classes)
         self.objectness = nn.Linear(channels, 1)
@@ -195,17 +201,28 @@ class InstanceDecoder(nn.Layer):
     def look_globally(self, global_map: paddle.Tensor, local_map: paddle.Tensor) -> paddle.Tensor:
         """Queries [N, Q, C] after the global decoder."""
         tokens = _tokens(self.global_layer(global_map))
-        queries = self.query_content if self.activation is None else self.activation(local_map)
+        queries, positions = self._content(local_map), self._positions(local_map)
         for layer in self.global_decoder:
-            queries = layer(queries, self.query_position, tokens)
+            queries = layer(queries, positions, tokens)
         return queries
 
     def look_locally(self, queries: paddle.Tensor, local_map: paddle.Tensor) -> paddle.Tensor:
         """Queries [N, Q, C] of the global decoder, of this frame or another one, after the local decoder."""
         tokens = _tokens(self.local_layer(local_map))
+        positions = self._positions(local_map)
         for layer in self.local_decoder:
-            queries = layer(queries, self.query_position, tokens)
+            queries = layer(queries, positions, tokens)
         return queries
+
+    def _content(self, local_map: paddle.Tensor) -> paddle.Tensor:
+        """Queries [N, Q, C] before the first layer; N is 1 where they do not depend on the image."""
+        if self.query_source == "learned":
+            return self.query_content
+        return self.activation(local_map) if self.query_source == "activation" else self.cells(_tokens(local_map).values)
+
+    def _positions(self, local_map: paddle.Tensor) -> paddle.Tensor:
+        """Where the queries are, [1, Q, C]."""
+        return _positions(local_map) if self.query_source == "cells" else self.query_position
 
     def answers(self, queries: paddle.Tensor) -> dict[str, paddle.Tensor]:
         """``logits``, ``objectness`` and ``kernels`` of queries [N, Q, C]."""
@@ -221,8 +238,15 @@ def _tokens(feature: paddle.Tensor) -> Tokens:
     height, width = (int(length) for length in spatial_size(feature))
     channels = int(feature.shape[1])
     values = paddle.transpose(paddle.reshape(feature, [0, channels, height * width]), [0, 2, 1])
-    return Tokens(values, values + paddle.to_tensor(sine_positions(height, width, channels)))
+    return Tokens(values, values + _positions(feature))
 
 
-# The sizes of a map are Python values, and constants are made of them: tracing must not rewrite this.
+def _positions(feature: paddle.Tensor) -> paddle.Tensor:
+    """Of the cells of a map [N, C, h, w]: [1, h * w, C]."""
+    height, width = (int(length) for length in spatial_size(feature))
+    return paddle.to_tensor(sine_positions(height, width, int(feature.shape[1])))
+
+
+# The sizes of a map are Python values, and constants are made of them: tracing must not rewrite these.
+_positions = paddle.jit.not_to_static(_positions)
 _tokens = paddle.jit.not_to_static(_tokens)

@@ -16,7 +16,7 @@ from mobileseg.nn.blocks import resize
 from mobileseg.nn.normaliser import whole_batch_normaliser
 from mobileseg.registry import LOSSES
 from mobileseg.tasks import VIDEO
-from mobileseg.video.mobileinst.targets import ObjectReader, Objects
+from mobileseg.video.mobileinst.targets import ObjectReader, Objects, repeated
 
 DICE_POWER, CLASS_POWER = 0.8, 0.2
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
@@ -195,12 +195,14 @@ class MobileInstLoss(nn.Layer):
             for both mask losses together is known.
         objectness_weight: factor of the objectness loss.
         global_weight: factor of all losses of the global decoder's queries, 0 for none.
+        global_copies: every object is learned by so many queries of the global decoder (fewer where queries are few);
+            more than one is not of the paper.
         mask_scale: masks are compared at this many times the resolution of the mask features.
         passing_weight: on clips: factor of the losses of queries that the global decoder made of another frame.
         reuse_weight: on clips: factor of the mask losses of another frame's kernels, 0 for none.
 
     Raises:
-        ConfigError: a weight below 0, a scale below 1.
+        ConfigError: a weight below 0, a scale or number of copies below 1.
     """
 
     is_criterion = True
@@ -213,6 +215,7 @@ class MobileInstLoss(nn.Layer):
         mask_weight: float = 5.0,
         objectness_weight: float = 1.0,
         global_weight: float = 1.0,
+        global_copies: int = 1,
         mask_scale: int = 2,
         passing_weight: float = 1.0,
         reuse_weight: float = 0.0,
@@ -225,11 +228,14 @@ class MobileInstLoss(nn.Layer):
             "objectness": objectness_weight,
         }
         self.global_weight = global_weight
+        self.global_copies = global_copies
         self.mask_scale = mask_scale
         self.passing_weight = passing_weight
         self.reuse_weight = reuse_weight
-        if min(*self.weights.values(), global_weight, passing_weight, reuse_weight) < 0 or mask_scale < 1:
-            raise ConfigError("MobileInstLoss: weights must not be below 0, and mask_scale not below 1")
+        if min(*self.weights.values(), global_weight, passing_weight, reuse_weight) < 0 or min(mask_scale, global_copies) < 1:
+            raise ConfigError(
+                "MobileInstLoss: weights must not be below 0, and mask_scale and global_copies not below 1"
+            )
         self._reader: ObjectReader | None = None
 
     def forward(
@@ -264,7 +270,11 @@ class MobileInstLoss(nn.Layer):
         losses = self.weighted(found, objects, assignments)
         if self.global_weight > 0:
             early = predictions(outputs, "global_")
-            parts = self.weighted(early, objects, match(early, objects, self.mask_scale))
+            queries = int(early.logits.shape[1])
+            several = [
+                repeated(one, min(self.global_copies, queries // max(len(one.rows), 1))) for one in objects
+            ]
+            parts = self.weighted(early, several, match(early, several, self.mask_scale))
             losses["global"] = self.global_weight * sum(parts.values())
         return losses, assignments
 

@@ -41,14 +41,15 @@ class MobileInst(nn.Layer):
             tokens; where it has none, they are the other features, averaged.
         channels: width of both decoders, a multiple of 4 and of ``heads``.
         mask_channels: length of a kernel, and channels of the mask features.
-        num_queries: the most objects that are found in an image.
+        num_queries: the most objects that are found in an image; 100 by default, of no use with 'cells'.
         mask_stride: stride of the mask features, 8 or 16.
         token_stride: stride of the maps that queries attend to: 64, 32 or 16. Small images have few tokens at 64.
         heads: of every attention.
         hidden: width inside of the feed-forward layers.
         decoder_layers: query layers of the global decoder, and of the local one.
         feed_forward: 'each' or 'last'; see :class:`~mobileseg.video.mobileinst.instance_decoder.InstanceDecoder`.
-        query_source: 'learned' as in the paper, or 'activation'; see there.
+        query_source: 'learned' as in the paper, 'activation' or 'cells'; see there. With 'cells' every cell of the maps
+            is a query: 100 of an image of 640x640 at the stride 64, 144 of one of 192x192 at 16.
         use_coordinates: tell the mask decoder x and y, which is not of the paper.
 
     Raises:
@@ -63,21 +64,28 @@ class MobileInst(nn.Layer):
         backbone: Backbone,
         channels: int = 256,
         mask_channels: int = 128,
-        num_queries: int = 100,
+        num_queries: int | None = None,
         mask_stride: Literal[8, 16] = 8,
         token_stride: Literal[16, 32, 64] = 64,
         heads: int = 8,
         hidden: int = 512,
         decoder_layers: int = 1,
         feed_forward: Literal["each", "last"] = "each",
-        query_source: Literal["learned", "activation"] = "learned",
+        query_source: Literal["learned", "activation", "cells"] = "learned",
         use_coordinates: bool = False,
     ) -> None:
         super().__init__()
-        _check(num_classes, channels, mask_channels, num_queries, heads, hidden, decoder_layers)
+        if query_source == "cells" and num_queries is not None:
+            raise ConfigError(
+                f"MobileInst: num_queries is {num_queries}, and with query_source: cells every cell is a query",
+                remedy="leave num_queries out; token_stride says how many cells there are",
+            )
+        queries = 100 if num_queries is None else num_queries
+        _check(num_classes, channels, mask_channels, queries, heads, hidden, decoder_layers)
         _check_choices(mask_stride, token_stride, feed_forward, query_source)
         self.num_classes = num_classes
-        self.num_queries = num_queries
+        self.num_queries = None if query_source == "cells" else queries
+        """Of every image; None where the cells of the maps are the queries."""
         self.mask_stride = mask_stride
         """Stride of the mask features in pixels of the image."""
         self.token_stride = token_stride
@@ -97,7 +105,7 @@ class MobileInst(nn.Layer):
         self.mask_decoder = MaskDecoder(widths, token_channels, channels, mask_channels, use_coordinates)
         self.instance_decoder = InstanceDecoder(
             num_classes,
-            num_queries,
+            queries,
             channels,
             mask_channels,
             heads=heads,
@@ -167,7 +175,7 @@ class MobileInst(nn.Layer):
         return {
             MASK_FEATURES: (1, length, *cells),
             **dict.fromkeys(MAPS, (1, channels, *tokens)),
-            **{name: (1, self.num_queries, width) for name, width in widths.items()},
+            **{name: (1, self.num_queries or tokens[0] * tokens[1], width) for name, width in widths.items()},
         }
 
 
@@ -214,7 +222,7 @@ def _check_choices(mask_stride: int, token_stride: int, feed_forward: str, query
         "mask_stride": (mask_stride, MASK_STRIDES),
         "token_stride": (token_stride, (16, 32, TOKEN_STRIDE)),
         "feed_forward": (feed_forward, ("each", "last")),
-        "query_source": (query_source, ("learned", "activation")),
+        "query_source": (query_source, ("learned", "activation", "cells")),
     }
     for name, (value, choices) in allowed.items():
         if value not in choices:

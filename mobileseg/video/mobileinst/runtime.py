@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import copy
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from mobileseg.errors import RuntimeEngineError
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Geometry
 from mobileseg.structures import InstanceResult
+from mobileseg.tracking.options import TrackingOptions
 from mobileseg.video.mobileinst.names import ANSWERS, MASK_FEATURES
 from mobileseg.video.mobileinst.options import QueryOptions
 from mobileseg.video.mobileinst.postprocess import Answers, mask_features_of
@@ -62,6 +64,46 @@ class QueryObjects:
         self._name = manifest.name
         self._num_classes = manifest.num_classes
         self._settings = settings
+        self._track: bool | None = None
+
+    def for_stream(self, track: bool | Mapping[str, Any] | TrackingOptions | None) -> QueryObjects:
+        """The same for a stream that reports ids or not.
+
+        Args:
+            track: False for no ids; None for an id for every object, of those that belong to no track one of its own;
+                True or options to leave these out. Of the options ``score`` is the one that kernels have as well: the
+                score from which an object begins a track, when it is not the usual one.
+
+        Raises:
+            RuntimeEngineError: an option that only the tracker of boxes and masks has.
+            ConfigError: see :meth:`TrackingOptions.of`.
+        """
+        found = copy(self)
+        options = TrackingOptions.of(track)
+        found._track = None if track is None else options is not None
+        usual = TrackingOptions()
+        if options is None or options == usual:
+            return found
+        same = usual.beginning_at(options.score)
+        foreign = [one.name for one in fields(usual) if getattr(options, one.name) != getattr(same, one.name)]
+        if foreign:
+            raise RuntimeEngineError(
+                f"'{self._name}' follows objects by their kernels, which is done without {', '.join(foreign)}",
+                remedy=f"leave {' and '.join(foreign)} out; the section 'kernels' of the configuration says when kernels "
+                "are of one object",
+            )
+        found._settings = replace(
+            self._settings, kernels=replace(self._settings.kernels, birth_score=float(options.score))
+        )
+        return found
+
+    def reported(self, result: InstanceResult, memory: Mapping[str, Any]) -> InstanceResult:
+        """What the caller of the stream wants of the objects of the latest frame."""
+        if self._track is None:
+            return result
+        if not self._track:
+            return replace(result, track_ids=None)
+        return result.take(np.flatnonzero(np.isin(result.track_ids, memory[MEMORY].tracks.ids)))
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
         """Objects in the pixels of the frame, with ``track_ids``; ``memory`` keeps the kernels, and gets ``stale``.

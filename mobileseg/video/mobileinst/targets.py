@@ -27,6 +27,11 @@ class Objects(NamedTuple):
     rows: np.ndarray
 
 
+def repeated(objects: Objects, copies: int) -> Objects:
+    """Every object several times."""
+    return Objects(*(np.concatenate([values] * copies) for values in objects)) if copies > 1 else objects
+
+
 class ObjectReader:
     """Annotations of a batch to objects, at most as many as there are queries: the largest.
 

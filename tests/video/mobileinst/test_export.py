@@ -63,6 +63,14 @@ def test_every_engine_agrees(exported: ExportResult) -> None:
     assert manifest.settings["kernels"]["birth_score"] == 0.3
 
 
+def test_cells_as_queries_on_every_engine(tmp_path: Path) -> None:
+    made = fill(MobileInst(5, TopTransformer_Tiny(), 32, 16, heads=4, hidden=48, token_stride=32, query_source="cells"))
+    made.instance_decoder.classes.weight.set_value(4 * made.instance_decoder.classes.weight)
+    found = export_network(made, tmp_path / "cells", ExportOptions(*SIZE), subject(), synthetic_images((120, 150), 3))
+    assert {row.status for row in found.rows if row.target != "lite_arm"} == {"ok"}
+    assert {spec.name: spec.shape[1] for spec in Manifest.read(found.folder).outputs_of()}["kernels"] == 24
+
+
 def test_the_reference_has_objects_in_all_kinds_of_frames(exported: ExportResult) -> None:
     with np.load(exported.folder / "golden.npz") as archive:
         assert [str(archive[f"pipeline.{index}"]) for index in range(6)] == ["key", "nonkey", "nonkey"] * 2

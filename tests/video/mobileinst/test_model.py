@@ -35,7 +35,8 @@ def assert_outputs(network: MobileInst, outputs: dict[str, paddle.Tensor], size:
     assert outputs["mask_features"].shape == [batch, 8, *(-(-length // stride) for length in size)]
     tokens = [-(-length // 64) * 64 // network.token_stride for length in size]
     assert [outputs[name].shape for name in MAPS] == [[batch, 16, *tokens]] * 2
-    shapes = [[batch, 6, 8], [batch, 6, network.num_classes], [batch, 6, 1]]
+    queries = network.num_queries or tokens[0] * tokens[1]
+    shapes = [[batch, queries, 8], [batch, queries, network.num_classes], [batch, queries, 1]]
     assert [outputs[name].shape for name in ANSWERS] == shapes
 
 
@@ -54,8 +55,9 @@ def test_registered() -> None:
         {},
         {"mask_stride": 16, "token_stride": 32},
         {"query_source": "activation", "use_coordinates": True, "token_stride": 16},
+        {"query_source": "cells", "num_queries": None, "token_stride": 32},
     ],
-    ids=["published", "coarse", "activation"],
+    ids=["published", "coarse", "activation", "cells"],
 )
 def test_any_size(size: tuple[int, int], arguments: dict[str, Any]) -> None:
     network = build(**arguments)
@@ -94,10 +96,14 @@ def test_zeros_at_the_border_are_what_padding_inside_is() -> None:
     np.testing.assert_array_equal(inside["mask_features"].numpy(), outside["mask_features"].numpy()[:, :, :10, :13])
 
 
-@pytest.mark.parametrize("source", ["learned", "activation"])
+def chosen(source: str) -> dict[str, Any]:
+    return {"query_source": source, **({"num_queries": None} if source == "cells" else {})}
+
+
+@pytest.mark.parametrize("source", ["learned", "activation", "cells"])
 def test_gradients_reach_every_parameter(source: str) -> None:
     paddle.seed(0)
-    network = build(query_source=source, use_coordinates=True, decoder_layers=2)
+    network = build(**chosen(source), use_coordinates=True, decoder_layers=2)
     outputs = network(paddle.to_tensor(np.random.RandomState(1).randn(2, 3, 128, 128).astype(np.float32)))
     masks = paddle.matmul(outputs["kernels"], outputs["mask_features"].reshape([2, 8, -1]))
     early = sum(outputs[f"global_{name}"].square().mean() for name in ANSWERS)
@@ -129,10 +135,10 @@ def test_graphs_together_are_the_network() -> None:
 
 
 @pytest.mark.parametrize("graph", ["features", "instances"])
-@pytest.mark.parametrize("source", ["learned", "activation"])
+@pytest.mark.parametrize("source", ["learned", "activation", "cells"])
 def test_traced_graphs(graph: str, source: str, tmp_path: Path) -> None:
     """The same numbers in Paddle Inference with oneDNN, and no operator that a converter refuses."""
-    network = fill(build(backbone=TopTransformer_Tiny(), query_source=source, token_stride=32))
+    network = fill(build(backbone=TopTransformer_Tiny(), **chosen(source), token_stride=32))
     network.eval()
     deployed = network.graphs((128, 192)).graph(graph)
     specs = [paddle.static.InputSpec(list(one.shape), one.dtype, name=one.name) for one in deployed.inputs]
@@ -164,11 +170,26 @@ def test_traced_graphs(graph: str, source: str, tmp_path: Path) -> None:
         ({"num_queries": 0}, "at least 1"),
         ({"mask_stride": 4}, "mask_stride is one of 8, 16"),
         ({"query_source": "random"}, "query_source"),
+        ({"query_source": "cells"}, "num_queries is 6, and with query_source: cells every cell is a query"),
     ],
 )
 def test_arguments(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(**arguments)
+
+
+def test_cells_are_queries_of_their_places() -> None:
+    """A query sees what is in its cell: where two cells of an image are exchanged, so are their queries' contents."""
+    decoder = build(**chosen("cells")).instance_decoder
+    local = paddle.rand([1, 16, 2, 3])
+    turned = paddle.flip(local, [3])
+    content = decoder._content(local).numpy().reshape(2, 3, 16)
+    np.testing.assert_allclose(decoder._content(turned).numpy().reshape(2, 3, 16), content[:, ::-1], atol=1e-6)
+    assert [list(decoder._positions(one).shape) for one in (local, paddle.rand([2, 16, 4, 4]))] == [
+        [1, 6, 16],
+        [1, 16, 16],
+    ]
+    assert "query_position" not in dict(decoder.named_parameters())
 
 
 class Coarse(paddle.nn.Layer):
