@@ -71,16 +71,19 @@ def test_objects_survive_a_kill(instance_file, tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 def test_labels_survive_a_hundred_kills(toy_file, tmp_path):
     check(toy_file, tmp_path, kills=100, seed=3)
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 def test_objects_survive_a_hundred_kills(instance_file, tmp_path):
     check(instance_file, tmp_path, kills=100, seed=4)
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 def test_frames_with_flow_survive_fifty_kills(tmp_path):
     """Three optimizer steps per iteration: still images, frames, and frames whose features are moved."""
     file = tmp_path / "toy.yml"
@@ -89,6 +92,7 @@ def test_frames_with_flow_survive_fifty_kills(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 def test_frames_with_queries_survive_fifty_kills(tmp_path):
     file = tmp_path / "toy.yml"
     file.write_text(yaml.safe_dump(toy_queries_section(toy_video_data(tmp_path / "data"), clip=2)))
