@@ -70,8 +70,7 @@ def use_config(folder: Path, expectation: Any) -> None:
     try:
         read_and_build(folder)
     except OSError as error:  # a name of 5,000 characters: the command line says what and which
-        assert error.filename
-        raise ConfigError(f"{error.strerror} ({error.filename})") from error
+        raise ConfigError(f"{error.strerror}: {error.filename[:60]}") from error
 
 
 def read_and_build(folder: Path) -> None:
