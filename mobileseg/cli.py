@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
@@ -22,7 +22,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from mobileseg import __version__, converter
-from mobileseg.errors import DependencyError, MobileSegError
+from mobileseg.errors import ConfigError, DependencyError, MobileSegError
 
 VERBS = ("train", "val", "predict", "export", "compress", "benchmark", "doctor", "models", "report", "convert", "demo")
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
@@ -46,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if command is not None and verb == chosen:
             command.add_arguments(sub)
             sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    if (code := refused_words(arguments)) is not None:
+        return code
     args = parser.parse_args(arguments)
     args.hand_over = partial(converter.hand_over, arguments, replace=argv is None)
     _quieten_paddle()
@@ -96,15 +98,33 @@ def _quieten_paddle() -> None:
     warnings.filterwarnings("ignore", message="No ccache found")  # Paddle 3, of a compiler that nothing here calls
 
 
+def refused_words(words: Sequence[str]) -> int | None:
+    """Exit code when a word is empty, which as a path would be the working directory; None when none is."""
+    if "" not in words:
+        return None
+    return _fail(
+        "an argument is empty\n  hint: look for a variable of the shell that is not set", ConfigError.exit_code
+    )
+
+
 def _guarded(command: ModuleType, args: argparse.Namespace) -> int:
-    """Run the verb; turn what went wrong into one message and an exit code."""
+    """Run the verb, in the converter environment where it needs that."""
     needs_converter = getattr(command, "needs_converter", _nothing_needed)
-    try:
+
+    def work() -> int:
         if converter.is_needed() and needs_converter(args):
             return int(args.hand_over())
         return int(command.run(args))
+
+    return answered(work, debug=args.debug)
+
+
+def answered(work: Callable[[], int], *, debug: bool = False) -> int:
+    """The exit code of some work; what goes wrong is one message and a code, with ``debug`` an exception."""
+    try:
+        return work()
     except MobileSegError as error:
-        if args.debug:
+        if debug:
             raise
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -113,11 +133,11 @@ def _guarded(command: ModuleType, args: argparse.Namespace) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        if args.debug:
+        if debug:
             raise
         return _fail(*_explain_os_error(error))
     except Exception as error:
-        if args.debug:
+        if debug:
             raise
         if isinstance(error, ModuleNotFoundError) and _is_missing(error.name):
             return _fail(*_explain_missing(error.name))

@@ -37,7 +37,7 @@ class GrowingText:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._partial = self.path.with_name(f".{self.path.name}.partial")
+        self._partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
         self._file: IO[str] | None = None
 
     def write(self, text: str) -> None:

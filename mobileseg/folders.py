@@ -11,23 +11,49 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mobileseg.errors import MobileSegError
 from mobileseg.locks import locked, take
 
 _SCRATCH = "mobileseg-"
+_LOCK = ".lock"
 
 
 @contextmanager
-def staged(folder: Path, error: type[MobileSegError]) -> Iterator[Path]:
+def held(folder: Path, error: type[MobileSegError]) -> Iterator[None]:
+    """Inside, no other process of the suite writes into this folder, which is made; an empty one goes away again.
+
+    Args:
+        folder: files are written into it one by one.
+        error: raised when another process has it.
+
+    Raises:
+        MobileSegError: of the type ``error``.
+        OSError: nothing can be written there.
+    """
+    busy = error(
+        f"another process writes its results into {folder}", remedy="wait until it has ended, or name another folder"
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(folder / _LOCK, busy):
+            yield
+    finally:
+        with suppress(OSError):  # it holds results
+            folder.rmdir()
+
+
+@contextmanager
+def staged(folder: Path, error: type[MobileSegError], *, waiting: Callable[[], None] | None = None) -> Iterator[Path]:
     """A new folder to fill, to be given to :func:`put_in_place`; it goes away at the end of the block.
 
     Args:
         folder: the place it is for. Parents are made. What a killed process left there is tidied up first.
         error: raised when another process is writing the same folder.
+        waiting: wait for that process instead, after this was called.
 
     Raises:
         MobileSegError: of the type ``error``.
@@ -38,7 +64,7 @@ def staged(folder: Path, error: type[MobileSegError]) -> Iterator[Path]:
     busy = error(
         f"{folder} is being written by another process", remedy="wait until it has ended, or name another folder"
     )
-    with locked(folder.with_name(f".{folder.name}.lock"), busy) as alone:
+    with locked(folder.with_name(f".{folder.name}.lock"), busy, waiting=waiting) as alone:
         if alone:
             recover(folder)
         stage = folder.with_name(f".{folder.name}.new-{os.getpid()}")

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from mobileseg import cli
-from mobileseg.errors import DataError
+from mobileseg.errors import ConfigError, DataError
 
 ROOT = Path(__file__).parent.parent
 
@@ -71,6 +71,11 @@ def test_one_message_and_no_traceback(run_action, capsys, error, code, words) ->
 def test_debug_shows_the_traceback(run_action, error) -> None:
     with pytest.raises(type(error)):
         run_action(raising(error), "--debug")
+
+
+def test_an_empty_word_is_not_the_working_directory(run_action, capsys) -> None:
+    assert run_action(lambda args: pytest.fail("it was run"), "--number", "") == ConfigError.exit_code
+    assert "an argument is empty" in capsys.readouterr().err
 
 
 def test_every_verb_explains_itself() -> None:

@@ -21,6 +21,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # so that the script also runs in a checkout that is not installed
 
 from mobileseg import tasks  # noqa: E402
+from mobileseg.cli import answered, refused_words  # noqa: E402
 from mobileseg.data.io import read_image  # noqa: E402
 from mobileseg.errors import ConfigError, DataError, MobileSegError  # noqa: E402
 from mobileseg.files import write_whole  # noqa: E402
@@ -75,6 +76,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="precision of single components with --use_trt, for example head=fp16",
     )
     own.add_argument("--cache_dir", help="folder for built TensorRT engines")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser.parse_args(argv)
 
 
@@ -166,15 +168,20 @@ def folder_of(args: argparse.Namespace) -> Path:
     return path.parent if path.name == DEPLOY_FILE else path
 
 
-def sources_of(where: str) -> Iterator[Source]:
-    """The images of a file, folder or list; videos are left to `mobileseg predict`."""
+def sources_of(where: str, results: str | None = None) -> Iterator[Source]:
+    """The images of a file, folder (but for that of results) or list; videos are left to `mobileseg predict`."""
     found = False
-    for source in distinct_names(find_sources([where])):
+    for source in distinct_names(find_sources([where], results)):
         if source.kind == "image":
             found = True
             yield source
     if not found:
         raise DataError(f"{where} has no image", remedy="videos and cameras are for `mobileseg predict`")
+
+
+def mask_file(save_dir: str, source: Source) -> Path:
+    """Where the mask of an image goes."""
+    return Path(save_dir, f"{source.name}.png")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -190,7 +197,10 @@ def run(args: argparse.Namespace) -> int:
         )
     task = tasks.stage(segmenter, "visualize")
     show = task.visualizer(segmenter)
-    sources = list(sources_of(args.image_path))
+    sources = list(sources_of(args.image_path, args.save_dir))
+    for source in sources:
+        if mask_file(args.save_dir, source).resolve() == Path(source.where).resolve():
+            raise ConfigError(f"the mask would replace the image {source.where}", remedy="name another --save_dir")
     warmup = args.warmup if args.warmup is not None else _BENCHMARK_WARMUP if args.benchmark else 0
     usable = next((source for source in sources if _is_readable(source)), None)
     for _ in range(warmup if usable is not None else 0):
@@ -202,12 +212,12 @@ def run(args: argparse.Namespace) -> int:
             print(f"error: {result}", file=sys.stderr)
             failed.append(result)
             continue
-        target = Path(args.save_dir, source.name)
+        target = mask_file(args.save_dir, source)
         target.parent.mkdir(parents=True, exist_ok=True)
-        show.write_mask(target.with_name(f"{target.name}.png"), result)
+        show.write_mask(target, result)
         if task.results_file(Path(args.save_dir)) is not None:  # its results are more than a mask
             facts = {"source": source.where, **show.facts(result, source.name)}
-            write_whole(target.with_name(f"{target.name}.json"), json.dumps(facts, indent=1) + "\n")
+            write_whole(target.with_name(f"{Path(source.name).name}.json"), json.dumps(facts, indent=1) + "\n")
         for stage, value in result.times.items():
             totals[stage] = totals.get(stage, 0.0) + value
         print(f"{source.where}: {show.summary(result)}")
@@ -246,11 +256,11 @@ def benchmark(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry: what a user can act on is one message and an exit code."""
-    try:
-        return run(arguments(argv))
-    except MobileSegError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    words = sys.argv[1:] if argv is None else argv
+    if (code := refused_words(words)) is not None:
+        return code
+    args = arguments(words)
+    return answered(lambda: run(args), debug=args.debug)
 
 
 if __name__ == "__main__":

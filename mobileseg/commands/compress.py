@@ -49,8 +49,13 @@ def needs_converter(_args: argparse.Namespace) -> bool:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the recipe that was asked for."""
-    return int(_recipe(args.recipe).run(args))
+    """Run the recipe that was asked for, in a folder where no other process works."""
+    from mobileseg.commands.recipes.common import results_folder
+    from mobileseg.errors import CompressionError
+    from mobileseg.folders import held
+
+    with held(results_folder(args), CompressionError):
+        return int(_recipe(args.recipe).run(args))
 
 
 def _recipe(name: str) -> ModuleType:

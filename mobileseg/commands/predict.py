@@ -150,7 +150,7 @@ def run(args: argparse.Namespace) -> int:
         smooth=None if args.smooth is None else checked_weight(args.smooth),
         say=_nothing if args.quiet else print,
     )
-    summary = writer.run(find_sources(inputs))
+    summary = writer.run(find_sources(inputs, args.output))
     done = summary.images + summary.frames
     if done:
         means = ", ".join(f"{stage} {value / done:.1f}" for stage, value in summary.milliseconds.items())

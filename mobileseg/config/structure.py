@@ -143,6 +143,8 @@ def _unusable(value: Any) -> str:
         return f"a whole number has at most 63 bits, got one of {value.bit_length()}"
     if isinstance(value, str) and "\0" in value:
         return "text must not hold the character NUL"
+    if isinstance(value, str) and any("\ud800" <= mark <= "\udfff" for mark in value):
+        return "text must not hold half of a character (a lone surrogate)"
     return ""
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from mobileseg.data.io import read_image
 from mobileseg.errors import ConfigError, DataError, MobileSegError, RuntimeEngineError
 from mobileseg.files import write_whole
+from mobileseg.folders import held
 from mobileseg.prediction.sources import Source, distinct_names
 from mobileseg.runtime.live import LiveFrames, Policy
 from mobileseg.runtime.video import VideoReader, VideoWriter, Window
@@ -29,6 +30,9 @@ from mobileseg.viz.task import Model, ObjectVisualization, ResultsFile, TrackOut
 
 OUTPUTS = ("overlay", "labels", "json")
 """Kinds of results, and the names of the folders they are written to."""
+
+MARKER = ".predict"
+"""File in a folder of results that says who wrote it."""
 
 _JPEG_QUALITY = 92
 
@@ -147,9 +151,12 @@ class PredictionWriter:
 
         Raises:
             OSError: results cannot be written (a full disk, a read-only folder).
+            ConfigError: another process writes there, or the folder holds files of somebody else.
             DataError: an input that was named does not exist, or results cannot be written.
         """
         with ExitStack() as open_files:
+            open_files.enter_context(held(self.folder, ConfigError))
+            self._claim()
             results = self._task.results_file(self.folder) if "json" in self.outputs else None
             self._results = None if results is None else open_files.enter_context(results)
             if self._track_files:
@@ -162,6 +169,21 @@ class PredictionWriter:
                 else:
                     self._video(source)
         return self.summary
+
+    def _claim(self) -> None:
+        """Mark the folder as one of results; one that holds labels or JSON of somebody else is left alone."""
+        marker = self.folder / MARKER
+        if marker.exists():
+            return
+        kinds = [*sorted(self.outputs), *(["tracks"] if self._track_files else [])]
+        names = [self._folders.get(kind, kind) for kind in kinds]
+        taken = [name for name in names if (self.folder / name).is_dir() and any((self.folder / name).iterdir())]
+        if taken:
+            raise ConfigError(
+                f"{self.folder / taken[0]} holds files that were not written by predict, and could be overwritten",
+                remedy="name another folder with --output",
+            )
+        marker.touch()
 
     def _image(self, source: Source) -> None:
         try:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from mobileseg.data.formats.listfile import read_lines
 from mobileseg.data.io import IMAGE_SUFFIXES
-from mobileseg.errors import DataError
+from mobileseg.errors import ConfigError, DataError
 
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
 UNREAD_SUFFIXES = frozenset(
@@ -40,15 +40,17 @@ class Source:
     name: str
 
 
-def find_sources(inputs: Iterable[str]) -> Iterator[Source]:
+def find_sources(inputs: Iterable[str], results: str | os.PathLike[str] | None = None) -> Iterator[Source]:
     """Expand what a user named, in order.
 
     Args:
         inputs: paths of images, videos, folders (searched with their subfolders), list files (``.txt``: one path
             per line, relative to the list file; anything after the first blank, such as a label, is ignored), or
             ``camera:N``.
+        results: a folder that is left out, below folders that are searched.
 
     Raises:
+        ConfigError: a folder that is searched is the one for results.
         DataError: a path that does not exist, a folder or list without images, a camera that is no number.
     """
     for text in inputs:
@@ -56,7 +58,7 @@ def find_sources(inputs: Iterable[str]) -> Iterator[Source]:
         if text.startswith(CAMERA):
             yield _camera(text)
         elif path.is_dir():
-            yield from _of_folder(path)
+            yield from _of_folder(path, None if results is None else Path(results))
         elif not path.exists():
             raise DataError(
                 f"{path} does not exist", remedy="name an image, a folder, a list file, a video or camera:0"
@@ -91,10 +93,14 @@ def _of_file(path: Path, name: str) -> Source:
     return Source(kind, str(path), name)
 
 
-def _of_folder(folder: Path) -> Iterator[Source]:
+def _of_folder(folder: Path, results: Path | None) -> Iterator[Source]:
+    if results is not None and results.resolve() == folder.resolve():
+        raise ConfigError(
+            f"results would be written into the input {folder}", remedy="name another folder with --output"
+        )
     found, skipped = False, Counter[str]()
     for root, folders, files in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if results is None or not _same(Path(root, name), results))
         for file in sorted(files):
             path = Path(root, file)
             suffix = path.suffix.lower()
@@ -113,6 +119,10 @@ def _of_folder(folder: Path) -> Iterator[Source]:
         )
     if shown:
         logger.warning("%s: files that are not read are left out: %s; convert them to JPEG or PNG", folder, shown)
+
+
+def _same(folder: Path, other: Path) -> bool:
+    return folder.name == other.resolve().name and folder.resolve() == other.resolve()
 
 
 def _of_list(path: Path) -> Iterator[Source]:

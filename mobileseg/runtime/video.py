@@ -43,7 +43,8 @@ class VideoReader:
         self._camera = isinstance(where, int)
         self._what = f"camera {where}" if isinstance(where, int) else f"the video {os.fspath(where)}"
         if not isinstance(where, int) and not Path(where).is_file():
-            raise DataError(f"{self._what} does not exist")
+            seen = "is no regular file" if Path(where).exists() else "does not exist"
+            raise DataError(f"{self._what} {seen}")
         self._capture = cv2.VideoCapture(where if isinstance(where, int) else os.fspath(where))
         self._first: np.ndarray | None = self._capture.read()[1] if self._capture.isOpened() else None
         if self._first is None:

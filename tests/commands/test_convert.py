@@ -1,12 +1,16 @@
-"""`mobileseg convert tracks`: exports become a file that the suite's own dataset reads."""
+"""`mobileseg convert`: annotations of other tools become files that the suite's own datasets read."""
 
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mobileseg.cli import main
 from mobileseg.data.datasets import YouTubeVIS
+from mobileseg.data.io import read_label
+from mobileseg.errors import ConfigError, DataError
 from tests.data.video_folder import noise, save
 
 EXPORT = (
@@ -69,3 +73,108 @@ def test_exports_that_cannot_be_used(exports: Path, capsys: pytest.CaptureFixtur
     arguments = [str(exports / "empty"), str(exports / "x.json"), "--frames", str(exports / "frames")]
     assert main(["convert", "tracks", *arguments]) != 0
     assert "has no export in it" in capsys.readouterr().err
+
+
+def test_the_exports_are_not_written_into(exports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.read_bytes() for path in (exports / "exports").iterdir()}
+    frames = ["--frames", str(exports / "frames")]
+    for output in ("exports/one.xml", "exports/train.json"):
+        assert main(["convert", "tracks", str(exports / "exports"), str(exports / output), *frames]) == 2
+        assert "into the exports" in capsys.readouterr().err
+    one = str(exports / "exports/one.xml")
+    assert main(["convert", "tracks", one, one, *frames]) == 2
+    assert {path: path.read_bytes() for path in (exports / "exports").iterdir()} == before
+
+
+COLOURS = "\ufeff128 0 0 sky\n0,128,0\tgreen land\n\n0 0 0 ignore\n0 0 128 sky\n"
+PIXELS = np.array([[[128, 0, 0], [0, 128, 0], [0, 0, 0]], [[0, 0, 128], [0, 128, 0], [128, 0, 0]]], np.uint8)
+INDICES = [[0, 1, 255], [0, 1, 0]]
+
+
+@pytest.fixture
+def masks(tmp_path: Path) -> Path:
+    """One as RGB, one with alpha, and one with a palette of its own order."""
+    for name in ("a/one.png", "two.bmp", "palette.png"):
+        (tmp_path / "masks" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(PIXELS).save(tmp_path / "masks" / name)
+    Image.fromarray(np.dstack([PIXELS, np.full((2, 3), 255, np.uint8)])).save(tmp_path / "masks/alpha.png")
+    image = Image.fromarray(np.array([[2, 0, 1], [3, 0, 2]], np.uint8), mode="P")
+    image.putpalette([0, 128, 0, 0, 0, 0, 128, 0, 0, 0, 0, 128])
+    image.save(tmp_path / "masks/palette.png")
+    (tmp_path / "colours.txt").write_text(COLOURS, encoding="utf-8")
+    return tmp_path
+
+
+def convert_masks(folder: Path, *more: str) -> int:
+    return main(["convert", "masks", str(folder / "masks"), str(folder / "out"), *more])
+
+
+def test_colours_become_indices(masks: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert convert_masks(masks, "--colors", str(masks / "colours.txt")) == 0
+    shown = capsys.readouterr().out
+    assert "4 masks of 2 classes" in shown
+    assert "0 sky: 50.00 %" in shown
+    assert "1 green land: 33.33 %" in shown
+    assert "255 ignored: 16.67 %" in shown
+    written = sorted(path.relative_to(masks / "out") for path in (masks / "out").rglob("*.*"))
+    assert [str(path) for path in written] == ["a/one.png", "alpha.png", "palette.png", "two.png"]
+    for path in written:
+        assert read_label(masks / "out" / path).tolist() == INDICES
+    colours = np.asarray(Image.open(masks / "out/two.png").convert("RGB"))
+    assert colours[0, :2].tolist() == [[128, 0, 0], [0, 128, 0]]
+
+
+def test_colours_that_are_not_listed(masks: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changed = PIXELS.copy()
+    changed[0, 0] = 1, 2, 3
+    Image.fromarray(changed).save(masks / "masks/two.bmp")
+    colours = ["--colors", str(masks / "colours.txt")]
+    assert convert_masks(masks, *colours) == DataError.exit_code
+    message = capsys.readouterr().err
+    assert "two.bmp: colours that are not in the table: 1 2 3 (1 pixels)" in message
+    assert "--others" in message
+    assert sorted(path.name for path in masks.iterdir()) == ["colours.txt", "masks"]
+    assert convert_masks(masks, *colours, "--others", "7") == 0
+    assert read_label(masks / "out/two.png")[0, 0] == 7
+
+
+def test_without_a_table_the_colours_are_said(masks: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert convert_masks(masks) == ConfigError.exit_code
+    assert "0 128 0 (8 pixels), 128 0 0 (8 pixels), 0 0 0 (4 pixels)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("table", "seen"),
+    [
+        ("", "0 classes"),
+        ("0 0 0 ignore\n", "0 classes"),
+        ("0 0 256 sky\n", "colours.txt:1"),
+        ("1 2 3 sky\n4 5 six\n", "colours.txt:2"),
+        ("1 2 3 sky\n1 2 3 land\n", "stands there twice"),
+        ("".join(f"0 {i % 250} {i // 250} c{i}\n" for i in range(256)), "256 classes"),
+    ],
+)
+def test_tables_that_cannot_be_used(masks: Path, table: str, seen: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (masks / "colours.txt").write_text(table)
+    assert convert_masks(masks, "--colors", str(masks / "colours.txt")) == DataError.exit_code
+    assert seen in capsys.readouterr().err
+
+
+def test_masks_that_cannot_be_converted(masks: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    colours = ["--colors", str(masks / "colours.txt")]
+    source = str(masks / "masks")
+    for output in (source, f"{source}/out", str(masks)):
+        assert main(["convert", "masks", source, output, *colours]) == ConfigError.exit_code
+    assert "hold each other" in capsys.readouterr().err
+    (masks / "out").mkdir()
+    (masks / "out/mine.txt").write_text("precious")
+    assert convert_masks(masks, *colours) == ConfigError.exit_code
+    assert "is not empty" in capsys.readouterr().err
+    assert convert_masks(masks, *colours, "--others", "256") == ConfigError.exit_code
+    Image.fromarray(PIXELS).save(masks / "masks/two.png")
+    assert convert_masks(masks, *colours) == DataError.exit_code
+    assert "two masks are named" in capsys.readouterr().err
+    Image.fromarray(PIXELS).save(masks / "masks/three.jpg")
+    assert convert_masks(masks, *colours) == DataError.exit_code
+    assert "is a JPEG file" in capsys.readouterr().err
+    assert main(["convert", "masks", str(masks / "none"), str(masks / "x"), *colours]) == DataError.exit_code

@@ -57,6 +57,7 @@ def test_names_of_a_plugin_are_no_mistakes_and_it_is_not_run(write, refused, tmp
         ("train_dataset: {type: Dataset, transforms: [{type: Resize, size_divisor: .nan}]}",
          "train_dataset.transforms.0.size_divisor", "must be finite"),
         ('plugins: ["a\\0b.py"]', "plugins.0", "NUL"),
+        ('train_dataset: {type: Dataset, num_classes: "\\ud800"}', "train_dataset.num_classes", "half of a character"),
         ("val_dataset: {type: Dataset, dataset_root: '.', transforms: {type: Normalize}}", "val_dataset.transforms",
          "must be a list of transforms"),
         ("val_dataset: {type: Dataset, dataset_root: '.', transforms: Normalize}", "val_dataset.transforms",

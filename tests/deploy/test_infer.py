@@ -154,6 +154,23 @@ def test_an_error_is_one_message_and_an_exit_code(
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty/clip.mp4").write_text("a video")
     assert infer.main(flags(tmp_path / "model", tmp_path / "empty", "--engine", "onnxruntime")) == DataError.exit_code
+    assert infer.main(flags(tmp_path / "model", images, "--model_name", "")) == ConfigError.exit_code
+    assert "an argument is empty" in capsys.readouterr().err
+    (tmp_path / "out").write_text("a file")
+    assert infer.main(flags(tmp_path / "model", images, "--engine", "onnxruntime")) == 74
+    assert "out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("where", "save_dir"), [("", ""), ("one.png", ""), ("..", "..")])
+def test_no_image_is_replaced_by_its_mask(
+    tmp_path: Path, images: Path, where: str, save_dir: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artefact(tmp_path / "model", output="labels")
+    before = (images / "one.png").read_bytes()
+    words = ["--config", str(tmp_path / "model"), "--image_path", str(images / where), "--engine", "onnxruntime"]
+    assert infer.main([*words, "--save_dir", str(images / save_dir)]) == ConfigError.exit_code
+    assert "--save_dir" in capsys.readouterr().err or where != "one.png"
+    assert (images / "one.png").read_bytes() == before
 
 
 def test_with_argmax_takes_a_graph_that_ends_at_scores(tmp_path: Path, images: Path) -> None:

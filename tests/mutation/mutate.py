@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import yaml
 
 Path = tuple[str | int, ...]
 
@@ -136,3 +138,13 @@ def damaged_document(document: Any, rng: np.random.Generator) -> tuple[Any, Path
     else:
         holder[key] = copy.deepcopy(STRANGE[int(rng.integers(len(STRANGE)))])
     return result, path, holder[key]
+
+
+def yaml_bytes(document: Any, **options: Any) -> bytes:
+    """A document as YAML; PyYAML calls itself several times for each level that it writes."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    try:
+        return yaml.safe_dump(document, sort_keys=False, **options).encode("utf-8", "surrogatepass")
+    finally:
+        sys.setrecursionlimit(limit)

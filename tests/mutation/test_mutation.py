@@ -65,11 +65,12 @@ def test_what_the_test_would_notice() -> None:
 
 
 def test_a_crash_and_a_hang_are_noticed(tmp_path: Path) -> None:
-    for body, seen in (("import os; os.abort()", "-6"), ("import time; time.sleep(60)", "Timeout")):
+    bodies = {"import os; os.abort()": "-6", "import time; time.sleep(60)": "Timeout", "while True: pass": "-27"}
+    for body, seen in bodies.items():
         script = (
             "import sys; from pathlib import Path; from tests.mutation import target\n"
             f"def use(folder, expectation):\n    {body}\n"
-            "target.LONGEST = 0.5\n"
+            "target.LONGEST, target.WAITING = 0.5, 5.0\n"
             "target.targets = lambda: {'t': target.Target('t', lambda folder, rng: None, use)}\n"
             f"target.main('t', 3, 1, Path({str(tmp_path / 'seed')!r}))"
         )

@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 from mobileseg.data.io import read_image, read_label, write_png
-from mobileseg.errors import DataError
-from mobileseg.prediction.predict import PredictionWriter
+from mobileseg.errors import ConfigError, DataError
+from mobileseg.prediction.predict import MARKER, PredictionWriter
 from mobileseg.prediction.sources import Source, find_sources
 from mobileseg.runtime.segmenter import Segmenter
 from mobileseg.runtime.video import VideoReader
+from tests.processes import started
 from tests.runtime.artefacts import artefact
 from tests.runtime.clips import write as write_clip
 from tests.runtime.mp4 import frame_ends, moov_first, set_times
@@ -54,8 +55,41 @@ def test_only_the_results_that_were_asked_for_are_written(tmp_path: Path, segmen
     write_png(tmp_path / "flag.png", stripes())
     sources = [Source("image", str(tmp_path / "flag.png"), "flag")]
     PredictionWriter(segmenter, tmp_path / "out", outputs=("overlay",), suffix=".png", say=silent).run(sources)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["overlay"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [MARKER, "overlay"]
     assert (tmp_path / "out/overlay/flag.png").is_file()
+
+
+def test_labels_that_somebody_else_made_are_not_overwritten(tmp_path: Path, segmenter: Segmenter) -> None:
+    """`predict data/images --output data`, where data/labels has the truth."""
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    write_png(tmp_path / "images/flag.png", stripes())
+    write_png(tmp_path / "labels/flag.png", truth(16, 24))
+    before = (tmp_path / "labels/flag.png").read_bytes()
+    sources = [Source("image", str(tmp_path / "images/flag.png"), "flag")]
+    with pytest.raises(ConfigError, match="labels holds files that were not written by predict"):
+        PredictionWriter(segmenter, tmp_path, say=silent).run(sources)
+    assert (tmp_path / "labels/flag.png").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "labels", "model"]
+    for _ in range(2):  # its own are
+        PredictionWriter(segmenter, tmp_path / "out", say=silent).run(sources)
+
+
+def test_two_predictions_into_one_folder_exclude_each_other(tmp_path: Path, segmenter: Segmenter) -> None:
+    holder = (
+        "import sys\nfrom pathlib import Path\nfrom mobileseg.errors import DataError\n"
+        "from mobileseg.folders import held\nwith held(Path(sys.argv[1]), DataError):\n    print('held', flush=True); sys.stdin.read()"
+    )
+    write_png(tmp_path / "flag.png", stripes())
+    writer = PredictionWriter(segmenter, tmp_path / "out", say=silent)
+    command = [sys.executable, "-c", holder, str(tmp_path / "out")]
+    with started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(ConfigError, match=f"another process writes its results into .*process {other.pid}"):
+            writer.run(find_sources([str(tmp_path / "flag.png")]))
+        assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
+    assert writer.run(find_sources([str(tmp_path / "flag.png")])).images == 1
+    assert not (tmp_path / "out/.lock").exists()
 
 
 def test_an_unreadable_image_does_not_stop_the_others(tmp_path: Path, segmenter: Segmenter) -> None:

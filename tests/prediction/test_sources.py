@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mobileseg.errors import DataError
+from mobileseg.errors import ConfigError, DataError
 from mobileseg.prediction.sources import Source, distinct_names, find_sources
 
 
@@ -28,6 +28,14 @@ def test_folders_are_searched_in_order_and_keep_their_tree(tmp_path: Path) -> No
     found = list(find_sources([str(tmp_path)]))
     assert [source.name for source in found] == ["z", "a/1", "b/1", "b/2"]
     assert [source.kind for source in found] == ["video", "image", "image", "image"]
+
+
+def test_results_below_a_folder_are_no_inputs_and_never_the_folder_itself(tmp_path: Path) -> None:
+    touch(tmp_path, "1.png", "out/overlay/1.png", "deep/out/2.png")
+    found = list(find_sources([str(tmp_path)], tmp_path / "out"))
+    assert [source.name for source in found] == ["1", "deep/out/2"]
+    with pytest.raises(ConfigError, match="written into the input"):
+        list(find_sources([str(tmp_path)], tmp_path / "deep/.."))
 
 
 def test_lists_name_files_relative_to_themselves_and_may_carry_labels(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ import signal
 import time
 
 import pytest
+import yaml
 
 from mobileseg.training.checkpoint import read_checkpoint
 from tests.training.toy import equal, losses_of, run_mobileseg, start_mobileseg
+from tests.video.toy_video import toy_queries_section, toy_video_data, toy_video_section
 
 pytestmark = pytest.mark.both
 
@@ -69,10 +71,29 @@ def test_objects_survive_a_kill(instance_file, tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 def test_labels_survive_a_hundred_kills(toy_file, tmp_path):
     check(toy_file, tmp_path, kills=100, seed=3)
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 def test_objects_survive_a_hundred_kills(instance_file, tmp_path):
     check(instance_file, tmp_path, kills=100, seed=4)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+def test_frames_with_flow_survive_fifty_kills(tmp_path):
+    """Three optimizer steps per iteration: still images, frames, and frames whose features are moved."""
+    file = tmp_path / "toy.yml"
+    file.write_text(yaml.safe_dump(toy_video_section(toy_video_data(tmp_path / "data"), "joint")))
+    check(file, tmp_path, kills=50, seed=5)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+def test_frames_with_queries_survive_fifty_kills(tmp_path):
+    file = tmp_path / "toy.yml"
+    file.write_text(yaml.safe_dump(toy_queries_section(toy_video_data(tmp_path / "data"), clip=2)))
+    check(file, tmp_path, kills=50, seed=6)

@@ -58,6 +58,26 @@ def toy_video_section(
     }
 
 
+def toy_queries_section(root: Path, **train: Any) -> dict[str, Any]:
+    """The configuration of the clips with a small MobileInst; ``train`` changes the training dataset."""
+    found = toy_video_section(root, "base", stills=False)
+    found["model"] = {
+        "type": "MobileInst",
+        "num_classes": 4,
+        "channels": 16,
+        "mask_channels": 8,
+        "num_queries": 6,
+        "heads": 4,
+        "hidden": 16,
+        "token_stride": 32,
+        "backbone": {"type": "MobileNetV2_x0_25"},
+    }
+    found["loss"] = {"types": [{"type": "MobileInstLoss", "reuse_weight": 0.5}]}
+    found["optimizer"] = {"type": "AdamW"}
+    found["train_dataset"] |= train
+    return found
+
+
 def toy_video_config(path: Path, root: Path, stage: str, **options: Any) -> Config:
     """The same as a configuration that was read from a file."""
     from mobileseg.config.load import load_config

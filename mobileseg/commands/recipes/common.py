@@ -69,6 +69,23 @@ def open_job(args: argparse.Namespace) -> Job:
     from mobileseg.config.load import load_config
     from mobileseg.training.weights import weights_file
 
+    folder = results_folder(args)
+    source = Path(args.model) if args.model else None
+    if source is not None:
+        weights_file(source)
+    choose_device(args.device)
+    config = load_config(_config_path(args, source), args.opts)
+    check_components(config)
+    return Job(with_plan(config, source), source, folder)
+
+
+def results_folder(args: argparse.Namespace) -> Path:
+    """Where the results go.
+
+    Raises:
+        ConfigError: what to start from, or the folder, is not named.
+        CompressionError: the results would be written over the input.
+    """
     random_weights = getattr(args, "random_weights", False)
     if bool(args.model) == bool(random_weights):
         either = ", or --random_weights" if hasattr(args, "random_weights") else ""
@@ -81,11 +98,7 @@ def open_job(args: argparse.Namespace) -> Job:
     folder = Path(args.save_dir)
     if source is not None:
         refuse_overwriting(source, folder)
-        weights_file(source)
-    choose_device(args.device)
-    config = load_config(_config_path(args, source), args.opts)
-    check_components(config)
-    return Job(with_plan(config, source), source, folder)
+    return folder
 
 
 def with_plan(config: Config, source: Path | None) -> Config:

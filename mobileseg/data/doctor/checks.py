@@ -61,7 +61,7 @@ _FILE_PROBLEMS: dict[str, tuple[str, str, str]] = {
     "label-colour": (
         "error",
         "labels are colour images (RGB), not class indices",
-        "write one class index per pixel as 8-bit single-channel (or palette) PNG",
+        "`mobileseg convert masks` makes index masks of them",
     ),
     "label-depth": ("error", "labels have values that do not fit 8 bits", "write class indices 0..254, 255 = ignore"),
     "label-lossy": (

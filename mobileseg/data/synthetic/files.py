@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ import numpy as np
 
 from mobileseg.data import flow as flow_files
 from mobileseg.errors import DataError
+from mobileseg.folders import put_in_place, staged
+
+_log = logging.getLogger(__name__)
 
 STAMP = "synthetic.json"
 """File that holds the parameters a folder was written with."""
@@ -42,20 +45,21 @@ def write_once(root: Path, parameters: dict[str, Any], write: Callable[[Path, di
             remedy="name another folder",
         )
     try:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}.") as scratch:
-            fresh = Path(scratch) / "new"
-            fresh.mkdir()
-            write(fresh, parameters)
-            if root.exists():
-                root.rename(Path(scratch) / "old")
-            fresh.rename(root)
+        with staged(root, DataError, waiting=_waiting) as stage:
+            if _stamp(root) == parameters:  # another process has written it meanwhile
+                return False
+            write(stage, parameters)
+            put_in_place(stage, root)
     except OSError as error:
         raise DataError(
             f"cannot write the synthetic dataset to {root}: {error.strerror or error}",
             remedy="choose a folder that can be written, on a disk with room",
         ) from error
     return True
+
+
+def _waiting() -> None:
+    _log.info("another process writes the synthetic dataset; waiting for it")
 
 
 def _stamp(root: Path) -> dict[str, Any] | None:

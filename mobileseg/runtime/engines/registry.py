@@ -37,6 +37,9 @@ class EngineInfo:
     gpu: bool = False
 
 
+MAX_THREADS = 512
+"""Of an engine: it starts as many as it is told to, and a machine does not survive a hundred thousand."""
+
 _HERE = "mobileseg.runtime.engines"
 
 # Fastest first, by single-thread CPU latency of the MobileSeg networks (docs/runtime.md): `auto` takes the
@@ -89,8 +92,8 @@ def load(folder: str | os.PathLike[str], engine: str, *, threads: int = 1, **opt
             does not have.
         DependencyError: the engine's package is not installed; the message says how to install it.
     """
-    if threads < 1:
-        raise RuntimeEngineError(f"threads is {threads}, expected at least 1")
+    if not 1 <= threads <= MAX_THREADS:
+        raise RuntimeEngineError(f"threads is {threads}, expected 1 to {MAX_THREADS}")
     manifest = Manifest.read(folder, graphs_only=True)
     name = choose(manifest) if engine == "auto" else engine
     known = ENGINES | EXTRA_ENGINES

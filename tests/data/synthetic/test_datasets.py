@@ -14,7 +14,9 @@ import pytest
 from mobileseg.data.synthetic.datasets import generate
 from mobileseg.data.synthetic.scene import CLASSES, PERIOD
 from mobileseg.errors import DataError
+from tests.processes import LIMIT, started
 
+ROOT = Path(__file__).parents[3]
 SMALL = {"train": 3, "val": 2, "size": (64, 80), "clips": 1, "val_clips": 1, "clip_length": 3}
 
 
@@ -192,6 +194,21 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
     with pytest.raises(DataError, match="is a file"):
         generate(tmp_path / "photo.jpg", **SMALL)
+
+
+def test_two_processes_write_one_folder_once(tmp_path):
+    """Two trainings that start at once; what one reads is never moved away by the other."""
+    code = (
+        "import sys; from pathlib import Path; from mobileseg.data.synthetic.datasets import generate\n"
+        "print(generate(Path(sys.argv[1]), train=3, val=1, size=(64, 64), clips=0, val_clips=0))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "data")]
+    options = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with started(command, **options) as one, started(command, **options) as two:
+        ends = [process.communicate(timeout=LIMIT) for process in (one, two)]
+    assert (one.returncode, two.returncode) == (0, 0), ends
+    assert sorted(out.strip() for out, _ in ends) == ["False", "True"]
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_an_interrupted_call_leaves_nothing(tmp_path, monkeypatch):

@@ -44,8 +44,9 @@ def test_unknown_engine_and_thread_count(tmp_path: Path) -> None:
     with pytest.raises(RuntimeEngineError, match="no engine 'openvino'") as caught:
         load(tmp_path, "openvino")
     assert "onnxruntime" in caught.value.remedy
-    with pytest.raises(RuntimeEngineError, match="threads is 0"):
-        load(tmp_path, "onnxruntime", threads=0)
+    for threads in (0, 100_000):
+        with pytest.raises(RuntimeEngineError, match=f"threads is {threads}, expected 1 to 512"):
+            load(tmp_path, "onnxruntime", threads=threads)
 
 
 def test_an_engine_without_a_file_is_refused_before_it_is_imported(tmp_path: Path, absent) -> None:

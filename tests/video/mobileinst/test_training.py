@@ -16,32 +16,13 @@ from mobileseg.training.seeding import seed_everything
 from mobileseg.training.trainer import Trainer
 from mobileseg.video.training import steps
 from tests.training.toy import equal, losses_of, weights_of
+from tests.video.toy_video import toy_queries_section as section
 from tests.video.toy_video import toy_video_data, toy_video_section
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return toy_video_data(tmp_path_factory.mktemp("videos"))
-
-
-def section(data: Path, **train: Any) -> dict[str, Any]:
-    """The configuration of the toy clips, with queries; ``train`` changes the training dataset."""
-    found = toy_video_section(data, "base", stills=False)
-    found["model"] = {
-        "type": "MobileInst",
-        "num_classes": 4,
-        "channels": 16,
-        "mask_channels": 8,
-        "num_queries": 6,
-        "heads": 4,
-        "hidden": 16,
-        "token_stride": 32,
-        "backbone": {"type": "MobileNetV2_x0_25"},
-    }
-    found["loss"] = {"types": [{"type": "MobileInstLoss", "reuse_weight": 0.5}]}
-    found["optimizer"] = {"type": "AdamW"}
-    found["train_dataset"] |= train
-    return found
 
 
 def stills_of(data: Path) -> dict[str, Any]:
