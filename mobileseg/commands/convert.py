@@ -1,4 +1,4 @@
-"""`mobileseg convert`: annotations of other tools as files that the suite reads."""
+"""`mobileseg convert`: annotations of other tools as files that the suite reads, and lists, masks and overlays of them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,30 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mobileseg.commands.convert_labels import add_parts
 from mobileseg.errors import DataError
 from mobileseg.files import write_whole
 
 if TYPE_CHECKING:
     from mobileseg.data.formats.exported_tracks import ExportedVideo, FrameCount
 
-HELP = "make a YouTube-VIS file of video annotations from CVAT or Label Studio"
+HELP = "make list files, masks, coloured labels, overlays, or a YouTube-VIS file of video annotations"
 
 _KINDS = "CVAT for video 1.1 (.xml), COCO with track ids (.json) or Label Studio's JSON"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=["tracks"], help="tracks: objects of videos with ids")
+    """Subcommands tracks, split, lists, labelme, palette and overlays."""
+    parts = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
+    tracks = parts.add_parser("tracks", help="a YouTube-VIS file of video annotations from CVAT or Label Studio")
+    _add_tracks(tracks)
+    add_parts(parts)
+    for part in parts.choices.values():
+        part.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")
+
+
+def _add_tracks(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(part=_tracks)
     parser.add_argument("source", type=Path, help=f"export, or a folder of exports, one per video: {_KINDS}")
     parser.add_argument("output", type=Path, help="YouTube-VIS file to write")
     parser.add_argument(
@@ -33,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """What was asked for; 0 when it is done."""
+    args.part(args)
+    return 0
+
+
+def _tracks(args: argparse.Namespace) -> None:
     from mobileseg.data.formats.exported_tracks import frame_folders, youtube_vis_document
 
     frames = frame_folders(args.frames)
@@ -58,7 +75,6 @@ def run(args: argparse.Namespace) -> int:
     )
     if left_out:
         print(f"left out: {left_out} boxes (--boxes takes them as rectangular masks)")
-    return 0
 
 
 def _exports(source: Path) -> list[Path]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mobileseg.config.load import Config
     from mobileseg.data.base import ImageDataset
 
+_TRACED_SIZE = (512, 512)  # (height, width) that a graph for any size is traced and compared at
+
 _GEOMETRIC = {"ResizeByLong", "ResizeByShort", "ResizeToMultiple", "LimitLong", "Padding", "PaddingByAspectRatio"}
 
 
@@ -39,12 +41,13 @@ class Images:
     real: bool = True
 
 
-def options_from(config: Config, changes: Mapping[str, Any]) -> ExportOptions:
+def options_from(config: Config, changes: Mapping[str, Any], *, any_size: bool = False) -> ExportOptions:
     """Export options of a configuration: its `export` section, its validation transforms, and changes to both.
 
     Args:
         config: the configuration.
         changes: fields of `ExportOptions` that the caller sets; None leaves the configuration's.
+        any_size: where no size is given anywhere, the graph takes all of them, as PaddleSeg's does.
 
     Raises:
         ExportError: no size is given anywhere, or the options contradict each other.
@@ -60,6 +63,9 @@ def options_from(config: Config, changes: Mapping[str, Any]) -> ExportOptions:
     if size is not None:
         values["height"], values["width"] = size
     values |= {key: value for key, value in changes.items() if value is not None}
+    if "height" not in values and any_size:
+        height, width = _TRACED_SIZE
+        values |= {"height": height, "width": width, "dynamic": True, "any_size": True}
     if "height" not in values:
         raise ExportError(
             f"{config.path} does not say for which input size to export",

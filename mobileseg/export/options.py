@@ -39,6 +39,9 @@ PACKAGES = {
 OUTPUT_NAMES: dict[str, str] = {"argmax": "labels", "softmax": "probabilities", "none": "logits"}
 """Output op -> name (and kind) of the graph's output."""
 
+NAME_A_SIZE = "name the size to export for: --size HEIGHT WIDTH"
+"""Remedy where a graph for images of any size cannot be had."""
+
 MAX_PIXELS = 1 << 24
 """Of an input or output, 4096 squared: beyond it the tensors of a network outgrow 32-bit indices, and converters and
 engines die by signal."""
@@ -53,6 +56,8 @@ class ExportOptions:
         width: input width in pixels, as `height`.
         output_op: appended to the logits: 'argmax' (int32 [1,H,W]), 'softmax' or 'none' (float32 [1,K,H,W]).
         dynamic: height and width stay open; sides must then be multiples of the network's `size_multiple`.
+        any_size: with `dynamic`, a graph that takes images of any size, and batches, as PaddleSeg's export writes it:
+            operators that Paddle alone keeps exact stay in it, so it is for the target 'paddle'.
         normalize_in_graph: the graph is fed 0..255 and computes (x / 255 - mean) / std itself.
         input_dtype: 'uint8' makes the graph cast first; needs `normalize_in_graph`.
         layout: order of the input's dimensions, 'NCHW' [1,3,H,W] or 'NHWC' [1,H,W,3].
@@ -68,6 +73,7 @@ class ExportOptions:
     width: int
     output_op: OutputOp = "argmax"
     dynamic: bool = False
+    any_size: bool = False
     normalize_in_graph: bool = False
     input_dtype: Literal["float32", "uint8"] = "float32"
     layout: Literal["NCHW", "NHWC"] = "NCHW"
@@ -96,6 +102,8 @@ class ExportOptions:
             raise ExportError(
                 "a uint8 input needs the normalisation inside the graph", remedy="add --with_normalize, or drop uint8"
             )
+        if self.any_size and not self.dynamic:
+            raise ExportError("a graph for any size has a dynamic shape")
         if self.dynamic and self.output_size is not None:
             raise ExportError(
                 "a dynamic export cannot end at a fixed output size", remedy="drop --dynamic or --resize_in_graph"
@@ -111,9 +119,10 @@ class ExportOptions:
         return OUTPUT_NAMES[self.output_op]
 
     def input_shape(self, open_size: bool = False) -> list[int]:
-        """Shape of the input; -1 for height and width when ``open_size``."""
+        """Shape of the input; -1 for height and width when ``open_size``, then also for the batch of `any_size`."""
         size = [-1, -1] if open_size else [self.height, self.width]
-        return [1, 3, *size] if self.layout == "NCHW" else [1, *size, 3]
+        batch = -1 if open_size and self.any_size else 1
+        return [batch, 3, *size] if self.layout == "NCHW" else [batch, *size, 3]
 
 
 def check_targets(targets: tuple[str, ...] | list[str]) -> tuple[str, ...]:
