@@ -1,4 +1,4 @@
-"""`mobileseg convert`: annotations of other tools as files that the suite reads, and lists, masks and overlays of them."""
+"""`mobileseg convert`: annotations of other tools as files that the suite reads; lists, masks, overlays."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def export(
     """
     options = options or options_from(config, {})
     dataset = dataset_from(config)
-    chosen = images_from(images, dataset, zoo, (options.height, options.width))
+    chosen = images_from(images, dataset, zoo, (options.height, options.width), options.pixels)
     report(f"verify with images from {chosen.source}")
     result = export_network(
         network,
@@ -326,7 +326,7 @@ def _trace(
 
 def _shapes(graph: NetworkGraph, form: ExportOptions, size: tuple[int, int]) -> tuple[tuple[int, ...], ...]:
     """Shapes of a graph's inputs for an image of a size."""
-    image = (1, 3, *size) if form.layout == "NCHW" else (1, *size, 3)
+    image = (1, form.channels, *size) if form.layout == "NCHW" else (1, *size, form.channels)
     return tuple(image if spec.name == IMAGE else spec.shape for spec in graph.inputs)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.errors import ExportError
 
 OutputOp = Literal["argmax", "softmax", "none"]
@@ -60,11 +61,12 @@ class ExportOptions:
             operators that Paddle alone keeps exact stay in it, so it is for the target 'paddle'.
         normalize_in_graph: the graph is fed 0..255 and computes (x / 255 - mean) / std itself.
         input_dtype: 'uint8' makes the graph cast first; needs `normalize_in_graph`.
-        layout: order of the input's dimensions, 'NCHW' [1,3,H,W] or 'NHWC' [1,H,W,3].
+        layout: order of the input's dimensions, 'NCHW' [1,C,H,W] or 'NHWC' [1,H,W,C].
         output_size: (height, width) that the logits are resized to inside the graph (bilinear, half-pixel)
             before the output op; None leaves them at the input size.
-        mean: per channel (RGB), of pixel values scaled to 0..1.
+        mean: per channel (RGB), of pixel values times `scale`.
         std: per channel (RGB), as `mean`.
+        pixel_range: least and largest value of a pixel.
         opset: ONNX operator set.
         nms_in_graph: an instance segmentation graph ends after the NMS, not before it.
     """
@@ -78,8 +80,9 @@ class ExportOptions:
     input_dtype: Literal["float32", "uint8"] = "float32"
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     output_size: tuple[int, int] | None = None
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    pixel_range: tuple[int, int] = (0, 255)
     opset: int = 13
     nms_in_graph: bool = False
 
@@ -104,6 +107,8 @@ class ExportOptions:
             )
         if self.any_size and not self.dynamic:
             raise ExportError("a graph for any size has a dynamic shape")
+        if self.input_dtype == "uint8" and self.pixel_range[1] > 255:
+            raise ExportError(f"pixels reach up to {self.pixel_range[1]}, a uint8 input up to 255", remedy="drop uint8")
         if self.dynamic and self.output_size is not None:
             raise ExportError(
                 "a dynamic export cannot end at a fixed output size", remedy="drop --dynamic or --resize_in_graph"
@@ -114,6 +119,21 @@ class ExportOptions:
             raise ExportError(f"opset is {self.opset}, supported are 11 to 17", remedy="--opset_version 13")
 
     @property
+    def channels(self) -> int:
+        """Of the image."""
+        return len(self.mean)
+
+    @property
+    def scale(self) -> float:
+        """Factor on pixel values before mean and std."""
+        return 1.0 / (self.pixel_range[1] - self.pixel_range[0])
+
+    @property
+    def pixels(self) -> PixelFormat:
+        """What pixels images have."""
+        return PixelFormat(self.channels, None if self.pixel_range == (0, 255) else self.pixel_range)
+
+    @property
     def output_name(self) -> str:
         """Name of the graph's output: labels, probabilities or logits."""
         return OUTPUT_NAMES[self.output_op]
@@ -122,7 +142,7 @@ class ExportOptions:
         """Shape of the input; -1 for height and width when ``open_size``, then also for the batch of `any_size`."""
         size = [-1, -1] if open_size else [self.height, self.width]
         batch = -1 if open_size and self.any_size else 1
-        return [batch, 3, *size] if self.layout == "NCHW" else [batch, *size, 3]
+        return [batch, self.channels, *size] if self.layout == "NCHW" else [batch, *size, self.channels]
 
 
 def check_targets(targets: tuple[str, ...] | list[str]) -> tuple[str, ...]:

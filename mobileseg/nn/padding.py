@@ -22,7 +22,9 @@ def pad_to_multiple(x: paddle.Tensor, multiple: int) -> paddle.Tensor:
     size = spatial_size(x)
     if not is_static(size):
         if takes_any_size():
-            raise ExportError(f"this network pads images to multiples of {multiple}, so a graph of any size cannot be had")
+            raise ExportError(
+                f"this network pads images to multiples of {multiple}, so a graph of any size cannot be had"
+            )
         return x
     missing = [-int(length) % multiple for length in size]
     return F.pad(x, [0, missing[1], 0, missing[0]]) if any(missing) else x

@@ -1,6 +1,5 @@
 """Exported without a size, a network is what PaddleSeg's export makes of it: any size, any batch, the same labels."""
 
-
 import numpy as np
 import paddle
 import pytest
@@ -16,15 +15,23 @@ pytest.importorskip("paddleseg", reason="needs requirements-paddleseg.txt")
 CLASSES = 4
 SIZES = ((48, 36), (97, 131), (128, 128))
 NETWORKS = {
-    "PPLiteSeg": "{type: PPLiteSeg, num_classes: 4, backbone: {type: STDC1}, arm_out_chs: [16], cm_out_ch: 16}",
-    "MobileSeg": "{type: MobileSeg, num_classes: 4, backbone: {type: MobileNetV2_x0_25}, cm_bin_sizes: [1, 2, 4]}",
+    "PPLiteSeg": ("STDC1", {"num_classes": 4, "arm_out_chs": [16, 16, 16], "cm_out_ch": 16}),
+    "MobileSeg": ("MobileNetV2_x0_25", {"num_classes": 4, "cm_bin_sizes": [1, 2, 4]}),
 }
 TOPFORMER = "{type: TopFormer, num_classes: 4, backbone: {type: TopTransformer_Tiny}}"
 
 
+def text_of(name):
+    backbone, options = NETWORKS[name]
+    return str({"type": name, "backbone": {"type": backbone}, **options}).replace("'", "")
+
+
 def network_of(text, folder):
     config = folder / "net.yml"
-    config.write_text(f"iters: 1\nbatch_size: 2\nmodel: {text}\n")
+    data = (
+        "val_dataset: {type: Dataset, dataset_root: absent, num_classes: 4, mode: val, transforms: [{type: Normalize}]}"
+    )
+    config.write_text(f"iters: 1\nbatch_size: 2\nmodel: {text}\n{data}\n")
     loaded = load_config(config)
     paddle.seed(3)
     network = build_network(loaded, load_pretrained=False)
@@ -36,12 +43,17 @@ def network_of(text, folder):
     return loaded, network
 
 
-def theirs(network, folder):
-    """What PaddleSeg's tools/export.py does without --input_shape, by the package's own wrapper."""
+def theirs(name, network, folder):
+    """What PaddleSeg's tools/export.py does without --input_shape, by the package's own network and wrapper."""
+    from paddleseg import models
     from paddleseg.deploy.export import WrappedModel
 
-    original = network._original[0] if hasattr(network, "_original") else Listed(network)
+    backbone, options = NETWORKS[name]
+    with paddle.utils.unique_name.guard("theirs_"):  # some of its parameters have fixed names
+        original = getattr(models, name)(backbone=getattr(models, backbone)(), **options)
+    original.set_state_dict(network.state_dict())
     original.eval()
+    folder.mkdir()
     spec = paddle.static.InputSpec(shape=[None, 3, None, None], dtype="float32")
     paddle.jit.save(paddle.jit.to_static(WrappedModel(original, "argmax"), input_spec=[spec]), str(folder / "model"))
     (folder / "deploy.yaml").write_text(
@@ -49,17 +61,6 @@ def theirs(network, folder):
         "output_op: argmax, output_dtype: int32}\n"
     )
     return folder
-
-
-class Listed(paddle.nn.Layer):
-    """A network of ours with the return value of PaddleSeg's."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def forward(self, x):
-        return [self.network(x)["logits"]]
 
 
 def run_paddle(folder, images):
@@ -82,14 +83,13 @@ def run_paddle(folder, images):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_labels_are_those_of_paddlesegs_folder_at_any_size_and_batch(name, tmp_path):
-    config, network = network_of(NETWORKS[name], tmp_path)
+    config, network = network_of(text_of(name), tmp_path)
     options = options_from(config, {"height": 64, "width": 64, "dynamic": True, "any_size": True})
     ours = tmp_path / "ours"
     subject = subject_from(config, network, None)
     export_network(network, ours, options, subject, synthetic_images((64, 64), 6), accept_weak=True)
     assert [path.name for path in ours.iterdir() if path.suffix in (".onnx", ".nb")] == []
-    (tmp_path / "theirs").mkdir()
-    reference = theirs(network, tmp_path / "theirs")
+    reference = theirs(name, network, tmp_path / "theirs")
     segmenter, foreign = Segmenter(ours, engine="paddle"), Segmenter(reference, engine="paddle")
     assert segmenter.manifest.image.multiple == 1
     for height, width in SIZES:
@@ -113,7 +113,7 @@ def test_a_network_that_pads_asks_for_a_size(tmp_path):
 
 
 def test_other_targets_ask_for_a_size(tmp_path):
-    config, network = network_of(NETWORKS["MobileSeg"], tmp_path)
+    config, network = network_of(text_of("MobileSeg"), tmp_path)
     options = options_from(config, {}, any_size=True)
     assert (options.dynamic, options.input_shape(open_size=True)) == (True, [-1, 3, -1, -1])
     with pytest.raises(ExportError, match="for Paddle alone: name a size"):
