@@ -179,6 +179,13 @@ def _exported(args: argparse.Namespace, config: Config, section: dict[str, Any],
     segmenter = Segmenter(args.model, engine=args.engine, threads=args.threads, detection=changed)
     manifest = segmenter.manifest
     _same_task(manifest.task, dataset, args.model)
+    if segmenter.pixels != dataset.pixels:
+        own, other = segmenter.pixels, dataset.pixels
+        raise ConfigError(
+            f"{args.model} takes images of {own.channels} channels with values of {list(own.limits)}, val_dataset "
+            f"gives {other.channels} channels with values of {list(other.limits)}",
+            remedy="write the img_channels and img_range that it was trained with",
+        )
     how = tasks.stage(manifest.task, "training").evaluated_with(_as_exported(config.to_dict(), manifest), section)
     predict = _by_name(args, SegmenterPredictor(segmenter), manifest.classes, dataset, args.model)
     return predict, f"{args.model} on {segmenter.engine_name}", how

@@ -112,6 +112,12 @@ class PixelFormat:
             values *= np.float32(255.0 / (high - low))
         return values
 
+    def stored(self, levels: np.ndarray) -> np.ndarray:
+        """The pixels of :meth:`levels` that were not transformed, as they were read."""
+        low, high = self.limits
+        values = levels if (low, high) == (0, 255) else np.rint(levels * ((high - low) / 255.0) + low)
+        return np.ascontiguousarray(values.astype(self.dtype))
+
     def shown(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 [H, W, 3] RGB for people: of two channels the first, of four the first three."""
         if self.channels == 3 and pixels.dtype == np.uint8 and self.range in (None, (0, 255)):
