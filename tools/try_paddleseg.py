@@ -31,13 +31,15 @@ import numpy as np  # noqa: E402
 from mobileseg.config.build import build_losses, build_network, check_components  # noqa: E402
 from mobileseg.config.load import Config, load_config  # noqa: E402
 from mobileseg.errors import MobileSegError  # noqa: E402
+from mobileseg.export.options import TARGETS  # noqa: E402
 
-STAGES = ("load", "build", "train", "eval", "paddle", "onnx")
+STAGES = ("load", "build", "train", "eval", *TARGETS)
 SIDES = (128, 256, 512)
 """Sides of the images that training is tried with; some transformers take their own size alone."""
 CLASSES = 5
 BEGIN, END = "<!-- table of tools/try_paddleseg.py -->", "<!-- end of the table -->"
 TIMEOUT = 900
+"""Seconds that one stage may take."""
 _SMALL = ("tiny", "b0", "small", "_s_", "resnet18", "w18", "stdc1", "resnet50", "base")
 
 
@@ -64,32 +66,32 @@ def chosen(families: Mapping[str, list[Path]]) -> dict[Path, str]:
     return {min(files, key=rank): name for name, files in families.items()}
 
 
-def try_one(file: Path, stages: Iterable[str]) -> dict[str, str]:
-    """Stage -> 'ok' or why not; the stages that a failure makes pointless are left out."""
-    found: dict[str, str] = {}
+def try_one(file: Path, stages: Iterable[str], say: Callable[[dict[str, str]], None]) -> None:
+    """Tell ``say`` after each stage: stage -> 'ok' or why not; what a failure makes pointless is left out."""
     wanted = set(stages)
+    stage = "load"
     try:
         config = load_config(file)
         check_components(config)
-        found["load"] = "ok"
+        say({"load": "ok"})
+        stage = "build"
         network = None
-        if "build" in wanted and config.model:
-            network = build_network(config, load_pretrained=False)
         if "build" in wanted:
+            network = build_network(config, load_pretrained=False) if config.model else None
             if config.loss:
                 build_losses(config)
-            found["build"] = "ok"
+            say({"build": "ok"})
+        stage = "train"
         if wanted & {"train", "eval"} and config.loss and config.model:
-            found |= _train(file)
-        if "paddle" in wanted and network is not None:
-            found |= _convert(network)
+            say(_train(file))
+        stage = TARGETS[0]
+        targets = tuple(target for target in TARGETS if target in wanted)
+        if targets and network is not None:
+            say(_convert(network, targets))
     except MobileSegError as error:
-        stage = next(stage for stage in STAGES if stage not in found)
-        found[stage] = " ".join(str(error).split())[:300]
+        say({stage: " ".join(str(error).split())[:300]})
     except Exception as error:  # what a user would see as 'unexpected'
-        stage = next(stage for stage in STAGES if stage not in found)
-        found[stage] = f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    return found
+        say({stage: f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}"})
 
 
 def _train(file: Path) -> dict[str, str]:
@@ -148,7 +150,7 @@ def _per_class(data: Mapping[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def _convert(network: Any) -> dict[str, str]:
+def _convert(network: Any, targets: tuple[str, ...]) -> dict[str, str]:
     """Trace the network at a fixed size and convert it; numbers are compared by `mobileseg export`."""
     from mobileseg.export.diagnosis.audit import audit
     from mobileseg.export.options import ExportOptions
@@ -156,9 +158,10 @@ def _convert(network: Any) -> dict[str, str]:
     network.eval()
     side = getattr(network, "probed_side", SIDES[0])
     try:
-        result = audit(network, ExportOptions(side, side, output_op="none"), ("paddle", "onnx"))
+        result = audit(network, ExportOptions(side, side, output_op="none"), targets)
     except Exception as error:  # foreign code that cannot be traced
-        return {"paddle": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return dict.fromkeys(targets, reason)
     found = {}
     for target, state in result.targets.items():
         lacks = sorted({item.operator.type for item in result.findings if item.target == target})
@@ -170,39 +173,55 @@ def _work(pipe: Any, file: Path, stages: tuple[str, ...]) -> None:
     quiet = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # what the networks print is not read
         os.dup2(quiet, stream)
-    pipe.send(try_one(file, stages))
+    try_one(file, stages, pipe.send)
+    pipe.send({})
 
 
-def _isolated(file: Path, stages: tuple[str, ...]) -> dict[str, str]:
-    """:func:`try_one` in a process of its own; one that dies or hangs is reported as such."""
+def _isolated(file: Path, stages: tuple[str, ...], timeout: int) -> dict[str, str]:
+    """Stage -> 'ok' or why not, by :func:`try_one` in a process of its own; one that dies or hangs is told as such."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(theirs, file, stages))
     process.start()
     theirs.close()
+    found: dict[str, str] = {}
     try:
-        if ours.poll(TIMEOUT):
-            return dict(ours.recv())
+        while ours.poll(timeout):
+            part = ours.recv()
+            if not part:
+                return found
+            found |= part
         process.kill()
-        return {"load": f"no end after {TIMEOUT} s"}
+        reason = f"no end after {timeout} s"
     except EOFError:
         process.join()
-        return {"load": f"the process ended with code {process.exitcode}"}
+        reason = f"the process ended with code {process.exitcode}"
     finally:
         process.join()
+    return found | {next(stage for stage in stages if stage not in found): reason}
 
 
 Results = dict[str, dict[str, str]]
 
 
-def try_all(checkout: Path, stages: tuple[str, ...], only: str, done: Callable[[str, Results], None]) -> Results:
+def try_all(
+    checkout: Path,
+    stages: tuple[str, ...],
+    done: Callable[[str, Results], None],
+    *,
+    only: str = "",
+    earlier: Results | None = None,
+    timeout: int = TIMEOUT,
+) -> Results:
     """Results by the path of the file below configs/: stage -> 'ok' or why not, and ``family`` where it was chosen.
 
     Args:
         checkout: of PaddleSeg.
         stages: what the chosen files are tried with; the others are loaded and built.
-        only: regular expression of the files.
         done: told after each file: one line, and all results so far.
+        only: regular expression of the files.
+        earlier: results of a trial that was cut off; its files are not tried again.
+        timeout: seconds that one stage may take.
     """
     files = [file for file in configurations(checkout) if re.search(only, str(file))]
     families: dict[str, list[Path]] = {}
@@ -213,11 +232,13 @@ def try_all(checkout: Path, stages: tuple[str, ...], only: str, done: Callable[[
             continue  # reported by its own trial
     representatives = chosen(families)
     cheap = tuple(stage for stage in stages if stage in ("load", "build"))
-    results: Results = {}
+    results: Results = dict(earlier or {})
     for number, file in enumerate(sorted(files, key=lambda file: file not in representatives), 1):
         name = str(file.relative_to(checkout / "configs"))
+        if name in results:
+            continue
         began = time.perf_counter()
-        results[name] = dict(_isolated(file, stages if file in representatives else cheap))
+        results[name] = dict(_isolated(file, stages if file in representatives else cheap, timeout))
         if file in representatives:
             results[name]["family"] = representatives[file]
         bad = {key: value for key, value in results[name].items() if value != "ok" and key != "family"}
@@ -263,7 +284,10 @@ def main() -> int:
     parser.add_argument("checkout", type=Path, help="checkout of PaddleSeg 2.8")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--only", default="", help="regular expression of the files to try")
-    parser.add_argument("--json", type=Path, help="write the results there")
+    parser.add_argument(
+        "--json", type=Path, help="write the results there; files that it has already are not tried again"
+    )
+    parser.add_argument("--timeout", type=int, default=TIMEOUT, metavar="S", help="seconds that one stage may take")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="replace the table of this page")
     args = parser.parse_args()
     logging.getLogger("mobileseg").setLevel(logging.ERROR)
@@ -273,7 +297,8 @@ def main() -> int:
         if args.json:  # after every file: a trial of all takes hours on a small machine
             args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
-    results = try_all(args.checkout, tuple(args.stages), args.only, done)
+    earlier = json.loads(args.json.read_text(encoding="utf-8")) if args.json and args.json.is_file() else None
+    results = try_all(args.checkout, tuple(args.stages), done, only=args.only, earlier=earlier, timeout=args.timeout)
     if args.write:
         write_table(args.write, table(results))
     print(table(results).split("\n\n")[0])

@@ -102,7 +102,9 @@ def run(args: argparse.Namespace) -> int:
         refuse_existing(Path(args.save_dir), args.overwrite, [Path(path) for path in named if path])
     config = load_config(config_file, args.opts)
     changes = _changes(args)
-    options = options_from(config, changes)
+    options = options_from(config, changes, any_size=not args.audit)
+    if options.any_size:
+        print("no size is given: the graph takes images of any size, as PaddleSeg's does, and is for Paddle alone")
     paddle.seed(config.to_dict()["seed"])  # random weights, with --accept_weak, are the same each time
     network = build_network(config, load_pretrained=False)
     refuse_foreign_flags(network, changes)
@@ -193,6 +195,8 @@ def _changes(args: argparse.Namespace) -> dict[str, Any]:
     size = args.size
     if args.input_shape:
         batch, channels, *size = args.input_shape
+        if size == [-1, -1]:
+            size = None
         if batch not in (1, -1) or channels != 3:
             raise ExportError(
                 f"--input_shape is {args.input_shape}, expected 1 3 HEIGHT WIDTH: graphs are written for one image",

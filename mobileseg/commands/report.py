@@ -186,6 +186,7 @@ def _examples(config: Config, segmenter: NetworkSegmenter, count: int) -> list[E
     examples = []
     for index in np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)).tolist():
         sample = dataset.load(index)
-        image = sample.image.astype(np.uint8)
-        examples.append(Example(Path(sample.meta["image_path"]).name, image, segmenter(image), truth(sample)))
+        image = dataset.pixels.stored(sample.image)
+        shown = dataset.pixels.shown(image)
+        examples.append(Example(Path(sample.meta["image_path"]).name, shown, segmenter(image), truth(sample)))
     return examples

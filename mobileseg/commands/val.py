@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from mobileseg.commands.arguments import (
     say_accepted,
     view_section,
 )
+from mobileseg.commands.progress import progress_counter
 from mobileseg.converter import has_more_engines
 from mobileseg.errors import ConfigError
 from mobileseg.files import write_whole
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     predict, what, how = (_exported if args.model else _network)(args, config, section, dataset)
     ranked = _Ranked(predict, dataset) if args.auc_roc or section["auc_roc"] else None
     predict = ranked or predict
-    scores = evaluate(predict, dataset, num_workers=args.num_workers, progress=_progress(), scorer=scorer)
+    scores = evaluate(predict, dataset, num_workers=args.num_workers, progress=progress_counter(), scorer=scorer)
     print(f"{what}: {scores.images} images in {scores.seconds:.1f} s")
     print(scores.table)
     document = scores.to_dict() | {"model": what, "config": config.hash, **how}
@@ -179,6 +179,13 @@ def _exported(args: argparse.Namespace, config: Config, section: dict[str, Any],
     segmenter = Segmenter(args.model, engine=args.engine, threads=args.threads, detection=changed)
     manifest = segmenter.manifest
     _same_task(manifest.task, dataset, args.model)
+    if segmenter.pixels != dataset.pixels:
+        own, other = segmenter.pixels, dataset.pixels
+        raise ConfigError(
+            f"{args.model} takes images of {own.channels} channels with values of {list(own.limits)}, val_dataset "
+            f"gives {other.channels} channels with values of {list(other.limits)}",
+            remedy="write the img_channels and img_range that it was trained with",
+        )
     how = tasks.stage(manifest.task, "training").evaluated_with(_as_exported(config.to_dict(), manifest), section)
     predict = _by_name(args, SegmenterPredictor(segmenter), manifest.classes, dataset, args.model)
     return predict, f"{args.model} on {segmenter.engine_name}", how
@@ -221,17 +228,6 @@ def _by_name(args: argparse.Namespace, predict: Any, classes: Sequence[str], dat
     remedy = "give the dataset the classes that the network was trained on, in their order (classes: [...]), or match "
     require_same_classes(classes, dataset.classes, (what, "val_dataset"), f"{remedy}them by name with --match_classes")
     return predict
-
-
-def _progress() -> Any:
-    """A counter on a terminal, silence elsewhere."""
-    if not sys.stderr.isatty():
-        return None
-
-    def show(done: int, total: int) -> None:
-        print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-
-    return show
 
 
 def _targets(args: argparse.Namespace) -> list[Path]:

@@ -63,6 +63,7 @@ def build_network(
     stored_plan = section.pop(PLAN, None)
     plan = stored_plan if plan is None else plan
     backbone = section.pop("backbone", None)
+    channels = section.get("in_channels", backbone.get("in_channels", 3) if isinstance(backbone, Mapping) else 3)
     if isinstance(backbone, Mapping):
         backbone = dict(backbone)
         _check_section(("model", "backbone"), "backbone", backbone, origins)
@@ -80,6 +81,8 @@ def build_network(
         section["backbone"] = backbone  # a layer, from a caller
     weights = section.pop("pretrained", None)
     network = _construct("network", section, origins, ("model",))
+    if channels != 3:
+        network.in_channels = channels  # of the image, for whoever traces the network
     if plan:
         from mobileseg.nn.width import apply_plan
 

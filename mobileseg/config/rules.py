@@ -181,13 +181,21 @@ def _export(data: dict[Any, Any], origins: Origins) -> list[Problem]:
 
 
 def _channels(data: dict[Any, Any], origins: Origins) -> list[Problem]:
-    """Images are fed with three channels."""
+    """The network takes as many channels as the datasets give."""
+    stated = {path: _at(data, path) for path in (("model", "in_channels"), ("model", "backbone", "in_channels"))}
     found = []
-    for path in (("model", "in_channels"), ("model", "backbone", "in_channels")):
-        value = _at(data, path)
-        if _is_number(value) and value != 3:
-            seen = f"images are read with three channels (greyscale as three equal ones), got {value}"
-            found.append(origins.problem(path, seen, "remove it"))
+    for section in ("train_dataset", "val_dataset"):
+        if not isinstance(data.get(section), dict):
+            continue
+        channels = data[section].get("img_channels", 3)
+        for path, value in stated.items():
+            if _is_number(value) and _is_number(channels) and value != channels:
+                seen = f"{section} gives images of {channels} channels (img_channels), the network takes {value}"
+                found.append(origins.problem(path, seen, f"write in_channels: {channels}"))
+        if channels != 3 and _is_number(channels) and not any(map(_is_number, stated.values())):
+            seen = f"is {channels}, and the network takes three channels"
+            fix = f"write in_channels: {channels} in model.backbone, or in model where it has no backbone"
+            found.append(origins.problem((section, "img_channels"), seen, fix))
     return found
 
 

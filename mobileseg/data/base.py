@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 
 from mobileseg.class_names import checked_names
-from mobileseg.data.io import read_image, read_label
+from mobileseg.data.io import read_label
 from mobileseg.data.label_values import check_label_arguments, range_remedy
+from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.data.sample import Sample, Transform
 from mobileseg.data.transforms.build import build_transforms
 from mobileseg.errors import ConfigError, DataError
@@ -44,6 +45,7 @@ class ImageDataset:
         items: image and label paths.
         mode: the part of the dataset.
         seed: all random choices derive from (seed, epoch, index).
+        pixels: what pixels the images have.
 
     Args:
         items: image and label paths.
@@ -60,6 +62,7 @@ class ImageDataset:
     """
 
     task: str | None = None
+    pixels = PixelFormat()
 
     def __init__(
         self,
@@ -130,12 +133,14 @@ class ImageDataset:
             sample.label = sample.instances = None
         for transform in self.transforms:
             sample = transform(sample, rng)
+            if sample.image.ndim == 2:  # OpenCV drops an axis of length 1
+                sample.image = sample.image[..., None]
         if self.evaluates:
             sample.label, sample.instances = label, instances
         return sample
 
     def prepare(self, key: int | tuple[int, int]) -> Sample:
-        """The transformed sample for ``key`` = (epoch, index) or index (epoch 0), image float32 [H, W, 3].
+        """The transformed sample for ``key`` = (epoch, index) or index (epoch 0), image float32 [H, W, C].
 
         ``meta['geometry']`` says how to take scores back to the original pixels
         (:func:`mobileseg.data.sample.undo_geometry`).
@@ -164,7 +169,7 @@ def check_count(num_classes: Any) -> None:
 
 
 def channels_first(sample: Sample) -> dict[str, np.ndarray]:
-    """``image`` float32 [3, H, W] and ``index`` int64 of a prepared sample."""
+    """``image`` float32 [C, H, W] and ``index`` int64 of a prepared sample."""
     image = np.ascontiguousarray(sample.image.transpose(2, 0, 1), dtype=np.float32)
     return {"image": image, "index": np.asarray(sample.meta["index"], np.int64)}
 
@@ -234,7 +239,7 @@ class SegmentationDataset(ImageDataset):
             DataError: unreadable file, sizes that differ, or label values outside classes and ignore_index.
         """
         item = self.items[index]
-        image = read_image(item.image)
+        image = self.pixels.read(item.image)
         stored = None if item.label is None else read_label(item.label)
         label = None if stored is None else self.map_label(stored)
         if label is not None and stored is not None:
@@ -247,14 +252,14 @@ class SegmentationDataset(ImageDataset):
                 )
             self._check_values(label, stored, item)
         meta = {"ignore_index": self.ignore_index, "image_path": str(item.image), "geometry": []}
-        return Sample(image.astype(np.float32), label, meta)
+        return Sample(self.pixels.levels(image), label, meta)
 
     def map_label(self, stored: np.ndarray) -> np.ndarray:
         """Class indices of stored label values, uint8 [H, W] to uint8 [H, W]."""
         return stored if self.lookup is None else cv2.LUT(stored, self.lookup)
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, np.ndarray]:
-        """``image`` float32 [3, H, W], ``label`` int64 [H, W] (when there is one) and ``index`` int64.
+        """``image`` float32 [C, H, W], ``label`` int64 [H, W] (when there is one) and ``index`` int64.
 
         Args:
             key: (epoch, index), or index for epoch 0; the same key always gives the same arrays.

@@ -52,7 +52,8 @@ def place_sample(
     """
     _check_size(sample, height, width)
     bottom, right = height - sample.size[0] - top, width - sample.size[1] - left
-    colour = tuple(float(part) for part in np.broadcast_to(image_value, 3))
+    values = np.ravel(np.asarray(image_value, np.float64)).tolist()
+    colour = tuple(values) if len(set(values)) > 1 else (values[0],) * 4  # as many as OpenCV may ask for
     constant = cv2.BORDER_CONSTANT
     sample.image = cv2.copyMakeBorder(sample.image, top, bottom, left, right, constant, value=colour)
     if sample.label is not None:
@@ -107,7 +108,7 @@ def warp_sample(
     _check_size(sample, size[1], size[0])
     border = cv2.BORDER_CONSTANT
     sample.image = cv2.warpAffine(
-        sample.image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=(image_value,) * 3
+        sample.image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=(image_value,) * 4
     )
     if sample.label is not None:
         value = sample.ignore_index if label_value is None else label_value

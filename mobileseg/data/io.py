@@ -102,6 +102,36 @@ def decode_image(data: bytes, path: str | Path) -> np.ndarray:
     return _orient(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), turn)
 
 
+def decode_unchanged(path: str | Path, *, alpha: bool = False) -> np.ndarray:
+    """The values of an image file as they are stored, turned as EXIF says.
+
+    Args:
+        path: image file.
+        alpha: grey with alpha is wanted, which OpenCV does not tell from colours with alpha.
+
+    Returns:
+        uint8 or uint16, [H, W], or [H, W, C]: three channels are BGR, four BGRA, two grey and alpha.
+
+    Raises:
+        FileError: as :func:`read_image`.
+    """
+    data = read_bytes(path, "image")
+    _check_complete(data, path, "image")
+    with _opened(data, path, "image") as pil:
+        mode = pil.mode
+        if alpha and mode == "LA":
+            return _orient(np.asarray(pil), orientation(data))
+    try:
+        values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        values = None
+    if values is None:
+        raise FileError(f"the image {path} (mode {mode}) cannot be decoded", remedy="store it as PNG or TIFF")
+    _check_depth(values, path)
+    tiff = data.startswith(_TIFF_STARTS)
+    return values if tiff else _orient(values, orientation(data))
+
+
 def read_label(path: str | Path) -> np.ndarray:
     """Decode an index mask: greyscale, 1-bit, palette (its indices, not its colours) or 16-bit up to 255.
 
@@ -266,7 +296,7 @@ def _check_depth(decoded: np.ndarray | None, path: str | Path) -> None:
 
 def _orient(image: np.ndarray, turn: int) -> np.ndarray:
     if turn in (5, 6, 7, 8):
-        image = image.transpose(1, 0, 2)
+        image = image.swapaxes(0, 1)
     if turn in (2, 3, 6, 7):
         image = image[:, ::-1]
     if turn in (3, 4, 7, 8):

@@ -33,7 +33,7 @@ from mobileseg.export.from_config import (
 )
 from mobileseg.export.golden import Reference
 from mobileseg.export.manifest import GOLDEN_FILE, Subject, build_manifest
-from mobileseg.export.options import ALL_TARGETS, TARGETS, ExportOptions, check_targets
+from mobileseg.export.options import ALL_TARGETS, NAME_A_SIZE, TARGETS, ExportOptions, check_targets
 from mobileseg.export.recording import build_reference
 from mobileseg.export.sizes import verified_sizes
 from mobileseg.export.task import ExportTask
@@ -107,7 +107,7 @@ def export(
     """
     options = options or options_from(config, {})
     dataset = dataset_from(config)
-    chosen = images_from(images, dataset, zoo, (options.height, options.width))
+    chosen = images_from(images, dataset, zoo, (options.height, options.width), options.pixels)
     report(f"verify with images from {chosen.source}")
     result = export_network(
         network,
@@ -177,9 +177,11 @@ def export_network(
     deployed = task.deployment(network, options)
     chosen, rows = _choose(targets, options, task)
     refuse_existing(folder, overwrite)
+    if options.any_size:
+        subject = replace(subject, multiple=1)
     sizes = verified_sizes(options, subject.multiple)
     converters.prepare(chosen)
-    reference = build_reference(task, network, options, images, sizes, source)
+    reference = _reference(task, network, options, images, sizes, source)
     warnings = _weakness(task.weakness(reference, len(subject.classes)), accept_weak or untrained)
     if untrained:
         warnings.append(_UNTRAINED)
@@ -225,6 +227,16 @@ def export_network(
     return ExportResult(folder, tuple(rows), manifest, tuple(warnings), task.results)
 
 
+def _reference(task: ExportTask, network: Any, options: ExportOptions, *arguments: Any) -> Reference:
+    """What graphs are compared with; a network that is to take any size may turn out to have its own."""
+    try:
+        return build_reference(task, network, options, *arguments)
+    except ValueError as error:  # what Paddle raises where shapes do not fit
+        if not options.any_size:
+            raise
+        raise ExportError(f"the network does not take images of any size: {error}", remedy=NAME_A_SIZE) from error
+
+
 def _server_files(
     stage: Path, graphs: dict[str, list[converters.Graph]], network: Any, inputs: Sequence[np.ndarray], work: Path
 ) -> ServerFiles:
@@ -260,6 +272,8 @@ def _choose(
 
 def _unfit(target: str, options: ExportOptions) -> str:
     """Why a target cannot have this form, '' when it can."""
+    if options.any_size and target != "paddle":
+        return "a graph for images of any size is for Paddle alone: name a size (--size H W) for this one"
     if target == "ncnn" and options.layout == "NHWC":
         return "NCNN takes planes (NCHW); pnnx converts graphs that begin with a transpose wrongly"
     if target == "ncnn" and options.dynamic:
@@ -312,7 +326,7 @@ def _trace(
 
 def _shapes(graph: NetworkGraph, form: ExportOptions, size: tuple[int, int]) -> tuple[tuple[int, ...], ...]:
     """Shapes of a graph's inputs for an image of a size."""
-    image = (1, 3, *size) if form.layout == "NCHW" else (1, *size, 3)
+    image = (1, form.channels, *size) if form.layout == "NCHW" else (1, *size, form.channels)
     return tuple(image if spec.name == IMAGE else spec.shape for spec in graph.inputs)
 
 
@@ -359,7 +373,8 @@ def _disagreement(
     kept = keep_failed(stage, folder)
     return ExportError(
         "\n".join(["exported graphs do not agree with the network:", *lines]),
-        remedy=f"the folder was not put into place; it is kept as {kept} for inspection",
+        remedy=(f"{NAME_A_SIZE}; " if options.any_size else "")
+        + f"the folder was not put into place; it is kept as {kept} for inspection",
     )
 
 

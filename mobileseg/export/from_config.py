@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobileseg import tasks
-from mobileseg.data.io import IMAGE_SUFFIXES, read_image
+from mobileseg.data.io import IMAGE_SUFFIXES
+from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.errors import ConfigError, DataError, ExportError
 from mobileseg.export.manifest import GOLDEN_FILE, Subject
 from mobileseg.export.options import ALL_TARGETS, ExportOptions
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from mobileseg.config.load import Config
     from mobileseg.data.base import ImageDataset
 
+_TRACED_SIZE = (512, 512)  # (height, width) that a graph for any size is traced and compared at
+
 _GEOMETRIC = {"ResizeByLong", "ResizeByShort", "ResizeToMultiple", "LimitLong", "Padding", "PaddingByAspectRatio"}
 
 
@@ -29,7 +32,7 @@ class Images:
     """Images to verify with.
 
     Attributes:
-        pixels: uint8 [h,w,3] RGB each.
+        pixels: uint8 [h,w,3] RGB each, or as the dataset says.
         source: where they are from, for people.
         real: photographs of the task, rather than synthetic ones.
     """
@@ -39,12 +42,13 @@ class Images:
     real: bool = True
 
 
-def options_from(config: Config, changes: Mapping[str, Any]) -> ExportOptions:
+def options_from(config: Config, changes: Mapping[str, Any], *, any_size: bool = False) -> ExportOptions:
     """Export options of a configuration: its `export` section, its validation transforms, and changes to both.
 
     Args:
         config: the configuration.
         changes: fields of `ExportOptions` that the caller sets; None leaves the configuration's.
+        any_size: where no size is given anywhere, the graph takes all of them, as PaddleSeg's does.
 
     Raises:
         ExportError: no size is given anywhere, or the options contradict each other.
@@ -53,13 +57,17 @@ def options_from(config: Config, changes: Mapping[str, Any]) -> ExportOptions:
     section = data["export"]
     steps = (data["val_dataset"] or data["train_dataset"] or {}).get("transforms") or []
     kept = ("output_op", "dynamic", "normalize_in_graph", "input_dtype", "layout", "opset", "nms_in_graph")
-    values: dict[str, Any] = {key: section[key] for key in kept} | _normalisation(steps)
+    pixels = PixelFormat.of_section(data["val_dataset"] or data["train_dataset"])
+    values: dict[str, Any] = {key: section[key] for key in kept} | _normalisation(steps, pixels)
     if section["output_size"] is not None:
         values["output_size"] = (section["output_size"]["height"], section["output_size"]["width"])
     size = _size(section, steps)
     if size is not None:
         values["height"], values["width"] = size
     values |= {key: value for key, value in changes.items() if value is not None}
+    if "height" not in values and any_size:
+        height, width = _TRACED_SIZE
+        values |= {"height": height, "width": width, "dynamic": True, "any_size": True}
     if "height" not in values:
         raise ExportError(
             f"{config.path} does not say for which input size to export",
@@ -144,7 +152,11 @@ def dataset_from(config: Config) -> ImageDataset | None:
 
 
 def images_from(
-    given: Sequence[str | Path], dataset: ImageDataset | None, zoo: Path | None, size: tuple[int, int]
+    given: Sequence[str | Path],
+    dataset: ImageDataset | None,
+    zoo: Path | None,
+    size: tuple[int, int],
+    pixels: PixelFormat | None = None,
 ) -> Images:
     """Images to verify with: the given ones, else the dataset's, else those stored in the zoo, else synthetic ones.
 
@@ -153,11 +165,13 @@ def images_from(
         dataset: the validation dataset, None when it is not there.
         zoo: folder of zoo weights.
         size: (height, width) for synthetic images.
+        pixels: what they have; None is those of photographs.
 
     Raises:
         ExportError: fewer than four given images.
         DataError: an image cannot be read.
     """
+    pixels = pixels or PixelFormat()
     if given:
         files = _files(given)
         if len(files) < ITEMS:
@@ -166,20 +180,28 @@ def images_from(
                 remedy="name a folder of images, or more files",
             )
         names = ", ".join(Path(path).resolve().name for path in given)  # no path of this machine goes into the folder
-        return Images(tuple(read_image(path) for path in _spread(files)), names)
+        return Images(tuple(pixels.read(path) for path in _spread(files)), names)
     if dataset is not None and len(dataset) >= ITEMS:
         paths = _spread([item.image for item in dataset.items])
-        return Images(tuple(read_image(path) for path in paths), f"the {dataset.mode} part of {dataset.source}")
+        return Images(tuple(pixels.read(path) for path in paths), f"the {dataset.mode} part of {dataset.source}")
     if zoo is not None and (zoo / GOLDEN_FILE).is_file():
         with np.load(zoo / GOLDEN_FILE, allow_pickle=False) as archive:
             stored = tuple(archive[key] for key in archive.files if key.startswith("image."))
         if len(stored) >= ITEMS:
             return Images(stored, f"{GOLDEN_FILE} of {zoo.name}")
     return Images(
-        synthetic_images(size),
+        tuple(_of_format(image, pixels) for image in synthetic_images(size)),
         f"the suite's generator (no validation dataset of {ITEMS} or more images is here)",
         real=False,
     )
+
+
+def _of_format(image: np.ndarray, pixels: PixelFormat) -> np.ndarray:
+    """A photograph, uint8 [H,W,3], with other channels and another range."""
+    low, high = pixels.limits
+    values = low + image.astype(np.float64) * ((high - low) / 255.0)
+    picked = values[..., [index % 3 for index in range(pixels.channels)]]
+    return np.rint(picked).astype(pixels.dtype)
 
 
 def synthetic_images(size: tuple[int, int], count: int = CANDIDATES) -> tuple[np.ndarray, ...]:
@@ -194,17 +216,24 @@ def synthetic_images(size: tuple[int, int], count: int = CANDIDATES) -> tuple[np
     return tuple(images)
 
 
-def _normalisation(steps: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float, float]]:
-    for step in steps:
-        if step["type"] == "Normalize":
-            return {key: _three(step.get(key, 0.5)) for key in ("mean", "std")}
-    # Trained on 0..255 as they are: (x / 255 - 0) / (1 / 255).
-    return {"mean": (0.0, 0.0, 0.0), "std": (1 / 255, 1 / 255, 1 / 255)}
+def _normalisation(steps: Sequence[Mapping[str, Any]], pixels: PixelFormat) -> dict[str, Any]:
+    """Mean and std of pixel values that are scaled so that their range has length 1."""
+    low, high = pixels.limits
+    step = next((step for step in steps if step["type"] == "Normalize"), None)
+    # Without a step, trained on 0..255 as they are: (x / 255 - 0) / (1 / 255).
+    mean, std = (step.get("mean", 0.5), step.get("std", 0.5)) if step is not None else (0.0, 1 / 255)
+    shift = low / (high - low)
+    return {
+        "mean": tuple(value + shift for value in _per_channel(mean, pixels.channels)),
+        "std": _per_channel(std, pixels.channels),
+        "pixel_range": (low, high),
+    }
 
 
-def _three(value: float | Sequence[float]) -> tuple[float, float, float]:
-    numbers = np.broadcast_to(np.atleast_1d(np.asarray(value, np.float64)), (3,))
-    return float(numbers[0]), float(numbers[1]), float(numbers[2])
+def _per_channel(value: float | Sequence[float], channels: int) -> tuple[float, ...]:
+    numbers = np.ravel(np.asarray(value, np.float64))
+    spread = numbers if numbers.size == channels else np.full(channels, numbers[0])
+    return tuple(float(number) for number in spread)
 
 
 def _size(section: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> tuple[int, int] | None:

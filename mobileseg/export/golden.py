@@ -165,10 +165,10 @@ def loaded_fields(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def subsample(array: np.ndarray, stride: int) -> np.ndarray:
-    """Every stride-th pixel of [1,C,H,W] or [1,H,W,3]."""
+    """Every stride-th pixel of [1,C,H,W] or [1,H,W,C], C at most 4."""
     if stride == 1:
         return array
-    if array.ndim == 4 and array.shape[3] == 3 and array.shape[1] != 3:
+    if array.ndim == 4 and array.shape[3] <= 4 < array.shape[1]:
         return array[:, ::stride, ::stride]
     return array[:, :, ::stride, ::stride]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.errors import ExportError
 
 OutputOp = Literal["argmax", "softmax", "none"]
@@ -39,6 +40,9 @@ PACKAGES = {
 OUTPUT_NAMES: dict[str, str] = {"argmax": "labels", "softmax": "probabilities", "none": "logits"}
 """Output op -> name (and kind) of the graph's output."""
 
+NAME_A_SIZE = "name the size to export for: --size HEIGHT WIDTH"
+"""Remedy where a graph for images of any size cannot be had."""
+
 MAX_PIXELS = 1 << 24
 """Of an input or output, 4096 squared: beyond it the tensors of a network outgrow 32-bit indices, and converters and
 engines die by signal."""
@@ -53,13 +57,16 @@ class ExportOptions:
         width: input width in pixels, as `height`.
         output_op: appended to the logits: 'argmax' (int32 [1,H,W]), 'softmax' or 'none' (float32 [1,K,H,W]).
         dynamic: height and width stay open; sides must then be multiples of the network's `size_multiple`.
+        any_size: with `dynamic`, a graph that takes images of any size, and batches, as PaddleSeg's export writes it:
+            operators that Paddle alone keeps exact stay in it, so it is for the target 'paddle'.
         normalize_in_graph: the graph is fed 0..255 and computes (x / 255 - mean) / std itself.
         input_dtype: 'uint8' makes the graph cast first; needs `normalize_in_graph`.
-        layout: order of the input's dimensions, 'NCHW' [1,3,H,W] or 'NHWC' [1,H,W,3].
+        layout: order of the input's dimensions, 'NCHW' [1,C,H,W] or 'NHWC' [1,H,W,C].
         output_size: (height, width) that the logits are resized to inside the graph (bilinear, half-pixel)
             before the output op; None leaves them at the input size.
-        mean: per channel (RGB), of pixel values scaled to 0..1.
+        mean: per channel (RGB), of pixel values times `scale`.
         std: per channel (RGB), as `mean`.
+        pixel_range: least and largest value of a pixel.
         opset: ONNX operator set.
         nms_in_graph: an instance segmentation graph ends after the NMS, not before it.
     """
@@ -68,12 +75,14 @@ class ExportOptions:
     width: int
     output_op: OutputOp = "argmax"
     dynamic: bool = False
+    any_size: bool = False
     normalize_in_graph: bool = False
     input_dtype: Literal["float32", "uint8"] = "float32"
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     output_size: tuple[int, int] | None = None
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    pixel_range: tuple[int, int] = (0, 255)
     opset: int = 13
     nms_in_graph: bool = False
 
@@ -96,6 +105,10 @@ class ExportOptions:
             raise ExportError(
                 "a uint8 input needs the normalisation inside the graph", remedy="add --with_normalize, or drop uint8"
             )
+        if self.any_size and not self.dynamic:
+            raise ExportError("a graph for any size has a dynamic shape")
+        if self.input_dtype == "uint8" and self.pixel_range[1] > 255:
+            raise ExportError(f"pixels reach up to {self.pixel_range[1]}, a uint8 input up to 255", remedy="drop uint8")
         if self.dynamic and self.output_size is not None:
             raise ExportError(
                 "a dynamic export cannot end at a fixed output size", remedy="drop --dynamic or --resize_in_graph"
@@ -106,14 +119,30 @@ class ExportOptions:
             raise ExportError(f"opset is {self.opset}, supported are 11 to 17", remedy="--opset_version 13")
 
     @property
+    def channels(self) -> int:
+        """Of the image."""
+        return len(self.mean)
+
+    @property
+    def scale(self) -> float:
+        """Factor on pixel values before mean and std."""
+        return 1.0 / (self.pixel_range[1] - self.pixel_range[0])
+
+    @property
+    def pixels(self) -> PixelFormat:
+        """What pixels images have."""
+        return PixelFormat(self.channels, None if self.pixel_range == (0, 255) else self.pixel_range)
+
+    @property
     def output_name(self) -> str:
         """Name of the graph's output: labels, probabilities or logits."""
         return OUTPUT_NAMES[self.output_op]
 
     def input_shape(self, open_size: bool = False) -> list[int]:
-        """Shape of the input; -1 for height and width when ``open_size``."""
+        """Shape of the input; -1 for height and width when ``open_size``, then also for the batch of `any_size`."""
         size = [-1, -1] if open_size else [self.height, self.width]
-        return [1, 3, *size] if self.layout == "NCHW" else [1, *size, 3]
+        batch = -1 if open_size and self.any_size else 1
+        return [batch, self.channels, *size] if self.layout == "NCHW" else [batch, *size, self.channels]
 
 
 def check_targets(targets: tuple[str, ...] | list[str]) -> tuple[str, ...]:

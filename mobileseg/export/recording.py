@@ -78,13 +78,13 @@ def prepared(image: np.ndarray, options: ExportOptions, size: tuple[int, int]) -
     image = _shrunk(image)
     pixels = resize_bilinear(image.astype(np.float32), size)
     if options.dynamic:  # the graph takes the image as it is, so the stored image has the size itself
-        image = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+        image = np.clip(np.rint(pixels), *options.pixel_range).astype(image.dtype)
         pixels = image.astype(np.float32)
     return image, to_input(pixels, options), paddle.to_tensor(to_network(pixels, options))
 
 
 def to_input(pixels: np.ndarray, options: ExportOptions) -> np.ndarray:
-    """The graph's input from float32 [H,W,3] RGB pixels (0..255) of the input's size."""
+    """The graph's input from float32 [H,W,C] pixels (RGB, 0..255, or as the options say) of the input's size."""
     if options.input_dtype == "uint8":
         value = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
     elif options.normalize_in_graph:
@@ -101,9 +101,10 @@ def to_network(pixels: np.ndarray, options: ExportOptions) -> np.ndarray:
 
 
 def normalised(pixels: np.ndarray, options: ExportOptions) -> np.ndarray:
-    """float32 [H,W,3]: the training's formula, in its order."""
+    """float32 [H,W,C]: the training's formula, in its order."""
     mean, std = np.array(options.mean, np.float32), np.array(options.std, np.float32)
-    return ((pixels.astype(np.float32) / 255.0 - mean) / std).astype(np.float32)
+    length = np.float32(options.pixel_range[1] - options.pixel_range[0])
+    return ((pixels.astype(np.float32) / length - mean) / std).astype(np.float32)
 
 
 def _most_classes(candidates: Sequence[GoldenItem], sizes: int) -> tuple[GoldenItem, ...]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from mobileseg.data.io import read_image
 from mobileseg.data.subset import subset_of
 from mobileseg.errors import MobileSegError
 from mobileseg.export.options import ExportOptions
@@ -33,7 +32,7 @@ def difference(dataset: Any, options: ExportOptions) -> str:
     """
     for index in {0, len(dataset) // 2}:
         seen = np.asarray(dataset.prepare(index).image)
-        image = read_image(dataset.items[index].image)
+        image = options.pixels.read(dataset.items[index].image)
         size = (seen.shape[0], seen.shape[1]) if options.dynamic else (options.height, options.width)
         if options.dynamic and size != image.shape[:2]:
             return f"validation resizes {_size(image)} images to {_size(seen)}, a dynamic graph takes them as they are"

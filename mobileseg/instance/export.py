@@ -18,7 +18,7 @@ import numpy as np
 
 from mobileseg.errors import ExportError, MobileSegError
 from mobileseg.export.golden import GoldenItem, Reference
-from mobileseg.export.options import ExportOptions
+from mobileseg.export.options import NAME_A_SIZE, ExportOptions
 from mobileseg.export.task import ExportTask
 from mobileseg.export.tolerance import LIMIT, Agreement, difference
 from mobileseg.instance import golden
@@ -251,7 +251,9 @@ def require_fixed_raw(options: ExportOptions) -> None:
     if options.dynamic:
         raise ExportError(
             "an instance segmentation graph has one input size: its anchors are constants that belong to that size",
-            remedy="drop --dynamic, and export once for every --size that is needed",
+            remedy=NAME_A_SIZE
+            if options.any_size
+            else "drop --dynamic, and export once for every --size that is needed",
         )
     if options.output_op == "softmax" or options.output_size is not None:
         what = "the output op softmax" if options.output_op == "softmax" else "a resize inside the graph"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 
 import paddle
@@ -11,6 +14,7 @@ from mobileseg.errors import DependencyError
 from mobileseg.paddle_version import CONVERTER, TESTED, Paddle
 
 logger = logging.getLogger(__name__)
+_any_size: ContextVar[bool] = ContextVar("any_size", default=False)
 
 
 @cache
@@ -64,6 +68,21 @@ def spatial_size(x: paddle.Tensor) -> list[int | paddle.Tensor]:
         length if isinstance(length, int) and length > 0 else shape[axis]
         for axis, length in zip((2, 3), size, strict=True)
     ]
+
+
+@contextmanager
+def open_sides(any_size: bool) -> Iterator[None]:
+    """While active, what is traced with unknown sides must hold for every size, not for multiples alone."""
+    token = _any_size.set(any_size)
+    try:
+        yield
+    finally:
+        _any_size.reset(token)
+
+
+def takes_any_size() -> bool:
+    """Whether :func:`open_sides` asks for a graph that holds for every size."""
+    return _any_size.get()
 
 
 def is_static(size: list[int | paddle.Tensor]) -> bool:

@@ -111,13 +111,14 @@ def deployment(network: nn.Layer, size: tuple[int, int]) -> Deployment:
     """What of a network is deployed for images of a size.
 
     Args:
-        network: its ``graphs(size)`` says it; without one the network is a single graph.
+        network: its ``graphs(size)`` says it; without one the network is a single graph, of images with ``in_channels``
+            channels (3 where it does not say).
         size: (height, width).
     """
     if hasattr(network, "graphs"):
         found: Deployment = network.graphs(size)
         return found
-    return single(network, size)
+    return single(network, size, channels=getattr(network, "in_channels", 3))
 
 
 def run_once(network: nn.Layer, size: tuple[int, int], image: paddle.Tensor | None = None) -> dict[str, Any]:

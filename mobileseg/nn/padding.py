@@ -7,16 +7,24 @@ from collections.abc import Sequence
 import paddle
 from paddle.nn import functional as F
 
-from mobileseg.nn.compat import is_static, spatial_size
+from mobileseg.errors import ExportError
+from mobileseg.nn.compat import is_static, spatial_size, takes_any_size
 
 
 def pad_to_multiple(x: paddle.Tensor, multiple: int) -> paddle.Tensor:
     """``x`` [N, C, H, W] with zeros behind, so that both sides are multiples of ``multiple``.
 
     A graph of dynamic size holds no padding: its sides must be such multiples (``size_multiple`` of the network).
+
+    Raises:
+        ExportError: a graph is traced that must hold for every size.
     """
     size = spatial_size(x)
     if not is_static(size):
+        if takes_any_size():
+            raise ExportError(
+                f"this network pads images to multiples of {multiple}, so a graph of any size cannot be had"
+            )
         return x
     missing = [-int(length) % multiple for length in size]
     return F.pad(x, [0, missing[1], 0, missing[0]]) if any(missing) else x

@@ -8,12 +8,14 @@ another pooling. So a traced graph contains none of these; see :class:`BinPool` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
-from mobileseg.nn.compat import is_static, is_tracing, spatial_size
+from mobileseg.nn.compat import is_static, is_tracing, spatial_size, takes_any_size
 
 
 def bin_windows(length: int, bins: int) -> list[tuple[int, int]]:
@@ -43,7 +45,8 @@ class BinPool(nn.Layer):
     - bins that divide the map: a plain average pooling, kernel = stride = map / bins;
     - other bins on a map of known size: the separable product ``A_h^T x A_w`` with constant matrices;
     - a map of unknown size: two reshapes and means that name no size. The size must then be a multiple
-      of ``bins``; another size stops with an error of the engine instead of a wrong answer.
+      of ``bins``; another size stops with an error of the engine instead of a wrong answer;
+    - a map of unknown size in a graph for any size: the product, with matrices that the graph makes of the size.
     """
 
     def __init__(self, bins: int) -> None:
@@ -65,7 +68,7 @@ def bin_pool(x: paddle.Tensor, bins: int) -> paddle.Tensor:
         return F.adaptive_avg_pool2d(x, bins)
     size = spatial_size(x)
     if not is_static(size):
-        return _pool_unknown(x, bins)
+        return _pool_any(x, size, bins) if takes_any_size() else _pool_unknown(x, bins)
     height, width = (int(length) for length in size)
     if height == bins and width == bins:
         return x
@@ -106,6 +109,26 @@ def _pool_unknown(x: paddle.Tensor, bins: int) -> paddle.Tensor:
         x = paddle.mean(paddle.reshape(x, [*kept, bins, -1]), axis=-1)
         x = paddle.transpose(x, swap)
     return paddle.unsqueeze(x, axis=[0]) if single else x
+
+
+def _pool_any(x: paddle.Tensor, size: Sequence[int | paddle.Tensor], bins: int) -> paddle.Tensor:
+    """As :func:`_pool_matrix`. Adaptive pooling itself would not do: oneDNN has none for more bins than pixels."""
+    channels = x.shape[1]
+    for length in reversed(size):
+        product = paddle.matmul(paddle.flatten(x, 1, 2), _traced_matrix(length, bins))
+        x = paddle.transpose(paddle.reshape(product, [0, channels, -1, bins]), [0, 1, 3, 2])
+    return x
+
+
+def _traced_matrix(length: int | paddle.Tensor, bins: int) -> paddle.Tensor:
+    """:func:`bin_matrix` of a length that is known when the graph runs."""
+    whole = paddle.reshape(paddle.cast(paddle.to_tensor(length), "int64"), [1, 1])
+    index = paddle.to_tensor(np.arange(bins, dtype=np.int64)[None])
+    start = paddle.floor_divide(index * whole, paddle.full_like(index, bins))
+    end = paddle.floor_divide((index + 1) * whole + (bins - 1), paddle.full_like(index, bins))
+    position = paddle.unsqueeze(paddle.arange(0, paddle.reshape(whole, [1]), 1, "int64"), axis=[1])
+    inside = paddle.logical_and(position >= start, position < end)
+    return paddle.cast(inside, "float32") / paddle.cast(end - start, "float32")
 
 
 # Decides by Python values what is written into the graph: tracing must not rewrite it.

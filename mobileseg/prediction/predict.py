@@ -15,7 +15,6 @@ from typing import Any, Literal, Protocol
 import cv2
 import numpy as np
 
-from mobileseg.data.io import read_image
 from mobileseg.errors import ConfigError, DataError, MobileSegError, RuntimeEngineError
 from mobileseg.files import write_whole
 from mobileseg.folders import held
@@ -188,7 +187,7 @@ class PredictionWriter:
     def _image(self, source: Source) -> None:
         try:
             start = time.perf_counter()
-            image = read_image(source.where)
+            image = self.segmenter.pixels.read(source.where)
             decode = (time.perf_counter() - start) * 1000.0
             result = self.segmenter(image)
         except (DataError, RuntimeEngineError) as error:
@@ -196,7 +195,10 @@ class PredictionWriter:
             return
         times = {"decode": decode, **result.times}
         if "overlay" in self.outputs:
-            _write_image(self._path("overlay", source.name, self.suffix), self._show.image(image, result))
+            _write_image(
+                self._path("overlay", source.name, self.suffix),
+                self._show.image(self.segmenter.pixels.shown(image), result),
+            )
         if "labels" in self.outputs:
             self._show.write_mask(self._path("labels", source.name, ".png"), result)
         if "json" in self.outputs:

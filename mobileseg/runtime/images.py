@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image, ImageOps
 
-from mobileseg.data.io import read_image
+from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.errors import DataError
 
 ImageLike: TypeAlias = np.ndarray | str | os.PathLike[str] | Image.Image
@@ -17,8 +17,8 @@ ImageLike: TypeAlias = np.ndarray | str | os.PathLike[str] | Image.Image
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
-def load_image(image: Any) -> np.ndarray:
-    """Pixels of an :data:`ImageLike`, uint8 [H, W, 3] RGB.
+def load_image(image: Any, pixels: PixelFormat) -> np.ndarray:
+    """Pixels of an :data:`ImageLike`, uint8 [H, W, 3] RGB, or as ``pixels`` says.
 
     An image of Pillow is seen as its file would be: EXIF rotation is applied, greyscale becomes three equal channels,
     an alpha channel is dropped, 16 bits are scaled to 8.
@@ -29,9 +29,14 @@ def load_image(image: Any) -> np.ndarray:
     if isinstance(image, np.ndarray):
         return image
     if isinstance(image, Image.Image):
+        if pixels != PixelFormat():
+            raise DataError(
+                f"an image of Pillow is given to a model of {pixels.channels} channels, range {list(pixels.limits)}",
+                remedy=f"give the path of a file, or {pixels.dtype} [H, W, {pixels.channels}]",
+            )
         return _pixels(image)
     if isinstance(image, (str, os.PathLike)):
-        return read_image(os.fspath(image))
+        return pixels.read(image)
     raise DataError(
         f"{type(image).__name__} is no image", remedy="give uint8 [H, W, 3] in RGB, the path of a file or a PIL.Image"
     )

@@ -81,7 +81,7 @@ class Preprocessor:
             order = " in RGB" if spec.channels == 3 else ""
             raise DataError(
                 f"an image must be {wanted} [H, W, {spec.channels}]{order}, got {seen}",
-                remedy="pass the path of the file, or decode it with mobileseg.data.io.read_image",
+                remedy="pass the path of the file, or decode it with Segmenter.pixels.read",
             )
         size = int(image.shape[0]), int(image.shape[1])
         if 0 in size:

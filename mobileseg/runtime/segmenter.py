@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg import tasks
+from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.errors import MobileSegError, RuntimeEngineError
 from mobileseg.runtime.engines.base import Engine
 from mobileseg.runtime.engines.registry import load
@@ -93,6 +94,11 @@ class Segmenter:
         return np.asarray(self.manifest.palette, dtype=np.uint8)
 
     @property
+    def pixels(self) -> PixelFormat:
+        """What pixels images have; reads image files."""
+        return self.manifest.image.pixels
+
+    @property
     def category_ids(self) -> tuple[int, ...] | None:
         """The number of every class in the files of the training data (COCO), where there are such numbers."""
         found = (self.manifest.settings or {}).get("category_ids")
@@ -170,7 +176,7 @@ class Segmenter:
         times: dict[str, float] = {}
         if not isinstance(image, np.ndarray):
             start = time.perf_counter()
-            image = load_image(image)
+            image = load_image(image, self.pixels)
             times["decode"] = milliseconds_since(start)
         start = time.perf_counter()
         fed = self._preprocessor(image, getattr(self._reused, "tensor", None) if reuse else None)

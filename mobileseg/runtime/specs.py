@@ -9,6 +9,8 @@ from typing import Literal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from mobileseg.data.pixel_format import PixelFormat
+
 STRICT = ConfigDict(extra="forbid")
 """An unknown key is an error: a misspelt one would be ignored otherwise."""
 
@@ -83,6 +85,11 @@ class ImageSpec:
     def pixel_dtype(self) -> str:
         """NumPy name of the type of an image's pixels."""
         return "uint8" if self.range[1] <= 255 else "uint16"
+
+    @property
+    def pixels(self) -> PixelFormat:
+        """What pixels images have."""
+        return PixelFormat(self.channels, None if self.range == (0, 255) else self.range)
 
     def tensor(self) -> TensorSpec:
         """The image as an input of a graph."""

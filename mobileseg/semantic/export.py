@@ -196,7 +196,8 @@ class SemanticExport(ExportTask):
         return (spec,)
 
     def deploy_block(self, options: ExportOptions) -> dict[str, Any] | None:
-        return deploy_block(options)
+        usual = options.channels == 3 and options.pixel_range == (0, 255)
+        return deploy_block(options) if usual else None  # PaddleSeg's script reads photographs
 
 
 FOREIGN = ("nms_in_graph",)

@@ -140,11 +140,13 @@ def build_paddleseg(kind: str, name: str, kwargs: Mapping[str, Any], *, measure:
     bins = _replace_pooling(layer)
     repair(layer)
     if kind == "backbone":
+        layer.image_channels = arguments.get("in_channels", 3)
         if not measure:
             return layer
-        layer.feature_info = _measure_features(name, layer)
+        layer.feature_info = _measure_features(name, layer, arguments.get("in_channels", 3))
         return layer
-    resized, side = _probe_network(name, layer, arguments.get("num_classes"))
+    channels = arguments.get("in_channels") or getattr(backbone, "image_channels", 3)
+    resized, side = _probe_network(name, layer, arguments.get("num_classes"), channels)
     return PaddleSegNetwork(layer, resized, _COARSEST * math.lcm(*bins), side)
 
 
@@ -162,8 +164,8 @@ def _replace_pooling(layer: nn.Layer) -> list[int]:
     return bins
 
 
-def _measure_features(name: str, layer: nn.Layer) -> tuple[FeatureSpec, ...]:
-    outputs, side = _probe(name, layer)
+def _measure_features(name: str, layer: nn.Layer, channels: int) -> tuple[FeatureSpec, ...]:
+    outputs, side = _probe(name, layer, channels)
     if any(_rank(output) != 4 for output in outputs):
         raise ConfigError(
             f"paddleseg.{name} does not return a list of maps [N, C, H, W]",
@@ -175,9 +177,9 @@ def _measure_features(name: str, layer: nn.Layer) -> tuple[FeatureSpec, ...]:
     return tuple(FeatureSpec(int(output.shape[1]), stride) for output, stride in zip(outputs, strides, strict=True))
 
 
-def _probe_network(name: str, layer: nn.Layer, num_classes: int | None) -> tuple[bool, int]:
+def _probe_network(name: str, layer: nn.Layer, num_classes: int | None, channels: int) -> tuple[bool, int]:
     """Check the outputs; returns whether the logits must be resized to the input, and the side that was tried."""
-    outputs, side = _probe(name, layer)
+    outputs, side = _probe(name, layer, channels)
     if _rank(outputs[0]) != 4:
         raise ConfigError(f"paddleseg.{name} does not return logits [N, C, H, W] first: not usable here")
     if num_classes is not None and int(outputs[0].shape[1]) != num_classes:
@@ -187,7 +189,7 @@ def _probe_network(name: str, layer: nn.Layer, num_classes: int | None) -> tuple
     return list(outputs[0].shape[2:]) != [side, side], side
 
 
-def _probe(name: str, layer: nn.Layer) -> tuple[list[paddle.Tensor], int]:
+def _probe(name: str, layer: nn.Layer, channels: int) -> tuple[list[paddle.Tensor], int]:
     """Outputs for an empty image of the first side that the layer takes, and that side."""
     layer.eval()
     failure: Exception | SystemExit | None = None
@@ -195,7 +197,7 @@ def _probe(name: str, layer: nn.Layer) -> tuple[list[paddle.Tensor], int]:
         for side in _PROBE_SIDES:
             try:
                 with paddle.no_grad():
-                    outputs = layer(paddle.zeros([1, 3, side, side]))
+                    outputs = layer(paddle.zeros([1, channels, side, side]))
             except (Exception, SystemExit) as error:  # foreign code: assertions, shape errors of operators
                 failure = error
                 continue

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.data.sample import Sample
 from mobileseg.errors import DataError
 from mobileseg.scores import Scores
@@ -32,6 +33,7 @@ class SegmenterPredictor:
 
     def __init__(self, segmenter: Callable[[np.ndarray], Any]) -> None:
         self.segmenter = segmenter
+        self._pixels = getattr(segmenter, "pixels", PixelFormat())
         self._stream = segmenter.stream() if hasattr(segmenter, "stream") else None
 
     def begin(self) -> None:
@@ -42,7 +44,7 @@ class SegmenterPredictor:
     def __call__(self, sample: Sample) -> Any:
         """What the segmenter returns for a decoded sample, the next frame of its sequence."""
         step = self.segmenter if self._stream is None else self._stream.step
-        return step(np.ascontiguousarray(sample.image.astype(np.uint8)))
+        return step(self._pixels.stored(sample.image))
 
 
 def make_scorer(dataset: Any, **options: Any) -> Scorer:

@@ -14,6 +14,7 @@ import numpy as np
 from mobileseg.config.build import build_dataset, build_network
 from mobileseg.config.classes import require_same_classes
 from mobileseg.config.load import RUN_CONFIG, Config, load_config
+from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.data.sample import Sample
 from mobileseg.data.transforms.build import build_transforms
 from mobileseg.errors import ConfigError, DataError
@@ -50,6 +51,7 @@ class NetworkSegmenter:
         config.require("val_dataset")
         data = config.to_dict()
         self.name = config.name
+        self.pixels = PixelFormat.of_section(data["val_dataset"])
         self._transforms = build_transforms(data["val_dataset"].get("transforms"))
         network = build_network(config, load_pretrained=False)
         self.weights = load_checkpoint_weights(os.fspath(weights), network)
@@ -89,13 +91,15 @@ class NetworkSegmenter:
         times: dict[str, float] = {}
         if not isinstance(image, np.ndarray):
             start = time.perf_counter()
-            image = load_image(image)
+            image = load_image(image, self.pixels)
             times["decode"] = milliseconds_since(start)
         start = time.perf_counter()
-        sample = Sample(image.astype(np.float32), None, {"geometry": []})
+        sample = Sample(self.pixels.levels(image), None, {"geometry": []})
         rng = np.random.default_rng(0)
         for transform in self._transforms:
             sample = transform(sample, rng)
+            if sample.image.ndim == 2:  # OpenCV drops an axis of length 1
+                sample.image = sample.image[..., None]
         times["preprocess"] = milliseconds_since(start)
         start = time.perf_counter()
         found = self._predict(sample)

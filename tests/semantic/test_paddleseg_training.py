@@ -147,7 +147,7 @@ def test_the_published_configurations_of_all_families_train_and_evaluate(tmp_pat
         pytest.skip("needs a checkout of PaddleSeg 2.8: set PADDLESEG_DIR")
     from tools.try_paddleseg import STAGES, table, try_all, write_table
 
-    results = try_all(Path(checkout), STAGES, "", lambda line, so_far: print(line))
+    results = try_all(Path(checkout), STAGES, lambda line, so_far: print(line))
     page = Path(__file__).parents[2] / "docs" / "from_paddleseg.md"
     write_table(page, table(results))
     assert len(results) >= 192

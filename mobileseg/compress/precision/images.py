@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobileseg.data.io import read_image
 from mobileseg.errors import CompressionError, DataError
 from mobileseg.training.task import training_of
 
@@ -77,7 +76,7 @@ def read_chosen(dataset: ImageDataset, indices: Sequence[int]) -> list[np.ndarra
     pixels = []
     for index in indices:
         try:
-            pixels.append(read_image(dataset.items[index].image))
+            pixels.append(dataset.pixels.read(dataset.items[index].image))
         except DataError as error:
             raise DataError(
                 f"an image to calibrate with cannot be used: {error.message}",

@@ -126,6 +126,42 @@ class LabelmeInstances(InstanceDataset):
             return None  # said again, and better, when the dataset is built
 
 
+def label_names(files: Sequence[Path]) -> tuple[str, ...]:
+    """All labels of shapes in JSON files of labelme, sorted.
+
+    Raises:
+        DataError: a file is not labelme's.
+    """
+    return tuple(sorted({shape["label"] for path in files for shape in _read(path)["shapes"]}))
+
+
+def label_mask(path: Path, names: Sequence[str]) -> np.ndarray:
+    """The shapes of a JSON file of labelme as one index per pixel; the later of two shapes that overlap is seen.
+
+    Args:
+        path: JSON file; its image must be there.
+        names: label of index 1, 2, ...; 0 is where no shape is.
+
+    Returns:
+        uint8 [H, W].
+
+    Raises:
+        DataError: the file is not labelme's, a shape cannot be used, or has a label that is not among the names.
+    """
+    document = _read(path)
+    size = _size(path, _image(path, document), document)
+    indices = np.zeros(size, np.uint8)
+    for shape in document["shapes"]:
+        if shape["label"] not in names:
+            raise DataError(
+                f"{path} has a shape '{shape['label']}', the classes are {', '.join(names)}",
+                remedy="add the class, or delete the shape in labelme",
+            )
+        for label, rle in _objects(path, [{**shape, "group_id": None}], names, size):
+            indices[coco_mask.decode(rle).astype(bool)] = names.index(label) + 1
+    return indices
+
+
 def _files(root: Path, mode: str, given: str | None) -> tuple[list[Path], str]:
     """The JSON files of a part of the dataset, and where their list comes from."""
     listed = find_file(given, root) if given is not None else root / f"{mode}.txt"

@@ -9,6 +9,8 @@ from typing import Any
 
 from mobileseg.class_names import generated_names
 from mobileseg.data.base import Item, SegmentationDataset, check_count, checked_mode, existing_folder
+from mobileseg.data.pixel_format import PixelFormat
+from mobileseg.data.transforms.ranges import check_channels
 from mobileseg.errors import ConfigError, DataError
 from mobileseg.limits import broken_character, home_expanded, read_text
 from mobileseg.registry import DATASETS
@@ -157,7 +159,8 @@ class Dataset(SegmentationDataset):
         test_path: list file; its lines need no label.
         separator: what stands between image and label.
         ignore_index: label value of pixels that count nowhere.
-        img_channels: 3; greyscale files are read as three equal channels.
+        img_channels: 1 to 4, see :class:`~mobileseg.data.pixel_format.PixelFormat`.
+        img_range: least and largest value of a pixel, for images of 16 bits; None: 0..255.
         edge: accepted for PaddleSeg's configs; edge losses here derive edges from the label.
         classes: names, or a file with one name per line.
         label_map: stored value -> class index.
@@ -180,14 +183,14 @@ class Dataset(SegmentationDataset):
         separator: str = " ",
         ignore_index: int = 255,
         img_channels: int = 3,
+        img_range: Sequence[int] | None = None,
         edge: bool = False,
         classes: Sequence[str] | str | None = None,
         label_map: Mapping[Any, Any] | None = None,
         seed: int = 0,
     ) -> None:
         mode = checked_mode(mode, "Dataset", ("train", "val", "test"))
-        if img_channels != 3:
-            raise ConfigError(f"img_channels is {img_channels}", remedy="use 3: greyscale files become three channels")
+        self.pixels = PixelFormat(img_channels, None if img_range is None else tuple(img_range))  # type: ignore[arg-type]
         if not isinstance(separator, str) or not separator:
             raise ConfigError(
                 f"separator is {separator!r}" if separator else "separator is empty", remedy="write separator: ' '"
@@ -207,3 +210,4 @@ class Dataset(SegmentationDataset):
             seed=seed,
             source=str(list_file),
         )
+        check_channels(self.transforms, self.pixels.channels)

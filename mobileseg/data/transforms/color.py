@@ -46,6 +46,7 @@ class RandomDistort:
     """
 
     takes = gives = PIXELS
+    rgb_only = True
 
     def __init__(
         self,
@@ -157,6 +158,7 @@ class RandomGrayscale:
     """Replace the colours by their luma (0.299 R + 0.587 G + 0.114 B) with probability ``prob``."""
 
     takes = gives = PIXELS
+    rgb_only = True
 
     def __init__(self, prob: float = 0.1) -> None:
         self.prob = prob
@@ -171,6 +173,8 @@ class RandomGrayscale:
 @TRANSFORMS.add_component
 class Normalize:
     """(image / 255 - mean) / std; ``mean`` and ``std`` have one value or one per channel (R, G, B), in shares of white.
+
+    Images of another range are 0..255 when they come here (:meth:`mobileseg.data.pixel_format.PixelFormat.levels`).
 
     Attributes:
         takes: 0..255.
@@ -196,17 +200,19 @@ class Normalize:
     @staticmethod
     def _channels(name: str, value: Sequence[float] | float) -> np.ndarray:
         numbers = np.atleast_1d(np.asarray(value, dtype=np.float64))
-        if numbers.shape not in ((1,), (3,)):
-            raise ConfigError(f"Normalize.{name} is {value}", remedy="write one number or three (R, G, B)")
-        return np.broadcast_to(numbers, (3,)).copy()
+        if numbers.ndim != 1 or not 1 <= numbers.size <= 4:
+            raise ConfigError(f"Normalize.{name} is {value}", remedy="write one number, or one per channel")
+        return np.broadcast_to(numbers, (3,)).copy() if numbers.size == 1 else numbers
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        height, width = sample.size
+        height, width, channels = sample.image.shape
+        mean, std = (values if values.size == channels else np.full(channels, values[0])
+                     for values in (self.mean, self.std))  # fmt: skip
         # One long row instead of three channels: NumPy's inner loop then runs over the width.
-        scale = np.tile((1 / (255 * self.std)).astype(np.float32), width)
-        shift = np.tile((self.mean / self.std).astype(np.float32), width)
-        rows = np.ascontiguousarray(sample.image, dtype=np.float32).reshape(height, width * 3)
+        scale = np.tile((1 / (255 * std)).astype(np.float32), width)
+        shift = np.tile((mean / std).astype(np.float32), width)
+        rows = np.ascontiguousarray(sample.image, dtype=np.float32).reshape(height, width * channels)
         normalized = rows * scale
         normalized -= shift
-        sample.image = normalized.reshape(height, width, 3)
+        sample.image = normalized.reshape(height, width, channels)
         return sample

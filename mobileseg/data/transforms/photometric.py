@@ -30,6 +30,7 @@ class PhotometricDistort:
     """
 
     takes = gives = PIXELS
+    rgb_only = True
 
     def __init__(
         self,

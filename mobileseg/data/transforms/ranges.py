@@ -82,6 +82,29 @@ def check_chain(steps: Sequence[Any]) -> None:
         pass
 
 
+def check_channels(steps: Sequence[Any], channels: int) -> None:
+    """Check that every step takes images of that many channels.
+
+    Raises:
+        ConfigError: one is for colours (``rgb_only``), or has values for another number of channels.
+    """
+    for number, step in enumerate(steps, 1):
+        name = type(step).__name__
+        if channels != 3 and getattr(step, "rgb_only", False):
+            raise ConfigError(
+                f"transform number {number}, {name}, is for images of three channels, these have {channels}",
+                remedy=f"remove {name}; RandomNoise, RandomBlur and what moves pixels take any",
+            )
+        for key in ("mean", "std", "im_padding_value"):
+            values = np.ravel(getattr(step, key, 0.0))
+            if values.size != channels and len(set(values.tolist())) > 1:
+                raise ConfigError(
+                    f"transform number {number}, {name}, has {values.size} values of {key}, images have {channels} "
+                    "channels",
+                    remedy="write one for all, or one for each",
+                )
+
+
 def normalisation_problem(train: Sequence[Any], other: Sequence[Any], name: str = "val") -> str:
     """How two pipelines, the second called ``name``, differ in what they give to the network; '' when they do not."""
     ranges = [_normalisation(steps) for steps in (train, other)]

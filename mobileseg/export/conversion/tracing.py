@@ -16,12 +16,12 @@ from paddle.jit.dy2static import convert_call_func, program_translator, utils
 
 from mobileseg.errors import ExportError
 from mobileseg.export.conversion.pdmodel import OperatorOrigin, Program, refuse_open_shapes
-from mobileseg.export.options import ExportOptions
+from mobileseg.export.options import NAME_A_SIZE, ExportOptions
 from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
 from mobileseg.folders import scratch_folder
 from mobileseg.names import IMAGE
-from mobileseg.nn.compat import require_static_programs
+from mobileseg.nn.compat import open_sides, require_static_programs
 from mobileseg.nn.graphs import GraphInput, NetworkGraph
 from mobileseg.nn.trace_failure import REMEDY, trace_failure
 
@@ -86,7 +86,7 @@ def _trace_and_save(
     sources = _sources()
     static = paddle.jit.to_static(wrapper, input_spec=specs, full_graph=True)
     try:
-        with _rewriting(sources), _recorded_layers(network) as layer_of:
+        with open_sides(options.any_size), _rewriting(sources), _recorded_layers(network) as layer_of:
             program = static.forward.concrete_program.main_program
         origins = {
             name: OperatorOrigin(layer_of.get(name, ""), _python_line(op))
@@ -97,7 +97,8 @@ def _trace_and_save(
     except MemoryError:
         raise
     except Exception as error:  # Paddle raises many types here; all mean that the forward cannot be traced
-        raise ExportError(trace_failure(error, (options.height, options.width)), remedy=REMEDY) from error
+        remedy = NAME_A_SIZE if options.any_size else REMEDY
+        raise ExportError(trace_failure(error, (options.height, options.width)), remedy=remedy) from error
     finally:
         stem.with_name(stem.name + ".pdiparams.info").unlink(missing_ok=True)
     return origins

@@ -20,7 +20,7 @@ class DeployInput(nn.Layer):
     """What a deployed graph does before the network; the base of the layers that say what it does after it.
 
     Args:
-        network: layer whose first input is float32 [N, 3, H, W], normalised.
+        network: layer whose first input is float32 [N, C, H, W], normalised.
         options: form of input and output.
     """
 
@@ -28,15 +28,16 @@ class DeployInput(nn.Layer):
         super().__init__()
         self.network = network
         self.options = options
-        # (x / 255 - mean) / std as one multiply and one add.
-        scale = [1.0 / (255.0 * std) for std in options.std]
+        # (x * scale - mean) / std as one multiply and one add.
+        length = options.pixel_range[1] - options.pixel_range[0]
+        scale = [1.0 / (length * std) for std in options.std]
         shift = [-mean / std for mean, std in zip(options.mean, options.std, strict=True)]
-        shape = [1, 3, 1, 1]
+        shape = [1, options.channels, 1, 1]
         self.register_buffer("input_scale", paddle.to_tensor(scale, dtype="float32").reshape(shape), persistable=False)
         self.register_buffer("input_shift", paddle.to_tensor(shift, dtype="float32").reshape(shape), persistable=False)
 
     def outputs(self, x: Tensor, others: Sequence[Tensor] = ()) -> dict[str, Tensor]:
-        """The network's outputs for float32 or uint8, [1,3,H,W] or [1,H,W,3], and its other inputs as they are."""
+        """The network's outputs for float32 or uint8, [1,C,H,W] or [1,H,W,C], and its other inputs as they are."""
         if self.options.input_dtype == "uint8":
             x = x.astype("float32")  # before the transpose: Paddle has no transpose of uint8
         if self.options.layout == "NHWC":

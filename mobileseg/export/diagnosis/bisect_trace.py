@@ -61,8 +61,8 @@ def network_input(fed: np.ndarray, options: ExportOptions) -> np.ndarray:
     if options.layout == "NHWC":
         values = values.transpose(0, 3, 1, 2)
     if options.normalize_in_graph:
-        mean = np.array(options.mean, np.float32).reshape(1, 3, 1, 1)
-        std = np.array(options.std, np.float32).reshape(1, 3, 1, 1)
+        mean = np.array(options.mean, np.float32).reshape(1, -1, 1, 1)
+        std = np.array(options.std, np.float32).reshape(1, -1, 1, 1)
         values = (values / 255.0 - mean) / std
     return np.ascontiguousarray(values)
 
