@@ -7,6 +7,8 @@ import pytest
 from mobileseg.video.matching_flow import MatchingFeatures, MatchingFlow
 from mobileseg.video.warp import warp
 
+pytestmark = pytest.mark.both
+
 CHANNELS = 32
 
 
