@@ -50,10 +50,11 @@ def test_one_process_alone_needs_nobody() -> None:
 
 
 def test_errors_of_the_exchange_and_others(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(TrainingError, match=r"process 0 of 3 lost another one \(.*gloo.*reset by peer") as caught:
-        with said_when_lost(0, 3, Path("run")):
-            raise RuntimeError("[/paddle/third_party/gloo/gloo/transport/tcp/pair.cc:576] Connection reset by peer")
+    words = "[/paddle/third_party/gloo/gloo/transport/tcp/pair.cc:576] Connection reset by peer"
+    with pytest.raises(TrainingError) as caught, said_when_lost(0, 3, Path("run")):
+        raise RuntimeError(words)
+    assert caught.value.message == f"process 0 of 3 lost another one ({words})"
     assert "--resume" in str(caught.value.remedy)
-    with pytest.raises(RuntimeError, match="^shapes differ$"), said_when_lost(0, 3, Path("run")):
+    with pytest.raises(RuntimeError, match="shapes differ"), said_when_lost(0, 3, Path("run")):
         raise RuntimeError("shapes differ")
     assert capfd.readouterr().err == ""

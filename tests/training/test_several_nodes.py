@@ -71,7 +71,7 @@ def test_a_lost_node_ends_the_other_with_a_message_and_a_checkpoint(lost, toy_fi
         assert nodes[1 - lost].returncode != 0
     said = (tmp_path / "logs" / str(1 - lost) / "workerlog.0").read_text()
     assert f"process {1 - lost} of 2" in said
-    assert said.count(f"hint: start all of them again with --resume: they go on from the newest checkpoint in {run}") == 1
+    assert said.count(f"start all of them again with --resume: they go on from the newest checkpoint in {run}\n") == 1
     stopped = read_checkpoint(run / "last").state["iteration"]
     again = run_mobileseg("train", *words, "--iters", str(stopped + 1), "--resume")
     assert again.returncode == 0, again.stderr
