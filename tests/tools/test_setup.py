@@ -1,6 +1,5 @@
-"""tools/setup.sh: which Python gets which Paddle. The interpreters are stand-ins that note what they are asked to install."""
+"""tools/setup.sh: which Python gets which Paddle. The interpreters are stand-ins that note what they should install."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +8,8 @@ import pytest
 from tests.processes import run_alone
 
 ROOT = Path(__file__).parents[2]
+NEW, OLD = "3.3", "2.6"
+CONVERTER = {".venv-converter": (10, OLD)}
 NEEDED = ("bash", "cat", "chmod", "cp", "cut", "dirname", "env", "grep", "mkdir", "rm", "sha256sum")
 STAND_IN = """\
 #!/bin/sh
@@ -57,10 +58,9 @@ class Machine:
             python = self.checkout / place / "bin" / "python"
             if python.exists():
                 minor = int(python.read_text().split("Python 3.")[1].split(".")[0])
-                lists = [line for line in self.notes.read_text().splitlines() if line.startswith(f"{place}/bin/python")]
-                paddles = {name for line in lists for name in ("2.6", "3.3") if f"requirements-paddle-{name}.txt" in line}
-                assert len(paddles) == 1
-                found[place] = (minor, paddles.pop())
+                asked = [line for line in self.notes.read_text().splitlines() if line.startswith(f"{place}/bin")]
+                (paddle,) = {name for line in asked for name in (OLD, NEW) if f"requirements-paddle-{name}.txt" in line}
+                found[place] = (minor, paddle)
         return found
 
 
@@ -69,9 +69,6 @@ def machine(tmp_path: Path) -> Machine:
     if any(Path("/opt/pyenv/versions").glob("*")):
         pytest.skip("this machine has Pythons in /opt/pyenv, where the script looks whatever HOME is")
     return Machine(tmp_path)
-
-
-NEW, OLD, CONVERTER = "3.3", "2.6", {".venv-converter": (10, "2.6")}
 
 
 @pytest.mark.parametrize(
