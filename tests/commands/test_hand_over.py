@@ -17,7 +17,7 @@ from mobileseg.data.synthetic.datasets import generate
 from mobileseg.data.synthetic.video import generate_clips
 from mobileseg.runtime.manifest import Manifest
 from tests.converting import NEWER, pythons, run_on
-from tests.processes import LIMIT, started
+from tests.processes import LIMIT, run_alone, started
 from tests.training.toy import REPOSITORY
 
 pytestmark = [pytest.mark.both, pytest.mark.long]
@@ -145,3 +145,21 @@ def test_ctrl_c_while_it_works_leaves_nothing(work: Path) -> None:
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert not [path.name for path in work.iterdir() if "interrupted" in path.name]
+
+
+FULL_DISK = 'mount -t tmpfs -o size=1m none "$1" && shift && exec "$@"'
+
+
+def test_a_full_disk_is_one_message(work: Path) -> None:
+    """In a mount of its own, which only this program sees."""
+    run, small = trained("MobileSeg", work), work / "small disk"
+    small.mkdir()
+    alone = ["unshare", "-rm", "sh", "-c", FULL_DISK, "sh", str(small)]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("needs the right to mount (unshare -rm)")
+    words = ["export", "--config", str(run / "config.yml"), "--model_path", str(run / "last")]
+    command = [*alone, sys.executable, "-m", "mobileseg", *words, "--save_dir", str(small / "model"), "--accept_weak"]
+    done = run_alone(command, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
+    assert done.returncode == 74, done.stdout + done.stderr
+    assert "error: the disk is full" in done.stderr
+    assert "Traceback" not in done.stderr
