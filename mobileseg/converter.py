@@ -189,6 +189,15 @@ def was_called() -> bool:
     return _CALLED in os.environ
 
 
+def was_removed(message: str) -> bool:
+    """Whether what went wrong in this process is that somebody deletes its converter environment.
+
+    Args:
+        message: names the file that is missing, if not the interpreter itself is gone.
+    """
+    return was_called() and (sys.prefix in message or not os.path.exists(sys.executable))
+
+
 def _python(folder: Path) -> Path:
     return folder / "bin" / "python"
 

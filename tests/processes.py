@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 LIMIT = 600.0  # seconds; far above what any of them needs, so that a busy machine fails no test
 
 
@@ -18,9 +20,21 @@ def started(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen
     try:
         yield process
     finally:
-        with suppress(ProcessLookupError):  # all have ended
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_all_of(process.pid)
         process.communicate()
+
+
+def kill_all_of(leader: int) -> None:
+    """SIGKILL for a program, its group, and its children in sessions of their own, as a launcher's trainers are."""
+    try:
+        family = psutil.Process(leader).children(recursive=True)
+    except psutil.NoSuchProcess:
+        family = []
+    with suppress(ProcessLookupError):  # all have ended
+        os.killpg(leader, signal.SIGKILL)
+    for child in family:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
 
 
 def run_alone(command: Sequence[str], **options: Any) -> "subprocess.CompletedProcess[str]":

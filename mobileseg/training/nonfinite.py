@@ -64,7 +64,7 @@ class FiniteWatch:
         if finite.all():
             return
         iteration, positions, losses = recent[int(np.argmin(finite))]
-        values = {name: float(value) for name, value in losses.items()}
+        values = {name: value.item() for name, value in losses.items()}
         path = self._save_batch(iteration, positions, values)
         self.log.event("nonfinite", iter=iteration, batch=path.name, losses={k: str(v) for k, v in values.items()})
         named = ", ".join(f"{name} {value:g}" for name, value in values.items())

@@ -167,7 +167,7 @@ def pack(run: RunState, config: Config, processes: Processes) -> Checkpoint:
     between = {}
     if run.step:
         arrays[_EARLIER] = result_arrays(run.earlier)
-        between = {"step": run.step, "losses": {name: float(value) for name, value in run.losses.items()}}
+        between = {"step": run.step, "losses": {name: value.item() for name, value in run.losses.items()}}
     state = {
         "iteration": run.iteration,
         "iters": run.iters,

@@ -25,6 +25,7 @@ from mobileseg.training.distributed import Processes
 from mobileseg.training.evaluator import evaluate
 from mobileseg.training.extension import Surroundings, build_extensions
 from mobileseg.training.logs import RunLog, RunningMeans
+from mobileseg.training.lost_process import said_when_lost
 from mobileseg.training.nonfinite import FiniteWatch
 from mobileseg.training.optim import build_optimizer, clip_gradients, freeze, group_table, groups_of
 from mobileseg.training.paddleseg_resume import is_paddleseg_checkpoint, read_paddleseg_checkpoint
@@ -161,11 +162,12 @@ class Trainer:
                 folder or the checkpoint folder it names.
 
         Raises:
-            TrainingError: a loss that is not finite, a checkpoint that cannot be read or written.
+            TrainingError: a loss that is not finite, a checkpoint that cannot be read or written, a lost process.
             DataError: a sample that cannot be read.
         """
         with ExitStack() as held:
             held.callback(self.log.close)
+            held.enter_context(said_when_lost(self.processes.rank, self.processes.count, self.run))
             self._prepare(held)
             return self._fit(resume)
 

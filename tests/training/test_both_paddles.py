@@ -23,7 +23,12 @@ FAMILIES = {
     "pp_mobileseg": {"type": "PPMobileSeg", "backbone": {"type": "MobileSeg_Tiny"}},
     "mobileyolact": {"type": "MobileYolact", "input_size": SIZE, "backbone": BACKBONE},
     "yolact": {"type": "Yolact", "input_size": SIZE, "backbone": BACKBONE},
+    "mobileyolact_edge": {"type": "MobileYolactEdge", "input_size": SIZE, "backbone": BACKBONE},
+    "mobileinst": {"type": "MobileInst", "num_queries": 8, "backbone": BACKBONE}
+    | {"channels": 32, "mask_channels": 16, "hidden": 48, "heads": 4},
 }
+SEMANTIC = ("MobileSeg", "TopFormer", "PPMobileSeg")
+SLOW = ("yolact", "mobileyolact_edge", "mobileinst")
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +50,14 @@ def trained(paddle: str, file: Path, run: Path, *options: str) -> str:
 
 def section(model: dict, root: Path) -> dict:
     """A configuration that trains a family on the scenes, with an average of the weights."""
-    objects = "Yolact" in model["type"]
+    kind = model["type"]
+    objects = kind not in SEMANTIC
     steps = [{"type": "Resize", "target_size": [SIZE, SIZE]}, {"type": "RandomHorizontalFlip"}, {"type": "Normalize"}]
     data = {"type": "CocoInstances"} if objects else {"type": "Dataset", "num_classes": 5}
     named = {} if objects else {"train_path": str(root / "train.txt")}
-    loss = {"types": [{"type": "YolactLoss"}], "coef": [1.0]}
+    loss = {"types": [{"type": "MobileInstLoss" if kind == "MobileInst" else "YolactLoss"}], "coef": [1.0]}
     if not objects:
-        heads = {"MobileSeg": 3}.get(model["type"], 1)
+        heads = {"MobileSeg": 3}.get(kind, 1)
         loss = {"types": [{"type": "CrossEntropyLoss"}] * heads, "coef": [1.0] * heads}
     return {
         "batch_size": 2,
@@ -66,10 +72,13 @@ def section(model: dict, root: Path) -> dict:
         "ema": {"decay": 0.9},
         # Statistics of two images, and the choice of hard negatives by them, turn the last bit of a sum into percents.
         "freeze": ["norm:*"] if objects else [],
+        **({"video": {"stage": "base"}} if kind in ("MobileYolactEdge", "MobileInst") else {}),
     }
 
 
-@pytest.mark.parametrize("family", [*list(FAMILIES)[:-1], pytest.param(list(FAMILIES)[-1], marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "family", [pytest.param(name, marks=[pytest.mark.long] if name in SLOW else []) for name in FAMILIES]
+)
 def test_loss_curves_are_equal(family: str, generated: Path, tmp_path: Path) -> None:
     file = tmp_path / "family.yml"
     file.write_text(yaml.safe_dump(section(FAMILIES[family], generated)))

@@ -6,6 +6,8 @@ from pydantic import ValidationError
 
 from mobileseg.video.keyframes import KeyframeOptions, is_key, lost_share, thumbnail, thumbnail_difference
 
+pytestmark = pytest.mark.both
+
 BOX = np.array([[10, 10, 30, 30]], np.float32)
 ONE = np.zeros(1, np.int64)
 

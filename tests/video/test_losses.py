@@ -16,6 +16,8 @@ from mobileseg.video.losses import FeatureMatching, FlowLoss, held_still
 from tests.model_tester import REFERENCE
 from tests.reference_fill import INSTANCE_GAIN, fill_value, input_image
 
+pytestmark = pytest.mark.both
+
 LOADED = np.load(REFERENCE / "golden" / "video" / "yolact_edge_losses.npz")
 MEASURES = {"cosine": "cosine", "smooth_l1": "SmoothL1"}
 

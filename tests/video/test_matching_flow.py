@@ -7,6 +7,8 @@ import pytest
 from mobileseg.video.matching_flow import MatchingFeatures, MatchingFlow
 from mobileseg.video.warp import warp
 
+pytestmark = pytest.mark.both
+
 CHANNELS = 32
 
 
@@ -31,7 +33,7 @@ def test_by_brute_force(network: MatchingFlow) -> None:
     """The mean of all places under the softmax, place by place."""
     current, key = features(0, 5, 4), features(1, 5, 4)
     found = flow_of(network, current, key)
-    sharpness, locality = float(network.sharpness), float(network.locality)
+    sharpness, locality = network.sharpness.item(), network.locality.item()
     places = [(2 * x / 3 - 1, 2 * y / 4 - 1, y, x) for y in range(5) for x in range(4)]
     for own_x, own_y, row, column in places:
         likeness = np.array([

@@ -12,6 +12,8 @@ from mobileseg.video.metric_identity import IdentityCounts, identity_counts
 from mobileseg.video.metric_tracks import MaskTrack, TrackGroup, grouped
 from tests.video.moving import ellipse, rle, video, videos
 
+pytestmark = pytest.mark.both
+
 REFERENCE = Path(__file__).parents[1] / "reference" / "golden" / "video" / "trackeval.json"
 A, B, C = ellipse((25, 30), (12, 9)), ellipse((70, 20), (10, 10)), ellipse((60, 55), (14, 8))
 

@@ -10,6 +10,8 @@ from mobileseg.video.metric_ytvis import track_precision
 from tests.video import ytvis
 from tests.video.moving import SIZE, bitmaps, ellipse, rle, videos
 
+pytestmark = pytest.mark.both
+
 
 def test_the_twelve_numbers_of_the_original():
     numbers = track_precision(ytvis.found_tracks(), ytvis.true_tracks(), 4).numbers()

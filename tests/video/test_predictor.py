@@ -26,6 +26,8 @@ from mobileseg.video.yolact_edge import MobileYolactEdge
 from tests.model_tester import fill
 from tests.video.toy_video import toy_video_config, toy_video_data
 
+pytestmark = pytest.mark.both
+
 SIZE = (48, 64)
 LOOSE = DetectionOptions(score_threshold=0.0, max_detections=5)
 

@@ -64,6 +64,7 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str
     return run
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("stage", STEPS)
 def test_a_stage_trains_its_parts_alone(stage: str, whole: Callable[[str], tuple[Trainer, Path]]) -> None:
     """Weights and running statistics of all others are those of the start; all trained ones moved."""
@@ -117,6 +118,7 @@ def stopped_after(config: Config, run: Path, iteration: int, number: int) -> Tra
     return trainer
 
 
+@pytest.mark.both
 @pytest.mark.parametrize(
     ("stage", "iteration", "number"),
     [
@@ -153,6 +155,7 @@ def test_resume_is_exact_between_any_two_steps(
     assert losses_of(folder) == losses_of(tmp_path / "halves")
 
 
+@pytest.mark.both
 def test_batches_that_are_accumulated_meet_their_own_maps(config_of: Callable[..., Config], tmp_path: Path) -> None:
     """Matching compares frame with frame; a resume between the steps of accumulated batches is exact too."""
     config = config_of("joint", stills=False).changed({"accumulate": 2, "iters": 2})
@@ -178,6 +181,7 @@ def test_batches_that_are_accumulated_meet_their_own_maps(config_of: Callable[..
     assert equal(weights_of(trainer), weights_of(halves))
 
 
+@pytest.mark.both
 def test_the_warped_step_is_the_partial_transform_of_the_reference(config_of: Callable[..., Config]) -> None:
     """Losses of outputs and maps that the network's own methods give, and no gradient beyond the reference's maps."""
     config = config_of("joint", stills=False, network="YolactEdge")
@@ -252,6 +256,7 @@ def test_a_network_learns_from_still_images_alone(config_of: Callable[..., Confi
     assert Trainer(changed, tmp_path / "run").fit().reason == "finished"
 
 
+@pytest.mark.both
 @pytest.mark.long
 def test_two_processes_train_as_one_with_the_whole_batch(data: Path, tmp_path: Path) -> None:
     """Steps that leave parameters out still average the gradients of the others, and once."""

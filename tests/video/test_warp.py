@@ -7,6 +7,8 @@ import pytest
 from mobileseg.video.warp import warp
 from tests.model_tester import REFERENCE, assert_close
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize("case", ["warp0", "warp1"])
 def test_values_and_gradients_of_the_original(case: str) -> None:

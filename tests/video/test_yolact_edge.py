@@ -68,6 +68,7 @@ def non_key_tensors(network: FlowYolact, image: paddle.Tensor, key: KeyFrame) ->
     return made | {"spa4": maps[1], "spa5": maps[2]}
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("file", STREAMS)
 def test_streams_of_the_original(file: str) -> None:
     """Every intermediate tensor of key and non-key frames."""
@@ -101,6 +102,7 @@ def test_streams_of_the_original(file: str) -> None:
         assert_close(network.anchors(meta["h"], meta["w"])[:: meta["prior_step"]], golden["f0.priors"], "anchors")
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("minimal", [False, True])
 def test_names_of_the_published_weights(minimal: bool) -> None:
     """Both configurations; parts of the pyramid are one module here."""
@@ -124,6 +126,7 @@ def test_costs_of_the_published_network() -> None:
     assert sizes["fpn"] == 66_304 + 2_950_400
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("kind", [YolactEdge, MobileYolactEdge])
 def test_graphs_are_the_network(kind: type[FlowYolact]) -> None:
     """Both pipelines, as a runtime walks them, against the methods; no weight is in two graphs."""
@@ -176,6 +179,7 @@ def test_widths_of_the_flow_network() -> None:
         YolactEdge(2, MobileNetV2_x0_25(), flow_widths=[4, 4])
 
 
+@pytest.mark.both
 def test_a_map_that_does_not_move() -> None:
     """No flow, scale 1 and bias 0 leave a map as it is."""
     level = paddle.to_tensor(input_image(5, 7))

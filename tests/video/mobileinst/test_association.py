@@ -20,6 +20,8 @@ from mobileseg.video.mobileinst.association import (
 from mobileseg.video.mobileinst.options import KernelOptions
 from tests.video.mobileinst.golden import parts
 
+pytestmark = pytest.mark.both
+
 AXES = np.eye(6, dtype=np.float32)
 ONE = np.zeros(1, np.int64)
 

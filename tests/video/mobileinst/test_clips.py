@@ -11,6 +11,8 @@ from mobileseg.video.mobileinst.clips import carry, clip_losses
 from mobileseg.video.mobileinst.losses import Assignment, MobileInstLoss, Objects
 from mobileseg.video.mobileinst.model import MobileInst
 
+pytestmark = pytest.mark.both
+
 LENGTH, SIZE = 2, (64, 64)
 
 

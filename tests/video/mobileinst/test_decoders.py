@@ -16,6 +16,8 @@ from tests.model_tester import assert_close
 from tests.reference_fill import fill_value
 from tests.video.mobileinst.golden import parts
 
+pytestmark = pytest.mark.both
+
 INPUTS = ((256, 16, 24), (256, 8, 12), (256, 4, 6), (384, 2, 3))
 MASK_DECODER = (
     *((f"laterals.{level}.", f"injections.{level}.0.") for level in range(3)),

@@ -22,6 +22,8 @@ from mobileseg.video.mobileinst.losses import (
 from mobileseg.video.mobileinst.targets import ObjectReader, soft_masks
 from tests.video.mobileinst.golden import original_objects, parts
 
+pytestmark = pytest.mark.both
+
 NAMES = {"class": "loss_ce", "dice": "loss_dice", "mask": "loss_mask", "objectness": "loss_objectness"}
 
 

@@ -48,6 +48,7 @@ def test_registered() -> None:
     assert all(id(parameter) in inside for parameter in network.parameters())
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("size", [(75, 101), (33, 40), (64, 128)])
 @pytest.mark.parametrize(
     "arguments",
@@ -119,6 +120,7 @@ def test_gradients_reach_every_parameter(source: str) -> None:
             assert np.abs(gradient).max() > 0 or name.endswith("bias"), name
 
 
+@pytest.mark.both
 def test_graphs_together_are_the_network() -> None:
     network = fill(build())
     size = (75, 101)

@@ -15,6 +15,8 @@ from mobileseg.video.mobileinst.options import QueryOptions
 from mobileseg.video.mobileinst.postprocess import Answers, finish, instances_from_outputs, keep, make_masks
 from tests.video.mobileinst.golden import parts, unpacked
 
+pytestmark = pytest.mark.both
+
 PUBLISHED = QueryOptions(score_threshold=0.005, resize_twice=True)
 
 

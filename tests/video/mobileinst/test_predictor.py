@@ -25,6 +25,8 @@ from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 from mobileseg.video.mobileinst.training import QueryObjective, QueryPredictor
 from tests.model_tester import fill
 
+pytestmark = pytest.mark.both
+
 SIZE = (64, 96)
 LOOSE = QueryOptions(score_threshold=0.001, rescore=False)
 

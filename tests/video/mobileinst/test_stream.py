@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from mobileseg.structures import InstanceResult
 from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 from mobileseg.video.mobileinst.postprocess import Answers
 from mobileseg.video.mobileinst.stream import KernelMemory, show, start
+
+pytestmark = pytest.mark.both
 
 QUERIES = QueryOptions(score_threshold=0.1)
 GRID = 6, 8

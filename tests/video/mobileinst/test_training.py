@@ -39,6 +39,7 @@ def logged(folder: Path) -> str:
     return (folder / "log.jsonl").read_text(encoding="utf-8")
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("clip", [None, 2])
 def test_resume_is_exact(clip: int | None, data: Path, tmp_path: Path) -> None:
     config = configuration(tmp_path / "toy.yml", section(data, clip=clip))
