@@ -9,7 +9,7 @@ from typing import Any
 from mobileseg.config.load import Config
 from mobileseg.config.paddleseg_names import PADDLESEG
 from mobileseg.config.signatures import REGISTRIES, check_component
-from mobileseg.config.structure import DATASET_SECTIONS, components
+from mobileseg.config.structure import DATASET_SECTIONS, components, spokesman
 from mobileseg.errors import ConfigError, Problem, WeightsError
 from mobileseg.limits import home_expanded, number_faults
 from mobileseg.registry import LOSSES
@@ -138,7 +138,10 @@ def _fits(kind: str, wanted: str, own: str | None) -> bool:
 
 def _task(kind: str, section: dict[str, Any]) -> str | None:
     """The task of a component, None where it does not say."""
-    name, registry = section["type"], REGISTRIES[kind]
+    said = spokesman(section) if kind == "dataset" else section
+    name, registry = said.get("type") if isinstance(said, dict) else None, REGISTRIES[kind]
+    if not isinstance(name, str):
+        return None
     if name.startswith(PADDLESEG):
         from mobileseg.semantic.paddleseg_bridge import PaddleSegNetwork
 
