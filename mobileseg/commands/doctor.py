@@ -84,7 +84,7 @@ def _data(args: argparse.Namespace) -> int:
             workers=args.workers,
             progress=progress,
             earlier=findings,
-            keep_empty=[name for name, key in _SPLITS if (getattr(config, key) or {}).get("keep_empty")],
+            keep_empty=[name for name, key in _SPLITS if _keeps_empty(getattr(config, key))],
         )
     print(json.dumps(diagnosis.to_dict(), indent=2) if args.json else render(diagnosis))
     return diagnosis.exit_code
@@ -93,6 +93,7 @@ def _data(args: argparse.Namespace) -> int:
 def _open_datasets(config: Config) -> tuple[dict[str, ImageDataset], list[Finding]]:
     """The datasets that can be opened, and a finding for each that cannot."""
     from mobileseg.config.build import build_dataset
+    from mobileseg.config.structure import spokesman
     from mobileseg.data.doctor.checks import Finding
     from mobileseg.data.doctor.task import doctor_of
     from mobileseg.registry import DATASETS
@@ -107,17 +108,34 @@ def _open_datasets(config: Config) -> tuple[dict[str, ImageDataset], list[Findin
             findings.append(Finding(level, "dataset-missing", f"the configuration has no {key}", fix=fix, split=name))
             continue
         try:
-            if "keep_empty" in signature(DATASETS.get(section["type"])).parameters:
-                section = section | {"keep_empty": True}  # images that training would leave out are examined too
-            datasets[name] = build_dataset(section)
+            datasets[name] = build_dataset(_whole(section))
         except (ConfigError, DataError) as error:
             message = f"{error.message} ({key}, {config.origin(key)})"
             unusable = Finding("error", "dataset-unusable", message, fix=error.remedy or "", split=name)
-            kinds = (
-                doctor_of(DATASETS.get(section["type"])).refused(name, error) if isinstance(error, DataError) else []
-            )
+            kinds = []
+            if isinstance(error, DataError):
+                kinds = doctor_of(DATASETS.get(spokesman(section)["type"])).refused(name, error)
             findings += kinds or [unusable]
     return datasets, findings
+
+
+def _whole(section: dict[str, Any]) -> dict[str, Any]:
+    """A section of a dataset with the images that training would leave out, so that they are examined too."""
+    from mobileseg.registry import DATASETS
+
+    parts = section.get("parts")
+    if isinstance(parts, list) and all(isinstance(part, dict) and isinstance(part.get("dataset"), dict) for part in parts):
+        return section | {"parts": [part | {"dataset": _whole(part["dataset"])} for part in parts]}
+    if "type" in section and "keep_empty" in signature(DATASETS.get(section["type"])).parameters:
+        return section | {"keep_empty": True}
+    return section
+
+
+def _keeps_empty(section: dict[str, Any] | None) -> bool:
+    """Whether a dataset, or a part of it, is trained on images without objects too."""
+    if not section:
+        return False
+    return bool(section.get("keep_empty")) or any(_keeps_empty(part["dataset"]) for part in section.get("parts") or ())
 
 
 @contextmanager

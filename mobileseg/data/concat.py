@@ -76,8 +76,9 @@ class ConcatLabels(SegmentationDataset):
             seed=seed,
             source=_sources(self.parts),
         )
-        _share_transforms(self, self.parts)
-        self._tables = [_label_table(part, first) for part in self.parts]
+        for part in self.parts:
+            part.transforms = self.transforms  # for the doctor, which asks every part what becomes of its images
+            _rename(part, first)
 
     def drawn(self, index: int, rng: np.random.Generator) -> int:
         """The image that stands for number ``index`` of an epoch."""
@@ -85,11 +86,8 @@ class ConcatLabels(SegmentationDataset):
 
     def load(self, index: int) -> Sample:
         """Decode an image and its label, with the class indices of the first part."""
-        number, own = self._joined.find(index)
-        sample = self.parts[number].load(own)
-        table = self._tables[number]
-        if table is not None and sample.label is not None:
-            sample.label = table[sample.label]
+        part, own = self._joined.place(index)
+        sample: Sample = part.load(own)
         return sample
 
 
@@ -118,7 +116,6 @@ class ConcatObjects(InstanceDataset):
             seed=seed,
             source=_sources(self.parts),
         )
-        _share_transforms(self, self.parts)
         self.left_out = {label: count for part in self.parts for label, count in part.left_out.items()}
         self._tables = [np.array([first.classes.index(name) for name in part.classes], np.int64) for part in self.parts]
 
@@ -192,20 +189,14 @@ def _require_alike(datasets: Sequence[Any], mode: str) -> None:
                 )
 
 
-def _label_table(part: SegmentationDataset, first: SegmentationDataset) -> np.ndarray | None:
-    """Class index in the first part of every label value of a part; None where they are the same."""
-    if part.classes == first.classes:
-        return None
-    table = np.arange(max(part.ignore_index, part.num_classes - 1) + 1).astype(part.label_dtype)
-    table[: part.num_classes] = [first.classes.index(name) for name in part.classes]
-    table[part.ignore_index] = part.ignore_index
-    return table
-
-
-def _share_transforms(whole: ImageDataset, parts: Sequence[ImageDataset]) -> None:
-    """The doctor checks part by part what the transforms make of the images."""
-    for part in parts:
-        part.transforms = whole.transforms
+def _rename(part: SegmentationDataset, first: SegmentationDataset) -> None:
+    """Let the stored values of a part's labels mean the classes of the first one."""
+    if part.classes != first.classes:
+        renamed = np.arange(256, dtype=np.uint8)
+        renamed[: part.num_classes] = [first.classes.index(name) for name in part.classes]
+        renamed[part.ignore_index] = part.ignore_index
+        part.lookup = renamed if part.lookup is None else renamed[part.lookup]
+        part.classes, part.palette = first.classes, first.palette
 
 
 def _sources(parts: Sequence[ImageDataset]) -> str:
