@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import sys
 from collections.abc import Callable
@@ -119,23 +120,27 @@ def _open_datasets(config: Config) -> tuple[dict[str, ImageDataset], list[Findin
     return datasets, findings
 
 
+def _parts(section: dict[str, Any]) -> list[dict[str, Any]]:
+    """The sections of the datasets that a dataset is made of, [] when it is made of none."""
+    parts = section.get("parts")
+    found = [part.get("dataset") for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    return [part for part in found if isinstance(part, dict)]
+
+
 def _whole(section: dict[str, Any]) -> dict[str, Any]:
     """A section of a dataset with the images that training would leave out, so that they are examined too."""
     from mobileseg.registry import DATASETS
 
-    parts = section.get("parts")
-    if isinstance(parts, list) and all(isinstance(part, dict) and isinstance(part.get("dataset"), dict) for part in parts):
-        return section | {"parts": [part | {"dataset": _whole(part["dataset"])} for part in parts]}
-    if "type" in section and "keep_empty" in signature(DATASETS.get(section["type"])).parameters:
-        return section | {"keep_empty": True}
+    section = copy.deepcopy(section)
+    for one in [section, *_parts(section)]:
+        if "keep_empty" in signature(DATASETS.get(str(one.get("type")))).parameters:
+            one["keep_empty"] = True
     return section
 
 
 def _keeps_empty(section: dict[str, Any] | None) -> bool:
     """Whether a dataset, or a part of it, is trained on images without objects too."""
-    if not section:
-        return False
-    return bool(section.get("keep_empty")) or any(_keeps_empty(part["dataset"]) for part in section.get("parts") or ())
+    return section is not None and any(one.get("keep_empty") for one in [section, *_parts(section)])
 
 
 @contextmanager

@@ -152,7 +152,7 @@ def _check_part(where: str, dataset: Any) -> None:
     made_of_parts = isinstance(dataset, ConcatLabels | ConcatObjects)
     if not isinstance(dataset, ImageDataset) or made_of_parts or dataset.task not in (SEMANTIC, INSTANCE):
         raise ConfigError(
-            f"Concat: {where} is a {type(dataset).__name__}; expected one dataset of images with labels or with objects",
+            f"Concat: {where} is a {type(dataset).__name__}; expected a dataset of images with labels or objects",
             remedy="name the parts of a Concat one by one" if made_of_parts else "clips of videos: MixedClips",
         )
 

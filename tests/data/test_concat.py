@@ -81,7 +81,10 @@ def test_objects_mean_the_same_class_by_name(objects: list[dict[str, Any]]) -> N
     assert (len(data), data.classes, data.category_ids) == (5, ("cat", "dog"), (4, 9))
     for index in range(5):
         part, own = data.parts[index // 3], index % 3
-        for before, after in ((part.objects(own), data.objects(index)), (part.load(own).instances, data.load(index).instances)):
+        for before, after in (
+            (part.objects(own), data.objects(index)),
+            (part.load(own).instances, data.load(index).instances),
+        ):
             wanted = [part.classes[label] for label in before.classes]
             assert [data.classes[label] for label in after.classes] == wanted
             np.testing.assert_array_equal(after.masks, before.masks)
@@ -179,7 +182,7 @@ def test_parts_that_differ(labels: list[dict[str, Any]], change: dict[str, Any],
 
 
 def test_parts_of_other_tasks(labels: list[dict[str, Any]], objects: list[dict[str, Any]]) -> None:
-    with pytest.raises(ConfigError, match="parts.1 is for instance segmentation, parts.0 for semantic"):
+    with pytest.raises(ConfigError, match=r"parts\.1 is for instance segmentation, parts\.0 for semantic"):
         Concat(parts([labels[0], objects[0]]))
     inner = {"type": "Concat", "parts": parts(objects)}
     with pytest.raises(ConfigError, match="is a ConcatObjects"):
