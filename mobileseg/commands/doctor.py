@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import sys
 from collections.abc import Callable
@@ -84,7 +85,7 @@ def _data(args: argparse.Namespace) -> int:
             workers=args.workers,
             progress=progress,
             earlier=findings,
-            keep_empty=[name for name, key in _SPLITS if (getattr(config, key) or {}).get("keep_empty")],
+            keep_empty=[name for name, key in _SPLITS if _keeps_empty(getattr(config, key))],
         )
     print(json.dumps(diagnosis.to_dict(), indent=2) if args.json else render(diagnosis))
     return diagnosis.exit_code
@@ -93,6 +94,7 @@ def _data(args: argparse.Namespace) -> int:
 def _open_datasets(config: Config) -> tuple[dict[str, ImageDataset], list[Finding]]:
     """The datasets that can be opened, and a finding for each that cannot."""
     from mobileseg.config.build import build_dataset
+    from mobileseg.config.structure import spokesman
     from mobileseg.data.doctor.checks import Finding
     from mobileseg.data.doctor.task import doctor_of
     from mobileseg.registry import DATASETS
@@ -107,17 +109,38 @@ def _open_datasets(config: Config) -> tuple[dict[str, ImageDataset], list[Findin
             findings.append(Finding(level, "dataset-missing", f"the configuration has no {key}", fix=fix, split=name))
             continue
         try:
-            if "keep_empty" in signature(DATASETS.get(section["type"])).parameters:
-                section = section | {"keep_empty": True}  # images that training would leave out are examined too
-            datasets[name] = build_dataset(section)
+            datasets[name] = build_dataset(_whole(section))
         except (ConfigError, DataError) as error:
             message = f"{error.message} ({key}, {config.origin(key)})"
             unusable = Finding("error", "dataset-unusable", message, fix=error.remedy or "", split=name)
-            kinds = (
-                doctor_of(DATASETS.get(section["type"])).refused(name, error) if isinstance(error, DataError) else []
-            )
+            kinds = []
+            if isinstance(error, DataError):
+                kinds = doctor_of(DATASETS.get(spokesman(section)["type"])).refused(name, error)
             findings += kinds or [unusable]
     return datasets, findings
+
+
+def _parts(section: dict[str, Any]) -> list[dict[str, Any]]:
+    """The sections of the datasets that a dataset is made of, [] when it is made of none."""
+    parts = section.get("parts")
+    found = [part.get("dataset") for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    return [part for part in found if isinstance(part, dict)]
+
+
+def _whole(section: dict[str, Any]) -> dict[str, Any]:
+    """A section of a dataset with the images that training would leave out, so that they are examined too."""
+    from mobileseg.registry import DATASETS
+
+    section = copy.deepcopy(section)
+    for one in [section, *_parts(section)]:
+        if "keep_empty" in signature(DATASETS.get(str(one.get("type")))).parameters:
+            one["keep_empty"] = True
+    return section
+
+
+def _keeps_empty(section: dict[str, Any] | None) -> bool:
+    """Whether a dataset, or a part of it, is trained on images without objects too."""
+    return section is not None and any(one.get("keep_empty") for one in [section, *_parts(section)])
 
 
 @contextmanager

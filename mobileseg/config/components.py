@@ -9,7 +9,8 @@ from typing import Any
 from mobileseg.config.load import Config
 from mobileseg.config.paddleseg_names import PADDLESEG
 from mobileseg.config.signatures import REGISTRIES, check_component
-from mobileseg.config.structure import DATASET_SECTIONS, components
+from mobileseg.config.structure import DATASET_SECTIONS, components, spokesman
+from mobileseg.config.tree import KeyPath, dotted
 from mobileseg.errors import ConfigError, Problem, WeightsError
 from mobileseg.limits import home_expanded, number_faults
 from mobileseg.registry import LOSSES
@@ -138,7 +139,10 @@ def _fits(kind: str, wanted: str, own: str | None) -> bool:
 
 def _task(kind: str, section: dict[str, Any]) -> str | None:
     """The task of a component, None where it does not say."""
-    name, registry = section["type"], REGISTRIES[kind]
+    said = spokesman(section) if kind == "dataset" else section
+    name, registry = said.get("type") if isinstance(said, dict) else None, REGISTRIES[kind]
+    if not isinstance(name, str):
+        return None
     if name.startswith(PADDLESEG):
         from mobileseg.semantic.paddleseg_bridge import PaddleSegNetwork
 
@@ -169,7 +173,7 @@ def check_files(config: Config, sections: tuple[str, ...] = (*DATASET_SECTIONS, 
                 if isinstance(source, str):
                     problems.extend(_weights_file((*path, "pretrained"), source, config))
             continue
-        problems.extend(_dataset_files(name, section, config))
+        problems.extend(_dataset_files((name,), section, config))
     if problems:
         raise ConfigError(problems)
 
@@ -186,15 +190,21 @@ def _weights_file(path: tuple[str, ...], source: str, config: Config) -> list[Pr
     return []
 
 
-def _dataset_files(name: str, section: dict[str, Any], config: Config) -> list[Problem]:
+def _dataset_files(where: KeyPath, section: Any, config: Config) -> list[Problem]:
     problems: list[Problem] = []
+    if not isinstance(section, dict):
+        return problems  # the dataset reports it
+    parts = section.get("parts")
+    for number, part in enumerate(parts if isinstance(parts, list) else ()):
+        if isinstance(part, dict):
+            problems += _dataset_files((*where, "parts", number, "dataset"), part.get("dataset"), config)
     root = section.get("dataset_root")
     root = str(home_expanded(root)) if isinstance(root, str) else root
     if isinstance(root, str) and not os.path.isdir(root):
         seen = f"the folder {root} does not exist"
         fix = "paths are relative to the working folder; or give another with "
-        fix += f"-o {name}.dataset_root=FOLDER"
-        problems.append(config.origins.problem((name, "dataset_root"), seen, fix))
+        fix += f"-o {dotted(where)}.dataset_root=FOLDER"
+        problems.append(config.origins.problem((*where, "dataset_root"), seen, fix))
     list_key = _LISTS.get(str(section.get("mode")), "train_path")
     for key, what in {list_key: "list file", **_PLACES}.items():
         value = section.get(key)
@@ -203,5 +213,5 @@ def _dataset_files(name: str, section: dict[str, Any], config: Config) -> list[P
         if not (isinstance(root, str) and os.path.exists(Path(root) / value)):
             seen = f"the {what} {value} does not exist"
             fix = "paths are relative to the working folder or to dataset_root"
-            problems.append(config.origins.problem((name, key), seen, fix))
+            problems.append(config.origins.problem((*where, key), seen, fix))
     return problems

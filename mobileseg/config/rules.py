@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from mobileseg.config.structure import DATASET_SECTIONS, Origins
+from mobileseg.config.structure import DATASET_SECTIONS, Origins, spokesman
 from mobileseg.config.tree import KeyPath
 from mobileseg.errors import MobileSegError, Problem
 from mobileseg.registry import DATASETS
@@ -56,6 +56,7 @@ def settle_num_classes(data: dict[Any, Any], origins: Origins) -> list[Problem]:
 
 def ignore_index_of(section: Any) -> Any:
     """The label value that a dataset section (or none) calls ignored."""
+    section = spokesman(section)
     if not isinstance(section, dict):
         return 255
     return section.get("ignore_index", _IGNORE_INDEX.get(str(section.get("type")), 255))
@@ -63,6 +64,7 @@ def ignore_index_of(section: Any) -> Any:
 
 def _classes_of(section: Any) -> int | None:
     """Class count of a dataset section from its classes, its class file or its type; None when nothing says it."""
+    section = spokesman(section)
     if not isinstance(section, dict) or not isinstance(section.get("type"), str):
         return None
     named = section.get("classes")

@@ -125,6 +125,14 @@ def _losses(path: KeyPath, loss: Any) -> list[tuple[KeyPath, str, Any]]:
     return found
 
 
+def spokesman(section: Any) -> Any:
+    """The section that says task, classes and ignored value of a dataset: of one made of parts, that of the first."""
+    while isinstance(section, Mapping) and isinstance(section.get("parts"), list) and section["parts"]:
+        part = section["parts"][0]
+        section = part.get("dataset") if isinstance(part, Mapping) else None
+    return section
+
+
 def value_problems(value: Any, origins: Origins, path: KeyPath = ()) -> list[Problem]:
     """Numbers and texts, anywhere in a configuration, that no setting can hold."""
     if isinstance(value, dict):

@@ -90,6 +90,9 @@ class ImageDataset:
         self.seed = seed
         self.source = source
         self.transforms = build_transforms(transforms)
+        for transform in self.transforms:
+            if hasattr(transform, "attach"):
+                transform.attach(self)
         if mode in EVALUATION_MODES:
             self._refuse_training_steps()
 
@@ -146,7 +149,12 @@ class ImageDataset:
         (:func:`mobileseg.data.sample.undo_geometry`).
         """
         epoch, index = self.position(key)
-        return self.transformed(index, np.random.default_rng([self.seed, epoch, index]))
+        rng = np.random.default_rng([self.seed, epoch, index])
+        return self.transformed(self.drawn(index, rng), rng)
+
+    def drawn(self, index: int, rng: np.random.Generator) -> int:
+        """The image that stands for number ``index`` of the order in which samples are drawn."""
+        return index
 
     def _refuse_training_steps(self) -> None:
         for transform in self.transforms:

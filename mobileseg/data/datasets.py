@@ -1,6 +1,7 @@
 """All datasets, registered by importing this module."""
 
 from mobileseg.data.base import Item, SegmentationDataset
+from mobileseg.data.concat import Concat
 from mobileseg.data.formats.ade20k import ADE20K
 from mobileseg.data.formats.camvid import CamVid
 from mobileseg.data.formats.cell_tracking import CellTracking
@@ -23,6 +24,7 @@ from mobileseg.data.formats.listed import (
 )
 from mobileseg.data.formats.listfile import Dataset
 from mobileseg.data.formats.mots import Mots
+from mobileseg.data.formats.penn_fudan import PennFudan
 from mobileseg.data.formats.portraits import EG1800, SUPERVISELY
 from mobileseg.data.formats.pssl import PSSLDataset
 from mobileseg.data.formats.voc import PascalVOC
@@ -47,6 +49,7 @@ __all__ = [
     "CocoInstances",
     "CocoStuff",
     "CocoYouTubeVIS",
+    "Concat",
     "Dataset",
     "Davis",
     "FlyingChairs",
@@ -61,6 +64,7 @@ __all__ = [
     "PSSLDataset",
     "PascalContext",
     "PascalVOC",
+    "PennFudan",
     "PseudoClips",
     "SegmentationDataset",
     "Video",

@@ -172,7 +172,7 @@ class InstanceDataset(ImageDataset):
         epoch, index = self.position(key)
         rng = np.random.default_rng([self.seed, epoch, index])
         for _ in range(_DRAWS):
-            sample = self.transformed(self.drawn(index), rng)
+            sample = self.transformed(self.drawn(index, rng), rng)
             if self.is_usable(sample):
                 return sample
             index = int(rng.integers(len(self)))
@@ -180,10 +180,6 @@ class InstanceDataset(ImageDataset):
             f"after the transforms, {_DRAWS} images in a row of {self.source} had no object left",
             remedy="crop less, lower the smallest size of DiscardSmallInstances, or write keep_empty: true",
         )
-
-    def drawn(self, index: int) -> int:
-        """The image that stands for number ``index`` of the order in which samples are drawn."""
-        return index
 
     def is_usable(self, sample: Sample) -> bool:
         """Whether a transformed sample is taken as it is: in training, it needs an object to learn from."""

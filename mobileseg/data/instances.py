@@ -185,6 +185,29 @@ class Instances:
         regions = [_warped(region, matrix, size) for region in self.regions]
         return self._moved(size, regions, np.array([region.box for region in regions], np.float32).reshape(-1, 4))
 
+    def without(self, cover: Region) -> Instances:
+        """The same objects, in their order, without the pixels that a region covers; the box of one that loses any
+        becomes tight, and one that loses all stays as an object without a pixel."""
+        boxes = self.boxes.copy()
+        regions = []
+        for index, region in enumerate(self.regions):
+            part = _uncovered(region, cover)
+            if part is not region:
+                boxes[index] = part.box
+            regions.append(part)
+        return Instances(self.size, boxes, self.classes, self.crowd, self.ids, regions)
+
+    def joined(self, other: Instances) -> Instances:
+        """These objects and then those of another one for the same image."""
+        return Instances(
+            size=self.size,
+            boxes=np.concatenate([self.boxes, other.boxes]),
+            classes=np.concatenate([self.classes, other.classes]),
+            crowd=np.concatenate([self.crowd, other.crowd]),
+            ids=np.concatenate([self.ids, other.ids]),
+            regions=[*self.regions, *other.regions],
+        )
+
     def _moved(self, size: Size, regions: list[Region], boxes: np.ndarray) -> Instances:
         moved = Instances(size, boxes, self.classes, self.crowd, self.ids, regions)
         alive = np.array([region.bitmap.size > 0 for region in regions], bool)
@@ -216,6 +239,21 @@ def _resized(region: Region, old: Size, new: Size) -> Region:
     values = _interpolated(_interpolated(framed.astype(np.float32), rows).T, columns).T
     bitmap = np.ascontiguousarray(values >= 0.5).view(np.uint8)
     return Region(rows.start, columns.start, bitmap).trimmed()
+
+
+def _uncovered(region: Region, cover: Region) -> Region:
+    """What is seen of a region below another; the region itself when they share no pixel."""
+    (x1, y1, x2, y2), (left, top, right, bottom) = region.box, cover.box
+    rows, columns = (max(y1, top), min(y2, bottom)), (max(x1, left), min(x2, right))
+    if rows[0] >= rows[1] or columns[0] >= columns[1]:
+        return region
+    over = cover.bitmap[rows[0] - top : rows[1] - top, columns[0] - left : columns[1] - left]
+    bitmap = region.bitmap.copy()
+    part = bitmap[rows[0] - y1 : rows[1] - y1, columns[0] - x1 : columns[1] - x1]
+    if not (part & over).any():
+        return region
+    part[over > 0] = 0
+    return Region(region.top, region.left, bitmap).trimmed()
 
 
 class _Taps(NamedTuple):

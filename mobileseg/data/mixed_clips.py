@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mobileseg.data.instances import Instances
-from mobileseg.data.nested import nested_dataset
+from mobileseg.data.parts import read_parts
 from mobileseg.data.sample import Sample
 from mobileseg.data.video_base import Video, VideoDataset
 from mobileseg.errors import ConfigError
-from mobileseg.limits import shown
 from mobileseg.registry import DATASETS
 
 
@@ -26,11 +24,10 @@ class MixedClips(VideoDataset):
 
     Attributes:
         parts: the datasets.
-        shares: float64 [parts], how often each is drawn from; their sum is 1.
 
     Args:
-        parts: at least two mappings with ``ratio`` (above 0) and ``dataset``, the section of a dataset with ``clip``,
-            without transforms.
+        parts: at least two mappings with ``dataset``, the section of a dataset with ``clip``, without transforms, and
+            ``ratio`` (above 0); without any ratio every frame that begins a clip is drawn once per epoch.
         transforms: steps of the pipeline.
         mode: 'train'.
         seed: start of all random choices.
@@ -49,12 +46,12 @@ class MixedClips(VideoDataset):
     ) -> None:
         if mode != "train":
             raise ConfigError(f"MixedClips has no mode {mode!r}", remedy="evaluate on one of the datasets")
-        ratios, self.parts = _parts(parts)
-        self.shares = ratios / ratios.sum()
-        self._starts = np.cumsum([0, *(len(part) for part in self.parts)])
+        self._numbered = read_parts("MixedClips", parts, _check_part)
+        self.parts: list[VideoDataset] = self._numbered.datasets
+        _require_alike(self.parts)
         first = self.parts[0]
         videos: list[Video] = []
-        for start, part in zip(self._starts[:-1].tolist(), self.parts, strict=True):
+        for start, part in zip(self._numbered.starts[:-1].tolist(), self.parts, strict=True):
             for video in part.videos:
                 frames = range(video.frames.start + start, video.frames.stop + start)
                 videos.append(video._replace(frames=frames, identifier=len(videos) + 1))
@@ -62,12 +59,12 @@ class MixedClips(VideoDataset):
             [item for part in self.parts for item in part.items],
             videos,
             None,
-            annotated=[part.annotated(index) for part in self.parts for index in range(len(part))],
+            annotated=self._numbered.each(lambda part, index: part.annotated(index)),
             mode=mode,
             transforms=transforms,
             classes=first.classes,
             category_ids=first.category_ids,
-            file_names=[part.file_name(index) for part in self.parts for index in range(len(part))],
+            file_names=self._numbered.each(lambda part, index: part.file_name(index)),
             keep_empty=all(part.keep_empty for part in self.parts),
             seed=seed,
             source=" and ".join(part.source for part in self.parts),
@@ -76,55 +73,37 @@ class MixedClips(VideoDataset):
 
     def objects(self, index: int) -> Instances:
         """The objects of a frame in its original size."""
-        part, own = self._place(index)
-        return part.objects(own)
+        part, own = self._numbered.place(index)
+        found: Instances = part.objects(own)
+        return found
 
     def load(self, index: int) -> Sample:
         """Decode a frame and its objects."""
-        part, own = self._place(index)
-        return part.load(own)
+        part, own = self._numbered.place(index)
+        sample: Sample = part.load(own)
+        return sample
 
     def frames_of(self, index: int, rng: np.random.Generator) -> list[Sample]:
         """The frames of the clip that begins at a frame, before the transforms."""
-        part, own = self._place(index)
-        return part.frames_of(own, rng)
+        part, own = self._numbered.place(index)
+        frames: list[Sample] = part.frames_of(own, rng)
+        return frames
 
-    def transformed(self, index: int, rng: np.random.Generator) -> Sample:
-        """A clip after all transforms: not that of ``index``, but one drawn by the ratios."""
-        number = int(rng.choice(len(self.parts), p=self.shares))
-        part = self.parts[number]
-        return super().transformed(int(self._starts[number]) + part.drawn(int(rng.integers(len(part)))), rng)
-
-    def _place(self, index: int) -> tuple[VideoDataset, int]:
-        """The dataset of a frame, and its index there."""
-        number = int(np.searchsorted(self._starts, index, "right")) - 1
-        return self.parts[number], index - int(self._starts[number])
+    def drawn(self, index: int, rng: np.random.Generator) -> int:
+        """The frame at which a clip begins, of a part drawn by the ratios."""
+        return self._numbered.drawn(index, rng)
 
 
-def _parts(sections: Any) -> tuple[np.ndarray, list[VideoDataset]]:
-    """Ratios float64 [parts], and the datasets."""
-    if not isinstance(sections, Sequence) or isinstance(sections, str) or len(sections) < 2:
+def _check_part(where: str, dataset: Any) -> None:
+    usable = isinstance(dataset, VideoDataset) and not isinstance(dataset, MixedClips)
+    if not usable or dataset.clip is None or dataset.evaluates:
         raise ConfigError(
-            f"MixedClips: parts is {shown(sections)}; expected a list of at least two",
-            remedy="write parts: [{ratio: 1, dataset: {...}}, {ratio: 2, dataset: {...}}]",
+            f"MixedClips: {where} is a {type(dataset).__name__} that gives no clips of its own for training",
+            remedy="write clip: 2 and mode: train there, or make clips of stills with PseudoClips",
         )
-    ratios, datasets = [], []
-    for number, section in enumerate(sections):
-        where = f"parts.{number}"
-        if not isinstance(section, Mapping) or set(section) != {"ratio", "dataset"} or not _positive(section["ratio"]):
-            raise ConfigError(
-                f"MixedClips: {where} is {shown(section)}; expected ratio, a number above 0, and dataset",
-                remedy="write {ratio: 1, dataset: {type: PseudoClips, stills: {...}}}",
-            )
-        dataset = nested_dataset(f"{where}.dataset", section["dataset"])
-        usable = isinstance(dataset, VideoDataset) and not isinstance(dataset, MixedClips)
-        if not usable or dataset.clip is None or dataset.evaluates:
-            raise ConfigError(
-                f"MixedClips: {where} is a {type(dataset).__name__} that gives no clips of its own for training",
-                remedy="write clip: 2 and mode: train there, or make clips of stills with PseudoClips",
-            )
-        ratios.append(float(section["ratio"]))
-        datasets.append(dataset)
+
+
+def _require_alike(datasets: Sequence[VideoDataset]) -> None:
     first = datasets[0]
     for number, dataset in enumerate(datasets):
         if dataset.clip != first.clip or dataset.classes != first.classes:
@@ -133,8 +112,3 @@ def _parts(sections: Any) -> tuple[np.ndarray, list[VideoDataset]]:
                 f"{', '.join(dataset.classes[:8])}, parts.0 clips of {first.clip} and {', '.join(first.classes[:8])}",
                 remedy="give all parts the same clip, and the same classes in the same order (classes: [...])",
             )
-    return np.array(ratios), datasets
-
-
-def _positive(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf

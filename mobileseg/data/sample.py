@@ -47,7 +47,9 @@ class Transform(Protocol):
     """A step of the pipeline; all its randomness comes from ``rng``.
 
     A transform that moves pixels in a way which cannot be undone (crop, flip, rotation) sets
-    ``train_only = True``: such a step is refused in an evaluation pipeline, where labels stay as they are.
+    ``train_only = True``: such a step is refused in an evaluation pipeline, where labels stay as they are. A transform
+    that mixes other samples in has a method ``attach(dataset)``, called once by the dataset that it belongs to; it
+    takes them from ``dataset.load(dataset.drawn(number, rng))``.
     """
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample: ...

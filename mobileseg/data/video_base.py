@@ -154,7 +154,7 @@ class VideoDataset(InstanceDataset):
     def keep_images_with_objects(self) -> None:
         """Takes nothing out: frames that are not drawn stand before and between those that are."""
 
-    def drawn(self, index: int) -> int:
+    def drawn(self, index: int, rng: np.random.Generator) -> int:
         """The frame that stands for number ``index`` of the order in which samples are drawn."""
         return int(self._drawable[index % len(self._drawable)])
 

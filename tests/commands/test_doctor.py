@@ -117,6 +117,27 @@ def test_annotations_that_are_refused_are_all_listed(instances: Path, capsys) ->
     assert list(report["splits"]) == ["val"]
 
 
+def test_parts_are_examined_as_a_dataset_alone_is(instances: Path, capsys) -> None:
+    """Images without objects are read though training leaves them out, and every annotation that is refused is listed."""
+    part = f"{{type: CocoInstances, dataset_root: {instances.parent}, annotation_file: %s.json}}"
+    parts = ", ".join(f"{{dataset: {part % name}}}" for name in ("train", "val"))
+    instances.write_text(f"train_dataset: {{type: Concat, parts: [{parts}], transforms: [{{type: Normalize}}]}}\n")
+    path = instances.parent / "train.json"
+    document = json.loads(path.read_text())
+    whole, document["annotations"] = document["annotations"], document["annotations"][:2]
+    path.write_text(json.dumps(document))
+    assert main(["doctor", "data", str(instances), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["splits"]["train"]["images_without_objects"] == 2
+    path.write_text(json.dumps(document | {"annotations": [entry | {"category_id": 77} for entry in whole]}))
+    assert main(["doctor", "data", str(instances), "--json"]) == 3
+    codes = {finding["code"] for finding in json.loads(capsys.readouterr().out)["findings"]}
+    assert "category-unknown" in codes
+    for wrong in ("[3, {dataset: 4}]", "[{ratio: 1}, {dataset: {type: Nothing}}]", "7"):
+        instances.write_text(f"train_dataset: {{type: Concat, parts: {wrong}}}\n")
+        assert main(["doctor", "data", str(instances), "--json"]) != 0
+
+
 def test_no_coco_file(instances: Path, capsys) -> None:
     (instances.parent / "train.json").write_text("[]")
     assert main(["doctor", "data", str(instances), "--json"]) == 3

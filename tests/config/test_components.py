@@ -165,6 +165,42 @@ def test_missing_annotations_are_named(write, refused):
     assert "the annotation file other.json does not exist" in str(error)
 
 
+CONCAT = """\
+model: {type: MobileYolact, backbone: {type: MobileNetV2_x1_0}}
+loss: {types: [{type: YolactLoss}]}
+train_dataset:
+  type: Concat
+  parts:
+    - dataset: {type: %s, dataset_root: here}
+    - dataset: {type: PennFudan, dataset_root: there}
+"""
+
+
+def test_a_dataset_of_parts_has_task_and_classes_of_the_first(write, refused):
+    config = load_config(write("a.yml", CONCAT % "PennFudan"))
+    assert config.model["num_classes"] == 1
+    check_components(config)
+    found = only(refused(check_components, load_config(write("b.yml", CONCAT % "CamVid"))))
+    assert found.key == "train_dataset.type"
+    assert found.message == "Concat is for semantic segmentation, the network MobileYolact for instance"
+
+
+@pytest.mark.parametrize("parts", ["[]", "3", "[3]", "[{dataset: 3}]", "[{ratio: 1}]", "[{dataset: {ratio: 1}}]"])
+def test_parts_that_say_nothing_are_left_to_the_dataset(write, refused, parts):
+    text = CONCAT.split("  parts:")[0] + f"  parts: {parts}\n"
+    config = load_config(write("a.yml", text.replace("MobileNetV2_x1_0}", "MobileNetV2_x1_0}, num_classes: 1")))
+    check_files(config)
+    errors = refused(check_components, config).problems
+    assert {problem.key for problem in errors} <= {"train_dataset.type", "train_dataset.parts"}
+
+
+def test_files_of_parts_are_looked_for(write, refused):
+    write("here/train.txt", "")
+    found = only(refused(check_files, load_config(write("a.yml", CONCAT % "PennFudan"))))
+    assert (found.key, found.origin) == ("train_dataset.parts.1.dataset.dataset_root", "a.yml:7")
+    assert "-o train_dataset.parts.1.dataset.dataset_root=FOLDER" in found.remedy
+
+
 def test_addresses_are_not_looked_for(write):
     write("data/x", "")
     file = write("a.yml", "model: {type: M, backbone: {type: B, pretrained: 'https://x/y.npz'}}\n"

@@ -198,3 +198,29 @@ def test_trimmed_region() -> None:
     assert region.box == (23, 12, 26, 14)
     assert region.trimmed() is region
     assert Region(10, 20, np.zeros((6, 7), np.uint8)).trimmed().bitmap.size == 0
+
+
+def test_without_what_a_region_covers(masks: np.ndarray, instances: Instances) -> None:
+    rng = np.random.default_rng(6)
+    lost = 0
+    for cover in (*blobs(rng, 8), np.ones(SIZE, np.uint8), np.zeros(SIZE, np.uint8)):
+        seen = instances.without(Region(0, 0, cover).trimmed())
+        np.testing.assert_array_equal(seen.masks, masks & (1 - cover))
+        assert seen.ids.tolist() == instances.ids.tolist()
+        for index, mask in enumerate(seen.masks):
+            if mask.any():
+                expected = instances.boxes[index] if (mask == masks[index]).all() else tight(mask[None])[0]
+                np.testing.assert_array_equal(seen.boxes[index], expected)
+            else:
+                assert (seen.boxes[index, 2:] == seen.boxes[index, :2]).all()
+                lost += 1
+    assert lost >= len(masks)
+    np.testing.assert_array_equal(instances.masks, masks)
+
+
+def test_joined(masks: np.ndarray, instances: Instances) -> None:
+    both = instances.select([0, 1]).joined(instances.select([5]))
+    np.testing.assert_array_equal(both.masks, masks[[0, 1, 5]])
+    for name in ("boxes", "classes", "crowd", "ids"):
+        np.testing.assert_array_equal(getattr(both, name), getattr(instances, name)[[0, 1, 5]])
+    assert len(Instances.empty(SIZE).joined(Instances.empty(SIZE))) == 0

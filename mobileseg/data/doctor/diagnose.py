@@ -12,6 +12,7 @@ from itertools import combinations
 from typing import Any
 
 from mobileseg.class_names import class_problems
+from mobileseg.data.concat import ConcatLabels, ConcatObjects
 from mobileseg.data.doctor.checks import Finding, file_findings
 from mobileseg.data.doctor.leaks import duplicate_findings, leak_findings
 from mobileseg.data.doctor.scan import Summary, scan
@@ -77,9 +78,13 @@ def diagnose(
         progress: called with (split, images read, images to read).
         earlier: findings from before, for example about a split that could not be opened.
         keep_empty: splits whose images without objects are used in training.
+
+    A concatenation of labels is examined part by part ('train.parts.0', 'train.parts.1', ...), because values in their
+    files mean different things.
     """
     findings = list(earlier or [])
     splits: dict[str, Summary] = {}
+    datasets = _by_part(datasets)
     for name, dataset in datasets.items():
         report = None if progress is None else _for_split(progress, name)
         empty = doctor_of(dataset).summary(name, dataset)
@@ -113,7 +118,19 @@ def preflight(dataset: Any) -> None:
         DataError: training would learn nothing, or something else than was annotated; or a file cannot be read.
         ConfigError: the dataset has no task.
     """
-    doctor_of(dataset).preflight(dataset)
+    parts = dataset.parts if isinstance(dataset, ConcatLabels | ConcatObjects) else [dataset]
+    for part in parts:
+        doctor_of(part).preflight(part)
+
+
+def _by_part(datasets: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, dataset in datasets.items():
+        if isinstance(dataset, ConcatLabels):
+            found |= {f"{name}.parts.{number}": part for number, part in enumerate(dataset.parts)}
+        else:
+            found[name] = dataset
+    return found
 
 
 def _for_split(progress: Progress, name: str) -> Callable[[int, int], None]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mobileseg.data.sample import Transform
-from mobileseg.data.transforms import affine, color, crop, objects, photometric, resize, square
+from mobileseg.data.transforms import affine, color, crop, objects, paste, photometric, resize, square
 from mobileseg.data.transforms.ranges import check_chain
 from mobileseg.errors import ConfigError
 from mobileseg.limits import number_faults
@@ -21,6 +21,7 @@ __all__ = [
     "color",
     "crop",
     "objects",
+    "paste",
     "photometric",
     "resize",
     "square",
