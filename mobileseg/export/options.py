@@ -7,7 +7,7 @@ from typing import Literal
 
 from mobileseg.errors import ExportError
 
-OutputOp = Literal["argmax", "softmax", "none"]
+OutputOp = Literal["labels", "probabilities", "argmax", "softmax", "none"]
 
 TARGETS = ("paddle", "onnx", "lite_arm", "lite_x86", "ncnn")
 """Engine keys of an exported model, in the order of the table that export prints."""
@@ -36,8 +36,18 @@ PACKAGES = {
 }
 """Target -> Python packages that its converter needs."""
 
-OUTPUT_NAMES: dict[str, str] = {"argmax": "labels", "softmax": "probabilities", "none": "logits"}
-"""Output op -> name (and kind) of the graph's output."""
+OUTPUT_NAMES: dict[str, str] = {
+    "labels": "labels",
+    "probabilities": "probabilities",
+    "argmax": "labels",
+    "softmax": "probabilities",
+    "none": "logits",
+}
+"""Output op -> name (and kind) of the output of a graph that has it inside."""
+
+IN_GRAPH: dict[str, OutputOp] = {"labels": "argmax", "probabilities": "softmax"}
+"""Result -> the operator that makes it, where that is inside the graph; where it is not, the graph ends at the logits of
+the decoder, and the runtime does the rest faster (:mod:`mobileseg.semantic.postprocess`)."""
 
 MAX_PIXELS = 1 << 24
 """Of an input or output, 4096 squared: beyond it the tensors of a network outgrow 32-bit indices, and converters and
@@ -51,7 +61,8 @@ class ExportOptions:
     Attributes:
         height: input height in pixels; of a dynamic export, the size that is traced and verified first.
         width: input width in pixels, as `height`.
-        output_op: appended to the logits: 'argmax' (int32 [1,H,W]), 'softmax' or 'none' (float32 [1,K,H,W]).
+        output_op: appended to the logits: 'argmax' (int32 [1,H,W]), 'softmax' or 'none' (float32 [1,K,H,W]); or what
+            the runtime is to have, 'labels' or 'probabilities', in the form that is fastest on each target.
         dynamic: height and width stay open; sides must then be multiples of the network's `size_multiple`.
         normalize_in_graph: the graph is fed 0..255 and computes (x / 255 - mean) / std itself.
         input_dtype: 'uint8' makes the graph cast first; needs `normalize_in_graph`.
@@ -62,11 +73,13 @@ class ExportOptions:
         std: per channel (RGB), as `mean`.
         opset: ONNX operator set.
         nms_in_graph: an instance segmentation graph ends after the NMS, not before it.
+        at_decoder: the graph ends at the logits of the decoder, before they are resized to the input's size; the form
+            that a task gives targets for the sake of 'labels' and 'probabilities'.
     """
 
     height: int
     width: int
-    output_op: OutputOp = "argmax"
+    output_op: OutputOp = "labels"
     dynamic: bool = False
     normalize_in_graph: bool = False
     input_dtype: Literal["float32", "uint8"] = "float32"
@@ -76,6 +89,7 @@ class ExportOptions:
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     opset: int = 13
     nms_in_graph: bool = False
+    at_decoder: bool = False
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
@@ -104,6 +118,11 @@ class ExportOptions:
             raise ExportError(f"std is {self.std}, every value must be positive")
         if not 11 <= self.opset <= 17:
             raise ExportError(f"opset is {self.opset}, supported are 11 to 17", remedy="--opset_version 13")
+
+    @property
+    def graph_op(self) -> OutputOp:
+        """The operator that a graph ends with which has the output op inside."""
+        return IN_GRAPH.get(self.output_op, self.output_op)
 
     @property
     def output_name(self) -> str:
