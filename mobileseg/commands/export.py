@@ -27,7 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shape.add_argument("--size", nargs=2, type=int, metavar=("H", "W"), help="input height and width")
     shape.add_argument("--input_shape", nargs=4, type=int, metavar=("1", "3", "H", "W"), help="as in PaddleSeg")
     parser.add_argument(
-        "--output_op", choices=list(OUTPUT_NAMES), help="last operator where pixels are labelled (default: argmax)"
+        "--output_op",
+        choices=list(OUTPUT_NAMES),
+        help="where pixels are labelled: result of the fastest form of each target (labels, the default; probabilities), "
+        "or the last operator of every graph",
     )
     parser.add_argument(
         "--targets",

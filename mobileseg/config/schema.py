@@ -81,7 +81,9 @@ class Export(Section):
     targets: list[Target] | None = Field(
         None, min_length=1, description="graphs to write; null: all whose converter is installed, but torchscript"
     )
-    output_op: Literal["argmax", "softmax", "none"] = Field("argmax", description="last operator")
+    output_op: Literal["labels", "probabilities", "argmax", "softmax", "none"] = Field(
+        "labels", description="result of the fastest form of each target, or the last operator of every graph"
+    )
     dynamic: bool = Field(False, description="height and width stay open")
     normalize_in_graph: bool = Field(False, description="mean and std inside the graph")
     input_dtype: Literal["float32", "uint8"] = Field("float32", description="uint8 needs normalize_in_graph")

@@ -6,10 +6,12 @@ them when it touches their reference counts. Masks stay encoded until an image i
 
 from __future__ import annotations
 
+import mmap
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -18,6 +20,79 @@ from mobileseg.data.instances import Instances, Region, Size
 from mobileseg.rle import decode_region
 
 Rle = dict[str, Any]
+
+
+class AnnotationStore:
+    """What annotations say, one row each, in arrays that may lie in a file; nothing of it changes.
+
+    Arrays that are mapped from a file are pickled as their places in it, so processes share them.
+
+    Attributes:
+        ids, classes, crowd, boxes, areas: see `AnnotationTable`.
+        first_polygon, polygon_count: int64 [n], the polygons of a row.
+        polygon_starts: int64 [polygons + 1], where in ``numbers`` a polygon begins and the one before it ends.
+        numbers: float64, x and y in turns.
+        rle_start, rle_length: int64 [n], the run lengths of a row.
+        rle_bytes: uint8, COCO's compressed text.
+    """
+
+    NAMES: ClassVar[dict[str, type[np.generic]]] = {
+        "ids": np.int64,
+        "classes": np.int64,
+        "crowd": np.bool_,
+        "boxes": np.float64,
+        "areas": np.float64,
+        "first_polygon": np.int64,
+        "polygon_count": np.int64,
+        "rle_start": np.int64,
+        "rle_length": np.int64,
+        "polygon_starts": np.int64,
+        "numbers": np.float64,
+        "rle_bytes": np.uint8,
+    }
+
+    ids: np.ndarray
+    classes: np.ndarray
+    crowd: np.ndarray
+    boxes: np.ndarray
+    areas: np.ndarray
+    first_polygon: np.ndarray
+    polygon_count: np.ndarray
+    rle_start: np.ndarray
+    rle_length: np.ndarray
+    polygon_starts: np.ndarray
+    numbers: np.ndarray
+    rle_bytes: np.ndarray
+
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+        for name in self.NAMES:
+            setattr(self, name, arrays[name])
+
+    @classmethod
+    def of_rows(cls, rows: AnnotationRows, order: np.ndarray) -> AnnotationStore:
+        """The annotations in an order; where masks lie stays as it was written."""
+        arrays = {name: np.array(memoryview(getattr(rows, name)), kind) for name, kind in cls.NAMES.items()}
+        arrays["boxes"] = arrays["boxes"].reshape(-1, 4)
+        masks = ("polygon_starts", "numbers", "rle_bytes")
+        return cls({name: array if name in masks else array[order] for name, array in arrays.items()})
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays by name."""
+        return {name: getattr(self, name) for name in self.NAMES}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: mapped_place(array) or array for name, array in self.arrays().items()}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, np.memmap(mode="r", **value) if isinstance(value, dict) else value)
+
+
+def mapped_place(array: np.ndarray) -> dict[str, Any] | None:
+    """Arguments of `np.memmap` that give the same array in another process; None when it is not all of a map."""
+    if not isinstance(array, np.memmap) or not isinstance(array.base, mmap.mmap):
+        return None
+    return {"filename": array.filename, "dtype": array.dtype, "shape": array.shape, "offset": array.offset}
 
 
 class AnnotationTable:
@@ -31,29 +106,66 @@ class AnnotationTable:
         crowd: bool [n].
         boxes: float64 [n, 4], (x1, y1, x2, y2) in pixels, as annotated.
         areas: float64 [n], pixels, as annotated.
+
+    Args:
+        rows: the objects, of any order.
+        sizes: of the images.
     """
 
     def __init__(self, rows: AnnotationRows, sizes: Sequence[Size] | np.ndarray) -> None:
-        self.sizes = np.asarray(sizes, np.int64).reshape(-1, 2)
-        order = np.argsort(np.array(rows.images, np.int64), kind="stable")
-        images = np.array(rows.images, np.int64)[order]
-        self.starts = np.searchsorted(images, np.arange(len(self.sizes) + 1))
-        self.ids = np.array(rows.ids, np.int64)[order]
-        self.classes = np.array(rows.classes, np.int64)[order]
-        self.crowd = np.array(rows.crowd, bool)[order]
-        self.boxes = np.array(rows.boxes, np.float64).reshape(-1, 4)[order]
-        self.areas = np.array(rows.areas, np.float64)[order]
-        # Where the mask of a row lies in the stores below stays as it was written: only the rows are sorted.
-        self._first_polygon = np.array(rows.first_polygon, np.int64)[order]
-        self._polygon_count = np.array(rows.polygon_count, np.int64)[order]
-        self._polygon_starts = np.array(rows.polygon_starts, np.int64)
-        self._numbers = np.array(rows.numbers, np.float64)
-        self._rle_start = np.array(rows.rle_start, np.int64)[order]
-        self._rle_length = np.array(rows.rle_length, np.int64)[order]
-        self._rle_bytes = bytes(rows.rle_bytes)
+        images = np.array(memoryview(rows.images), np.int64)
+        order = np.argsort(images, kind="stable")
+        self.sizes = np.array(sizes, np.int64).reshape(-1, 2)
+        self.starts = np.searchsorted(images[order], np.arange(len(self.sizes) + 1))
+        self._store = AnnotationStore.of_rows(rows, order)
+        self._chosen: np.ndarray | None = None  # rows of the store; None: all
+
+    @classmethod
+    def of_store(cls, store: AnnotationStore, starts: np.ndarray, sizes: np.ndarray) -> AnnotationTable:
+        """The table of annotations that are in the order of their images."""
+        table = object.__new__(cls)
+        table.sizes, table.starts, table._store, table._chosen = sizes, starts, store, None
+        return table
+
+    @property
+    def store(self) -> AnnotationStore:
+        """The annotations that this table is chosen from."""
+        return self._store
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what `_column` keeps, which workers can do without."""
+        return {name: getattr(self, name) for name in ("sizes", "starts", "_store", "_chosen")}
+
+    @cached_property
+    def ids(self) -> np.ndarray:  # noqa: D102  # see the class
+        return self._column("ids")
+
+    @cached_property
+    def classes(self) -> np.ndarray:  # noqa: D102
+        return self._column("classes")
+
+    @cached_property
+    def crowd(self) -> np.ndarray:  # noqa: D102
+        return self._column("crowd")
+
+    @cached_property
+    def boxes(self) -> np.ndarray:  # noqa: D102
+        return self._column("boxes")
+
+    @cached_property
+    def areas(self) -> np.ndarray:  # noqa: D102
+        return self._column("areas")
+
+    def _column(self, name: str) -> np.ndarray:
+        column: np.ndarray = getattr(self._store, name)
+        return column if self._chosen is None else column[self._chosen]
+
+    def _rows_of_store(self, image: int) -> np.ndarray | slice:
+        part = slice(int(self.starts[image]), int(self.starts[image + 1]))
+        return part if self._chosen is None else self._chosen[part]
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self._store.ids if self._chosen is None else self._chosen)
 
     def rows(self, image: int) -> range:
         """The objects of an image."""
@@ -69,17 +181,24 @@ class AnnotationTable:
 
     def polygons(self, row: int) -> list[list[float]]:
         """The polygons [x1, y1, x2, y2, ...] of an object; [] when its mask is an RLE."""
-        first = int(self._first_polygon[row])
-        starts = self._polygon_starts[first : first + int(self._polygon_count[row]) + 1]
-        return [self._numbers[start:stop].tolist() for start, stop in pairwise(starts)]
+        return self._polygons(self._row(row))
 
     def rle(self, row: int, size: Size) -> Rle:
         """The mask of an object as a compressed COCO RLE (``counts`` are bytes), drawn if it is given as polygons."""
-        if self._polygon_count[row]:
-            return coco_mask.merge(coco_mask.frPyObjects(self.polygons(row), *size))
-        start = int(self._rle_start[row])
-        counts = self._rle_bytes[start : start + int(self._rle_length[row])]
-        return {"size": list(size), "counts": counts}
+        at, store = self._row(row), self._store
+        if store.polygon_count[at]:
+            return coco_mask.merge(coco_mask.frPyObjects(self._polygons(at), *size))
+        start = int(store.rle_start[at])
+        counts = store.rle_bytes[start : start + int(store.rle_length[at])]
+        return {"size": list(size), "counts": counts.tobytes()}
+
+    def _row(self, row: int) -> int:
+        return row if self._chosen is None else int(self._chosen[row])
+
+    def _polygons(self, at: int) -> list[list[float]]:
+        first = int(self._store.first_polygon[at])
+        starts = self._store.polygon_starts[first : first + int(self._store.polygon_count[at]) + 1]
+        return [self._store.numbers[start:stop].tolist() for start, stop in pairwise(starts)]
 
     def instances(self, image: int) -> Instances:
         """Decode the objects of an image; boxes are cut to it.
@@ -94,40 +213,42 @@ class AnnotationTable:
             try:
                 regions.append(Region(*decode_region(self.rle(row, size))))
             except ValueError as error:
-                raise ValueError(f"{self.ids[row]}: {error}") from error
-        part = slice(rows.start, rows.stop)
+                raise ValueError(f"{self._store.ids[self._row(row)]}: {error}") from error
+        part, store = self._rows_of_store(image), self._store
         limits = np.array([size[1], size[0], size[1], size[0]], np.float64)
         return Instances.from_regions(
             size,
             regions,
-            self.classes[part],
-            crowd=self.crowd[part],
-            ids=self.ids[part],
-            boxes=np.clip(self.boxes[part], 0, limits),
+            np.array(store.classes[part]),
+            crowd=np.array(store.crowd[part]),
+            ids=np.array(store.ids[part]),
+            boxes=np.clip(np.asarray(store.boxes[part]), 0, limits),
         )
+
+    def of_other_classes(self, classes: np.ndarray) -> AnnotationTable:
+        """The table with another class index, int64 [n], for every object."""
+        column = np.array(self._store.classes)
+        column[slice(None) if self._chosen is None else self._chosen] = classes
+        store = AnnotationStore({**self._store.arrays(), "classes": column})
+        table = AnnotationTable.of_store(store, self.starts, self.sizes)
+        table._chosen = self._chosen
+        return table
 
     def select_images(self, chosen: Sequence[int] | np.ndarray) -> AnnotationTable:
         """The table of some images, in that order."""
         picked = np.asarray(chosen, np.int64)
-        rows = np.concatenate([np.arange(self.starts[i], self.starts[i + 1]) for i in picked] or [np.zeros(0, int)])
-        table = self._taken(rows)
-        table.sizes = self.sizes[picked]
-        table.starts = np.concatenate([[0], np.cumsum(np.diff(self.starts)[picked])])
-        return table
+        starts, counts = self.starts[picked], np.diff(self.starts)[picked]
+        ends = np.cumsum(counts)
+        rows = np.repeat(starts - (ends - counts), counts) + np.arange(int(counts.sum()))
+        return self._taken(rows, np.concatenate([[0], ends]), self.sizes[picked])
 
     def select_rows(self, keep: np.ndarray) -> AnnotationTable:
         """The table with some of the objects, bool [n]; all images stay."""
-        table = self._taken(np.flatnonzero(keep))
-        table.starts = np.concatenate([[0], np.cumsum(keep)])[self.starts]
-        return table
+        return self._taken(np.flatnonzero(keep), np.concatenate([[0], np.cumsum(keep)])[self.starts], self.sizes)
 
-    def _taken(self, rows: np.ndarray) -> AnnotationTable:
-        table = object.__new__(AnnotationTable)
-        table.__dict__.update(self.__dict__)
-        for name in ("ids", "classes", "crowd", "boxes", "areas"):
-            setattr(table, name, getattr(self, name)[rows])
-        for name in ("_first_polygon", "_polygon_count", "_rle_start", "_rle_length"):
-            setattr(table, name, getattr(self, name)[rows])
+    def _taken(self, rows: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> AnnotationTable:
+        table = AnnotationTable.of_store(self._store, starts, sizes)
+        table._chosen = rows if self._chosen is None else self._chosen[rows]
         return table
 
 

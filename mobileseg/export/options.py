@@ -8,7 +8,7 @@ from typing import Literal
 from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.errors import ExportError
 
-OutputOp = Literal["argmax", "softmax", "none"]
+OutputOp = Literal["labels", "probabilities", "argmax", "softmax", "none"]
 
 TARGETS = ("paddle", "onnx", "lite_arm", "lite_x86", "ncnn")
 """Engine keys of an exported model, in the order of the table that export prints."""
@@ -37,8 +37,18 @@ PACKAGES = {
 }
 """Target -> Python packages that its converter needs."""
 
-OUTPUT_NAMES: dict[str, str] = {"argmax": "labels", "softmax": "probabilities", "none": "logits"}
-"""Output op -> name (and kind) of the graph's output."""
+OUTPUT_NAMES: dict[str, str] = {
+    "labels": "labels",
+    "probabilities": "probabilities",
+    "argmax": "labels",
+    "softmax": "probabilities",
+    "none": "logits",
+}
+"""Output op -> name (and kind) of the output of a graph that has it inside."""
+
+IN_GRAPH: dict[str, OutputOp] = {"labels": "argmax", "probabilities": "softmax"}
+"""Result -> the operator that makes it, where that is inside the graph; where it is not, the graph ends at the logits of
+the decoder, and the runtime does the rest faster (:mod:`mobileseg.semantic.postprocess`)."""
 
 NAME_A_SIZE = "name the size to export for: --size HEIGHT WIDTH"
 """Remedy where a graph for images of any size cannot be had."""
@@ -55,7 +65,8 @@ class ExportOptions:
     Attributes:
         height: input height in pixels; of a dynamic export, the size that is traced and verified first.
         width: input width in pixels, as `height`.
-        output_op: appended to the logits: 'argmax' (int32 [1,H,W]), 'softmax' or 'none' (float32 [1,K,H,W]).
+        output_op: appended to the logits: 'argmax' (int32 [1,H,W]), 'softmax' or 'none' (float32 [1,K,H,W]); or what
+            the runtime is to have, 'labels' or 'probabilities', in the form that is fastest on each target.
         dynamic: height and width stay open; sides must then be multiples of the network's `size_multiple`.
         any_size: with `dynamic`, a graph that takes images of any size, and batches, as PaddleSeg's export writes it:
             operators that Paddle alone keeps exact stay in it, so it is for the target 'paddle'.
@@ -69,11 +80,13 @@ class ExportOptions:
         pixel_range: least and largest value of a pixel.
         opset: ONNX operator set.
         nms_in_graph: an instance segmentation graph ends after the NMS, not before it.
+        at_decoder: the graph ends at the logits of the decoder, before they are resized to the input's size; the form
+            that a task gives targets for the sake of 'labels' and 'probabilities'.
     """
 
     height: int
     width: int
-    output_op: OutputOp = "argmax"
+    output_op: OutputOp = "labels"
     dynamic: bool = False
     any_size: bool = False
     normalize_in_graph: bool = False
@@ -85,6 +98,7 @@ class ExportOptions:
     pixel_range: tuple[int, int] = (0, 255)
     opset: int = 13
     nms_in_graph: bool = False
+    at_decoder: bool = False
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
@@ -132,6 +146,11 @@ class ExportOptions:
     def pixels(self) -> PixelFormat:
         """What pixels images have."""
         return PixelFormat(self.channels, None if self.pixel_range == (0, 255) else self.pixel_range)
+
+    @property
+    def graph_op(self) -> OutputOp:
+        """The operator that a graph ends with which has the output op inside."""
+        return IN_GRAPH.get(self.output_op, self.output_op)
 
     @property
     def output_name(self) -> str:

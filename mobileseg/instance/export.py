@@ -255,8 +255,9 @@ def require_fixed_raw(options: ExportOptions) -> None:
             if options.any_size
             else "drop --dynamic, and export once for every --size that is needed",
         )
-    if options.output_op == "softmax" or options.output_size is not None:
-        what = "the output op softmax" if options.output_op == "softmax" else "a resize inside the graph"
+    scores = options.output_op in ("softmax", "probabilities")
+    if scores or options.output_size is not None:
+        what = f"the output op {options.output_op}" if scores else "a resize inside the graph"
         raise ExportError(
             f"{what} is for semantic segmentation; an instance segmentation graph ends at its raw predictions",
             remedy="drop output_op and output_size (--output_op, --resize_in_graph)",

@@ -149,6 +149,9 @@ class TensorSpec:
     shape: tuple[int, ...] = ()
 
 
+ResizeRule = Literal["labels-nearest", "scores-bilinear", "probabilities-bilinear", "in-graph", "none"]
+
+
 @dataclass(frozen=True, config=STRICT)
 class OutputSpec:
     """One output of a graph.
@@ -161,16 +164,18 @@ class OutputSpec:
         shape: -1 where the size follows a dynamic input; empty where it is not known.
         resize: who brings the output to the size of the image: 'scores-bilinear' the caller, before the
             argmax; 'labels-nearest' the caller, on the labels (logits are turned into labels at their own
-            size first); 'in-graph' nobody, it is already there; 'none' the output is no image.
-        upsample: (height, width) that scores are brought to (bilinear) before anything else is done with them: the
-            end of a graph that stops at the stride of its decoder. None where they are given as they are meant.
+            size first); 'probabilities-bilinear' the caller, on the probabilities (logits are turned into them at
+            their own size first); 'in-graph' nobody, it is already there; 'none' the output is no image.
+        upsample: (height, width) that scores are brought to (bilinear, half-pixel centres) before anything else is done
+            with them, and that is then their own size: the end of a graph that stops at the stride of its decoder.
+            None where they are given as they are meant.
     """
 
     name: str
     kind: str
     dtype: str
     shape: tuple[int, ...] = ()
-    resize: Literal["labels-nearest", "scores-bilinear", "in-graph", "none"] = "none"
+    resize: ResizeRule = "none"
     upsample: tuple[int, int] | None = None
 
 

@@ -90,6 +90,14 @@ class MobileSeg(nn.Layer):
         """The parts of the network that is deployed, by name."""
         return {"backbone": self.backbone, "decoder": self.ppseg_head, "head": self.seg_heads[0]}
 
+    def coarse_logits(self, x: paddle.Tensor) -> paddle.Tensor:
+        """Logits [N, K, h, w] at the stride of the decoder, which half-pixel bilinear resizing makes those of `forward`."""
+        return self.seg_heads[0](self._fused(x)[0])
+
+    def _fused(self, x: paddle.Tensor) -> list[paddle.Tensor]:
+        features = self.backbone(x)
+        return self.ppseg_head([features[index] for index in self.indices])
+
     def forward(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
         """Logits of float32 [N, 3, H, W].
 
@@ -98,8 +106,7 @@ class MobileSeg(nn.Layer):
             [N, K, H, W] or, without ``aux_upsample``, [N, K, H / stride, W / stride].
         """
         size = spatial_size(x)
-        features = self.backbone(x)
-        fused = self.ppseg_head([features[index] for index in self.indices])
+        fused = self._fused(x)
         outputs = {"logits": resize(self.seg_heads[0](fused[0]), size)}
         if self.training and self.aux_heads:
             for index in range(1, len(fused)):

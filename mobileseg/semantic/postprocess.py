@@ -10,13 +10,19 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from mobileseg.pixels import resize_bilinear, resize_nearest_label
+from mobileseg.pixels import resize, resize_bilinear, resize_nearest_label
 
 MAX_CLASSES = 256
 """Labels are 8 bits."""
 
 _CACHED_PIXELS = 32768
 """Pixels that are compared at a time: the running maximum then stays in the second-level cache."""
+
+_WHOLE_PIXELS = 1 << 18
+"""Up to here whole planes are resized and compared, which costs fewer calls than bands of them."""
+
+_WORTH_PRUNING = 4
+"""Pixels per score from which on it pays to look first for classes that cannot win."""
 
 
 def labels_from_logits(logits: np.ndarray, size: Sequence[int]) -> np.ndarray:
@@ -40,11 +46,10 @@ def labels_from_logits(logits: np.ndarray, size: Sequence[int]) -> np.ndarray:
     height, width = int(size[0]), int(size[1])
     if logits.shape[1:] == (height, width):
         return _argmax(logits)
-    labels = np.zeros((height, width), np.uint8)
-    best = _resized(logits[0], height, width)
-    for index in range(1, logits.shape[0]):
-        _challenge(_resized(logits[index], height, width), index, best, labels)
-    return labels
+    scores = np.ascontiguousarray(logits, dtype=np.float32)
+    if height * width <= _WHOLE_PIXELS:
+        return _from_planes(scores, height, width)
+    return _from_bands(scores, height, width)
 
 
 def labels_from_labels(labels: np.ndarray, size: Sequence[int]) -> np.ndarray:
@@ -71,7 +76,10 @@ def resize_scores(scores: np.ndarray, size: Sequence[int]) -> np.ndarray:
     height, width = int(size[0]), int(size[1])
     if scores.shape[1:] == (height, width):
         return np.ascontiguousarray(scores, dtype=np.float32)
-    return np.stack([_resized(plane, height, width) for plane in scores])
+    resized = np.empty((scores.shape[0], height, width), np.float32)
+    for plane, target in zip(scores, resized, strict=True):
+        resize(np.asarray(plane, dtype=np.float32), (height, width), out=target)
+    return resized
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -83,8 +91,69 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return result
 
 
-def _resized(plane: np.ndarray, height: int, width: int) -> np.ndarray:
-    return resize_bilinear(np.ascontiguousarray(plane, dtype=np.float32), (height, width))
+def _from_planes(scores: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Labels at another size, a whole plane at a time."""
+    first, *others = np.flatnonzero(_able(scores, height, width).any(axis=1))
+    best = resize_bilinear(scores[first], (height, width))
+    labels = np.full((height, width), first, np.uint8)
+    plane, won = np.empty_like(best), np.empty_like(labels)
+    for index in others:
+        resize(scores[index], (height, width), out=plane)
+        _challenge(plane, int(index), best, labels, won)
+    return labels
+
+
+def _from_bands(scores: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Labels at another size, a band of rows at a time; a class is looked at in those bands alone that it can win."""
+    able = _able(scores, height, width)
+    weights, low, high = _row_weights(height, scores.shape[1])
+    labels = np.empty((height, width), np.uint8)
+    rows = max(1, _CACHED_PIXELS // width)
+    best, plane = np.empty((2, rows, width), np.float32)
+    won = np.empty((rows, width), np.uint8)
+    for top in range(0, height, rows):
+        bottom = min(height, top + rows)
+        above, below, count = low[top], high[bottom - 1], bottom - top
+        mixed = np.ascontiguousarray(weights[top:bottom, above : below + 1])
+        first, *others = np.flatnonzero(able[:, above : max(above + 1, below)].any(axis=1))
+        size = (below + 1 - above, width)
+        np.dot(mixed, resize_bilinear(scores[first, above : below + 1], size), out=best[:count])
+        labels[top:bottom] = first
+        for index in others:
+            np.dot(mixed, resize_bilinear(scores[index, above : below + 1], size), out=plane[:count])
+            _challenge(plane[:count], int(index), best[:count], labels[top:bottom], won[:count])
+    return labels
+
+
+def _able(scores: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Classes that can be the best, by rows of cells: bool [K, max(1, h - 1)].
+
+    A resized score lies between the lowest and the highest of its cell, four neighbouring scores. So a class whose
+    highest is below the lowest of another one has no pixel of the cell.
+    """
+    classes, rows, columns = scores.shape
+    if height * width < _WORTH_PRUNING * rows * columns:
+        return np.ones((classes, max(1, rows - 1)), bool)
+    bar = _cells(scores, np.minimum).max(axis=0)
+    return ~(_cells(scores, np.maximum) < bar).all(axis=2)  # NaN is able
+
+
+def _cells(scores: np.ndarray, pick: np.ufunc) -> np.ndarray:
+    """The lowest or the highest score of every cell, [K, max(1, h - 1), max(1, w - 1)]."""
+    if scores.shape[1] > 1:
+        scores = pick(scores[:, 1:], scores[:, :-1])
+    return pick(scores[:, :, 1:], scores[:, :, :-1]) if scores.shape[2] > 1 else scores
+
+
+def _row_weights(height: int, source: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bilinear weights of rows, float32 [height, source], and of every row the first and the last source row."""
+    position = ((np.arange(height) + 0.5) * (source / height) - 0.5).clip(0, source - 1).astype(np.float32)
+    low = position.astype(np.int64)
+    high = np.minimum(low + 1, source - 1)
+    weights, rows = np.zeros((height, source), np.float32), np.arange(height)
+    weights[rows, high] = position - low
+    weights[rows, low] += 1 - weights[rows, high]
+    return weights, low, high
 
 
 def _argmax(scores: np.ndarray) -> np.ndarray:
@@ -92,17 +161,20 @@ def _argmax(scores: np.ndarray) -> np.ndarray:
     classes, height, width = scores.shape
     labels = np.zeros((height, width), np.uint8)
     rows = max(1, _CACHED_PIXELS // width)
+    won = np.empty((rows, width), np.uint8)
     for top in range(0, height, rows):
         band = slice(top, min(height, top + rows))
         best = np.array(scores[0, band], dtype=np.float32)
         for index in range(1, classes):
-            _challenge(np.ascontiguousarray(scores[index, band], dtype=np.float32), index, best, labels[band])
+            plane = np.ascontiguousarray(scores[index, band], dtype=np.float32)
+            _challenge(plane, index, best, labels[band], won[: len(best)])
     return labels
 
 
-def _challenge(scores: np.ndarray, index: int, best: np.ndarray, labels: np.ndarray) -> None:
-    """Give a class the pixels where it beats the best so far; `best` and `labels` are updated in place."""
-    won = cv2.compare(scores, best, cv2.CMP_GT)
+def _challenge(scores: np.ndarray, index: int, best: np.ndarray, labels: np.ndarray, won: np.ndarray) -> None:
+    """Give a class the pixels where it beats the best so far; `best` and `labels` are updated in place, `won` is lent."""
+    cv2.compare(scores, best, cv2.CMP_GT, dst=won)
     cv2.max(scores, best, dst=best)
     # Classes come in ascending order, so the higher of old label and new index is the new index wherever it won.
-    np.maximum(labels, won & np.uint8(index), out=labels)
+    won &= np.uint8(index)
+    np.maximum(labels, won, out=labels)

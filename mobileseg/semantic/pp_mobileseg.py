@@ -100,13 +100,16 @@ class PPMobileSeg(_Plain):
         self.align_corners = align_corners
         self.upsample = upsample
 
+    def coarse_logits(self, x: paddle.Tensor) -> paddle.Tensor:
+        """Logits [N, K, h, w] before they are resized to the input's size."""
+        logits = self.decode_head(self.backbone(x)[self.indices[0]])
+        if self.upsample == "vim" and not self.training and self.num_classes >= VIM_CLASSES:
+            return logits + absent_penalty(logits)
+        return logits
+
     def forward(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
         """``logits`` [N, K, H, W] of float32 [N, 3, H, W]."""
-        logits = self.decode_head(self.backbone(x)[self.indices[0]])
-        resized = resize(logits, spatial_size(x), align_corners=self.align_corners)
-        if self.upsample == "vim" and not self.training and self.num_classes >= VIM_CLASSES:
-            resized = resized + absent_penalty(logits)
-        return {"logits": resized}
+        return {"logits": resize(self.coarse_logits(x), spatial_size(x), align_corners=self.align_corners)}
 
 
 @NETWORKS.add_component
@@ -136,14 +139,18 @@ class TopFormer(_Plain):
             )
         self.align_corners = align_corners
 
-    def forward(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
-        """``logits`` [N, K, H, W] of float32 [N, 3, H, W]."""
+    def coarse_logits(self, x: paddle.Tensor) -> paddle.Tensor:
+        """Logits [N, K, h, w] before they are resized to the input's size."""
         features = self.backbone(x)
         total = features[self.indices[0]]
         size = spatial_size(total)
         for index in self.indices[1:]:
             total = total + resize(features[index], size, align_corners=self.align_corners)
-        return {"logits": resize(self.decode_head(total), spatial_size(x), align_corners=self.align_corners)}
+        return self.decode_head(total)
+
+    def forward(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
+        """``logits`` [N, K, H, W] of float32 [N, 3, H, W]."""
+        return {"logits": resize(self.coarse_logits(x), spatial_size(x), align_corners=self.align_corners)}
 
 
 def absent_penalty(logits: paddle.Tensor) -> paddle.Tensor:

@@ -133,17 +133,24 @@ class SemanticPipeline:
         values = tensors[self._output.name][0]
         labelled = self._output.kind == "labels"
         self._check(values)
-        if self._output.upsample is not None:
-            values = resize_scores(values, self._output.upsample)
+        rule, size = self._output.resize, self._output.upsample or values.shape[-2:]
         probable = self._output.kind == "probabilities"
+        whole = place.image == place.input == size  # then probabilities have the labels of the logits
+        nearest = rule == "labels-nearest" and not self._scores
+        if not labelled and not self._smooth and not self._scores and (whole or nearest):
+            values, labelled = labels_from_logits(values, size), True
+        elif not labelled:
+            values = resize_scores(values, size)
+            if rule == "probabilities-bilinear" and not probable:
+                values, probable = softmax(values), True
         if self._smooth:
             values = values if probable else softmax(values)
             values, memory[_KEY] = smoothed(
                 memory[_KEY], values, self._smooth, content=place.content, covered=place.input
             )
             probable = True
-        if not labelled and not self._scores and self._output.resize == "labels-nearest":
-            values, labelled = labels_from_logits(values, values.shape[1:]), True
+            if nearest:
+                values, labelled = labels_from_logits(values, size), True
         if place.content != place.input:  # take the padding off, at the size where it was put on
             values = values if labelled else resize_scores(values, place.input)
             values = values[..., : place.content[0], : place.content[1]]

@@ -75,7 +75,7 @@ def test_fuzz(lite: Lite, name: str, tmp_path: Path) -> None:
 
 
 def test_selftest_says_where_it_first_differs(program: Lite) -> None:
-    for name in ("labels", "dynamic", "instance", "video_each"):
+    for name in ("labels", "dynamic", "instance", "video_each", "decoder", "decoder_mixed"):
         done = program.run("mobileseg_lite", "selftest", artefact(program, name))
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.count(" ok ") == 4

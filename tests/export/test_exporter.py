@@ -11,6 +11,7 @@ from mobileseg.export import exporter
 from mobileseg.export.conversion import converters
 from mobileseg.export.exporter import export_network
 from mobileseg.export.options import TARGETS
+from mobileseg.export.verify import verify
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.segmenter import Segmenter
 from mobileseg.semantic.export import SemanticExport
@@ -70,6 +71,36 @@ def test_ncnn_which_ends_at_logits_answers_as_the_graphs_that_end_in_labels(expo
     one, other = (Segmenter(exported.folder, engine=name)(images[1]).labels for name in ("onnxruntime", "ncnn"))
     assert one.shape == other.shape == images[1].shape[:2]
     assert (one == other).mean() > 0.999
+
+
+class Coarse(Toy):
+    """The same network, which says what its logits are resized from."""
+
+    def coarse_logits(self, x):
+        return self.head(self.features(x))
+
+
+@pytest.mark.parametrize("op", ["labels", "probabilities"])
+def test_graphs_end_at_the_decoder_and_answer_as_paddle_s_which_does_not(images, tmp_path, op):
+    network = seeded(Coarse())
+    result = export_network(network, tmp_path / "a", options(output_op=op), SUBJECT, images)
+    rows = rows_by_target(result)
+    for target in ("paddle", "onnx", "lite_x86", "ncnn"):
+        assert rows[target].status == "ok", rows[target]
+        assert rows[target].equal > 0.999
+        (spec,) = result.manifest.outputs_of(target)
+        assert spec.shape[-2:] == ((48, 64) if target == "paddle" else (12, 16))
+    assert {row.status for row in verify(result.folder)} == {"ok", "converted-not-run"}
+    assert result.manifest.deploy["output_op"] == {"labels": "argmax", "probabilities": "softmax"}[op]
+    for image in (images[1], images[1][:48, :64], images[1][:7, :1]):  # another size, that of the input, a few pixels
+        whole = Segmenter(result.folder, engine="paddle")(image)
+        for engine in ("onnxruntime", "lite", "ncnn"):
+            assert (Segmenter(result.folder, engine=engine)(image).labels == whole.labels).mean() > 0.999
+    found = Segmenter(result.folder, engine="onnxruntime", scores=True)(images[1])
+    if op == "probabilities":
+        expected = Segmenter(result.folder, engine="paddle", scores=True)(images[1])
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+    assert found.scores.shape == (4, 60, 90)
 
 
 @pytest.mark.parametrize(

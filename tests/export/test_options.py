@@ -8,7 +8,7 @@ from mobileseg.export.options import TARGETS, ExportOptions, check_targets
     ("changes", "message"),
     [
         ({"height": 0}, "both sides must be positive"),
-        ({"output_op": "sigmoid"}, "expected one of argmax, softmax, none"),
+        ({"output_op": "sigmoid"}, "expected one of labels, probabilities, argmax, softmax, none"),
         ({"input_dtype": "uint8"}, "needs the normalisation inside the graph"),
         ({"dynamic": True, "output_size": (8, 8)}, "cannot end at a fixed output size"),
         ({"std": (0.0, 1.0, 1.0)}, "every value must be positive"),

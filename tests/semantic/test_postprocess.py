@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mobileseg.semantic import postprocess
 from mobileseg.semantic.postprocess import (
     labels_from_labels,
     labels_from_logits,
@@ -36,6 +37,12 @@ def half_pixel_bilinear(scores: np.ndarray, height: int, width: int) -> np.ndarr
         (4, (40, 30), (13, 17)),
         (2, (4, 1), (4, 9)),
         (11, (9, 12), (9, 25)),
+        (1, (5, 7), (37, 53)),
+        (255, (5, 7), (37, 53)),
+        (3, (9, 1), (1, 1)),
+        (6, (61, 130), (512, 1031)),  # in bands
+        (4, (1, 3), (3, 200000)),
+        (2, (700, 1), (5, 60000)),
     ],
 )
 def test_labels_are_the_argmax_of_bilinear_scores(classes, source, size):
@@ -50,6 +57,23 @@ def test_labels_are_the_argmax_of_bilinear_scores(classes, source, size):
     assert clear.mean() > 0.99
     np.testing.assert_array_equal(labels[clear], expected.argmax(0)[clear])
     np.testing.assert_allclose(resize_scores(scores, size), expected, atol=1e-5)  # positions are float32, too
+
+
+@pytest.mark.parametrize("size", [(48, 72), (600, 900)], ids=["planes", "bands"])
+def test_classes_that_win_nowhere_are_left_out_and_ties_go_to_the_lower_class(size, monkeypatch):
+    scores = np.full((7, 6, 9), -5, np.float32)
+    scores[2], scores[5] = 1, 1  # equal everywhere
+    scores[4, 3, 4] = 3
+    looked_at = []
+    challenge = postprocess._challenge
+    monkeypatch.setattr(
+        postprocess, "_challenge", lambda s, index, *rest: (looked_at.append(index), challenge(s, index, *rest))
+    )
+    labels = labels_from_logits(scores, size)
+    assert set(looked_at) == {4, 5}
+    expected = half_pixel_bilinear(scores, *size)
+    assert set(np.unique(labels)) == {2, 4}
+    np.testing.assert_array_equal(labels == 4, expected[4] > 1)
 
 
 @pytest.mark.parametrize("shape", [(1, 5, 7), (2, 4, 1), (19, 200, 301), (256, 3, 4), (3, 1, 100000)])

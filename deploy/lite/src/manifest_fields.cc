@@ -10,6 +10,7 @@ const std::map<std::string, DType> kTypes = {{"float32", DType::kFloat32}, {"flo
                                              {"uint8", DType::kUint8},     {"bool", DType::kBool}};
 const std::map<std::string, OutputResize> kResizes = {{"labels-nearest", OutputResize::kLabelsNearest},
                                                       {"scores-bilinear", OutputResize::kScoresBilinear},
+                                                      {"probabilities-bilinear", OutputResize::kProbabilitiesBilinear},
                                                       {"in-graph", OutputResize::kInGraph},
                                                       {"none", OutputResize::kNone}};
 

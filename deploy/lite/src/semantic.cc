@@ -14,6 +14,32 @@ namespace {
 
 constexpr std::int64_t kMaxSide = 16384;
 
+// Probabilities of logits [K, pixels], in place.
+void softmax(std::size_t classes, std::size_t pixels, float* scores) {
+  std::size_t i = 0;
+  for (; i + 4 <= pixels; i += 4) {
+    simd::F4 best = simd::load(scores + i), sum = simd::splat(0.0F);
+    for (std::size_t k = 1; k < classes; ++k) best = simd::max(best, simd::load(scores + k * pixels + i));
+    for (std::size_t k = 0; k < classes; ++k) {
+      float* place = scores + k * pixels + i;
+      const simd::F4 part = simd::exp(simd::load(place) - best);
+      simd::store(place, part);
+      sum = sum + part;
+    }
+    for (std::size_t k = 0; k < classes; ++k) {
+      float* place = scores + k * pixels + i;
+      simd::store(place, simd::load(place) / sum);
+    }
+  }
+  for (; i < pixels; ++i) {
+    float best = scores[i], sum = 0;
+    for (std::size_t k = 1; k < classes; ++k) best = std::max(best, scores[k * pixels + i]);
+    for (std::size_t k = 0; k < classes; ++k)
+      sum += scores[k * pixels + i] = std::exp(scores[k * pixels + i] - best);
+    for (std::size_t k = 0; k < classes; ++k) scores[k * pixels + i] /= sum;
+  }
+}
+
 [[noreturn]] void refuse(const OutputSpec& spec, const TensorView& output) {
   throw Error(ErrorKind::kRuntime,
               "output '" + spec.name + "' is " + name_of(output.dtype) + " " + output.shape.str() +
@@ -80,23 +106,36 @@ void SemanticPostprocessor::from_values(const OutputSpec& spec, const TensorView
   const auto classes = static_cast<int>(output.shape[1]);
   const float* scores = output.as<float>();
   Size source{static_cast<int>(output.shape[2]), static_cast<int>(output.shape[3])};
-  if (spec.upsample != Size{} && spec.upsample != source) {
-    resize(scores, classes, source, spec.upsample, spec.upsample, &upsampled_);
+  const Size own = spec.upsample != Size{} ? spec.upsample : source;
+  const bool whole =
+      place.image == place.input && own == place.input;  // probabilities have the logits' labels
+  const bool nearest = spec.resize == OutputResize::kLabelsNearest;
+  if (nearest && padded && own != place.input) refuse(spec, output);
+  if (filter == nullptr && (nearest || whole)) {
+    score_labels_.run(scores, classes, source, own, padded ? place.content : own, place.image,
+                      labels->data());
+    return;
+  }
+  if (own != source) {
+    resize(scores, classes, source, own, own, &upsampled_);
     scores = upsampled_.data();
-    source = spec.upsample;
+    source = own;
+  }
+  const bool mixed = spec.resize == OutputResize::kProbabilitiesBilinear && spec.kind == kinds::kLogits;
+  if (filter != nullptr || mixed) {
+    probabilities_.assign(scores, scores + static_cast<std::size_t>(classes) * source.pixels());
+    scores = probabilities_.data();
+    if (spec.kind == kinds::kLogits)
+      softmax(static_cast<std::size_t>(classes), source.pixels(), probabilities_.data());
   }
   if (filter != nullptr) {
-    to_probabilities(spec, scores, classes, source);
     filter->smooth(static_cast<std::size_t>(classes), source, place.content, place.input,
                    probabilities_.data());
-    scores = probabilities_.data();
-  }
-  if (spec.resize == OutputResize::kLabelsNearest) {
-    if (padded && source != place.input) refuse(spec, output);
-    small_.resize(source.pixels());
-    from_scores(scores, classes, source, source, source, small_.data());
-    nearest(small_.data(), source, padded ? place.content : source, place.image, labels->data());
-    return;
+    if (nearest) {
+      score_labels_.run(scores, classes, source, source, padded ? place.content : source, place.image,
+                        labels->data());
+      return;
+    }
   }
   // Padding comes off at the size at which it was put on; a stretched image goes straight to its own size.
   if (padded && place.content != place.image) {
@@ -105,22 +144,8 @@ void SemanticPostprocessor::from_values(const OutputSpec& spec, const TensorView
     source = place.content;
   }
   const bool in_one = padded && place.content == place.image;
-  from_scores(scores, classes, source, in_one ? place.input : place.image, place.image, labels->data());
-}
-
-void SemanticPostprocessor::to_probabilities(const OutputSpec& spec, const float* scores, int classes,
-                                             Size size) {
-  const std::size_t pixels = size.pixels(), count = static_cast<std::size_t>(classes) * pixels;
-  probabilities_.assign(scores, scores + count);
-  if (spec.kind == kinds::kProbabilities) return;
-  float* const first = probabilities_.data();
-  for (std::size_t i = 0; i < pixels; ++i) {
-    float highest = first[i];
-    for (std::size_t k = i + pixels; k < count; k += pixels) highest = std::max(highest, first[k]);
-    float sum = 0;
-    for (std::size_t k = i; k < count; k += pixels) sum += first[k] = std::exp(first[k] - highest);
-    for (std::size_t k = i; k < count; k += pixels) first[k] /= sum;
-  }
+  score_labels_.run(scores, classes, source, in_one ? place.input : place.image, place.image, place.image,
+                    labels->data());
 }
 
 void SemanticPostprocessor::resize(const float* scores, int classes, Size source, Size size, Size content,
@@ -163,70 +188,6 @@ const float* SemanticPostprocessor::wide_rows(const float* scores, int classes, 
     rows.y = y;
   }
   return rows.values.data();
-}
-
-void SemanticPostprocessor::from_scores(const float* scores, int classes, Size source, Size size,
-                                        Size content, std::uint8_t* labels) {
-  best_.resize(static_cast<std::size_t>(content.width));
-  if (source == size) {
-    for (int y = 0; y < content.height; ++y) {
-      std::uint8_t* row = labels + static_cast<std::size_t>(y) * static_cast<std::size_t>(content.width);
-      for (int k = 0; k < classes; ++k) {
-        compare_row(k,
-                    scores + static_cast<std::size_t>(k) * source.pixels() +
-                        static_cast<std::size_t>(y) * static_cast<std::size_t>(source.width),
-                    content.width, row);
-      }
-    }
-    return;
-  }
-  vertical_.set(source.height, size.height);
-  horizontal_.set(source.width, size.width);
-  const auto width = static_cast<std::size_t>(size.width);
-  for (WideRows& rows : wide_) {
-    rows.values.resize(static_cast<std::size_t>(classes) * width);
-    rows.y = -1;  // the scores are new
-  }
-  blended_.resize(width);
-  for (int y = 0; y < content.height; ++y) {
-    const auto at = static_cast<std::size_t>(y);
-    const float* above = wide_rows(scores, classes, vertical_.low[at], source);
-    const float* below = wide_rows(scores, classes, vertical_.high[at], source);
-    std::uint8_t* row = labels + at * static_cast<std::size_t>(content.width);
-    for (int k = 0; k < classes; ++k) {
-      const std::size_t start = static_cast<std::size_t>(k) * width;
-      blend_rows(above + start, below + start, vertical_.weight[at], content.width, blended_.data());
-      compare_row(k, blended_.data(), content.width, row);
-    }
-  }
-}
-
-// Gives a class the pixels of a row where it beats the best so far.
-void SemanticPostprocessor::compare_row(int index, const float* scores, int width, std::uint8_t* labels) {
-  float* best = best_.data();
-  if (index == 0) {
-    std::memcpy(best, scores, static_cast<std::size_t>(width) * sizeof(float));
-    std::memset(labels, 0, static_cast<std::size_t>(width));
-    return;
-  }
-  const auto label = static_cast<std::uint8_t>(index);
-  int x = 0;
-  for (; x + 4 <= width; x += 4) {
-    const simd::F4 ours = simd::load(scores + x);
-    const simd::F4 theirs = simd::load(best + x);
-    const unsigned won = simd::greater(ours, theirs);
-    if (won == 0) continue;  // most of the time: neighbouring pixels are of one class
-    simd::store(best + x, simd::max(ours, theirs));
-    for (int lane = 0; lane < 4; ++lane) {
-      if ((won >> lane & 1U) != 0) labels[x + lane] = label;
-    }
-  }
-  for (; x < width; ++x) {
-    if (scores[x] > best[x]) {
-      best[x] = scores[x];
-      labels[x] = label;
-    }
-  }
 }
 
 void SemanticPostprocessor::nearest(const std::uint8_t* labels, Size stored, Size content, Size size,

@@ -12,6 +12,7 @@
 #include "mobileseg/tensor.h"
 #include "preprocess.h"
 #include "resize.h"
+#include "score_labels.h"
 
 namespace mobileseg {
 
@@ -37,13 +38,6 @@ class SemanticPostprocessor {
  private:
   void from_values(const OutputSpec& spec, const TensorView& output, const Geometry& place,
                    std::vector<std::uint8_t>* labels, LabelFilter* filter);
-  // Class probabilities of scores [K, size], into probabilities_.
-  void to_probabilities(const OutputSpec& spec, const float* scores, int classes, Size size);
-  // The class of the highest score, of equal scores the lower one. Scores [K, h, w] of size `source` are
-  // resized to `size`, of which the top left part `content` is wanted.
-  void from_scores(const float* scores, int classes, Size source, Size size, Size content,
-                   std::uint8_t* labels);
-  void compare_row(int index, const float* scores, int width, std::uint8_t* labels);
   // Row y of every class, resized along the row; kept while it is needed, as neighbouring target rows share
   // it.
   const float* wide_rows(const float* scores, int classes, int y, Size source);
@@ -68,8 +62,7 @@ class SemanticPostprocessor {
   NearestTaps rows_;
   NearestTaps columns_;
   std::array<WideRows, 2> wide_;
-  std::vector<float> best_;
-  std::vector<float> blended_;
+  ScoreLabels score_labels_;
   std::vector<float> upsampled_;
   std::vector<float> content_;
   std::vector<float> probabilities_;

@@ -52,6 +52,10 @@ inline F4 min(F4 a, F4 b) {
 inline F4 max(F4 a, F4 b) {
   return {vmaxq_f32(a.v, b.v)};
 }
+// Per lane, yes where a > b, else no.
+inline F4 where_greater(F4 a, F4 b, F4 yes, F4 no) {
+  return {vbslq_f32(vcgtq_f32(a.v, b.v), yes.v, no.v)};
+}
 // One bit per lane where a > b, the first lane lowest.
 inline unsigned greater(F4 a, F4 b) {
   static const std::uint32_t kBits[4] = {1, 2, 4, 8};
@@ -107,6 +111,10 @@ inline F4 min(F4 a, F4 b) {
 inline F4 max(F4 a, F4 b) {
   return {_mm_max_ps(a.v, b.v)};
 }
+inline F4 where_greater(F4 a, F4 b, F4 yes, F4 no) {
+  const __m128 mask = _mm_cmpgt_ps(a.v, b.v);
+  return {_mm_or_ps(_mm_and_ps(mask, yes.v), _mm_andnot_ps(mask, no.v))};
+}
 inline unsigned greater(F4 a, F4 b) {
   return static_cast<unsigned>(_mm_movemask_ps(_mm_cmpgt_ps(a.v, b.v)));
 }
@@ -159,6 +167,11 @@ inline F4 min(F4 a, F4 b) {
 }
 inline F4 max(F4 a, F4 b) {
   return each(a, b, [](float x, float y) { return x > y ? x : y; });
+}
+inline F4 where_greater(F4 a, F4 b, F4 yes, F4 no) {
+  F4 result;
+  for (int i = 0; i < 4; ++i) result.v[i] = a.v[i] > b.v[i] ? yes.v[i] : no.v[i];
+  return result;
 }
 inline unsigned greater(F4 a, F4 b) {
   unsigned bits = 0;

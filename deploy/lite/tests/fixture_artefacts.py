@@ -26,7 +26,7 @@ from mobileseg.names import MAIN
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Preprocessor
 from mobileseg.runtime.specs import GraphFiles, GraphSpec, ImageSpec, OutputSpec, ResizeSpec, TensorSpec
-from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits, softmax
+from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits, resize_scores, softmax
 from mobileseg.tasks import INSTANCE
 
 LITE_VERSION = "v2.13-stand-in"
@@ -142,6 +142,7 @@ def artefacts(root: Path) -> None:
         more = manifest("labels", spec, (labels,), 6, least_equal=least)  # the other one is the sixth class
         write_artefact(root / name, more, items, misbehave="values")
 
+    decoder_artefacts(root, spec)
     for name, off in (("softmax", 0.9), ("softmax_bad", 30.0)):  # parts of what the logits may differ by
         softmax_artefact(root / name, spec, off)
 
@@ -151,6 +152,44 @@ def artefacts(root: Path) -> None:
     write_artefact(root / "dynamic", manifest("dynamic", dynamic, (open_labels,), 5), semantic_items(dynamic, sizes, 5))
     instance_artefact(root / "instance")
     counter_artefact(root / "counter")
+
+
+def decoder_artefacts(root: Path, spec: ImageSpec) -> None:
+    """Folders whose graph ends at the decoder: labels, probabilities, and a golden.npz with other labels."""
+    rng = np.random.default_rng(8)
+    whole = (spec.height, spec.width)
+    for name, resize in (
+        ("decoder", "labels-nearest"),
+        ("decoder_mixed", "probabilities-bilinear"),
+        ("decoder_bad", "labels-nearest"),
+    ):
+        items = []
+        for size in ((40, 60), whole):
+            image = picture(rng, *size)
+            coarse = smooth(rng, (5, 4, 6))
+            logits = resize_scores(coarse, whole)
+            argmax = logits.argmax(axis=0).astype(np.uint8)
+            labels = labels_from_labels(argmax, size)
+            if resize != "labels-nearest":
+                labels = labels_from_logits(softmax(logits), size)
+            if name == "decoder_bad":
+                labels[3, 7] = (labels[3, 7] + 1) % 5
+            top = np.sort(logits, axis=0)
+            items.append(
+                {
+                    "stride": np.array(3),
+                    "image": image,
+                    "input": Preprocessor(spec)(image)[:, :, ::3, ::3],
+                    "argmax": argmax,
+                    "close": top[-1] - top[-2] < 1e-3,
+                    "labels": labels,
+                    "output.logits": coarse[None],
+                    "scale.logits": np.array(logits.std()),
+                    "whole.logits": coarse[None],
+                }
+            )
+        output = OutputSpec("logits", "logits", "float32", (1, 5, 4, 6), resize, whole)  # type: ignore[arg-type]
+        write_artefact(root / name, manifest(name, spec, (output,), 5), items)
 
 
 def softmax_artefact(folder: Path, spec: ImageSpec, off: float) -> None:

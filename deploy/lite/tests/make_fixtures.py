@@ -179,6 +179,35 @@ def semantic_cases(root: Path) -> None:
     answer = python_labels(manifest("upsampled", spec, (output,), 6), values, size)
     arrays = {"output": values[None], "size": np.array(size), "expected": answer}
     write_case(root / "upsampled", manifest("upsampled", spec, (output,), 6), arrays)
+    decoder_cases(root, rng)
+
+
+def decoder_cases(root: Path, rng: np.random.Generator) -> None:
+    """Graphs that end at the decoder: odd sizes, one and many classes, one pixel, ties, labels and probabilities."""
+    nearest, mixed = "labels-nearest", "probabilities-bilinear"
+    for name, classes, stored, own, size, resize in (
+        ("decoder_same", 19, (8, 12), (64, 96), (64, 96), nearest),
+        ("decoder_up", 11, (16, 24), (64, 96), (101, 203), nearest),
+        ("decoder_down", 11, (16, 24), (64, 96), (31, 17), nearest),
+        ("decoder_odd", 7, (5, 7), (37, 53), (37, 53), nearest),
+        ("decoder_one_class", 1, (5, 7), (37, 53), (20, 61), nearest),
+        ("decoder_many_classes", 255, (5, 7), (37, 53), (37, 53), nearest),
+        ("decoder_one_score", 3, (1, 1), (8, 5), (8, 5), nearest),
+        ("decoder_one_pixel", 5, (4, 6), (32, 48), (1, 1), nearest),
+        ("decoder_column", 4, (9, 1), (72, 3), (72, 3), nearest),
+        ("decoder_rows", 4, (8, 96), (64, 96), (64, 96), nearest),
+        ("decoder_ties", 7, (10, 12), (20, 24), (20, 24), nearest),
+        ("decoder_probabilities", 6, (8, 12), (64, 96), (101, 203), mixed),
+        ("decoder_probabilities_same", 6, (8, 12), (61, 93), (61, 93), mixed),
+    ):
+        spec = ImageSpec("x", *own)
+        values = smooth(rng, (classes, *stored))
+        if name == "decoder_ties":  # shares of a quarter are exact: both sides see the same ties
+            values = rng.integers(0, 3, values.shape).astype(np.float32)
+        output = OutputSpec("logits", "logits", "float32", (1, classes, *stored), resize, own)  # type: ignore[arg-type]
+        found = manifest(name, spec, (output,), classes)
+        arrays = {"output": values[None], "size": np.array(size), "expected": python_labels(found, values, size)}
+        write_case(root / name, found, arrays)
 
 
 def smoothing_cases(root: Path) -> None:

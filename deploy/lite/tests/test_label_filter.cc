@@ -98,7 +98,7 @@ TEST_CASE("labels of a stream with smoothing are Python's") {
         CAPTURE(number);
         const ImageView image = fixtures::view(item.at("image." + number));
         stream.step(image, &result);
-        // exp() of two libraries may differ in the last bit, which can turn a tie.
+        // exp() differs in the last bits, which can turn a tie.
         CHECK(unequal(result.labels, item.at("expected." + number)) <= 1e-4);
         plain.step(image, &result);
         if (engine->frame > 0) CHECK(unequal(result.labels, item.at("expected." + number)) > 0.01);

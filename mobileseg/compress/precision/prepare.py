@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,7 @@ def trace(network: Any, options: ExportOptions, subject: Subject, work: Path) ->
     Raises:
         CompressionError: there is nothing to quantise, or a layer is in several graphs.
     """
+    options = replace(options, output_op=options.graph_op)  # one trace is for all targets
     task = task_for(network, options, subject.settings)
     layers = dict(network.named_sublayers())
     graphs: list[TracedGraph] = []

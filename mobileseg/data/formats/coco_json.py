@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mobileseg.data.annotations import AnnotationRows, AnnotationTable
+import numpy as np
+
+from mobileseg.data.annotation_cache import CachedSource, Entry
+from mobileseg.data.annotations import AnnotationRows, AnnotationStore, AnnotationTable
 from mobileseg.data.formats.coco_annotations import AnnotationReader, annotation_error, is_integer
 from mobileseg.data.instances import Size
 from mobileseg.errors import ConfigError, DataError
@@ -60,13 +63,47 @@ def read_json(path: Path, remedy: str) -> Any:
 def read_coco(path: Path, classes: Sequence[str] | None = None, *, remedy: str = _EXPORT) -> CocoFile:
     """Read and check a COCO instances file.
 
-    Classes are the categories in the order of their ids, or those that ``classes`` names, in that order.
+    Classes are the categories in the order of their ids, or those that ``classes`` names, in that order. What was
+    parsed is kept (:mod:`mobileseg.data.annotation_cache`).
 
     Raises:
         DataError: no COCO file.
         AnnotationError: annotations that cannot be used.
         ConfigError: ``classes`` has a name that is no category.
     """
+    if not path.is_file():  # read_json says what is wrong
+        return _parsed(path, classes, remedy)
+    cached = CachedSource(path, None if classes is None else [str(name) for name in classes])
+    entry = cached.load()
+    if entry is None:
+        found = _parsed(path, classes, remedy)
+        if not cached.worthwhile:
+            return found
+        entry = cached.store(_entry_of(found))
+    return _of_entry(entry)
+
+
+def _entry_of(found: CocoFile) -> Entry:
+    names = "\n".join(found.file_names).encode("utf-8")  # no name has a line break
+    arrays = {
+        "image_ids": np.array(found.image_ids, np.int64),
+        "file_names": np.frombuffer(names, np.uint8),
+        "starts": found.table.starts,
+        "sizes": found.table.sizes,
+        **found.table.store.arrays(),
+    }
+    return Entry({"classes": found.classes, "category_ids": found.category_ids}, arrays)
+
+
+def _of_entry(entry: Entry) -> CocoFile:
+    facts, arrays = entry
+    table = AnnotationTable.of_store(AnnotationStore(arrays), arrays["starts"], arrays["sizes"])
+    ids = arrays["image_ids"].tolist()
+    names = arrays["file_names"].tobytes().decode("utf-8").split("\n") if ids else []
+    return CocoFile(tuple(facts["classes"]), tuple(facts["category_ids"]), ids, names, table)
+
+
+def _parsed(path: Path, classes: Sequence[str] | None, remedy: str) -> CocoFile:
     document = read_json(path, remedy)
     lists = document_lists(document, path, ("images", "annotations", "categories"), _NOT_COCO, _EXPORT)
     names = read_categories(lists["categories"], path)

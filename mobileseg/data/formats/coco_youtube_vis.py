@@ -89,7 +89,7 @@ class CocoYouTubeVIS(CocoInstances):
         labels = {_RENAMED.get(name, name): index for index, name in enumerate(chosen) if name not in _OTHER_MEANING}
         target = np.array([labels.get(name, -1) for name in every.classes], np.int64)
         table = every.table.select_rows(target[every.table.classes] >= 0)
-        table.classes = target[table.classes]
+        table = table.of_other_classes(target[table.classes])
         return every._replace(classes=chosen, category_ids=tuple(known.index(name) + 1 for name in chosen), table=table)
 
     @staticmethod

@@ -37,14 +37,18 @@ class DeployInput(nn.Layer):
         self.register_buffer("input_shift", paddle.to_tensor(shift, dtype="float32").reshape(shape), persistable=False)
 
     def outputs(self, x: Tensor, others: Sequence[Tensor] = ()) -> dict[str, Tensor]:
-        """The network's outputs for float32 or uint8, [1,C,H,W] or [1,H,W,C], and its other inputs as they are."""
+        """The network's outputs for an image in the form of the options, and its other inputs as they are."""
+        return self.network(self.normalised(x), *others)
+
+    def normalised(self, x: Tensor) -> Tensor:
+        """What the network takes for float32 or uint8, [1,C,H,W] or [1,H,W,C]."""
         if self.options.input_dtype == "uint8":
             x = x.astype("float32")  # before the transpose: Paddle has no transpose of uint8
         if self.options.layout == "NHWC":
             x = x.transpose([0, 3, 1, 2])
         if self.options.normalize_in_graph:
             x = x * self.input_scale + self.input_shift
-        return self.network(x, *others)
+        return x
 
 
 class DeployGraph(nn.Layer):

@@ -47,7 +47,7 @@ struct TensorSpec {
   Shape shape;  // -1 where the size follows a dynamic input; of no dimensions where it is not known
 };
 
-enum class OutputResize { kLabelsNearest, kScoresBilinear, kInGraph, kNone };
+enum class OutputResize { kLabelsNearest, kScoresBilinear, kProbabilitiesBilinear, kInGraph, kNone };
 
 // Outputs of this kind are for other graphs alone; the other kinds are words of the tasks.
 constexpr const char* kFeatures = "features";

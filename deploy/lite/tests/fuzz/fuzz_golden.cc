@@ -20,7 +20,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     OutputSpec spec;
     spec.kind = draw.number(2) == 0 ? kinds::kLabels : kinds::kLogits;
-    spec.resize = draw.number(2) == 0 ? OutputResize::kLabelsNearest : OutputResize::kScoresBilinear;
+    const OutputResize rules[] = {OutputResize::kLabelsNearest, OutputResize::kScoresBilinear,
+                                  OutputResize::kProbabilitiesBilinear};
+    spec.resize = rules[draw.number(3)];
+    if (spec.kind == kinds::kLogits && draw.number(2) == 0)
+      spec.upsample = {1 + draw.number(12), 1 + draw.number(12)};
     const Size image{1 + draw.number(12), 1 + draw.number(12)};
     const Size input = draw.number(2) == 0 ? image : Size{image.height + 3, image.width + 1};
     const Array output = draw.array();

@@ -1,0 +1,195 @@
+"""Annotation files that were parsed before: their arrays in one file each, mapped into memory.
+
+An entry belongs to a source (its resolved path), to what was asked of it, and to the version of the format; these make
+the first part of its name. It is used when the source has the size, the modification time, the change time and the
+inode that it had when it was parsed, which make the second part. Where one of the times or the inode differs and the
+size does not (a copied or touched file), it is used when the SHA-256 of the content is the same.
+
+The system sets the change time at every write, and what sets a modification time back does not set that one: an edit
+that keeps size and modification time is seen. Nothing else is trusted either: the head has a checksum and so has every
+array, and an entry that does not fit is built anew. Entries are never changed in place but written beside and renamed,
+so two trainings may build the same one, and who has mapped an older one keeps it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mobileseg.files import sha256_of
+from mobileseg.weights.download import CACHE_VARIABLE, cache_folder
+
+VERSION = 1
+MIN_BYTES = 2 << 20
+"""Smaller sources are parsed every time: it takes a moment."""
+
+_MAGIC = b"mobileseg annotations\n"
+_ALIGNMENT = 64
+_HEAD_LIMIT = 1 << 20
+_KEPT_SECONDS = 86_400
+"""How long an entry of another state of the source stays: workers of a training may not have mapped it yet."""
+
+_log = logging.getLogger(__name__)
+
+
+class Entry(NamedTuple):
+    """What is kept of a source.
+
+    Attributes:
+        facts: what JSON can hold.
+        arrays: by name; read-only maps of the file where they were read from it.
+    """
+
+    facts: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+
+class CachedSource:
+    """The entry of one source.
+
+    Args:
+        source: annotation file.
+        asked: what decides what is taken of it, as JSON can hold it.
+    """
+
+    def __init__(self, source: Path, asked: Any) -> None:
+        self._source = source.resolve()
+        self._state = _state(self._source)
+        key = json.dumps([VERSION, str(self._source), asked])
+        self._key = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+
+    @property
+    def worthwhile(self) -> bool:
+        """Whether parsing the source takes long enough."""
+        return self._state is not None and self._state[0] >= MIN_BYTES
+
+    def load(self) -> Entry | None:
+        """The entry; None when there is none that can be used."""
+        if self._state is None or not self.worthwhile:
+            return None
+        place = self._place()
+        entry, _ = _read(place)
+        if entry is not None:
+            return entry
+        for other in self._others(place):
+            entry, head = _read(other)
+            if entry is None or head["state"][0] != self._state[0] or sha256_of(self._source) != head["sha256"]:
+                continue
+            with suppress(OSError):
+                os.link(other, place)
+            return entry
+        return None
+
+    def store(self, entry: Entry) -> Entry:
+        """Write the entry and return it as the file has it; as it was given where nothing can be written."""
+        if self._state is None or not self.worthwhile:
+            return entry
+        place = self._place()
+        partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
+        try:
+            digest = sha256_of(self._source)
+            if _state(self._source) != self._state:  # written while it was parsed
+                return entry
+            place.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                _write(partial, entry, {"state": list(self._state), "sha256": digest})
+                os.replace(partial, place)
+            finally:
+                partial.unlink(missing_ok=True)
+            self._tidy(place)
+        except OSError as error:
+            _log.warning(
+                "parsed annotations cannot be kept in %s (%s): every start parses %s, and every data worker has its "
+                "own copy; %s names another folder",
+                place.parent,
+                error.strerror or error,
+                self._source,
+                CACHE_VARIABLE,
+            )
+            return entry
+        return _read(place)[0] or entry
+
+    def _place(self) -> Path:
+        state = hashlib.sha256(json.dumps(self._state).encode()).hexdigest()[:16]
+        return cache_folder() / "annotations" / f"{self._key}-{state}"
+
+    def _others(self, place: Path) -> list[Path]:
+        return sorted(path for path in place.parent.glob(f"{self._key}-*") if path != place)
+
+    def _tidy(self, place: Path) -> None:
+        """Remove entries of earlier states, and what killed writers left."""
+        for path in [*self._others(place), *place.parent.glob(f".{self._key}-*.partial")]:
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _KEPT_SECONDS:
+                    path.unlink()
+
+
+def _state(path: Path) -> tuple[int, int, int, int] | None:
+    """Size, times of modification and change (ns), inode."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def _write(path: Path, entry: Entry, head: dict[str, Any]) -> None:
+    arrays = {name: np.ascontiguousarray(array) for name, array in entry.arrays.items()}
+    described, offset = {}, 0
+    for name, array in arrays.items():
+        shape = list(array.shape)
+        described[name] = {"dtype": array.dtype.str, "shape": shape, "offset": offset, "crc32": _crc(array)}
+        offset += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
+    text = json.dumps({**head, "facts": entry.facts, "arrays": described, "bytes": offset}).encode()
+    if len(text) > _HEAD_LIMIT:
+        raise OSError("there are too many classes")
+    with path.open("wb") as file:
+        file.write(_MAGIC + b"%08x %08x\n" % (len(text), zlib.crc32(text)) + text)
+        file.write(bytes(-file.tell() % _ALIGNMENT))
+        for array in arrays.values():
+            file.write(memoryview(array.reshape(-1)).cast("B") if array.nbytes else b"")
+            file.write(bytes(-file.tell() % _ALIGNMENT))
+
+
+def _read(path: Path) -> tuple[Entry | None, dict[str, Any]]:
+    """The entry of a file and its head; None for one that is not there, or not whole."""
+    try:
+        with path.open("rb") as file:
+            if file.read(len(_MAGIC)) != _MAGIC:
+                return None, {}
+            length, checksum = (int(part, 16) for part in file.read(18).split())
+            text = file.read(min(length, _HEAD_LIMIT))
+            start = -(-file.tell() // _ALIGNMENT) * _ALIGNMENT
+            size = os.fstat(file.fileno()).st_size
+        if zlib.crc32(text) != checksum:
+            return None, {}
+        head = json.loads(text)
+        if size != start + head["bytes"]:
+            return None, {}
+        arrays = {name: _mapped(path, start, described) for name, described in head["arrays"].items()}
+        if any(_crc(array) != head["arrays"][name]["crc32"] for name, array in arrays.items()):
+            return None, {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, {}
+    return Entry(head["facts"], arrays), head
+
+
+def _mapped(path: Path, start: int, described: Mapping[str, Any]) -> np.ndarray:
+    dtype, shape = np.dtype(described["dtype"]), tuple(described["shape"])
+    if 0 in shape:
+        return np.zeros(shape, dtype)  # nothing can be mapped
+    return np.memmap(path, dtype, "r", start + described["offset"], shape)
+
+
+def _crc(array: np.ndarray) -> int:
+    return zlib.crc32(memoryview(array.reshape(-1)).cast("B")) if array.nbytes else 0
