@@ -181,10 +181,6 @@ class InstanceDataset(ImageDataset):
             remedy="crop less, lower the smallest size of DiscardSmallInstances, or write keep_empty: true",
         )
 
-    def drawn(self, index: int) -> int:
-        """The image that stands for number ``index`` of the order in which samples are drawn."""
-        return index
-
     def is_usable(self, sample: Sample) -> bool:
         """Whether a transformed sample is taken as it is: in training, it needs an object to learn from."""
         if self.evaluates or self.keep_empty:

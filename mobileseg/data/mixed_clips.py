@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -73,6 +73,15 @@ class MixedClips(VideoDataset):
             source=" and ".join(part.source for part in self.parts),
         )
         self.clip = first.clip
+
+    def drawing_from(self, indices: np.ndarray) -> MixedClips:
+        """This dataset with parts that draw nothing but these frames, in the same ratios."""
+        mixed = cast("MixedClips", super().drawing_from(indices))
+        mixed.parts = []
+        for part, start, end in zip(self.parts, self._starts[:-1], self._starts[1:], strict=True):
+            own = indices[(indices >= start) & (indices < end)] - start
+            mixed.parts.append(cast("VideoDataset", part.drawing_from(own)))
+        return mixed
 
     def objects(self, index: int) -> Instances:
         """The objects of a frame in its original size."""
