@@ -6,7 +6,7 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mobileseg.commands.arguments import (
     add_accepted,
@@ -17,7 +17,10 @@ from mobileseg.commands.arguments import (
     own_path,
     say_accepted,
 )
-from mobileseg.errors import TrainingError
+from mobileseg.errors import ConfigError, TrainingError
+
+if TYPE_CHECKING:
+    from mobileseg.config.load import Config
 
 HELP = "train a network from a configuration; --resume continues exactly where a run stopped"
 
@@ -46,6 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="seed of everything random")
     parser.add_argument("--do_eval", action="store_true", help="evaluate while training (the default with val_dataset)")
     parser.add_argument("--no_eval", action="store_true", help="do not evaluate while training")
+    parser.add_argument(
+        "--fractions", nargs="+", type=float, metavar="SHARE",
+        help="train on several nested shares of the images (0.25 0.5 1) and plot the score over their number",
+    )  # fmt: skip
     parser.add_argument("--early_stop_intervals", type=int, help="stop after so many evaluations without a better one")
     parser.add_argument("--use_vdl", action="store_true", help="write VisualDL records")
     parser.add_argument("--use_ema", action="store_true", help="average the weights, evaluate and save the average")
@@ -99,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
     from mobileseg.training.trainer import Trainer
 
     save_dir = Path(args.save_dir or Path("output") / Path(path).stem)
+    if args.fractions:
+        return _learning_curve(args, config, save_dir, resume)
     if resume and resume != "auto" and not args.save_dir and not is_paddleseg_checkpoint(Path(resume)):
         save_dir = run_folder_of(Path(resume))
     fresh = resume is None or (resume == "auto" and CheckpointStore(save_dir).newest(_silent) is None)
@@ -116,6 +125,28 @@ def run(args: argparse.Namespace) -> int:
         print(f"\nstopped after iteration {result.iteration}; to continue:\n  {_resume_command(save_dir)}")
         return 128 + result.signal
     _print_end(result, save_dir)
+    return 0
+
+
+def _learning_curve(args: argparse.Namespace, config: Config, save_dir: Path, resume: str | None) -> int:
+    from mobileseg.training.distributed import Processes
+    from mobileseg.training.learning_curve import PLOT, run_learning_curve
+
+    if args.no_eval:
+        raise ConfigError("--fractions compares scores, and --no_eval gives none", remedy="remove --no_eval")
+    if resume not in (None, "auto"):
+        raise ConfigError(
+            f"--fractions has several runs, and --resume names one: {resume}", remedy="write --resume alone"
+        )
+    if Processes().count > 1:
+        raise ConfigError(
+            "--fractions trains one run after the other, in one process", remedy="start it without a launcher"
+        )
+    signal = run_learning_curve(config, save_dir, args.fractions, resume=resume == "auto", say=print)
+    if signal:
+        print(f"\nstopped; to continue:\n  {_resume_command(save_dir)}")
+        return 128 + signal
+    print(f"plot: {save_dir / PLOT}")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -90,6 +91,7 @@ class ImageDataset:
         self.seed = seed
         self.source = source
         self.transforms = build_transforms(transforms)
+        self._drawable: np.ndarray | None = None  # int64 [n]; None: every item
         for transform in self.transforms:
             if hasattr(transform, "attach"):
                 transform.attach(self)
@@ -107,6 +109,32 @@ class ImageDataset:
     def sequences(self) -> Sequence[Sequence[int]]:
         """Indices of the items that follow each other in time, in their order; an image is a sequence of one."""
         return [range(index, index + 1) for index in range(len(self))]
+
+    def drawn(self, index: int, rng: np.random.Generator) -> int:
+        """The item that stands for number ``index`` of the order in which samples are drawn."""
+        return index if self._drawable is None else int(self._drawable[index % len(self._drawable)])
+
+    def drawing_from(self, indices: np.ndarray) -> ImageDataset:
+        """This dataset, of which training draws nothing but some items, each equally often.
+
+        Its length stays: number i of an epoch stands for the i-th of these items, counted around.
+
+        Args:
+            indices: int64 [n], the items.
+
+        Raises:
+            DataError: none of them can be drawn.
+        """
+        allowed = np.arange(len(self)) if self._drawable is None else self._drawable
+        kept = allowed[np.isin(allowed, indices)]
+        if not len(kept):
+            raise DataError(
+                f"{self.source}: none of the {len(indices)} chosen items can be trained on",
+                remedy="choose more of them",
+            )
+        part = copy.copy(self)
+        part._drawable = kept
+        return part
 
     def load(self, index: int) -> Sample:
         """The decoded image and its truth, before any transform."""
@@ -151,10 +179,6 @@ class ImageDataset:
         epoch, index = self.position(key)
         rng = np.random.default_rng([self.seed, epoch, index])
         return self.transformed(self.drawn(index, rng), rng)
-
-    def drawn(self, index: int, rng: np.random.Generator) -> int:
-        """The image that stands for number ``index`` of the order in which samples are drawn."""
-        return index
 
     def _refuse_training_steps(self) -> None:
         for transform in self.transforms:

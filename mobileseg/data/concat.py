@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -80,6 +80,13 @@ class ConcatLabels(SegmentationDataset):
             part.transforms = self.transforms  # for the doctor, which asks every part what becomes of its images
             _rename(part, first)
 
+    def drawing_from(self, indices: np.ndarray) -> ConcatLabels:
+        """This dataset with parts that draw nothing but these images, in the same ratios."""
+        found = cast("ConcatLabels", super().drawing_from(indices))
+        found._joined = self._joined.drawing_from(indices)
+        found.parts = found._joined.datasets
+        return found
+
     def drawn(self, index: int, rng: np.random.Generator) -> int:
         """The image that stands for number ``index`` of an epoch."""
         return index if self.evaluates else self._joined.drawn(index, rng)
@@ -118,6 +125,13 @@ class ConcatObjects(InstanceDataset):
         )
         self.left_out = {label: count for part in self.parts for label, count in part.left_out.items()}
         self._tables = [np.array([first.classes.index(name) for name in part.classes], np.int64) for part in self.parts]
+
+    def drawing_from(self, indices: np.ndarray) -> ConcatObjects:
+        """This dataset with parts that draw nothing but these images, in the same ratios."""
+        found = cast("ConcatObjects", super().drawing_from(indices))
+        found._joined = self._joined.drawing_from(indices)
+        found.parts = found._joined.datasets
+        return found
 
     def drawn(self, index: int, rng: np.random.Generator) -> int:
         """The image that stands for number ``index`` of an epoch."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -70,6 +70,13 @@ class MixedClips(VideoDataset):
             source=" and ".join(part.source for part in self.parts),
         )
         self.clip = first.clip
+
+    def drawing_from(self, indices: np.ndarray) -> MixedClips:
+        """This dataset with parts that draw nothing but these frames, in the same ratios."""
+        mixed = cast("MixedClips", super().drawing_from(indices))
+        mixed._numbered = self._numbered.drawing_from(indices)
+        mixed.parts = mixed._numbered.datasets
+        return mixed
 
     def objects(self, index: int) -> Instances:
         """The objects of a frame in its original size."""

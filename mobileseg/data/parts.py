@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,27 @@ class Parts:
         self.datasets = list(datasets)
         self.shares = None if ratios is None else np.array(ratios, np.float64) / sum(ratios)
         self.starts = np.cumsum([0, *(len(part) for part in self.datasets)])
+        self._used = list(range(len(self.datasets)))
+
+    def drawing_from(self, indices: np.ndarray) -> Parts:
+        """The same parts, of which nothing but some images is drawn; a part without any of them is left alone.
+
+        Args:
+            indices: int64 [n], at least one.
+
+        Raises:
+            DataError: a part has some of them, and none can be drawn.
+        """
+        found = copy.copy(self)
+        found.datasets = list(self.datasets)
+        owns = [indices[(indices >= low) & (indices < high)] - low for low, high in pairwise(self.starts)]
+        found._used = [number for number in self._used if len(owns[number])]
+        for number in found._used:
+            found.datasets[number] = self.datasets[number].drawing_from(owns[number])
+        if self.shares is not None:
+            left = np.isin(np.arange(len(self.datasets)), found._used) * self.shares
+            found.shares = left / left.sum()
+        return found
 
     def find(self, index: int) -> tuple[int, int]:
         """Number of the part that an image belongs to, and the image's index there."""
@@ -46,6 +69,9 @@ class Parts:
         """The image that stands for number ``index`` of an epoch: one of a part drawn by the ratios, if there are."""
         if self.shares is None:
             number, own = self.find(index)
+            if number not in self._used:
+                number = self._used[index % len(self._used)]
+                own = index % len(self.datasets[number])
         else:
             number = int(rng.choice(len(self.datasets), p=self.shares))
             own = int(rng.integers(len(self.datasets[number])))

@@ -171,7 +171,7 @@ class PseudoClips(VideoDataset):
             grounds = [_warped(still, drift.matrix(time, size)) for time in range(self.clip)]
         first_id = 1 + max((int(frame.instances.ids.max()) for frame in grounds if frame.instances), default=0)
         for _ in range(int(rng.integers(self.paste + 1)) if self.paste else 0):
-            other = self.load(int(rng.integers(len(self))))
+            other = self.load(self.drawn(int(rng.integers(len(self))), rng))
             assert other.instances is not None
             resize_sample(other, size[1], size[0])
             usable = np.flatnonzero(~other.instances.crowd & (other.instances.areas() >= _SMALLEST))

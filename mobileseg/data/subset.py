@@ -1,14 +1,17 @@
-"""Some images of a dataset, as a dataset."""
+"""Some images of a dataset, as a dataset: evenly spaced ones to look at, or a drawn share to train on."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
 
 from mobileseg.data.annotations import AnnotationTable
 from mobileseg.data.instances import Instances
 from mobileseg.data.sample import Sample
 from mobileseg.data.tracks import video_document
 from mobileseg.data.video_base import Video, VideoDataset
+from mobileseg.errors import ConfigError
 
 _RUN = 16
 
@@ -21,6 +24,37 @@ def subset_of(dataset: Any, count: int | None) -> ImageSubset:
         count: how many images; None for all.
     """
     return (VideoSubset if isinstance(dataset, VideoDataset) else ImageSubset)(dataset, count)
+
+
+def share_of(dataset: Any, fraction: float, seed: int) -> tuple[Any, np.ndarray]:
+    """A dataset that trains on a share of the images, of videos on a share of the videos.
+
+    With one seed smaller shares are part of the larger ones.
+
+    Args:
+        dataset: for training.
+        fraction: above 0, at most 1; at least one image or video is taken.
+        seed: of the draw.
+
+    Returns:
+        The dataset, and int64 [n], the indices of its images in ascending order.
+
+    Raises:
+        ConfigError: the fraction is none, or the dataset cannot leave images out.
+        DataError: nothing of the share can be trained on.
+    """
+    if not 0 < fraction <= 1:
+        raise ConfigError(f"{fraction:g} is no share of a dataset", remedy="use a number above 0 and at most 1")
+    if not hasattr(dataset, "drawing_from"):
+        raise ConfigError(
+            f"{type(dataset).__name__} has no shares to train on",
+            remedy="derive it from mobileseg.data.base.ImageDataset, or give it its method drawing_from",
+        )
+    sequences = dataset.sequences()
+    count = max(1, round(fraction * len(sequences)))
+    chosen = np.random.default_rng(seed).permutation(len(sequences))[:count]
+    indices = np.sort(np.concatenate([np.asarray(sequences[number], np.int64) for number in chosen]))
+    return dataset.drawing_from(indices), indices
 
 
 class ImageSubset:

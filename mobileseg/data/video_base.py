@@ -132,7 +132,7 @@ class VideoDataset(InstanceDataset):
             source=source,
         )
         self._check_options(gap)
-        self._drawable = np.arange(len(self)) if self.evaluates else self._find_drawable()
+        self._drawable = None if self.evaluates else self._find_drawable()
 
     def sequences(self) -> Sequence[Sequence[int]]:
         """Indices of the frames of every video, in time order."""
@@ -153,10 +153,6 @@ class VideoDataset(InstanceDataset):
 
     def keep_images_with_objects(self) -> None:
         """Takes nothing out: frames that are not drawn stand before and between those that are."""
-
-    def drawn(self, index: int, rng: np.random.Generator) -> int:
-        """The frame that stands for number ``index`` of the order in which samples are drawn."""
-        return int(self._drawable[index % len(self._drawable)])
 
     def load(self, index: int) -> Sample:
         """Decode a frame and its objects; those of a frame that is not annotated are None.

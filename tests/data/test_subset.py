@@ -1,8 +1,14 @@
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
 
 from mobileseg.data.base import Item
-from mobileseg.data.datasets import YouTubeVIS
-from mobileseg.data.subset import ImageSubset, subset_of
+from mobileseg.data.datasets import CocoInstances, MixedClips, YouTubeVIS
+from mobileseg.data.subset import ImageSubset, share_of, subset_of
+from mobileseg.data.synthetic.datasets import generate
+from mobileseg.errors import ConfigError, DataError
 from tests.data.video_folder import VideoFolder, moving
 
 
@@ -73,3 +79,65 @@ def test_runs_of_frames_of_videos(tmp_path: Path) -> None:
     assert len(some.coco_ground_truth()["images"]) == 34
     assert len(subset_of(data, None)) == len(subset_of(data, 1000)) == 80
     assert len(subset_of(data, 5)) == 5
+
+
+def drawn_of(data: Any) -> set[int]:
+    """The images that training meets."""
+    return {int(data.prepare((epoch, index)).meta["index"]) for epoch in range(3) for index in range(len(data))}
+
+
+def test_shares_are_nested_and_draw_nothing_else(tmp_path: Path) -> None:
+    generate(tmp_path, train=10, val=1, size=(32, 32), clips=0, val_clips=0)
+    # Crops of a few pixels often hold no object, and then another image is drawn.
+    crop = [{"type": "RandomPaddingCrop", "crop_size": [6, 6]}]
+    data = CocoInstances(str(tmp_path), transforms=crop)
+    assert drawn_of(data) == set(range(10))
+    before: set[int] = set()
+    for fraction, count in ((0.01, 1), (0.3, 3), (0.5, 5), (1, 10)):
+        part, indices = share_of(data, fraction, seed=1)
+        assert (len(indices), len(part)) == (count, 10)
+        assert before < set(indices.tolist()) == drawn_of(part)
+        before = set(indices.tolist())
+    assert drawn_of(data) == set(range(10)), "the dataset itself is as it was"
+    assert share_of(data, 0.5, seed=2)[1].tolist() != share_of(data, 0.5, seed=1)[1].tolist()
+
+
+def test_an_image_that_comes_again_is_augmented_anew(tmp_path: Path) -> None:
+    generate(tmp_path, train=4, val=1, size=(32, 32), clips=0, val_clips=0)
+    crop = [{"type": "RandomPaddingCrop", "crop_size": [16, 16]}]
+    part, _ = share_of(CocoInstances(str(tmp_path), transforms=crop, keep_empty=True), 0.25, seed=0)
+    images = [part[(0, index)]["image"] for index in range(4)]
+    assert len({image.tobytes() for image in images}) > 1
+
+
+def test_shares_of_videos_are_whole_videos(tmp_path: Path) -> None:
+    folder = VideoFolder(tmp_path)
+    for _ in range(4):
+        folder.track(folder.video(range(5)), moving(5, 1))
+    data = YouTubeVIS(folder.write(), clip=2)
+    part, indices = share_of(data, 0.5, seed=0)
+    videos = {data.video_of(index) for index in indices.tolist()}
+    assert (len(videos), len(indices)) == (2, 10)
+    assert {data.video_of(index) for index in drawn_of(part)} == videos
+
+
+def test_shares_of_mixed_clips_keep_to_their_parts(tmp_path: Path) -> None:
+    sections = []
+    for name in ("a", "b"):
+        folder = VideoFolder(tmp_path / name)
+        for _ in range(3):
+            folder.track(folder.video(range(4)), moving(4, 1))
+        sections.append({"ratio": 1, "dataset": {"type": "YouTubeVIS", "dataset_root": folder.write(), "clip": 2}})
+    part, indices = share_of(MixedClips(sections), 0.7, seed=0)
+    assert drawn_of(part) == {index for index in indices.tolist() if index % 4 < 3}
+
+
+def test_what_has_no_shares(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Numbers has no shares"):
+        share_of(Numbers(), 0.5, seed=0)
+    folder = VideoFolder(tmp_path)
+    for length in (1, 1, 1, 6):
+        folder.track(folder.video(range(length)), moving(length, 1))
+    data = YouTubeVIS(folder.write(), clip=2)
+    with pytest.raises(DataError, match="none of the 1 chosen items"):
+        data.drawing_from(np.array([0]))

@@ -34,6 +34,14 @@ def test_lovasz_of_hard_decisions_is_the_jaccard_loss():
     assert run(LovaszSoftmaxLoss(), (logits, label)) == pytest.approx(np.mean(jaccard), abs=1e-6)
 
 
+def test_lovasz_of_every_third_row_and_column(batch):
+    logits, label = batch
+    expected = reference.lovasz(logits[:, :, ::3, ::3], label[:, ::3, ::3], None)
+    assert run(LovaszSoftmaxLoss(stride=3), batch) == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ConfigError, match="stride is 0"):
+        LovaszSoftmaxLoss(stride=0)
+
+
 def test_lovasz_of_a_class_that_the_network_lacks(batch):
     with pytest.raises(ConfigError, match="4 classes"):
         run(LovaszSoftmaxLoss(classes=[4]), batch)

@@ -126,8 +126,9 @@ class FlyingChairs(ImageDataset):
         Raises:
             DataError: images and flow of a pair differ in size, or a transform changes it.
         """
-        epoch, index = self.position(key)
-        rng = np.random.default_rng([self.seed, epoch, index])
+        epoch, number = self.position(key)
+        rng = np.random.default_rng([self.seed, epoch, number])
+        index = self.drawn(number, rng)
         first, flow = self.load(index), self.flow(index)
         second_path = self._second(index)
         second = Sample(self._image(second_path), None, {"image_path": str(second_path), "geometry": []})

@@ -22,6 +22,8 @@ class RandomPaddingCrop:
         crop_size: (width, height).
         im_padding_value: grey value of padded image pixels, 0..255.
         label_padding_value: label of padded pixels; None: the dataset's ignore_index.
+        class_balance: share of the crops, 0..1, that must hold a pixel of a class drawn uniformly from those in the
+            image, so that what is small or rare is met more often; the pixel is drawn uniformly too.
         category_max_ratio: below 1, draw again (up to ``loop_times``) while one class has at least this share
             of the counted pixels of the crop, or the crop has one class only.
         ignore_index: label that does not count for that; None: the dataset's.
@@ -38,6 +40,7 @@ class RandomPaddingCrop:
         category_max_ratio: float = 1.0,
         ignore_index: int | None = None,
         loop_times: int = 10,
+        class_balance: float = 0.0,
     ) -> None:
         self.crop_size = pair("RandomPaddingCrop.crop_size", crop_size)
         if category_max_ratio <= 0 or loop_times <= 0:
@@ -45,6 +48,11 @@ class RandomPaddingCrop:
                 f"RandomPaddingCrop: category_max_ratio {category_max_ratio}, loop_times {loop_times}",
                 remedy="both must be positive",
             )
+        if not 0 <= class_balance <= 1:
+            raise ConfigError(
+                f"RandomPaddingCrop.class_balance is {class_balance}", remedy="use a share of the crops in 0..1"
+            )
+        self.class_balance = class_balance
         self.im_padding_value = im_padding_value
         self.label_padding_value = label_padding_value
         self.category_max_ratio = category_max_ratio
@@ -64,11 +72,26 @@ class RandomPaddingCrop:
 
     def _place(self, sample: Sample, rng: np.random.Generator) -> tuple[int, int]:
         width, height = self.crop_size
-        return int(rng.integers(sample.size[0] - height + 1)), int(rng.integers(sample.size[1] - width + 1))
+        top, left = sample.size[0] - height, sample.size[1] - width  # the last place of each axis
+        if self.class_balance and sample.label is not None and rng.random() < self.class_balance:
+            classes = np.flatnonzero(self._counts(sample.label, sample.ignore_index))
+            if classes.size:
+                places = np.flatnonzero(sample.label == rng.choice(classes))
+                row, column = divmod(int(places[rng.integers(places.size)]), sample.size[1])
+                return (
+                    int(rng.integers(max(0, row - height + 1), min(row, top) + 1)),
+                    int(rng.integers(max(0, column - width + 1), min(column, left) + 1)),
+                )
+        return int(rng.integers(top + 1)), int(rng.integers(left + 1))
 
-    def _is_mixed(self, label: np.ndarray, ignore_index: int) -> bool:
+    def _counts(self, label: np.ndarray, ignore_index: int) -> np.ndarray:
+        """int64 [256]: pixels of each class, 0 of the ignored label."""
         counts = np.bincount(label.ravel(), minlength=256)
         counts[ignore_index if self.ignore_index is None else self.ignore_index] = 0
+        return counts
+
+    def _is_mixed(self, label: np.ndarray, ignore_index: int) -> bool:
+        counts = self._counts(label, ignore_index)
         return bool(np.count_nonzero(counts) > 1 and counts.max() < self.category_max_ratio * counts.sum())
 
 

@@ -64,6 +64,44 @@ def test_category_max_ratio_looks_for_mixed_places() -> None:
     assert mixed[0.75] > 2 * mixed[1.0] > 0
 
 
+def test_balanced_crops_hold_a_class_drawn_from_the_image() -> None:
+    label = np.zeros((40, 50), np.uint8)
+    label[:3] = 255
+    label[39, 49] = 7  # in the corner: only one crop in 31 * 39 has it
+    label[10, 20] = 3
+    rng = np.random.default_rng(0)
+    met = np.zeros(256, np.int64)
+    tops = set()
+    for _ in range(600):
+        sample = Sample(np.zeros((40, 50, 3), np.float32), label.copy(), {"ignore_index": 255})
+        part = RandomPaddingCrop([12, 10], class_balance=1)(sample, rng).label
+        assert part.shape == (10, 12)
+        met[np.unique(part)] += 1
+        if 3 in part:
+            tops.add(int(np.flatnonzero((part == 3).any(axis=1))[0]))
+    # A third of the crops are drawn for each of the classes 0, 3 and 7; chance adds a few of 3 to those of 0.
+    assert 160 < met[7] < 240
+    assert 160 < met[3] < 270
+    assert tops == set(range(10)), "the pixel lies anywhere in the crop"
+    ignored = Sample(np.zeros((12, 12, 3), np.float32), np.full((12, 12), 255, np.uint8), {"ignore_index": 255})
+    assert RandomPaddingCrop([4, 4], class_balance=1)(ignored, rng).size == (4, 4)
+    unlabelled = Sample(np.zeros((12, 12, 3), np.float32))
+    assert RandomPaddingCrop([4, 4], class_balance=1)(unlabelled, rng).size == (4, 4)
+
+
+def test_a_share_of_the_crops_is_balanced() -> None:
+    label = np.zeros((64, 64), np.uint8)
+    label[63, 63] = 1
+    met = {0.0: 0, 0.5: 0}
+    for share in met:
+        rng = np.random.default_rng(1)
+        for _ in range(400):
+            sample = Sample(np.zeros((64, 64, 3), np.float32), label.copy())
+            met[share] += 1 in RandomPaddingCrop([8, 8], class_balance=share)(sample, rng).label
+    assert met[0.0] <= 2
+    assert 70 < met[0.5] < 130  # half of a half of 400, with a deviation of 9
+
+
 def test_center_crop_keeps_the_share() -> None:
     rng = np.random.default_rng(0)
     sizes = np.array([RandomCenterCrop((0.5, 0.8))(coordinates(100, 100), rng).size for _ in range(300)])
@@ -114,6 +152,7 @@ def test_flip_without_a_label() -> None:
         lambda: RandomPaddingCrop([5]),
         lambda: RandomPaddingCrop(category_max_ratio=0),
         lambda: RandomPaddingCrop(loop_times=0),
+        lambda: RandomPaddingCrop(class_balance=1.5),
         lambda: RandomCenterCrop((0.5, 1.5)),
         lambda: RandomScaleAspect(2),
         lambda: RandomHorizontalFlip(1.5),
