@@ -6,7 +6,6 @@ so that importing the suite imports neither Paddle nor the whole zoo.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,6 +62,8 @@ class Registry:
 
     def nearest(self, name: str, count: int = 3) -> list[str]:
         """Registered names that look like ``name``, best first."""
+        import difflib  # for errors alone
+
         self.load()
         lowered = {known.lower(): known for known in self._components}
         return [lowered[hit] for hit in difflib.get_close_matches(name.lower(), lowered, n=count, cutoff=0.5)]

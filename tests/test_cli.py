@@ -114,7 +114,8 @@ def test_help_loads_nothing_that_takes_time() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "segment images" in done.stdout
     loaded = set(done.stderr.split())
-    assert not loaded & {"numpy", "cv2", "yaml", "pydantic", "paddle", "subprocess", "PIL", "onnxruntime"}
+    slow = {"numpy", "cv2", "yaml", "pydantic", "paddle", "subprocess", "PIL", "onnxruntime", "email", "difflib"}
+    assert not loaded & slow
 
 
 def test_a_log_line_is_shown_once_whatever_others_do_to_the_root_logger(run_action, capsys) -> None:

@@ -115,7 +115,8 @@ def _from_bands(scores: np.ndarray, height: int, width: int) -> np.ndarray:
         bottom = min(height, top + rows)
         above, below, count = low[top], high[bottom - 1], bottom - top
         mixed = np.ascontiguousarray(weights[top:bottom, above : below + 1])
-        first, *others = np.flatnonzero(able[:, above : max(above + 1, below)].any(axis=1))
+        cell = min(int(above), able.shape[1] - 1)
+        first, *others = np.flatnonzero(able[:, cell : max(cell + 1, below)].any(axis=1))
         size = (below + 1 - above, width)
         np.dot(mixed, resize_bilinear(scores[first, above : below + 1], size), out=best[:count])
         labels[top:bottom] = first

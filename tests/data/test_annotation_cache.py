@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mobileseg.data import annotation_cache
+from mobileseg.data.formats import coco_json
 from mobileseg.data.formats.coco_json import CocoFile, _parsed, read_coco
 from mobileseg.errors import DataError
 
@@ -31,7 +32,7 @@ def document(count: int = 40) -> dict:
                 "category_id": 1 + number % 3,
                 "bbox": [1, 2, 3, 4 + number],
                 "area": 12,
-                "iscrowd": number % 7 == 0,
+                "iscrowd": int(number % 7 == 0),
                 "segmentation": mask,
             }
         )
@@ -205,3 +206,41 @@ def test_small_files_are_parsed_every_time(source, monkeypatch):
     monkeypatch.setattr(annotation_cache, "MIN_BYTES", 1 << 30)
     read_coco(source)
     assert not (source.parents[1] / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("order", "streamed"),
+    [
+        (("info", "images", "annotations", "categories"), True),
+        (("categories", "images", "annotations"), True),
+        (("annotations", "images", "categories"), False),
+        (("images", "annotations", "categories", "other"), False),
+    ],
+)
+def test_large_files_are_read_annotation_by_annotation(source, monkeypatch, order, streamed):
+    full = document() | {"info": {"categories": []}, "other": {"categories": [{"id": 1, "name": "x"}]}}
+    source.write_text(json.dumps({key: full[key] for key in order}, indent=1, ensure_ascii=False), encoding="utf-8")
+    expected = _parsed(source, ["cat", "Hund"], "")
+    whole = []
+    read_json = coco_json.read_json
+    monkeypatch.setattr(coco_json, "read_json", lambda *given: (whole.append(given), read_json(*given))[1])
+    monkeypatch.setattr(coco_json, "_LARGE_BYTES", 1)
+    assert_same(_parsed(source, ["cat", "Hund"], ""), expected)
+    assert (not whole) is streamed
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '{"images": [], "annotations": [{}], "categories": []}', '{"images": 1, "annotations": [', "{}x"],
+)
+def test_faults_of_large_files_are_those_of_small_ones(source, monkeypatch, text):
+    messages = []
+    for content in (text, json.dumps(document()).replace('"iscrowd": 0', '"iscrowd": 9', 1)):
+        source.write_text(content, encoding="utf-8")
+        for size in (1 << 30, 1):
+            monkeypatch.setattr(coco_json, "_LARGE_BYTES", size)
+            with pytest.raises(DataError) as caught:
+                _parsed(source, None, "hint")
+            messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+    assert messages[2] == messages[3]

@@ -51,12 +51,12 @@ def test_labels_are_the_argmax_of_bilinear_scores(classes, source, size):
     labels = labels_from_logits(scores, size)
     assert labels.dtype == np.uint8
     assert labels.shape == size
-    top = np.sort(expected, axis=0)
+    top = np.sort(np.concatenate([expected, np.full((1, *size), -1e9)]), axis=0)
     # OpenCV weighs in float32; only a pixel whose two best classes tie to that precision may differ.
-    clear = top[-1] - top[-2] > 1e-5
+    clear = top[-1] - top[-2] > 5e-5
     assert clear.mean() > 0.99
     np.testing.assert_array_equal(labels[clear], expected.argmax(0)[clear])
-    np.testing.assert_allclose(resize_scores(scores, size), expected, atol=1e-5)  # positions are float32, too
+    np.testing.assert_allclose(resize_scores(scores, size), expected, atol=3e-5)  # positions are float32, too
 
 
 @pytest.mark.parametrize("size", [(48, 72), (600, 900)], ids=["planes", "bands"])

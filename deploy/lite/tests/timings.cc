@@ -1,6 +1,7 @@
 // Times of the stages around the engine: mobileseg_timings FIXTURES prints medians in milliseconds. Processor
 // time of the one thread that works, so other programs on the machine count little.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 #include <functional>
@@ -10,6 +11,7 @@
 #include "fixtures.h"
 #include "instance.h"
 #include "preprocess.h"
+#include "score_labels.h"
 #include "semantic.h"
 #include "tracker.h"
 
@@ -54,6 +56,23 @@ int main(int count, char** arguments) {
     const double time = median_ms(
         [&] { postprocessor.run(item.manifest.outputs_of()[0], item.at("output").view(), place, &labels); });
     std::printf("semantic postprocess, %s, to 640x480: %.3f ms\n", name, time);
+  }
+  for (const int stride : {4, 8}) {  // 19 classes, smooth as those of networks are
+    for (const Size size : {Size{256, 256}, Size{1024, 2048}}) {
+      const Size source{size.height / stride, size.width / stride};
+      std::vector<float> scores(19 * source.pixels());
+      for (std::size_t i = 0; i < scores.size(); ++i) {
+        const std::size_t k = i / source.pixels(), at = i % source.pixels();
+        const auto x = static_cast<double>(at % static_cast<std::size_t>(source.width)) * stride / 40;
+        const auto y = static_cast<double>(at / static_cast<std::size_t>(source.width)) * stride / 40;
+        const auto phase = static_cast<double>(k);
+        scores[i] = static_cast<float>(std::sin(x + phase * phase) + std::cos(y * 0.7 + phase * 1.3));
+      }
+      ScoreLabels tail;
+      std::vector<std::uint8_t> labels(size.pixels());
+      const double time = median_ms([&] { tail.run(scores.data(), 19, source, size, size, size, labels.data()); });
+      std::printf("labels of 19 classes, stride %d, %dx%d: %.3f ms\n", stride, size.height, size.width, time);
+    }
   }
   for (const std::string& name : fixtures::cases("instance")) {
     const fixtures::Case item("instance", name);

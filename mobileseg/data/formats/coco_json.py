@@ -16,11 +16,15 @@ import numpy as np
 from mobileseg.data.annotation_cache import CachedSource, Entry
 from mobileseg.data.annotations import AnnotationRows, AnnotationStore, AnnotationTable
 from mobileseg.data.formats.coco_annotations import AnnotationReader, annotation_error, is_integer
+from mobileseg.data.formats.json_stream import JsonMembers
 from mobileseg.data.instances import Size
-from mobileseg.errors import ConfigError, DataError
+from mobileseg.errors import ConfigError, DataError, MobileSegError
 from mobileseg.limits import MAX_JSON_BYTES, broken_character, read_regular, shown, size_fault
 
 _NOT_COCO = "expected a COCO instances file: an object with the lists 'images', 'annotations' and 'categories'"
+_LARGE_BYTES = 32 << 20
+"""From here on a file is read annotation by annotation."""
+
 _EXPORT = "export the annotations as 'COCO instances' (not captions, keypoints without masks, or another tool's JSON)"
 
 
@@ -104,19 +108,70 @@ def _of_entry(entry: Entry) -> CocoFile:
 
 
 def _parsed(path: Path, classes: Sequence[str] | None, remedy: str) -> CocoFile:
+    if path.is_file() and path.stat().st_size >= _LARGE_BYTES and (found := _streamed(path, classes)):
+        return found
     document = read_json(path, remedy)
     lists = document_lists(document, path, ("images", "annotations", "categories"), _NOT_COCO, _EXPORT)
-    names = read_categories(lists["categories"], path)
-    chosen = choose_classes(classes, list(names.values()), str(path))
-    by_name = {name: identifier for identifier, name in names.items()}
-    category_ids = tuple(by_name[name] for name in chosen)
-    image_ids, file_names, sizes = _images(lists["images"], path)
-    reader = AnnotationReader(image_ids, sizes, names, {c: i for i, c in enumerate(category_ids)})
-    rows = AnnotationRows()
-    problems = list(reader.read(lists["annotations"], rows))
+    reading = _Reading(path, classes, lists["images"], lists["categories"])
+    problems = list(reading.reader.read(lists["annotations"], reading.rows))
     if problems:
         raise annotation_error(path, problems)
-    return CocoFile(chosen, category_ids, image_ids, file_names, AnnotationTable(rows, sizes))
+    return reading.found()
+
+
+def _streamed(path: Path, classes: Sequence[str] | None) -> CocoFile | None:
+    """As `_parsed`, with one annotation in memory at a time; None for a file that has faults or another order.
+
+    COCO's own files have the images before the annotations and the categories behind them.
+    """
+    reading: _Reading | None = None
+    seen: dict[str, Any] = {}
+    try:
+        members = JsonMembers(path)
+        for key in members:
+            if key in seen:
+                return None
+            if key != "annotations":
+                seen[key] = members.value()
+                continue
+            seen[key] = []
+            categories = seen["categories"] if "categories" in seen else members.last("categories")
+            lists = {"images": seen["images"], "categories": categories, "annotations": []}
+            document_lists(lists, path, tuple(lists), _NOT_COCO, _EXPORT)
+            reading = _Reading(path, classes, lists["images"], categories)
+            if any(True for _ in reading.reader.read(members.entries(), reading.rows)):
+                return None
+        if reading is None or seen["categories"] != categories:
+            return None
+    except (MobileSegError, OSError, ValueError, KeyError, RecursionError):
+        return None  # the file is read as a whole, and what is wrong with it is said
+    del members  # the text
+    return reading.found()
+
+
+class _Reading:
+    """A document whose annotations are being read."""
+
+    def __init__(
+        self,
+        path: Path,
+        classes: Sequence[str] | None,
+        images: list[dict[str, Any]],
+        categories: Sequence[dict[str, Any]],
+    ) -> None:
+        names = read_categories(categories, path)
+        self._chosen = choose_classes(classes, list(names.values()), str(path))
+        by_name = {name: identifier for identifier, name in names.items()}
+        self._category_ids = tuple(by_name[name] for name in self._chosen)
+        self._image_ids, self._file_names, self._sizes = _images(images, path)
+        indices = {category: index for index, category in enumerate(self._category_ids)}
+        self.reader = AnnotationReader(self._image_ids, self._sizes, names, indices)
+        self.rows = AnnotationRows()
+
+    def found(self) -> CocoFile:
+        """The whole, once all annotations are in the rows."""
+        table = AnnotationTable(self.rows, self._sizes)
+        return CocoFile(self._chosen, self._category_ids, self._image_ids, self._file_names, table)
 
 
 def choose_classes(wanted: Sequence[str] | None, known: Sequence[str], source: str) -> tuple[str, ...]:
