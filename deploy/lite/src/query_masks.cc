@@ -23,8 +23,8 @@ void resize_plane(const float* source, std::size_t stride, const AxisTaps& down,
   }
   for (std::size_t y = 0; y < static_cast<std::size_t>(down.target()); ++y) {
     blend_rows(wide->data() + static_cast<std::size_t>(down.low[y]) * width,
-               wide->data() + static_cast<std::size_t>(down.high[y]) * width, down.weight[y],
-               across.target(), target + y * width);
+               wide->data() + static_cast<std::size_t>(down.high[y]) * width, down.weight[y], across.target(),
+               target + y * width);
   }
 }
 

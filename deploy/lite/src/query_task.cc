@@ -18,9 +18,9 @@ namespace {
 constexpr const char* kSection = "queries";
 
 // Kinds of outputs, for Q queries, K classes and kernels of length k.
-constexpr const char* kKernels = "kernels";             // [1, Q, k]
-constexpr const char* kLogits = "logits";               // [1, Q, K]
-constexpr const char* kObjectness = "objectness";       // [1, Q, 1], logits
+constexpr const char* kKernels = "kernels";        // [1, Q, k]
+constexpr const char* kLogits = "logits";          // [1, Q, K]
+constexpr const char* kObjectness = "objectness";  // [1, Q, 1], logits
 
 // Masks of the first frames may grow up to this many bytes without a new allocation.
 constexpr std::size_t kReservedMaskBytes = std::size_t{32} << 20;
@@ -116,8 +116,8 @@ Answers checked(const TensorView& kernels, const TensorView& logits, const Tenso
   if (!fits) {
     throw Error(ErrorKind::kRuntime,
                 "answers do not fit each other and " + std::to_string(classes) + " classes: kernels " +
-                    shape.str() + ", logits " + logits.shape.str() + ", objectness " + objectness.shape.str() +
-                    "; expected float32 [1, Q, k], [1, Q, classes] and [1, Q, 1]",
+                    shape.str() + ", logits " + logits.shape.str() + ", objectness " +
+                    objectness.shape.str() + "; expected float32 [1, Q, k], [1, Q, classes] and [1, Q, 1]",
                 "export the folder again");
   }
   const Answers found{kernels.as<float>(),
@@ -139,8 +139,8 @@ MaskFeatures mask_features(const FrameOutputs& outputs, std::size_t length) {
                 "export the folder again");
   }
   const Shape& shape = values->shape;
-  if (values->dtype != DType::kFloat32 || shape.rank() != 4 || shape[0] != 1 || shape[2] < 1 || shape[3] < 1 ||
-      shape[1] != static_cast<std::int64_t>(length)) {
+  if (values->dtype != DType::kFloat32 || shape.rank() != 4 || shape[0] != 1 || shape[2] < 1 ||
+      shape[3] < 1 || shape[1] != static_cast<std::int64_t>(length)) {
     throw Error(ErrorKind::kRuntime,
                 "mask features are " + shape.str() + " and kernels of length " + std::to_string(length) +
                     "; expected float32 [1, k, h, w] and k",
@@ -214,7 +214,8 @@ std::string outputs_problem(const std::string& where, const std::vector<OutputSp
   std::string missing;
   for (const char* kind : {kMaskFeatures, kKernels, kLogits, kObjectness}) {
     const auto same = [&](const OutputSpec& output) { return output.kind == kind; };
-    if (std::none_of(outputs.begin(), outputs.end(), same)) missing += (missing.empty() ? "" : ", ") + std::string(kind);
+    if (std::none_of(outputs.begin(), outputs.end(), same))
+      missing += (missing.empty() ? "" : ", ") + std::string(kind);
   }
   return missing.empty() ? "" : where + ": " + missing + " is missing, queries need it";
 }
@@ -258,8 +259,8 @@ struct QueryObjects::State {
   bool following = false;
   bool started = false;
   bool stale = false;
-  std::size_t length = 0;    // of kernels
-  double first_sure = -1;    // of the key frame's masks; negative until there are some
+  std::size_t length = 0;     // of kernels
+  double first_sure = -1;     // of the key frame's masks; negative until there are some
   std::vector<float> scores;  // of all queries
   std::vector<int> ids;
   Kept kept;
@@ -270,8 +271,8 @@ struct QueryObjects::State {
 QueryObjects::QueryObjects(const Manifest& manifest) : state_(std::make_unique<State>(manifest)) {}
 QueryObjects::~QueryObjects() = default;
 
-const std::string& QueryObjects::next(const ImageView& /*image*/) {
-  return state_->key;
+StepPlan QueryObjects::next(const ImageView& /*image*/) {
+  return {&state_->key};
 }
 
 void QueryObjects::finish(const FrameOutputs& outputs, const Geometry& place, Result* result) {
@@ -302,7 +303,8 @@ void QueryObjects::finish(const FrameOutputs& outputs, const Geometry& place, Re
     instance.mask = state.masks.region();
     instance.mask.offset = bytes;
     const std::size_t end = bytes + instance.mask.size.pixels();
-    if (result->mask_bytes.size() < end) result->mask_bytes.resize(end);  // never shrunk: growing clears memory
+    if (result->mask_bytes.size() < end)
+      result->mask_bytes.resize(end);  // never shrunk: growing clears memory
     std::uint8_t* mask = result->mask_bytes.data() + bytes;
     state.masks.draw(instance.mask, mask);
     if (!tight_box(instance.mask, mask, &instance.box)) continue;
@@ -345,8 +347,9 @@ void QueryObjects::track(const TrackingOptions& options) {
   require(options.same_class == usual.same_class, "same_class");
   require(options.min_hits == usual.min_hits, "min_hits");
   if (!foreign.empty()) {
-    throw Error(ErrorKind::kUsage, "the model follows objects by their kernels, which is done without " + foreign,
-                "leave it out; the section 'kernels' of the configuration says when kernels are of one object");
+    throw Error(
+        ErrorKind::kUsage, "the model follows objects by their kernels, which is done without " + foreign,
+        "leave it out; the section 'kernels' of the configuration says when kernels are of one object");
   }
   KernelOptions kernels = state_->settings.kernels;
   if (options.score != usual.score) kernels.birth_score = static_cast<float>(options.score);
@@ -423,12 +426,14 @@ Check replay_queries(const Manifest& manifest, const Golden& golden) {
     std::vector<int> labels = kept.labels;
     const Array& classes = golden.at("result", item, "classes");
     for (std::int64_t i = 0; i < classes.shape.count(); ++i) {
-      if (golden.has("result", item, "sure") && value_at(golden.at("result", item, "sure").view(), i) == 0) continue;
+      if (golden.has("result", item, "sure") && value_at(golden.at("result", item, "sure").view(), i) == 0)
+        continue;
       const int label = static_cast<int>(value_at(classes.view(), i));
       const auto place = std::find(labels.begin(), labels.end(), label);
       if (place == labels.end()) {
         return {"postprocess", Check::Status::kFailed,
-                "image " + std::to_string(item) + ": an object of class " + std::to_string(label) + " is missing"};
+                "image " + std::to_string(item) + ": an object of class " + std::to_string(label) +
+                    " is missing"};
       }
       labels.erase(place);
     }

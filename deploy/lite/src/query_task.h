@@ -26,14 +26,14 @@ std::shared_ptr<const QuerySettings> read_query_settings(const Field& section, c
 std::string query_problem(const Manifest& manifest);
 Check replay_queries(const Manifest& manifest, const Golden& golden);
 
-// Objects of the frames of a stream from kernels. A frame whose graphs give answers of queries is a key frame;
-// the others use its kernels.
+// Objects of the frames of a stream from kernels. A frame whose graphs give answers of queries is a key
+// frame; the others use its kernels.
 class QueryObjects : public Pipeline {
  public:
   explicit QueryObjects(const Manifest& manifest);
   ~QueryObjects() override;
 
-  const std::string& next(const ImageView& image) override;  // every frame by itself is a key frame
+  StepPlan next(const ImageView& image) override;  // every frame by itself is a key frame
   void finish(const FrameOutputs& outputs, const Geometry& place, Result* result) override;
   bool remembers() const override;
   void reset() override;

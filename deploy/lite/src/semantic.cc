@@ -1,6 +1,7 @@
 #include "semantic.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string>
 
@@ -37,7 +38,7 @@ void SemanticPostprocessor::to_bytes(const OutputSpec& spec, const T* values) {
 }
 
 void SemanticPostprocessor::run(const OutputSpec& spec, const TensorView& output, const Geometry& place,
-                                std::vector<std::uint8_t>* labels) {
+                                std::vector<std::uint8_t>* labels, LabelFilter* filter) {
   labels->resize(place.image.pixels());
   const Shape& shape = output.shape;
   const bool padded = place.content != place.input;
@@ -53,7 +54,7 @@ void SemanticPostprocessor::run(const OutputSpec& spec, const TensorView& output
                   "export the folder again");
     }
     require_no_nan("the scores", output.as<float>(), static_cast<std::size_t>(shape.count()));
-    from_values(spec, output, place, labels);
+    from_values(spec, output, place, labels, filter);
     return;
   }
   if (shape.rank() != 3) refuse(spec, output);
@@ -73,7 +74,8 @@ void SemanticPostprocessor::run(const OutputSpec& spec, const TensorView& output
 }
 
 void SemanticPostprocessor::from_values(const OutputSpec& spec, const TensorView& output,
-                                        const Geometry& place, std::vector<std::uint8_t>* labels) {
+                                        const Geometry& place, std::vector<std::uint8_t>* labels,
+                                        LabelFilter* filter) {
   const bool padded = place.content != place.input;
   const auto classes = static_cast<int>(output.shape[1]);
   const float* scores = output.as<float>();
@@ -82,6 +84,12 @@ void SemanticPostprocessor::from_values(const OutputSpec& spec, const TensorView
     resize(scores, classes, source, spec.upsample, spec.upsample, &upsampled_);
     scores = upsampled_.data();
     source = spec.upsample;
+  }
+  if (filter != nullptr) {
+    to_probabilities(spec, scores, classes, source);
+    filter->smooth(static_cast<std::size_t>(classes), source, place.content, place.input,
+                   probabilities_.data());
+    scores = probabilities_.data();
   }
   if (spec.resize == OutputResize::kLabelsNearest) {
     if (padded && source != place.input) refuse(spec, output);
@@ -98,6 +106,21 @@ void SemanticPostprocessor::from_values(const OutputSpec& spec, const TensorView
   }
   const bool in_one = padded && place.content == place.image;
   from_scores(scores, classes, source, in_one ? place.input : place.image, place.image, labels->data());
+}
+
+void SemanticPostprocessor::to_probabilities(const OutputSpec& spec, const float* scores, int classes,
+                                             Size size) {
+  const std::size_t pixels = size.pixels(), count = static_cast<std::size_t>(classes) * pixels;
+  probabilities_.assign(scores, scores + count);
+  if (spec.kind == kinds::kProbabilities) return;
+  float* const first = probabilities_.data();
+  for (std::size_t i = 0; i < pixels; ++i) {
+    float highest = first[i];
+    for (std::size_t k = i + pixels; k < count; k += pixels) highest = std::max(highest, first[k]);
+    float sum = 0;
+    for (std::size_t k = i; k < count; k += pixels) sum += first[k] = std::exp(first[k] - highest);
+    for (std::size_t k = i; k < count; k += pixels) first[k] /= sum;
+  }
 }
 
 void SemanticPostprocessor::resize(const float* scores, int classes, Size source, Size size, Size content,
@@ -227,11 +250,16 @@ void SemanticPostprocessor::nearest(const std::uint8_t* labels, Size stored, Siz
   }
 }
 
-std::size_t pick_output(const std::vector<OutputSpec>& outputs) {
+std::size_t pick_output(const std::vector<OutputSpec>& outputs, bool scores) {
   for (const char* kind : {kinds::kLabels, kinds::kProbabilities, kinds::kLogits}) {
+    if (scores && kind == kinds::kLabels) continue;
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       if (outputs[i].kind == kind) return i;
     }
+  }
+  if (scores) {
+    throw Error(ErrorKind::kRuntime, "the graph returns labels, class scores were asked for",
+                "export it with the output op softmax or none");
   }
   throw Error(ErrorKind::kRuntime, "the manifest names no output with labels, probabilities or logits",
               "export the folder again");

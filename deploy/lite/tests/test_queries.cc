@@ -359,7 +359,8 @@ TEST_CASE("a manifest of a network with queries that cannot be used is refused w
   const auto option = [](const char* section, const char* name, const Json& value) {
     return [=](Json* d) { (*d)["settings"][section][name] = value; };
   };
-  check_refused(option("queries", "score_threshold", 1.5), "settings.queries.score_threshold: expected a number");
+  check_refused(option("queries", "score_threshold", 1.5),
+                "settings.queries.score_threshold: expected a number");
   check_refused(option("queries", "max_detections", 0), "settings.queries.max_detections");
   check_refused(option("queries", "rescore", 1), "settings.queries.rescore: expected true or false");
   check_refused(option("queries", "nms", "fast"), "settings.queries.nms: this program knows no such option");
