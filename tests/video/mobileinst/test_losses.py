@@ -16,6 +16,7 @@ from mobileseg.video.mobileinst.losses import (
     Objects,
     Predictions,
     match,
+    predictions,
     set_losses,
     similarity,
 )
@@ -151,7 +152,25 @@ def test_masks_of_other_images_are_refused() -> None:
         MobileInstLoss()(outputs(), targets([1, 1], size=(64, 40)))
 
 
-@pytest.mark.parametrize("arguments", [{"class_weight": -1.0}, {"mask_scale": 0}, {"reuse_weight": -0.5}])
+@pytest.mark.parametrize(("copies", "count"), [(1, 2), (2, 4), (9, 8)])
+def test_several_queries_of_the_global_decoder_learn_one_object(copies: int, count: int) -> None:
+    """Of 8 queries and 2 objects at most 4 each; the objective of the last decoder is as without copies."""
+    given, known = outputs(queries=8), targets([2, 2])
+    plain, several = MobileInstLoss()(given, known), MobileInstLoss(global_copies=copies)(given, known)
+    for name in ("class", "dice", "mask", "objectness"):
+        assert float(several[name]) == float(plain[name])
+    objects = MobileInstLoss().objects(given, known)
+    early = predictions(given, "global_")
+    expected = 0.0
+    copied = [Objects(*(np.concatenate([part] * (count // 2)) for part in one)) for one in objects]
+    for name, value in set_losses(early, copied, match(early, copied, 2), 2).items():
+        expected += MobileInstLoss().weights[name] * float(value)
+    assert float(several["global"]) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"class_weight": -1.0}, {"mask_scale": 0}, {"reuse_weight": -0.5}, {"global_copies": 0}]
+)
 def test_arguments(arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="MobileInstLoss"):
         MobileInstLoss(**arguments)
