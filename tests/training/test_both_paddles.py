@@ -10,6 +10,7 @@ from mobileseg.data.synthetic.datasets import generate
 from mobileseg.training.checkpoint import read_checkpoint
 from tests.converting import CONVERTER, NEWER, pythons, run_on
 from tests.training.toy import losses_of
+from tests.video.toy_video import toy_video_data, toy_video_section
 
 pytestmark = pytest.mark.both
 
@@ -23,12 +24,11 @@ FAMILIES = {
     "pp_mobileseg": {"type": "PPMobileSeg", "backbone": {"type": "MobileSeg_Tiny"}},
     "mobileyolact": {"type": "MobileYolact", "input_size": SIZE, "backbone": BACKBONE},
     "yolact": {"type": "Yolact", "input_size": SIZE, "backbone": BACKBONE},
-    "mobileyolact_edge": {"type": "MobileYolactEdge", "input_size": SIZE, "backbone": BACKBONE},
     "mobileinst": {"type": "MobileInst", "num_queries": 8, "backbone": BACKBONE}
     | {"channels": 32, "mask_channels": 16, "hidden": 48, "heads": 4},
 }
 SEMANTIC = ("MobileSeg", "TopFormer", "PPMobileSeg")
-SLOW = ("yolact", "mobileyolact_edge", "mobileinst")
+SLOW = ("yolact", "mobileinst")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def section(model: dict, root: Path) -> dict:
         "ema": {"decay": 0.9},
         # Statistics of two images, and the choice of hard negatives by them, turn the last bit of a sum into percents.
         "freeze": ["norm:*"] if objects else [],
-        **({"video": {"stage": "base"}} if kind in ("MobileYolactEdge", "MobileInst") else {}),
+        **({"video": {"stage": "base"}} if kind == "MobileInst" else {}),
     }
 
 
@@ -82,14 +82,29 @@ def section(model: dict, root: Path) -> dict:
 def test_loss_curves_are_equal(family: str, generated: Path, tmp_path: Path) -> None:
     file = tmp_path / "family.yml"
     file.write_text(yaml.safe_dump(section(FAMILIES[family], generated)))
+    same_curves(file, tmp_path)
+
+
+@pytest.mark.long
+def test_loss_curves_of_key_frames_and_flow_are_equal(tmp_path: Path) -> None:
+    """The joint stage of MobileYolactEdge: still images, frames, and frames made from others, in every iteration."""
+    pythons()
+    whole = toy_video_section(toy_video_data(tmp_path / "videos"), "joint")
+    file = tmp_path / "family.yml"
+    file.write_text(yaml.safe_dump(whole | {"iters": ITERS, "freeze": ["norm:*"]}))
+    same_curves(file, tmp_path)
+
+
+def same_curves(file: Path, folder: Path) -> None:
+    """Losses of both Paddles, equal and falling, and averages of the same parameters."""
     for paddle in (NEWER, CONVERTER):
-        trained(paddle, file, tmp_path / paddle)
-    one, other = losses_of(tmp_path / NEWER), losses_of(tmp_path / CONVERTER)
+        trained(paddle, file, folder / paddle)
+    one, other = losses_of(folder / NEWER), losses_of(folder / CONVERTER)
     assert list(one) == list(other) == list(range(1, ITERS + 1))
     np.testing.assert_allclose(list(one.values()), list(other.values()), rtol=TOLERANCE)
     curve = list(one.values())
     assert np.mean(curve[-10:]) < np.mean(curve[:10])
-    averages = [read_checkpoint(tmp_path / paddle / "last").arrays["ema"] for paddle in (NEWER, CONVERTER)]
+    averages = [read_checkpoint(folder / paddle / "last").arrays["ema"] for paddle in (NEWER, CONVERTER)]
     assert averages[0].keys() == averages[1].keys()
 
 
