@@ -71,6 +71,11 @@ def test_labels_that_somebody_else_made_are_not_overwritten(tmp_path: Path, segm
         PredictionWriter(segmenter, tmp_path, say=silent).run(sources)
     assert (tmp_path / "labels/flag.png").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "labels", "model"]
+    with pytest.raises(ConfigError, match="written into the input"):
+        PredictionWriter(segmenter, tmp_path / "images", say=silent).run(
+            find_sources([str(tmp_path / "images")], tmp_path / "images")
+        )
+    assert [path.name for path in (tmp_path / "images").iterdir()] == ["flag.png"]
     for _ in range(2):  # its own are
         PredictionWriter(segmenter, tmp_path / "out", say=silent).run(sources)
 
