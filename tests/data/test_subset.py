@@ -45,6 +45,12 @@ def test_images_are_evenly_spaced_and_keep_their_names():
     assert part.classes == ("a",)
 
 
+def test_images_that_are_left_out():
+    assert ImageSubset(Numbers(), None, without={0, 3, 9}).indices == [1, 2, 4, 5, 6, 7, 8]
+    assert ImageSubset(Numbers(), 3, without={0, 3, 9}).indices == [1, 4, 6]
+    assert ImageSubset(Numbers(), 3, without=range(10)).indices == []
+
+
 def test_truth_of_other_images_does_not_count():
     truth = ImageSubset(Numbers(), 2).coco_ground_truth()
     assert [image["id"] for image in truth["images"]] == [100, 105]
@@ -73,3 +79,7 @@ def test_runs_of_frames_of_videos(tmp_path: Path) -> None:
     assert len(some.coco_ground_truth()["images"]) == 34
     assert len(subset_of(data, None)) == len(subset_of(data, 1000)) == 80
     assert len(subset_of(data, 5)) == 5
+    held_out = subset_of(data, None, without={3, 41})
+    assert [video.name for video in held_out.videos] == ["v101", "v103"]
+    assert held_out.indices == [*range(20, 40), *range(60, 80)]
+    assert [list(frames) for frames in held_out.sequences()] == [list(range(20)), list(range(20, 40))]
