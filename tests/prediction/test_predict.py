@@ -83,7 +83,8 @@ def test_labels_that_somebody_else_made_are_not_overwritten(tmp_path: Path, segm
 def test_two_predictions_into_one_folder_exclude_each_other(tmp_path: Path, segmenter: Segmenter) -> None:
     holder = (
         "import sys\nfrom pathlib import Path\nfrom mobileseg.errors import DataError\n"
-        "from mobileseg.folders import held\nwith held(Path(sys.argv[1]), DataError):\n    print('held', flush=True); sys.stdin.read()"
+        "from mobileseg.folders import held\nwith held(Path(sys.argv[1]), DataError):\n"
+        "    print('held', flush=True)\n    sys.stdin.read()"
     )
     write_png(tmp_path / "flag.png", stripes())
     writer = PredictionWriter(segmenter, tmp_path / "out", say=silent)
