@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 HELP = "check a dataset, this machine, a configuration or an exported model"
 
+_MOST_THREADS = 256
 _SPLITS = (("train", "train_dataset"), ("val", "val_dataset"))
 
 
@@ -75,6 +76,8 @@ def _data(args: argparse.Namespace) -> int:
 
     if args.limit is not None and args.limit < 1:
         raise ConfigError(f"--limit is {args.limit}", remedy="give a positive number of images")
+    if not 1 <= args.workers <= _MOST_THREADS:
+        raise ConfigError(f"--workers is {args.workers}, expected 1 to {_MOST_THREADS}")
     config = load_config(args.config, args.opts)
     datasets, findings = _open_datasets(config)
     with _progress() as progress:

@@ -67,7 +67,8 @@ class QuantizeRecipe(Recipe):
         with scratch_folder() as work:
             prepared = prepare(self._trained(), self.config, self._dataset, work, self._zoo)
             layers = wanted_layers(prepared, settings.components, settings.skip)
-            streams = calibration_streams(prepared, self.config, settings.images, self.say)
+            streams, calibrated = calibration_streams(prepared, self.config, settings.images, self.say)
+            self._judges = self._held_out(calibrated)
             self._export_float(self.load(), targets)
             self.say(f"ranges of the activations by PaddleSlim ({settings.algorithm})")
             ranges = calibrate(prepared, streams, settings.algorithm)
@@ -110,7 +111,19 @@ class QuantizeRecipe(Recipe):
             )
         return found
 
-    def _score_images(self) -> ImageSubset:
+    def _analysis_images(self) -> ImageSubset:
+        return subset_of(self._dataset, self.settings.analysis_images)
+
+    def _held_out(self, calibrated: set[Path]) -> ImageSubset:
+        """The images that judge: those that neither calibrated nor chose layers; all, where none are left."""
+        used = {index for index, item in enumerate(self._dataset.items) if Path(item.image).resolve() in calibrated}
+        used.update(self._analysis_images().indices)
+        held_out = subset_of(self._dataset, self.settings.score_images, without=used)
+        if len(held_out):
+            return held_out
+        self.say(
+            "warning: no validation image is left that neither calibrated nor chose; int8 is judged on those that did"
+        )
         return subset_of(self._dataset, self.settings.score_images)
 
     def _export_float(self, network: Any, targets: Sequence[str]) -> None:
@@ -133,7 +146,7 @@ class QuantizeRecipe(Recipe):
         if engines:
             scores, note = self._engine_scores(FLOAT, place, engines[0]), f"scored on {engines[0]}"
         else:
-            scores, note = scores_of(network, self.config, self._score_images()), "scored in memory"
+            scores, note = scores_of(network, self.config, self._judges), "scored in memory"
         self.variants.update(FLOAT, scores=scores, note=note)
 
     def _analyse(self, prepared: Prepared, ranges: Ranges, layers: Sequence[str]) -> Analysis:
@@ -142,7 +155,7 @@ class QuantizeRecipe(Recipe):
         allowed = settings.tolerance
         if self.config.compress.max_drop is not None:
             allowed = min(allowed, self.config.compress.max_drop)
-        images = subset_of(self._dataset, settings.analysis_images)
+        images = self._analysis_images()
         # Together about as many frames as there are images.
         streams = read_streams(images, range(0, len(images), len(prepared.task.pipelines)), prepared.task)
         with simulated(prepared.network, {layer: ranges.inputs_of(layer) for layer in ranges.layers}, {}) as simulation:
@@ -214,14 +227,14 @@ class QuantizeRecipe(Recipe):
         return written
 
     def _engine_scores(self, name: str, folder: Path, engine: str) -> dict[str, float]:
-        images = self._score_images()
+        images = self._judges
         self.say(f"score {name} on {engine}, {len(images)} images")
         predict = SegmenterPredictor(Segmenter(folder, engine=engine))
         return evaluate(predict, images, num_workers=1).named()
 
     def _simulated_scores(self, prepared: Prepared, ranges: Ranges, layers: Sequence[str]) -> dict[str, float]:
         """What stands in where no engine here runs a target."""
-        images = self._score_images()
+        images = self._judges
         self.say(f"score simulated int8, {len(images)} images")
         with simulated(prepared.network, {layer: ranges.inputs_of(layer) for layer in layers}, {}) as simulation:
             precision: dict[str, Precision] = dict.fromkeys(layers, "int8")

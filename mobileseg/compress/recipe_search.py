@@ -102,7 +102,7 @@ class SearchRecipe(Recipe):
                     f"{type(prepared.network).__name__} names no components (method components())",
                     remedy="use `mobileseg compress quantize` on the whole network",
                 )
-            streams = calibration_streams(prepared, self.config, max([count, *self.settings.calibrations]), self.say)
+            streams, _ = calibration_streams(prepared, self.config, max([count, *self.settings.calibrations]), self.say)
             ranges = calibrate(prepared, streams[:count], algorithm)
             rows, complete = self._score(prepared, ranges, paths)
             latencies, load = self._latencies(prepared, ranges, paths, [row.combination for row in rows], work)

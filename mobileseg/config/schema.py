@@ -99,7 +99,7 @@ class Schema(Section):
     batch_size: Count = Field(4, description="images per process and step")
     iters: Count = Field(1000, description="training iterations")
     seed: int = Field(0, ge=0, description="seed of everything random")
-    num_workers: int = Field(2, ge=0, description="processes that load data; 0: load in the training process")
+    num_workers: int = Field(2, ge=0, le=256, description="processes that load data; 0: load in the training process")
     plugins: list[str] = Field([], description="Python files that register components")
     train_dataset: Component | None = Field(None, description="dataset for training")
     val_dataset: Component | None = Field(None, description="dataset for evaluation")

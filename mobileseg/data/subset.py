@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,15 @@ from mobileseg.errors import ConfigError
 _RUN = 16
 
 
-def subset_of(dataset: Any, count: int | None) -> ImageSubset:
+def subset_of(dataset: Any, count: int | None, *, without: Collection[int] = ()) -> ImageSubset:
     """About ``count`` images of a dataset: evenly spaced ones, or of videos, runs of frames from evenly spaced ones.
 
     Args:
         dataset: any dataset of the suite.
         count: how many images; None for all.
+        without: indices that are left out; of videos, with the whole video.
     """
-    return (VideoSubset if isinstance(dataset, VideoDataset) else ImageSubset)(dataset, count)
+    return (VideoSubset if isinstance(dataset, VideoDataset) else ImageSubset)(dataset, count, without)
 
 
 def share_of(dataset: Any, fraction: float, seed: int) -> tuple[Any, np.ndarray]:
@@ -63,12 +65,14 @@ class ImageSubset:
     Args:
         dataset: any dataset of the suite.
         count: how many images; None, or more than there are, for all.
+        without: indices that are left out.
     """
 
-    def __init__(self, dataset: Any, count: int | None) -> None:
-        size = len(dataset) if count is None else min(count, len(dataset))
+    def __init__(self, dataset: Any, count: int | None, without: Collection[int] = ()) -> None:
+        left = sorted(set(range(len(dataset))) - set(without))
+        size = len(left) if count is None else min(count, len(left))
         self.dataset = dataset
-        self.indices = [index * len(dataset) // size for index in range(size)]
+        self.indices = [left[index * len(left) // size] for index in range(size)]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.dataset, name)
@@ -121,17 +125,19 @@ class VideoSubset(ImageSubset):
     Args:
         dataset: videos with annotated objects.
         count: how many frames; None, or more than there are, for all.
+        without: indices whose videos are left out.
     """
 
-    def __init__(self, dataset: VideoDataset, count: int | None) -> None:
+    def __init__(self, dataset: VideoDataset, count: int | None, without: Collection[int] = ()) -> None:
         self.dataset = dataset
-        whole = count is None or count >= len(dataset)
-        number = len(dataset.videos) if whole else min(len(dataset.videos), max(1, (count or 0) // _RUN))
+        videos = [video for video in dataset.videos if set(video.frames).isdisjoint(without)]
+        whole = count is None or count >= sum(len(video.frames) for video in videos)
+        number = len(videos) if whole else min(len(videos), max(1, (count or 0) // _RUN))
         longest = len(dataset) if whole else max(1, (count or 0) // number)
         self.indices = []
         self.videos: list[Video] = []
         for place in range(number):
-            video = dataset.videos[place * len(dataset.videos) // number]
+            video = videos[place * len(videos) // number]
             frames = video.frames[:longest]
             begin = len(self.indices)
             self.indices += frames

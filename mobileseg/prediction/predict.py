@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -153,6 +154,8 @@ class PredictionWriter:
             ConfigError: another process writes there, or the folder holds files of somebody else.
             DataError: an input that was named does not exist, or results cannot be written.
         """
+        named = distinct_names(sources)
+        first = list(islice(named, 1))  # what is wrong with it is said before anything is written
         with ExitStack() as open_files:
             open_files.enter_context(held(self.folder, ConfigError))
             self._claim()
@@ -162,7 +165,7 @@ class PredictionWriter:
                 task: ObjectVisualization = self._task  # type: ignore[assignment]  # it has `track_files`
                 made = task.track_files(self.folder, self._track_files, self.segmenter)
                 self._tracks = open_files.enter_context(made)
-            for source in distinct_names(sources):
+            for source in chain(first, named):
                 if source.kind == "image":
                     self._image(source)
                 else:

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import onnx
 import pytest
@@ -10,6 +11,7 @@ from mobileseg.compress.gate import read_gate
 from mobileseg.compress.recipe_quantize import QuantizeRecipe
 from mobileseg.compress.steps import save_network
 from mobileseg.config.build import build_network
+from mobileseg.data.base import Item
 from mobileseg.data.io import read_image
 from mobileseg.errors import CompressionError
 from mobileseg.runtime.manifest import Manifest
@@ -25,6 +27,14 @@ PLAN = {
     "head.weight": [3, 4, 3, 3],
     "aux.weight": [3, 4, 1, 1],
 }
+
+
+class ListOfImages:
+    def __init__(self, items):
+        self.items = items
+
+    def __len__(self):
+        return len(self.items)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +60,24 @@ def quantised(pruned, tmp_path_factory):
     words = ["compress", "quantize", "--model", str(pruned), "--save_dir", str(folder), "--skip", "head"]
     assert main([*words, "-o", "export.targets=[paddle,onnx,lite_arm]", "compress.max_drop=0.5"]) == 0
     return folder
+
+
+def test_images_that_calibrated_or_chose_do_not_judge(tmp_path):
+    """As the CamVid network scored better in int8 than in float32, on the images that had chosen its ranges."""
+    paths = [tmp_path / f"{number}.png" for number in range(10)]
+    dataset = ListOfImages([Item(path, None) for path in paths])
+    said = []
+    recipe = SimpleNamespace(_dataset=dataset, say=said.append)
+    recipe.settings = SimpleNamespace(analysis_images=2, score_images=None)
+    recipe._analysis_images = lambda: QuantizeRecipe._analysis_images(recipe)
+    assert recipe._analysis_images().indices == [0, 5]
+    assert QuantizeRecipe._held_out(recipe, {paths[1], paths[9]}).indices == [2, 3, 4, 6, 7, 8]
+    recipe.settings.score_images = 3
+    assert QuantizeRecipe._held_out(recipe, set()).indices == [1, 3, 7]
+    assert not said
+    recipe.settings.analysis_images = 16
+    assert QuantizeRecipe._held_out(recipe, set()).indices == [0, 3, 6]
+    assert "no validation image is left" in said[0]
 
 
 def test_a_pruned_network_becomes_an_int8_folder(quantised, toy_data):

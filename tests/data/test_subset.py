@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mobileseg.data.base import Item
-from mobileseg.data.datasets import CocoInstances, MixedClips, YouTubeVIS
+from mobileseg.data.datasets import CocoInstances, Concat, MixedClips, YouTubeVIS
 from mobileseg.data.subset import ImageSubset, share_of, subset_of
 from mobileseg.data.synthetic.datasets import generate
 from mobileseg.errors import ConfigError, DataError
@@ -51,6 +51,12 @@ def test_images_are_evenly_spaced_and_keep_their_names():
     assert part.classes == ("a",)
 
 
+def test_images_that_are_left_out():
+    assert ImageSubset(Numbers(), None, without={0, 3, 9}).indices == [1, 2, 4, 5, 6, 7, 8]
+    assert ImageSubset(Numbers(), 3, without={0, 3, 9}).indices == [1, 4, 6]
+    assert ImageSubset(Numbers(), 3, without=range(10)).indices == []
+
+
 def test_truth_of_other_images_does_not_count():
     truth = ImageSubset(Numbers(), 2).coco_ground_truth()
     assert [image["id"] for image in truth["images"]] == [100, 105]
@@ -79,6 +85,10 @@ def test_runs_of_frames_of_videos(tmp_path: Path) -> None:
     assert len(some.coco_ground_truth()["images"]) == 34
     assert len(subset_of(data, None)) == len(subset_of(data, 1000)) == 80
     assert len(subset_of(data, 5)) == 5
+    held_out = subset_of(data, None, without={3, 41})
+    assert [video.name for video in held_out.videos] == ["v101", "v103"]
+    assert held_out.indices == [*range(20, 40), *range(60, 80)]
+    assert [list(frames) for frames in held_out.sequences()] == [list(range(20)), list(range(20, 40))]
 
 
 def drawn_of(data: Any) -> set[int]:
@@ -130,6 +140,21 @@ def test_shares_of_mixed_clips_keep_to_their_parts(tmp_path: Path) -> None:
         sections.append({"ratio": 1, "dataset": {"type": "YouTubeVIS", "dataset_root": folder.write(), "clip": 2}})
     part, indices = share_of(MixedClips(sections), 0.7, seed=0)
     assert drawn_of(part) == {index for index in indices.tolist() if index % 4 < 3}
+
+
+@pytest.mark.parametrize("ratio", [{}, {"ratio": 1}])
+@pytest.mark.parametrize("fraction", [0.2, 0.7])
+def test_shares_of_joined_datasets_keep_to_their_parts(tmp_path: Path, ratio: dict[str, int], fraction: float) -> None:
+    for name, seed in (("a", 1), ("b", 2)):
+        generate(tmp_path / name, train=4, val=1, size=(32, 32), clips=0, val_clips=0, seed=seed)
+    sections = [{"type": "CocoInstances", "dataset_root": str(tmp_path / name), "keep_empty": True} for name in "ab"]
+    data = Concat([{"dataset": section} | ratio for section in sections])
+    for seed in range(3):
+        part, indices = share_of(data, fraction, seed)
+        chosen = set(indices.tolist())
+        assert drawn_of(part) <= chosen if ratio else drawn_of(part) == chosen
+        assert [len(one) for one in part.parts] == [4, 4]
+    assert ratio or drawn_of(data) == set(range(8))
 
 
 def test_what_has_no_shares(tmp_path: Path) -> None:

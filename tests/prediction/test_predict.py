@@ -71,6 +71,11 @@ def test_labels_that_somebody_else_made_are_not_overwritten(tmp_path: Path, segm
         PredictionWriter(segmenter, tmp_path, say=silent).run(sources)
     assert (tmp_path / "labels/flag.png").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "labels", "model"]
+    with pytest.raises(ConfigError, match="written into the input"):
+        PredictionWriter(segmenter, tmp_path / "images", say=silent).run(
+            find_sources([str(tmp_path / "images")], tmp_path / "images")
+        )
+    assert [path.name for path in (tmp_path / "images").iterdir()] == ["flag.png"]
     for _ in range(2):  # its own are
         PredictionWriter(segmenter, tmp_path / "out", say=silent).run(sources)
 
@@ -78,7 +83,8 @@ def test_labels_that_somebody_else_made_are_not_overwritten(tmp_path: Path, segm
 def test_two_predictions_into_one_folder_exclude_each_other(tmp_path: Path, segmenter: Segmenter) -> None:
     holder = (
         "import sys\nfrom pathlib import Path\nfrom mobileseg.errors import DataError\n"
-        "from mobileseg.folders import held\nwith held(Path(sys.argv[1]), DataError):\n    print('held', flush=True); sys.stdin.read()"
+        "from mobileseg.folders import held\nwith held(Path(sys.argv[1]), DataError):\n"
+        "    print('held', flush=True)\n    sys.stdin.read()"
     )
     write_png(tmp_path / "flag.png", stripes())
     writer = PredictionWriter(segmenter, tmp_path / "out", say=silent)

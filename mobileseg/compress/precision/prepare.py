@@ -138,8 +138,10 @@ def trace(network: Any, options: ExportOptions, subject: Subject, work: Path) ->
     return Prepared(network, options, subject, task, tuple(graphs))
 
 
-def calibration_streams(prepared: Prepared, config: Config, count: int, say: Callable[[str], None]) -> list[Stream]:
-    """The streams to calibrate with, one for every image that is chosen.
+def calibration_streams(
+    prepared: Prepared, config: Config, count: int, say: Callable[[str], None]
+) -> tuple[list[Stream], set[Path]]:
+    """The streams to calibrate with, one for every image that is chosen, and the files of these images.
 
     Raises:
         CompressionError: no images are wanted.
@@ -152,7 +154,8 @@ def calibration_streams(prepared: Prepared, config: Config, count: int, say: Cal
         say(f"the dataset has {len(chosen)} images, fewer than the {count} to calibrate with")
     shown = ", ".join(f"{name} {number}" for name, number in coverage(dataset, chosen).items())
     say(f"calibrate with {len(chosen)} images of {dataset.source}; images that show a class: {shown}")
-    return read_streams(dataset, chosen, prepared.task)
+    files = {Path(dataset.items[index].image).resolve() for index in chosen}
+    return read_streams(dataset, chosen, prepared.task), files
 
 
 def calibrate(prepared: Prepared, streams: Sequence[Stream], algorithm: str) -> Ranges:
