@@ -220,7 +220,7 @@ def try_all(
         stages: what the chosen files are tried with; the others are loaded and built.
         done: told after each file: one line, and all results so far.
         only: regular expression of the files.
-        earlier: results of a trial that was cut off; its files are not tried again.
+        earlier: results of a trial that was cut off, or of fewer stages; what they say already is not tried again.
         timeout: seconds that one stage may take.
     """
     files = [file for file in configurations(checkout) if re.search(only, str(file))]
@@ -235,10 +235,16 @@ def try_all(
     results: Results = dict(earlier or {})
     for number, file in enumerate(sorted(files, key=lambda file: file not in representatives), 1):
         name = str(file.relative_to(checkout / "configs"))
-        if name in results:
+        wanted = stages if file in representatives else cheap
+        known = results.get(name, {})
+        if set(wanted) <= set(known) or any(known.get(stage, "ok") != "ok" for stage in STAGES):
             continue
         began = time.perf_counter()
-        results[name] = dict(_isolated(file, stages if file in representatives else cheap, timeout))
+        if set(wanted) <= {"load"}:  # nothing of that can end this process
+            results[name] = {}
+            try_one(file, wanted, results[name].update)
+        else:
+            results[name] = dict(_isolated(file, wanted, timeout))
         if file in representatives:
             results[name]["family"] = representatives[file]
         bad = {key: value for key, value in results[name].items() if value != "ok" and key != "family"}

@@ -106,8 +106,6 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(config_file, args.opts)
     changes = _changes(args)
     options = options_from(config, changes, any_size=not args.audit)
-    if options.any_size:
-        print("no size is given: the graph takes images of any size, as PaddleSeg's does, and is for Paddle alone")
     paddle.seed(config.to_dict()["seed"])  # random weights, with --accept_weak, are the same each time
     network = build_network(config, load_pretrained=False)
     refuse_foreign_flags(network, changes)

@@ -14,7 +14,7 @@ import numpy as np
 from mobileseg.class_names import checked_names
 from mobileseg.data.io import read_label
 from mobileseg.data.label_values import check_label_arguments, range_remedy
-from mobileseg.data.pixel_format import PixelFormat
+from mobileseg.data.pixel_format import PHOTOGRAPH, PixelFormat
 from mobileseg.data.sample import Sample, Transform
 from mobileseg.data.transforms.build import build_transforms
 from mobileseg.errors import ConfigError, DataError
@@ -63,7 +63,7 @@ class ImageDataset:
     """
 
     task: str | None = None
-    pixels = PixelFormat()
+    pixels: PixelFormat = PHOTOGRAPH
 
     def __init__(
         self,

@@ -40,6 +40,12 @@ class DepthError(FileError):
     code = "depth"
 
 
+class ChannelsError(FileError):
+    """An image with other channels than the dataset has."""
+
+    code = "channels"
+
+
 class SizeError(FileError):
     """The file claims a size that is not taken."""
 
@@ -102,11 +108,12 @@ def decode_image(data: bytes, path: str | Path) -> np.ndarray:
     return _orient(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), turn)
 
 
-def decode_unchanged(path: str | Path, *, alpha: bool = False) -> np.ndarray:
+def decode_unchanged(data: bytes, path: str | Path, *, alpha: bool = False) -> np.ndarray:
     """The values of an image file as they are stored, turned as EXIF says.
 
     Args:
-        path: image file.
+        data: of the file.
+        path: for messages.
         alpha: grey with alpha is wanted, which OpenCV does not tell from colours with alpha.
 
     Returns:
@@ -115,7 +122,6 @@ def decode_unchanged(path: str | Path, *, alpha: bool = False) -> np.ndarray:
     Raises:
         FileError: as :func:`read_image`.
     """
-    data = read_bytes(path, "image")
     _check_complete(data, path, "image")
     with _opened(data, path, "image") as pil:
         mode = pil.mode

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mobileseg.data.io import DepthError, FileError, decode_unchanged, read_image
+from mobileseg.data.io import ChannelsError, DepthError, decode_image, decode_unchanged, read_bytes
 from mobileseg.errors import ConfigError
 from mobileseg.limits import shown
 
@@ -81,13 +81,16 @@ class PixelFormat:
         Raises:
             FileError: as :func:`mobileseg.data.io.read_image`; the file has other channels, or values beyond the range.
         """
-        path = Path(path)
+        return self.decode(read_bytes(path, "image"), Path(path))
+
+    def decode(self, data: bytes, path: Path) -> np.ndarray:
+        """Like :meth:`read` for a file that is in memory; ``path`` is for messages only."""
         if self.channels == 3 and self.range is None:
-            return read_image(path)
-        values = decode_unchanged(path, alpha=self.channels == 2)
+            return decode_image(data, path)
+        values = decode_unchanged(data, path, alpha=self.channels == 2)
         held = 1 if values.ndim == 2 else values.shape[2]
         if (held, self.channels) not in _CONVERSIONS:
-            raise FileError(
+            raise ChannelsError(
                 f"the image {path} has {held} channel{'s' if held > 1 else ''}, img_channels is {self.channels}",
                 remedy=f"write img_channels: {held}, or store all images with {self.channels} channels",
             )
@@ -124,3 +127,7 @@ class PixelFormat:
             return pixels
         levels = np.clip(np.rint(self.levels(pixels)), 0, 255).astype(np.uint8)
         return np.ascontiguousarray(levels[..., :3] if self.channels > 2 else np.repeat(levels[..., :1], 3, axis=2))
+
+
+PHOTOGRAPH = PixelFormat()
+"""Three channels of 8 bits."""

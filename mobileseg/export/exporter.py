@@ -178,6 +178,7 @@ def export_network(
     chosen, rows = _choose(targets, options, task)
     refuse_existing(folder, overwrite)
     if options.any_size:
+        report("no size is named: the graph is for images of any size, and for Paddle alone")
         subject = replace(subject, multiple=1)
     sizes = verified_sizes(options, subject.multiple)
     converters.prepare(chosen)

@@ -11,7 +11,7 @@ import numpy as np
 
 from mobileseg import tasks
 from mobileseg.data.io import IMAGE_SUFFIXES
-from mobileseg.data.pixel_format import PixelFormat
+from mobileseg.data.pixel_format import PHOTOGRAPH, PixelFormat
 from mobileseg.errors import ConfigError, DataError, ExportError
 from mobileseg.export.manifest import GOLDEN_FILE, Subject
 from mobileseg.export.options import ALL_TARGETS, ExportOptions
@@ -156,7 +156,7 @@ def images_from(
     dataset: ImageDataset | None,
     zoo: Path | None,
     size: tuple[int, int],
-    pixels: PixelFormat | None = None,
+    pixels: PixelFormat = PHOTOGRAPH,
 ) -> Images:
     """Images to verify with: the given ones, else the dataset's, else those stored in the zoo, else synthetic ones.
 
@@ -165,13 +165,12 @@ def images_from(
         dataset: the validation dataset, None when it is not there.
         zoo: folder of zoo weights.
         size: (height, width) for synthetic images.
-        pixels: what they have; None is those of photographs.
+        pixels: what images have.
 
     Raises:
         ExportError: fewer than four given images.
         DataError: an image cannot be read.
     """
-    pixels = pixels or PixelFormat()
     if given:
         files = _files(given)
         if len(files) < ITEMS:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.errors import ExportError
+
+if TYPE_CHECKING:
+    from mobileseg.data.pixel_format import PixelFormat
 
 OutputOp = Literal["labels", "probabilities", "argmax", "softmax", "none"]
 
@@ -145,6 +147,8 @@ class ExportOptions:
     @property
     def pixels(self) -> PixelFormat:
         """What pixels images have."""
+        from mobileseg.data.pixel_format import PixelFormat  # not for a command that only lists its flags
+
         return PixelFormat(self.channels, None if self.pixel_range == (0, 255) else self.pixel_range)
 
     @property

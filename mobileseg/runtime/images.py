@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image, ImageOps
 
-from mobileseg.data.pixel_format import PixelFormat
+from mobileseg.data.pixel_format import PHOTOGRAPH, PixelFormat
 from mobileseg.errors import DataError
 
 ImageLike: TypeAlias = np.ndarray | str | os.PathLike[str] | Image.Image
@@ -17,7 +17,7 @@ ImageLike: TypeAlias = np.ndarray | str | os.PathLike[str] | Image.Image
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
-def load_image(image: Any, pixels: PixelFormat) -> np.ndarray:
+def load_image(image: Any, pixels: PixelFormat = PHOTOGRAPH) -> np.ndarray:
     """Pixels of an :data:`ImageLike`, uint8 [H, W, 3] RGB, or as ``pixels`` says.
 
     An image of Pillow is seen as its file would be: EXIF rotation is applied, greyscale becomes three equal channels,
@@ -29,7 +29,7 @@ def load_image(image: Any, pixels: PixelFormat) -> np.ndarray:
     if isinstance(image, np.ndarray):
         return image
     if isinstance(image, Image.Image):
-        if pixels != PixelFormat():
+        if pixels != PHOTOGRAPH:
             raise DataError(
                 f"an image of Pillow is given to a model of {pixels.channels} channels, range {list(pixels.limits)}",
                 remedy=f"give the path of a file, or {pixels.dtype} [H, W, {pixels.channels}]",

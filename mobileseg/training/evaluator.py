@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mobileseg.data.pixel_format import PixelFormat
+from mobileseg.data.pixel_format import PHOTOGRAPH
 from mobileseg.data.sample import Sample
 from mobileseg.errors import DataError
 from mobileseg.scores import Scores
@@ -33,7 +33,7 @@ class SegmenterPredictor:
 
     def __init__(self, segmenter: Callable[[np.ndarray], Any]) -> None:
         self.segmenter = segmenter
-        self._pixels = getattr(segmenter, "pixels", PixelFormat())
+        self._pixels = getattr(segmenter, "pixels", PHOTOGRAPH)
         self._stream = segmenter.stream() if hasattr(segmenter, "stream") else None
 
     def begin(self) -> None:

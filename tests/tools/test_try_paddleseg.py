@@ -36,5 +36,11 @@ def test_what_was_tried_before_is_not_tried_again(tmp_path):
     (tmp_path / "configs" / "_base_").mkdir()
     (tmp_path / "configs" / "_base_" / "base.yml").write_text("iters: 1\n")
     (folder / "one.yml").write_text("model: {type: MobileSeg, num_classes: 2, backbone: {type: MobileNetV2_x0_25}}\n")
-    earlier = {"mobileseg/one.yml": {"load": "ok"}}
-    assert try_all(tmp_path, STAGES, pytest.fail, earlier=earlier) == earlier
+    (folder / "two.yml").write_text("model: {type: Unknown}\n")
+    told = []
+    first = try_all(tmp_path, ("load",), lambda line, _results: told.append(line))
+    assert len(told) == 2
+    assert first["mobileseg/one.yml"] == {"load": "ok", "family": "MobileSeg: no loss"}
+    assert "no network named 'Unknown'" in first["mobileseg/two.yml"]["load"]
+    first["mobileseg/one.yml"] |= dict.fromkeys(STAGES, "ok")
+    assert try_all(tmp_path, STAGES, pytest.fail, earlier=first) == first

@@ -50,9 +50,10 @@ _FILE_PROBLEMS: dict[str, tuple[str, str, str]] = {
     "image-size": ("error", "images are too large", "cut them into tiles, or take them out"),
     "image-depth": (
         "error",
-        "images have values of 32 bits, of which neither black nor white is known",
-        "scale them to 8 or 16 bits and store them as PNG",
+        "images have values of 32 bits, of which neither black nor white is known, or values beyond img_range",
+        "scale them to 8 or 16 bits and store them as PNG, or write the range that all of them lie in",
     ),
+    "image-channels": ("error", "images have other channels than img_channels", "write how many all of them have"),
     "label-size": ("error", "labels are too large", "cut images and labels into tiles, or take them out"),
     "image-unreadable": ("error", "images cannot be decoded", "convert them to JPEG or PNG, or take them out"),
     "label-missing": ("error", "labels do not exist", "check dataset_root, the paths in the list and its separator"),

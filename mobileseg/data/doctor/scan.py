@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import cv2
 import numpy as np
 
 from mobileseg.data.base import Item
-from mobileseg.data.io import FileError, decode_image, decode_label, label_colours, orientation, read_bytes
+from mobileseg.data.io import FileError, decode_label, label_colours, orientation, read_bytes
+from mobileseg.data.pixel_format import PHOTOGRAPH, PixelFormat
 from mobileseg.pixels import resize
 
 EXAMPLES = 5
@@ -47,18 +49,18 @@ class Facts:
     thumbnail: np.ndarray | None = None
 
 
-def examine_item(item: Item) -> Facts:
+def examine_item(item: Item, pixels: PixelFormat = PHOTOGRAPH) -> Facts:
     """Decode an image and its label and write down what is wrong with them; never raises for bad files."""
     facts = Facts(item)
     stored_size: Size | None = None
     try:
         data = read_bytes(item.image, "image")
         facts.digest = hashlib.blake2b(data, digest_size=16).digest()
-        image = decode_image(data, item.image)
+        image = pixels.decode(data, item.image)
         facts.size = (int(image.shape[0]), int(image.shape[1]))
         facts.turn = orientation(data)
         stored_size = facts.size[::-1] if facts.turn > 4 else facts.size
-        facts.thumbnail = thumbnail(image)
+        facts.thumbnail = thumbnail(pixels.shown(image))
     except FileError as error:
         facts.problems.append((f"image-{error.code}", error.message))
     if item.label is None:
@@ -179,7 +181,7 @@ def scan(
         items = [items[index] for index in np.linspace(0, len(items) - 1, limit).round().astype(int)]
     if not summary.reads_labels:
         items = [Item(item.image, None) for item in items]
-    for done, facts in enumerate(_examine_all(items, workers), 1):
+    for done, facts in enumerate(_examine_all(items, workers, summary.dataset.pixels), 1):
         summary.add(facts)
         if progress is not None:
             progress(done, len(items))
@@ -187,10 +189,11 @@ def scan(
     return summary
 
 
-def _examine_all(items: list[Item], workers: int) -> Iterator[Facts]:
+def _examine_all(items: list[Item], workers: int, pixels: PixelFormat) -> Iterator[Facts]:
+    examine = partial(examine_item, pixels=pixels)
     if workers <= 1:
-        yield from map(examine_item, items)
+        yield from map(examine, items)
         return
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(items), 64):  # bounded, so that facts do not pile up
-            yield from pool.map(examine_item, items[start : start + 64])
+            yield from pool.map(examine, items[start : start + 64])

@@ -80,6 +80,7 @@ def test_every_code_of_the_scan_is_explained(folder) -> None:
         "image-truncated",
         "image-size",
         "image-depth",
+        "image-channels",
         "label-size",
         "image-unreadable",
         "label-missing",
