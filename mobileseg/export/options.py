@@ -46,8 +46,8 @@ OUTPUT_NAMES: dict[str, str] = {
 """Output op -> name (and kind) of the output of a graph that has it inside."""
 
 IN_GRAPH: dict[str, OutputOp] = {"labels": "argmax", "probabilities": "softmax"}
-"""Result -> the operator that makes it, where that is inside the graph; where it is not, the graph ends at the logits of
-the decoder, and the runtime does the rest faster (:mod:`mobileseg.semantic.postprocess`)."""
+"""Result -> the operator that makes it, where that is inside the graph; where it is not, the graph ends at the logits
+of the decoder, and the runtime does the rest faster (:mod:`mobileseg.semantic.postprocess`)."""
 
 MAX_PIXELS = 1 << 24
 """Of an input or output, 4096 squared: beyond it the tensors of a network outgrow 32-bit indices, and converters and

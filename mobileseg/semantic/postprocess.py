@@ -173,7 +173,7 @@ def _argmax(scores: np.ndarray) -> np.ndarray:
 
 
 def _challenge(scores: np.ndarray, index: int, best: np.ndarray, labels: np.ndarray, won: np.ndarray) -> None:
-    """Give a class the pixels where it beats the best so far; `best` and `labels` are updated in place, `won` is lent."""
+    """Give a class the pixels where it beats the best so far; `best` and `labels` change in place, `won` is lent."""
     cv2.compare(scores, best, cv2.CMP_GT, dst=won)
     cv2.max(scores, best, dst=best)
     # Classes come in ascending order, so the higher of old label and new index is the new index wherever it won.

@@ -34,7 +34,8 @@ void softmax(std::size_t classes, std::size_t pixels, float* scores) {
   for (; i < pixels; ++i) {
     float best = scores[i], sum = 0;
     for (std::size_t k = 1; k < classes; ++k) best = std::max(best, scores[k * pixels + i]);
-    for (std::size_t k = 0; k < classes; ++k) sum += scores[k * pixels + i] = std::exp(scores[k * pixels + i] - best);
+    for (std::size_t k = 0; k < classes; ++k)
+      sum += scores[k * pixels + i] = std::exp(scores[k * pixels + i] - best);
     for (std::size_t k = 0; k < classes; ++k) scores[k * pixels + i] /= sum;
   }
 }
@@ -105,10 +106,12 @@ void SemanticPostprocessor::from_values(const OutputSpec& spec, const TensorView
   const float* scores = output.as<float>();
   Size source{static_cast<int>(output.shape[2]), static_cast<int>(output.shape[3])};
   const Size own = spec.upsample != Size{} ? spec.upsample : source;
-  const bool whole = place.image == place.input && own == place.input;  // probabilities have the logits' labels
+  const bool whole =
+      place.image == place.input && own == place.input;  // probabilities have the logits' labels
   if (spec.resize == OutputResize::kLabelsNearest || whole) {
     if (padded && own != place.input) refuse(spec, output);
-    score_labels_.run(scores, classes, source, own, padded ? place.content : own, place.image, labels->data());
+    score_labels_.run(scores, classes, source, own, padded ? place.content : own, place.image,
+                      labels->data());
     return;
   }
   if (own != source) {
