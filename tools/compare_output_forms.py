@@ -41,9 +41,7 @@ def main() -> None:
     parser.add_argument("-o", "--override", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--model_path", help="trained weights")
     parser.add_argument("--size", nargs=2, type=int, metavar=("H", "W"), help="of the input, with --config")
-    parser.add_argument(
-        "--image_size", nargs=2, type=int, action="append", metavar=("H", "W"), help="of the image that is segmented"
-    )
+    parser.add_argument("--image_size", nargs=2, type=int, action="append", metavar=("H", "W"), help="of the image")
     parser.add_argument("--image", help="photograph to use, resized to these sizes")
     parser.add_argument("--target", default="onnx", choices=sorted(ENGINES))
     parser.add_argument("--runs", type=int, default=30)

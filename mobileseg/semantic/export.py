@@ -306,7 +306,7 @@ def _tail(manifest: Manifest, spec: OutputSpec, item: SemanticItem) -> str:
         return f"golden.npz has no output '{spec.name}', it has {sorted(item.outputs)}"
     if value.shape != spec.shape:
         return ""  # stored in part
-    size = item.labels.shape
+    size = item.labels.shape[0], item.labels.shape[1]
     whole = manifest.image.height, manifest.image.width
     result = SemanticPipeline(manifest, (spec,)).finish({spec.name: value}, Geometry(size, whole, whole), {})
     # Where the two best are closer than rounding either may win; probabilities of another size were mixed before that.
