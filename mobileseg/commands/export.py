@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output_op",
         choices=list(OUTPUT_NAMES),
-        help="where pixels are labelled: result of the fastest form of each target (labels, the default; probabilities), "
-        "or the last operator of every graph",
+        help="where pixels are labelled: the result, in the fastest form of each target (labels, the default; "
+        "probabilities), or the last operator of every graph",
     )
     parser.add_argument(
         "--targets",

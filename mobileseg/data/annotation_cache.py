@@ -157,7 +157,7 @@ def _write(path: Path, entry: Entry, head: dict[str, Any]) -> None:
         file.write(_MAGIC + b"%08x %08x\n" % (len(text), zlib.crc32(text)) + text)
         file.write(bytes(-file.tell() % _ALIGNMENT))
         for array in arrays.values():
-            file.write(memoryview(array.reshape(-1)).cast("B") if array.nbytes else b"")
+            file.write(_bytes(array))
             file.write(bytes(-file.tell() % _ALIGNMENT))
 
 
@@ -192,4 +192,8 @@ def _mapped(path: Path, start: int, described: Mapping[str, Any]) -> np.ndarray:
 
 
 def _crc(array: np.ndarray) -> int:
-    return zlib.crc32(memoryview(array.reshape(-1)).cast("B")) if array.nbytes else 0
+    return zlib.crc32(_bytes(array))
+
+
+def _bytes(array: np.ndarray) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data

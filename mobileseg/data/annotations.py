@@ -137,23 +137,23 @@ class AnnotationTable:
         return {name: getattr(self, name) for name in ("sizes", "starts", "_store", "_chosen")}
 
     @cached_property
-    def ids(self) -> np.ndarray:  # noqa: D102  # see the class
+    def ids(self) -> np.ndarray:  # see the class
         return self._column("ids")
 
     @cached_property
-    def classes(self) -> np.ndarray:  # noqa: D102
+    def classes(self) -> np.ndarray:
         return self._column("classes")
 
     @cached_property
-    def crowd(self) -> np.ndarray:  # noqa: D102
+    def crowd(self) -> np.ndarray:
         return self._column("crowd")
 
     @cached_property
-    def boxes(self) -> np.ndarray:  # noqa: D102
+    def boxes(self) -> np.ndarray:
         return self._column("boxes")
 
     @cached_property
-    def areas(self) -> np.ndarray:  # noqa: D102
+    def areas(self) -> np.ndarray:
         return self._column("areas")
 
     def _column(self, name: str) -> np.ndarray:

@@ -49,8 +49,8 @@ OUTPUT_NAMES: dict[str, str] = {
 """Output op -> name (and kind) of the output of a graph that has it inside."""
 
 IN_GRAPH: dict[str, OutputOp] = {"labels": "argmax", "probabilities": "softmax"}
-"""Result -> the operator that makes it, where that is inside the graph; where it is not, the graph ends at the logits of
-the decoder, and the runtime does the rest faster (:mod:`mobileseg.semantic.postprocess`)."""
+"""Result -> the operator that makes it, where that is inside the graph; where it is not, the graph ends at the logits
+of the decoder, and the runtime does the rest faster (:mod:`mobileseg.semantic.postprocess`)."""
 
 NAME_A_SIZE = "name the size to export for: --size HEIGHT WIDTH"
 """Remedy where a graph for images of any size cannot be had."""

@@ -2,8 +2,8 @@
 
 In golden.npz, for the item ``i``, beside what :mod:`mobileseg.export.golden` lists:
 
-- ``logits.i`` float32 [1,K,H,W] raw logits at the size of the input; ``argmax.i`` uint8 [H,W]; ``close.i`` bool [H,W], pixels whose two
-  best logits differ by less than the limit; ``labels.i`` uint8 [h,w] the final result;
+- ``logits.i`` float32 [1,K,H,W] raw logits at the size of the input; ``argmax.i`` uint8 [H,W]; ``close.i`` bool [H,W],
+  pixels whose two best logits differ by less than the limit; ``labels.i`` uint8 [h,w] the final result;
 - scores are kept at every ``stride.i``-th pixel, as inputs are; those of graphs that end at the decoder
   (``output.i.logits`` of another size than the input) whole, where they are small.
 """
@@ -200,7 +200,9 @@ class SemanticExport(ExportTask):
     def result_problems(self, manifest: Manifest, reference: Reference) -> list[str]:
         problems = []
         spec = manifest.outputs_of()[0]
-        early = {own for target in manifest.targets() for own in manifest.outputs_of(target) if own.upsample is not None}
+        early = {
+            own for target in manifest.targets() for own in manifest.outputs_of(target) if own.upsample is not None
+        }
         for index, item in enumerate(reference.items):
             value = item.outputs.get(spec.name)
             if value is None:
@@ -215,7 +217,9 @@ class SemanticExport(ExportTask):
             if not np.array_equal(labels, item.labels):
                 off = float((labels != item.labels).mean())
                 problems.append(f"postprocess: image {index}: {off:.2%} of the final labels differ")
-            problems += [f"postprocess: image {index}: {found}" for own in early if (found := _tail(manifest, own, item))]
+            problems += [
+                f"postprocess: image {index}: {found}" for own in early if (found := _tail(manifest, own, item))
+            ]
         return problems
 
     def outputs(
@@ -297,13 +301,13 @@ def _score_difference(value: np.ndarray, item: SemanticItem, spec: OutputSpec) -
 
 
 def _tail(manifest: Manifest, spec: OutputSpec, item: SemanticItem) -> str:
-    """What is wrong with the final labels that the runtime makes of the stored end of the decoder, '' when nothing is."""
+    """What is wrong with the final labels that the runtime makes of the stored end of the decoder, '' when nothing."""
     value = item.outputs.get(spec.name)
     if value is None:
         return f"golden.npz has no output '{spec.name}', it has {sorted(item.outputs)}"
     if value.shape != spec.shape:
         return ""  # stored in part
-    size = item.labels.shape
+    size = item.labels.shape[0], item.labels.shape[1]
     whole = manifest.image.height, manifest.image.width
     result = SemanticPipeline(manifest, (spec,)).finish({spec.name: value}, Geometry(size, whole, whole), {})
     # Where the two best are closer than rounding either may win; probabilities of another size were mixed before that.

@@ -91,7 +91,7 @@ class MobileSeg(nn.Layer):
         return {"backbone": self.backbone, "decoder": self.ppseg_head, "head": self.seg_heads[0]}
 
     def coarse_logits(self, x: paddle.Tensor) -> paddle.Tensor:
-        """Logits [N, K, h, w] at the stride of the decoder, which half-pixel bilinear resizing makes those of `forward`."""
+        """Logits [N, K, h, w] at the stride of the decoder, which bilinear resizing makes those of `forward`."""
         return self.seg_heads[0](self._fused(x)[0])
 
     def _fused(self, x: paddle.Tensor) -> list[paddle.Tensor]:

@@ -21,8 +21,8 @@ _CACHED_PIXELS = 32768
 _WHOLE_PIXELS = 1 << 18
 """Up to here whole planes are resized and compared, which costs fewer calls than bands of them."""
 
-_WORTH_PRUNING = 4
-"""Pixels per score from which on it pays to look first for classes that cannot win."""
+_PRUNED_PLANES, _PRUNED_BANDS = 32, 4
+"""Pixels per score from which on it pays to look first for classes that cannot win: anywhere, or in a band."""
 
 
 def labels_from_logits(logits: np.ndarray, size: Sequence[int]) -> np.ndarray:
@@ -93,7 +93,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def _from_planes(scores: np.ndarray, height: int, width: int) -> np.ndarray:
     """Labels at another size, a whole plane at a time."""
-    first, *others = np.flatnonzero(_able(scores, height, width).any(axis=1))
+    first, *others = np.flatnonzero(_able(scores, height * width >= _PRUNED_PLANES * scores[0].size).any(axis=1))
     best = resize_bilinear(scores[first], (height, width))
     labels = np.full((height, width), first, np.uint8)
     plane, won = np.empty_like(best), np.empty_like(labels)
@@ -105,7 +105,7 @@ def _from_planes(scores: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def _from_bands(scores: np.ndarray, height: int, width: int) -> np.ndarray:
     """Labels at another size, a band of rows at a time; a class is looked at in those bands alone that it can win."""
-    able = _able(scores, height, width)
+    able = _able(scores, height * width >= _PRUNED_BANDS * scores[0].size)
     weights, low, high = _row_weights(height, scores.shape[1])
     labels = np.empty((height, width), np.uint8)
     rows = max(1, _CACHED_PIXELS // width)
@@ -126,15 +126,14 @@ def _from_bands(scores: np.ndarray, height: int, width: int) -> np.ndarray:
     return labels
 
 
-def _able(scores: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Classes that can be the best, by rows of cells: bool [K, max(1, h - 1)].
+def _able(scores: np.ndarray, prune: bool) -> np.ndarray:
+    """Classes that can be the best, by rows of cells: bool [K, max(1, h - 1)]; all without ``prune``.
 
     A resized score lies between the lowest and the highest of its cell, four neighbouring scores. So a class whose
     highest is below the lowest of another one has no pixel of the cell.
     """
-    classes, rows, columns = scores.shape
-    if height * width < _WORTH_PRUNING * rows * columns:
-        return np.ones((classes, max(1, rows - 1)), bool)
+    if not prune:
+        return np.ones((len(scores), max(1, scores.shape[1] - 1)), bool)
     bar = _cells(scores, np.minimum).max(axis=0)
     return ~(_cells(scores, np.maximum) < bar).all(axis=2)  # NaN is able
 
@@ -173,7 +172,7 @@ def _argmax(scores: np.ndarray) -> np.ndarray:
 
 
 def _challenge(scores: np.ndarray, index: int, best: np.ndarray, labels: np.ndarray, won: np.ndarray) -> None:
-    """Give a class the pixels where it beats the best so far; `best` and `labels` are updated in place, `won` is lent."""
+    """Give a class the pixels where it beats the best so far; `best` and `labels` change in place, `won` is lent."""
     cv2.compare(scores, best, cv2.CMP_GT, dst=won)
     cv2.max(scores, best, dst=best)
     # Classes come in ascending order, so the higher of old label and new index is the new index wherever it won.

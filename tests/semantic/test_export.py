@@ -187,7 +187,13 @@ def test_final_labels_of_the_end_of_a_decoder_are_replayed(size, tmp_path):
     image = ImageSpec("x", 16, 20)
     files = {"onnx": GraphFiles(model="model.onnx", output_specs=(COARSE,))}
     manifest = one_graph(
-        "coarse", image, (labels,), files, classes=tuple("abc"), palette=((0, 0, 0),) * 3, files={"model.onnx": "0" * 64}
+        "coarse",
+        image,
+        (labels,),
+        files,
+        classes=tuple("abc"),
+        palette=((0, 0, 0),) * 3,
+        files={"model.onnx": "0" * 64},
     )
     reference = Reference((coarse_item(size),), np.zeros((2, 3), np.float32))
     assert TASK.result_problems(manifest, reference) == []

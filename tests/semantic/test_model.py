@@ -73,6 +73,16 @@ def test_auxiliary_logits_at_their_own_stride() -> None:
         assert_close(upsampled.numpy(), resized[name].numpy(), name)
 
 
+def test_the_logits_are_the_coarse_ones_resized() -> None:
+    network = fill(MobileSeg(5, MobileNetV2_x0_25()))
+    network.eval()
+    image = paddle.to_tensor(input_image(70, 100))
+    coarse = network.coarse_logits(image)
+    assert coarse.shape == [1, 5, 9, 13]
+    upsampled = paddle.nn.functional.interpolate(coarse, [70, 100], mode="bilinear")
+    assert_close(network(image)["logits"].numpy(), upsampled.numpy(), "logits")
+
+
 def test_without_auxiliary_heads_the_parameters_stay() -> None:
     network = MobileSeg(5, MobileNetV2_x0_25(), aux_heads=False)
     network.train()

@@ -88,6 +88,18 @@ def test_training_and_any_size(kind, backbone):
     assert not lacking
 
 
+@pytest.mark.parametrize(("kind", "classes", "upsample"), [("PPMobileSeg", 30, "vim"), ("TopFormer", 5, None)])
+def test_the_logits_are_the_coarse_ones_resized(kind, classes, upsample):
+    backbone = {"PPMobileSeg": "MobileSeg_Tiny", "TopFormer": "TopTransformer_Tiny"}[kind]
+    network = fill(build(kind, classes, {"type": backbone}, **({"upsample": upsample} if upsample else {})))
+    network.eval()
+    image = paddle.to_tensor(input_image(75, 101))
+    coarse, logits = network.coarse_logits(image), network(image)["logits"]
+    assert coarse.shape[2] < 20
+    resized = paddle.nn.functional.interpolate(coarse, [75, 101], mode="bilinear")
+    assert_close(logits.numpy(), resized.numpy(), kind)
+
+
 def test_other_backbones():
     """PP-MobileSeg takes the finest feature; TopFormer needs equally wide ones."""
     network = PPMobileSeg(3, MobileNetV2_x0_25())

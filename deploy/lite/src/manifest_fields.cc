@@ -8,11 +8,12 @@ constexpr std::int64_t kMaxSide = 16384;
 const std::map<std::string, DType> kTypes = {{"float32", DType::kFloat32}, {"float64", DType::kFloat64},
                                              {"int32", DType::kInt32},     {"int64", DType::kInt64},
                                              {"uint8", DType::kUint8},     {"bool", DType::kBool}};
-const std::map<std::string, OutputResize> kResizes = {{"labels-nearest", OutputResize::kLabelsNearest},
-                                                      {"scores-bilinear", OutputResize::kScoresBilinear},
-                                                      {"probabilities-bilinear", OutputResize::kProbabilitiesBilinear},
-                                                      {"in-graph", OutputResize::kInGraph},
-                                                      {"none", OutputResize::kNone}};
+const std::map<std::string, OutputResize> kResizes = {
+    {"labels-nearest", OutputResize::kLabelsNearest},
+    {"scores-bilinear", OutputResize::kScoresBilinear},
+    {"probabilities-bilinear", OutputResize::kProbabilitiesBilinear},
+    {"in-graph", OutputResize::kInGraph},
+    {"none", OutputResize::kNone}};
 
 std::array<double, 3> triple(const Field& field) {
   const std::vector<Field> items = field.items();

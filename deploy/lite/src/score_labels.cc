@@ -27,7 +27,8 @@ simd::F4 mixed(const Pair& pair, std::size_t at, simd::F4 first, simd::F4 second
 }
 
 template <bool kBlend>
-void best_classes(const Pair& pair, const std::vector<std::int32_t>& classes, int width, std::uint8_t* labels) {
+void best_classes(const Pair& pair, const std::vector<std::int32_t>& classes, int width,
+                  std::uint8_t* labels) {
   const float rest = 1.0F - pair.weight;
   const simd::F4 first = simd::splat(rest), second = simd::splat(pair.weight);
   int x = 0;
@@ -93,8 +94,7 @@ void ScoreLabels::run(const float* scores, int classes, Size source, Size size, 
       label_row(all, rows_.index[y], content.width, row);
     } else {
       label_row(all, rows_.index[y], content.width, line_.data());
-      for (std::size_t x = 0; x < width; ++x)
-        row[x] = line_[static_cast<std::size_t>(columns_.index[x])];
+      for (std::size_t x = 0; x < width; ++x) row[x] = line_[static_cast<std::size_t>(columns_.index[x])];
     }
   }
 }
@@ -153,8 +153,7 @@ void ScoreLabels::find_able(const Scores& scores, int low, int high) {
       simd::store(bar + x, k == 0 ? lowest : simd::max(lowest, simd::load(bar + x)));
     }
     for (; x < cells; ++x) {
-      const float lowest =
-          std::min(std::min(above[x], below[x]), std::min(above[x + next], below[x + next]));
+      const float lowest = std::min(std::min(above[x], below[x]), std::min(above[x + next], below[x + next]));
       bar[x] = k == 0 ? lowest : std::max(lowest, bar[x]);
     }
   }

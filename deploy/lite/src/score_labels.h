@@ -1,6 +1,6 @@
 // The class of the highest score for every pixel of an image: the end of a network behind its graph. Bilinear
-// resizing, comparison and, where the image has another size than the grid of labels, nearest neighbour are one
-// pass over the scores.
+// resizing, comparison and, where the image has another size than the grid of labels, nearest neighbour are
+// one pass over the scores.
 #ifndef MOBILESEG_SRC_SCORE_LABELS_H_
 #define MOBILESEG_SRC_SCORE_LABELS_H_
 
@@ -16,8 +16,8 @@ namespace mobileseg {
 
 class ScoreLabels {
  public:
-  // Scores [K, source] without NaN are resized to the grid `size`, of which the top left part `content` is the
-  // image; `labels` receives [image]. Of equal scores the lower class wins.
+  // Scores [K, source] without NaN are resized to the grid `size`, of which the top left part `content` is
+  // the image; `labels` receives [image]. Of equal scores the lower class wins.
   void run(const float* scores, int classes, Size source, Size size, Size content, Size image,
            std::uint8_t* labels);
 
@@ -40,9 +40,9 @@ class ScoreLabels {
     int y = -1;
   };
 
-  // Finds the classes that can win in the cells between two rows of the source. A resized score lies between the
-  // lowest and the highest of its cell, four neighbouring scores: a class whose highest is below the lowest of
-  // another one has no pixel of the cell.
+  // Finds the classes that can win in the cells between two rows of the source. A resized score lies between
+  // the lowest and the highest of its cell, four neighbouring scores: a class whose highest is below the
+  // lowest of another one has no pixel of the cell.
   void find_able(const Scores& scores, int low, int high);
   // The rows of the able classes, as wide as the grid; `stride` receives the distance from class to class.
   const float* wide(const Scores& scores, int y, std::size_t* stride);
@@ -53,9 +53,9 @@ class ScoreLabels {
   NearestTaps rows_;
   NearestTaps columns_;
   std::array<WideRow, 2> wide_;
-  std::vector<float> bar_;             // of every cell, the highest of the lowest scores of its classes
-  std::vector<std::int32_t> able_;     // ascending
-  std::vector<std::uint8_t> line_;     // labels of a row of the grid
+  std::vector<float> bar_;          // of every cell, the highest of the lowest scores of its classes
+  std::vector<std::int32_t> able_;  // ascending
+  std::vector<std::uint8_t> line_;  // labels of a row of the grid
   bool prune_ = false;
   int able_row_ = -1;
 };

@@ -10,7 +10,8 @@
 namespace mobileseg {
 namespace {
 
-// The best class of scores [1, K, h, w], of equal ones the lower, at the size that the output is meant to have.
+// The best class of scores [1, K, h, w], of equal ones the lower, at the size that the output is meant to
+// have.
 Array best_classes(const OutputSpec& spec, const TensorView& scores) {
   const Size source{static_cast<int>(scores.shape[2]), static_cast<int>(scores.shape[3])};
   const Size own = spec.upsample != Size{} ? spec.upsample : source;
@@ -47,7 +48,8 @@ Difference compare_semantic_output(const Golden& golden, int item, const OutputS
   if (!difference.same || !golden.has("argmax", item)) return difference;
   const bool scores = spec.kind != kFeatures && value.shape.rank() == 4 && value.dtype == DType::kFloat32;
   if (!scores || value.shape[1] < 1 || value.shape[1] > 255) return difference;
-  Difference labels = compare_labels(golden, item, best_classes(spec, value).view(), golden.at("argmax", item));
+  Difference labels =
+      compare_labels(golden, item, best_classes(spec, value).view(), golden.at("argmax", item));
   if (labels.same) return difference;
   labels.where = "best class " + labels.where;
   return labels;
@@ -77,7 +79,8 @@ Check check_labels(const Manifest& manifest, const std::vector<OutputSpec>& outp
   int replayed = 0;
   for (int item = 0; item < golden.items(); ++item) {
     const Array& output = golden.at("output", item, spec.name);
-    if (early ? output.shape != spec.shape : spec.kind != kinds::kLabels && golden.scalar("stride", item) != 1)
+    if (early ? output.shape != spec.shape
+              : spec.kind != kinds::kLabels && golden.scalar("stride", item) != 1)
       continue;  // stored in part
     const Geometry place = preprocessor.geometry(golden.image(item).size);
     postprocessor.run(spec, output.view(), place, &labels);

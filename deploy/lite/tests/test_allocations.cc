@@ -50,9 +50,9 @@ TEST_CASE("the counter counts") {
 
 TEST_CASE("nothing is allocated from the second frame on") {
   const std::pair<const char*, const char*> groups[] = {
-      {"semantic", "scores_up"}, {"semantic", "labels_up"}, {"semantic", "scores_nearest"},
+      {"semantic", "scores_up"},  {"semantic", "labels_up"},    {"semantic", "scores_nearest"},
       {"semantic", "decoder_up"}, {"semantic", "decoder_same"}, {"semantic", "decoder_probabilities"},
-      {"instance", "fast"},      {"instance", "published"}, {"instance", "inclusive"}};
+      {"instance", "fast"},       {"instance", "published"},    {"instance", "inclusive"}};
   for (const auto& group : groups) {
     const std::string name = group.second;
     CAPTURE(name);

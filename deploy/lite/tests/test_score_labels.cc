@@ -21,7 +21,8 @@ double score_at(const std::vector<float>& scores, int k, Size source, Size size,
     return std::make_tuple(low, std::min(low + 1, length - 1), position - low);
   };
   const auto at = [&](int row, int column) {
-    return static_cast<double>(scores[static_cast<std::size_t>((k * source.height + row) * source.width + column)]);
+    return static_cast<double>(
+        scores[static_cast<std::size_t>((k * source.height + row) * source.width + column)]);
   };
   const auto rows = taps(y, size.height, source.height), columns = taps(x, size.width, source.width);
   const auto along = [&](int row) {
@@ -49,7 +50,8 @@ void check(int classes, Size source, Size size, Size content, Size image, bool w
   int wrong = 0, higher = 0;
   for (int y = 0; y < image.height; ++y) {
     for (int x = 0; x < image.width; ++x) {
-      const int row = nearest(y, image.height, content.height), column = nearest(x, image.width, content.width);
+      const int row = nearest(y, image.height, content.height),
+                column = nearest(x, image.width, content.width);
       const int label = labels[static_cast<std::size_t>(y * image.width + x)];
       REQUIRE(label < classes);
       const double ours = score_at(scores, label, source, size, row, column);

@@ -8,10 +8,10 @@
 #include "fixtures.h"
 #include "golden.h"
 #include "instance_settings.h"
-#include "npz.h"
-#include "tasks.h"
 #include "mobileseg/error.h"
 #include "mobileseg/selftest.h"
+#include "npz.h"
+#include "tasks.h"
 
 using namespace mobileseg;
 

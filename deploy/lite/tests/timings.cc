@@ -70,7 +70,8 @@ int main(int count, char** arguments) {
       }
       ScoreLabels tail;
       std::vector<std::uint8_t> labels(size.pixels());
-      const double time = median_ms([&] { tail.run(scores.data(), 19, source, size, size, size, labels.data()); });
+      const double time =
+          median_ms([&] { tail.run(scores.data(), 19, source, size, size, size, labels.data()); });
       std::printf("labels of 19 classes, stride %d, %dx%d: %.3f ms\n", stride, size.height, size.width, time);
     }
   }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
@@ -85,7 +85,7 @@ class AnnotationReader:
         self.names = names
         self.chosen = chosen
 
-    def read(self, entries: Sequence[dict[str, Any]], rows: AnnotationRows) -> Iterator[AnnotationProblem]:
+    def read(self, entries: Iterable[dict[str, Any]], rows: AnnotationRows) -> Iterator[AnnotationProblem]:
         """Add the usable annotations of the chosen classes to ``rows``; yield what is wrong with the others."""
         seen: set[int] = set()
         for entry in entries:

@@ -89,7 +89,7 @@ def read_coco(path: Path, classes: Sequence[str] | None = None, *, remedy: str =
 
 def _entry_of(found: CocoFile) -> Entry:
     names = "\n".join(found.file_names).encode("utf-8")  # no name has a line break
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "image_ids": np.array(found.image_ids, np.int64),
         "file_names": np.frombuffer(names, np.uint8),
         "starts": found.table.starts,

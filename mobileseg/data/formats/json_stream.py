@@ -76,7 +76,7 @@ class JsonMembers:
         self._expect("]")
 
     def last(self, key: str) -> Any:
-        """What stands after the last place in the text that looks like this key, which need not be one of the object."""
+        """The value after the last place in the text that looks like this key, which need not be one of the object."""
         place = self._text.rfind(f'"{key}"', self._at)
         if place < 0:
             raise ValueError(f"there is no {key} further on")
