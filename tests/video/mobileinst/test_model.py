@@ -78,6 +78,15 @@ def test_any_backbone(name: str) -> None:
     assert_outputs(network, run(network, input_image(75, 101)), (75, 101))
 
 
+def test_cells_have_classes_in_training_alone() -> None:
+    network = build(semantic=True, token_stride=16)
+    assert "semantic" not in run(network, input_image(75, 101))
+    network.train()
+    found = network(paddle.to_tensor(np.concatenate([input_image(75, 101)] * 2)))
+    assert found["semantic"].shape == [2, 3, 5, 7]
+    assert set(found) == TRAINING | {"semantic"}
+
+
 def test_tokens_of_the_backbone_are_used() -> None:
     network = build(backbone=TopTransformer_Tiny())
     assert network.mask_decoder.token_layer.in_channels == 208
