@@ -218,7 +218,9 @@ class InstanceDecoder(nn.Layer):
         """Queries [N, Q, C] before the first layer; N is 1 where they do not depend on the image."""
         if self.query_source == "learned":
             return self.query_content
-        return self.activation(local_map) if self.query_source == "activation" else self.cells(_tokens(local_map).values)
+        if self.query_source == "activation":
+            return self.activation(local_map)
+        return self.cells(_tokens(local_map).values)
 
     def _positions(self, local_map: paddle.Tensor) -> paddle.Tensor:
         """Where the queries are, [1, Q, C]."""

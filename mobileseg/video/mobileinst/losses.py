@@ -202,7 +202,7 @@ class MobileInstLoss(nn.Layer):
         global_copies: every object is learned by so many queries of the global decoder (fewer where queries are few);
             more than one is not of the paper.
         semantic_weight: factor of the binary cross entropy, mean over cells and classes, of what a network with
-            ``semantic: true`` says of the cells of its local map; the truth is the share of a cell that the objects of a
+            ``semantic: true`` says of the cells of its local map; the truth is the share of a cell that objects of a
             class cover.
         mask_scale: masks are compared at this many times the resolution of the mask features.
         passing_weight: on clips: factor of the losses of queries that the global decoder made of another frame.
@@ -258,8 +258,8 @@ class MobileInstLoss(nn.Layer):
             targets: ``classes`` int64 [B, M] (-1: padding), ``crowd`` uint8 [B, M], ``masks`` uint8 [B, M, H, W].
 
         Returns:
-            float32 scalars, factors applied: ``class``, ``dice``, ``mask``, ``objectness``, ``global`` and, of a network
-            that has it, ``semantic``.
+            float32 scalars, factors applied: ``class``, ``dice``, ``mask``, ``objectness``, ``global`` and, of a
+            network that has it, ``semantic``.
         """
         objects = self.objects(outputs, targets)
         return self.judge(outputs, objects)[0] | self.semantic(outputs, targets)
@@ -271,9 +271,7 @@ class MobileInstLoss(nn.Layer):
         height, width = outputs["mask_features"].shape[2:]
         return self._reader(_arrays(targets), (int(height), int(width)), self.mask_scale)
 
-    def semantic(
-        self, outputs: Mapping[str, paddle.Tensor], targets: Mapping[str, Any]
-    ) -> dict[str, paddle.Tensor]:
+    def semantic(self, outputs: Mapping[str, paddle.Tensor], targets: Mapping[str, Any]) -> dict[str, paddle.Tensor]:
         """The loss ``semantic``, nothing where the network has no such output; arguments as in :meth:`objects`."""
         logits = outputs.get("semantic")
         if logits is None:
@@ -292,9 +290,7 @@ class MobileInstLoss(nn.Layer):
         if self.global_weight > 0:
             early = predictions(outputs, "global_")
             queries = int(early.logits.shape[1])
-            several = [
-                repeated(one, min(self.global_copies, queries // max(len(one.rows), 1))) for one in objects
-            ]
+            several = [repeated(one, min(self.global_copies, queries // max(len(one.rows), 1))) for one in objects]
             parts = self.weighted(early, several, match(early, several, self.mask_scale))
             losses["global"] = self.global_weight * sum(parts.values())
         return losses, assignments

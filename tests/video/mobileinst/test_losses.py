@@ -146,7 +146,7 @@ def test_soft_masks_are_bilinear_samples_of_the_padded_mask() -> None:
 
 
 def test_shares_of_cells() -> None:
-    """Two overlapping squares of one class, a third of another one, a crowd, padding; the grid reaches beyond the image."""
+    """Overlapping squares of one class, a third of another one, a crowd, padding; the grid reaches beyond the image."""
     found = {
         "classes": np.array([[1, 1, 0, 0, -1]]),
         "crowd": np.array([[0, 0, 0, 1, 0]], np.uint8),
@@ -198,7 +198,13 @@ def test_several_queries_of_the_global_decoder_learn_one_object(copies: int, cou
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"class_weight": -1.0}, {"mask_scale": 0}, {"reuse_weight": -0.5}, {"global_copies": 0}, {"semantic_weight": -1.0}],
+    [
+        {"class_weight": -1.0},
+        {"mask_scale": 0},
+        {"reuse_weight": -0.5},
+        {"global_copies": 0},
+        {"semantic_weight": -1.0},
+    ],
 )
 def test_arguments(arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="MobileInstLoss"):
