@@ -51,6 +51,7 @@ class MobileInst(nn.Layer):
         query_source: 'learned' as in the paper, 'activation' or 'cells'; see there. With 'cells' every cell of the maps
             is a query: 100 of an image of 640x640 at the stride 64, 144 of one of 192x192 at 16.
         use_coordinates: tell the mask decoder x and y, which is not of the paper.
+        mask_pooling: between its two decoders a query gets what lies under its mask, which is not of the paper.
         semantic: in training a convolution says of every cell of the local map which classes are there, as YOLACT has
             it (:class:`~mobileseg.video.mobileinst.losses.MobileInstLoss`, ``semantic_weight``); not of the paper.
 
@@ -75,6 +76,7 @@ class MobileInst(nn.Layer):
         feed_forward: Literal["each", "last"] = "each",
         query_source: Literal["learned", "activation", "cells"] = "learned",
         use_coordinates: bool = False,
+        mask_pooling: bool = False,
         semantic: bool = False,
     ) -> None:
         super().__init__()
@@ -116,6 +118,7 @@ class MobileInst(nn.Layer):
             layers=decoder_layers,
             feed_forward=feed_forward,
             query_source=query_source,
+            project=self.mask_decoder.project if mask_pooling else None,
         )
         self.semantic = nn.Conv2D(channels, num_classes, 1) if semantic else None
 
@@ -204,6 +207,8 @@ class _Instances(nn.Layer):
     def __init__(self, network: MobileInst) -> None:
         super().__init__()
         self.decoder = network.instance_decoder
+        if self.decoder.pool is not None:
+            self.project = network.mask_decoder.project  # so that the graph has its weights
 
     def forward(self, global_map: paddle.Tensor, local_map: paddle.Tensor) -> dict[str, paddle.Tensor]:
         found = self.decoder(global_map, local_map)

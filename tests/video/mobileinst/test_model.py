@@ -106,10 +106,12 @@ def test_zeros_at_the_border_are_what_padding_inside_is() -> None:
 
 
 def chosen(source: str) -> dict[str, Any]:
+    if source == "pooling":
+        return {"mask_pooling": True}
     return {"query_source": source, **({"num_queries": None} if source == "cells" else {})}
 
 
-@pytest.mark.parametrize("source", ["learned", "activation", "cells"])
+@pytest.mark.parametrize("source", ["learned", "activation", "cells", "pooling"])
 def test_gradients_reach_every_parameter(source: str) -> None:
     paddle.seed(0)
     network = build(**chosen(source), use_coordinates=True, decoder_layers=2)
@@ -144,7 +146,7 @@ def test_graphs_together_are_the_network() -> None:
 
 
 @pytest.mark.parametrize("graph", ["features", "instances"])
-@pytest.mark.parametrize("source", ["learned", "activation", "cells"])
+@pytest.mark.parametrize("source", ["learned", "activation", "cells", "pooling"])
 def test_traced_graphs(graph: str, source: str, tmp_path: Path) -> None:
     """The same numbers in Paddle Inference with oneDNN, and no operator that a converter refuses."""
     network = fill(build(backbone=TopTransformer_Tiny(), **chosen(source), token_stride=32))
