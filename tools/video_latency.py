@@ -2,8 +2,8 @@
 
 python tools/video_latency.py [--rounds 5] [--only mobileinst_tiny yolact]
 
-ONNX Runtime, one thread. Processor time, not that of the clock: other programs on the machine matter less. The rounds of
-all networks take turns, and the table has their medians.
+ONNX Runtime, one thread. Processor time, not that of the clock: other programs on the machine matter less. The rounds
+of all networks take turns, and the table has their medians.
 """
 
 from __future__ import annotations

@@ -207,5 +207,3 @@ def query_artefacts(root: Path) -> None:
     for name, (rule, kernels, queries) in RULES.items():
         for track in (False, True):
             query_artefact(root / f"{name}{'_tracked' if track else ''}", rule, kernels, queries, track=track)
-
-

@@ -21,7 +21,7 @@ from mobileseg.video.mobileinst.options import KernelOptions
 
 _TINY = 1e-12
 _STEPS = 1 << 20
-"""Of a cosine, when objects are paired: in integers, the C++ program (`deploy/lite/src/kernel_tracks.cc`) pairs alike."""
+"""Of a cosine, when objects are paired: in integers, `deploy/lite/src/kernel_tracks.cc` pairs alike."""
 
 
 def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -45,8 +45,10 @@ def clip_losses(
     with autocast():
         outputs = network(frames.reshape([clips * length, *frames.shape[2:]]))
     outputs = cast(outputs, "float32")
-    objects = criterion.objects(outputs, _as_images(batch, length))
+    images = _as_images(batch, length)
+    objects = criterion.objects(outputs, images)
     losses, assignments = criterion.judge(outputs, objects)
+    losses |= criterion.semantic(outputs, images)
     sources = [clip * length + time for clip in range(clips) for time in range(length - 1)]
     if not sources or max(criterion.passing_weight, criterion.reuse_weight) == 0:
         return losses

@@ -128,6 +128,33 @@ class ActivationMaps(nn.Layer):
         return F.relu(self.linear(self.norm(sums)))
 
 
+class MaskedMean(nn.Layer):
+    """Adds to a query what lies under its own mask: the mean of a map, weighted by the mask.
+
+    After the group features of K-Net (Zhang et al., NeurIPS 2021, arXiv:2106.14855).
+
+    Args:
+        channels: of queries and map.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.linear = nn.Linear(channels, channels)
+
+    def forward(
+        self, queries: paddle.Tensor, kernels: paddle.Tensor, feature: paddle.Tensor, mask_features: paddle.Tensor
+    ) -> paddle.Tensor:
+        """[N, Q, C] from queries [N, Q, C], their kernels [N, Q, k], a map [N, C, h, w] and mask features [N, k, h, w].
+
+        The norm takes the place of the division by the sum of a mask.
+        """
+        pixels = math.prod(int(length) for length in spatial_size(feature))
+        logits = paddle.matmul(kernels, paddle.reshape(mask_features, [0, int(mask_features.shape[1]), pixels]))
+        flat = paddle.reshape(feature, [0, int(feature.shape[1]), pixels])
+        return queries + self.linear(self.norm(paddle.matmul(F.sigmoid(logits), flat, transpose_y=True)))
+
+
 class InstanceDecoder(nn.Layer):
     """Queries to classes, objectness and kernels.
 
@@ -147,6 +174,8 @@ class InstanceDecoder(nn.Layer):
         query_source: where the content of the queries comes from. 'learned': it is learned, as in the paper;
             'activation': from the image (:class:`ActivationMaps`); 'cells': every cell of the local map is a query,
             at the place of the cell.
+        project: the mask decoder's last convolution. With it, queries get what lies under the masks that they have
+            after the global decoder (:class:`MaskedMean`), which is not of the paper. It is no layer of this one.
     """
 
     def __init__(
@@ -161,6 +190,7 @@ class InstanceDecoder(nn.Layer):
         layers: int = 1,
         feed_forward: str = "each",
         query_source: str = "learned",
+        project: nn.Layer | None = None,
     ) -> None:
         super().__init__()
         self.global_layer = nn.Conv2D(channels, channels, 1)
@@ -178,6 +208,8 @@ class InstanceDecoder(nn.Layer):
             self.cells = nn.Linear(channels, channels)
         if query_source != "cells":
             self.query_position = self.create_parameter([1, queries, channels], default_initializer=Normal())
+        self.pool = None if project is None else MaskedMean(channels)
+        self._project = (project,)  # a tuple: Paddle takes it for no part of this layer
         self.norm = nn.LayerNorm(channels)
         self.classes = nn.Linear(channels, num_classes)
         self.objectness = nn.Linear(channels, 1)
@@ -208,6 +240,9 @@ class InstanceDecoder(nn.Layer):
 
     def look_locally(self, queries: paddle.Tensor, local_map: paddle.Tensor) -> paddle.Tensor:
         """Queries [N, Q, C] of the global decoder, of this frame or another one, after the local decoder."""
+        (project,) = self._project
+        if project is not None:
+            queries = self.pool(queries, self.kernels(self.norm(queries)), local_map, project(local_map))
         tokens = _tokens(self.local_layer(local_map))
         positions = self._positions(local_map)
         for layer in self.local_decoder:
@@ -218,7 +253,9 @@ class InstanceDecoder(nn.Layer):
         """Queries [N, Q, C] before the first layer; N is 1 where they do not depend on the image."""
         if self.query_source == "learned":
             return self.query_content
-        return self.activation(local_map) if self.query_source == "activation" else self.cells(_tokens(local_map).values)
+        if self.query_source == "activation":
+            return self.activation(local_map)
+        return self.cells(_tokens(local_map).values)
 
     def _positions(self, local_map: paddle.Tensor) -> paddle.Tensor:
         """Where the queries are, [1, Q, C]."""

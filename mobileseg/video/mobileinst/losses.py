@@ -16,7 +16,7 @@ from mobileseg.nn.blocks import resize
 from mobileseg.nn.normaliser import whole_batch_normaliser
 from mobileseg.registry import LOSSES
 from mobileseg.tasks import VIDEO
-from mobileseg.video.mobileinst.targets import ObjectReader, Objects, repeated
+from mobileseg.video.mobileinst.targets import ObjectReader, Objects, class_shares, repeated
 
 DICE_POWER, CLASS_POWER = 0.8, 0.2
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
@@ -165,6 +165,10 @@ def set_losses(
     }
 
 
+def _arrays(targets: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(targets[name]) for name in ("classes", "crowd", "masks")}
+
+
 def _overlap(shares: paddle.Tensor, truth: paddle.Tensor) -> paddle.Tensor:
     """IoU of masks in pairs, [n] from two [n, pixels]."""
     predicted, true = (shares >= PREDICTED).astype("float32"), (truth > TRUE).astype("float32")
@@ -197,6 +201,9 @@ class MobileInstLoss(nn.Layer):
         global_weight: factor of all losses of the global decoder's queries, 0 for none.
         global_copies: every object is learned by so many queries of the global decoder (fewer where queries are few);
             more than one is not of the paper.
+        semantic_weight: factor of the binary cross entropy, mean over cells and classes, of what a network with
+            ``semantic: true`` says of the cells of its local map; the truth is the share of a cell that objects of a
+            class cover.
         mask_scale: masks are compared at this many times the resolution of the mask features.
         passing_weight: on clips: factor of the losses of queries that the global decoder made of another frame.
         reuse_weight: on clips: factor of the mask losses of another frame's kernels, 0 for none.
@@ -216,6 +223,7 @@ class MobileInstLoss(nn.Layer):
         objectness_weight: float = 1.0,
         global_weight: float = 1.0,
         global_copies: int = 1,
+        semantic_weight: float = 4.0,
         mask_scale: int = 2,
         passing_weight: float = 1.0,
         reuse_weight: float = 0.0,
@@ -229,10 +237,12 @@ class MobileInstLoss(nn.Layer):
         }
         self.global_weight = global_weight
         self.global_copies = global_copies
+        self.semantic_weight = semantic_weight
         self.mask_scale = mask_scale
         self.passing_weight = passing_weight
         self.reuse_weight = reuse_weight
-        if min(*self.weights.values(), global_weight, passing_weight, reuse_weight) < 0 or min(mask_scale, global_copies) < 1:
+        factors = (*self.weights.values(), global_weight, semantic_weight, passing_weight, reuse_weight)
+        if min(factors) < 0 or min(mask_scale, global_copies) < 1:
             raise ConfigError(
                 "MobileInstLoss: weights must not be below 0, and mask_scale and global_copies not below 1"
             )
@@ -248,18 +258,27 @@ class MobileInstLoss(nn.Layer):
             targets: ``classes`` int64 [B, M] (-1: padding), ``crowd`` uint8 [B, M], ``masks`` uint8 [B, M, H, W].
 
         Returns:
-            float32 scalars, factors applied: ``class``, ``dice``, ``mask``, ``objectness`` and ``global``.
+            float32 scalars, factors applied: ``class``, ``dice``, ``mask``, ``objectness``, ``global`` and, of a
+            network that has it, ``semantic``.
         """
         objects = self.objects(outputs, targets)
-        return self.judge(outputs, objects)[0]
+        return self.judge(outputs, objects)[0] | self.semantic(outputs, targets)
 
     def objects(self, outputs: Mapping[str, paddle.Tensor], targets: Mapping[str, Any]) -> list[Objects]:
         """The objects of every image at the resolution of the masks; arguments as in :meth:`forward`, or arrays."""
         if self._reader is None:
             self._reader = ObjectReader(int(outputs["kernels"].shape[1]))
-        arrays = {name: np.asarray(targets[name]) for name in ("classes", "crowd", "masks")}
         height, width = outputs["mask_features"].shape[2:]
-        return self._reader(arrays, (int(height), int(width)), self.mask_scale)
+        return self._reader(_arrays(targets), (int(height), int(width)), self.mask_scale)
+
+    def semantic(self, outputs: Mapping[str, paddle.Tensor], targets: Mapping[str, Any]) -> dict[str, paddle.Tensor]:
+        """The loss ``semantic``, nothing where the network has no such output; arguments as in :meth:`objects`."""
+        logits = outputs.get("semantic")
+        if logits is None:
+            return {}
+        _, kinds, height, width = (int(length) for length in logits.shape)
+        truth = paddle.to_tensor(class_shares(_arrays(targets), kinds, (height, width)))
+        return {"semantic": self.semantic_weight * F.binary_cross_entropy_with_logits(logits, truth)}
 
     def judge(
         self, outputs: Mapping[str, paddle.Tensor], objects: Sequence[Objects]
@@ -271,9 +290,7 @@ class MobileInstLoss(nn.Layer):
         if self.global_weight > 0:
             early = predictions(outputs, "global_")
             queries = int(early.logits.shape[1])
-            several = [
-                repeated(one, min(self.global_copies, queries // max(len(one.rows), 1))) for one in objects
-            ]
+            several = [repeated(one, min(self.global_copies, queries // max(len(one.rows), 1))) for one in objects]
             parts = self.weighted(early, several, match(early, several, self.mask_scale))
             losses["global"] = self.global_weight * sum(parts.values())
         return losses, assignments

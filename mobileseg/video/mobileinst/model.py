@@ -51,6 +51,9 @@ class MobileInst(nn.Layer):
         query_source: 'learned' as in the paper, 'activation' or 'cells'; see there. With 'cells' every cell of the maps
             is a query: 100 of an image of 640x640 at the stride 64, 144 of one of 192x192 at 16.
         use_coordinates: tell the mask decoder x and y, which is not of the paper.
+        mask_pooling: between its two decoders a query gets what lies under its mask, which is not of the paper.
+        semantic: in training a convolution says of every cell of the local map which classes are there, as YOLACT has
+            it (:class:`~mobileseg.video.mobileinst.losses.MobileInstLoss`, ``semantic_weight``); not of the paper.
 
     Raises:
         ConfigError: the arguments contradict each other or the backbone.
@@ -73,6 +76,8 @@ class MobileInst(nn.Layer):
         feed_forward: Literal["each", "last"] = "each",
         query_source: Literal["learned", "activation", "cells"] = "learned",
         use_coordinates: bool = False,
+        mask_pooling: bool = False,
+        semantic: bool = False,
     ) -> None:
         super().__init__()
         if query_source == "cells" and num_queries is not None:
@@ -113,7 +118,9 @@ class MobileInst(nn.Layer):
             layers=decoder_layers,
             feed_forward=feed_forward,
             query_source=query_source,
+            project=self.mask_decoder.project if mask_pooling else None,
         )
+        self.semantic = nn.Conv2D(channels, num_classes, 1) if semantic else None
 
     def components(self) -> dict[str, nn.Layer]:
         """The parts of the network that is deployed, by name."""
@@ -131,7 +138,8 @@ class MobileInst(nn.Layer):
             times the mask features is the logit of a mask), ``logits`` [N, Q, K] of the classes, ``objectness``
             [N, Q, 1] (logit of the mask's IoU), and the two maps that the queries looked at, ``global_map`` and
             ``local_map`` [N, C, h, w]; in training also ``global_queries`` [N, Q, C], those of the global decoder, and
-            ``global_kernels``, ``global_logits`` and ``global_objectness``, what the heads make of them.
+            ``global_kernels``, ``global_logits`` and ``global_objectness``, what the heads make of them, and with the
+            option ``semantic`` [N, K, ceil(H / token_stride), ceil(W / token_stride)], logits.
         """
         found = self.features(x)
         return {**found, **self.instance_decoder(*(found[name] for name in MAPS))}
@@ -148,11 +156,14 @@ class MobileInst(nn.Layer):
             tokens = features[self.token_index]
         masks, fused, tokens = self.mask_decoder(levels, tokens)
         local = best_of_cells(fused, self.token_stride // self.mask_stride)
-        return {
+        found = {
             MASK_FEATURES: cut_to_stride(masks, size, self.mask_stride),
             MAPS[0]: resize(tokens, spatial_size(local)),
             MAPS[1]: local,
         }
+        if self.training and self.semantic is not None:
+            found["semantic"] = cut_to_stride(self.semantic(local), size, self.token_stride)
+        return found
 
     def graphs(self, size: tuple[int, int]) -> Deployment:
         """Two graphs: `features` of every frame, and `instances` of those frames whose kernels are used.
@@ -196,6 +207,8 @@ class _Instances(nn.Layer):
     def __init__(self, network: MobileInst) -> None:
         super().__init__()
         self.decoder = network.instance_decoder
+        if self.decoder.pool is not None:
+            self.project = network.mask_decoder.project  # so that the graph has its weights
 
     def forward(self, global_map: paddle.Tensor, local_map: paddle.Tensor) -> dict[str, paddle.Tensor]:
         found = self.decoder(global_map, local_map)

@@ -89,8 +89,8 @@ class QueryObjects:
         if foreign:
             raise RuntimeEngineError(
                 f"'{self._name}' follows objects by their kernels, which is done without {', '.join(foreign)}",
-                remedy=f"leave {' and '.join(foreign)} out; the section 'kernels' of the configuration says when kernels "
-                "are of one object",
+                remedy=f"leave {' and '.join(foreign)} out; the section 'kernels' of the configuration says when "
+                "kernels are of one object",
             )
         found._settings = replace(
             self._settings, kernels=replace(self._settings.kernels, birth_score=float(options.score))

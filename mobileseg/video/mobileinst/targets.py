@@ -101,13 +101,36 @@ def soft_masks(masks: np.ndarray, grid: tuple[int, int], stride: int, scale: int
     return found
 
 
+def class_shares(targets: Mapping[str, np.ndarray], num_classes: int, grid: tuple[int, int]) -> np.ndarray:
+    """What share of every cell the objects of a class cover; where several do, the largest share of one.
+
+    Args:
+        targets: as :class:`ObjectReader` takes them; crowds count for nothing.
+        num_classes: classes.
+        grid: height and width of the map.
+
+    Returns:
+        float32 [B, num_classes, height, width].
+    """
+    masks = targets["masks"]
+    stride = _stride(masks.shape[2:], grid)
+    found = np.zeros((len(masks), num_classes, *grid), np.float32)
+    canvas = np.zeros((grid[0] * stride, grid[1] * stride), np.float32)
+    for image, row in zip(*np.nonzero((targets["classes"] >= 0) & (targets["crowd"] == 0)), strict=True):
+        canvas[: masks.shape[2], : masks.shape[3]] = masks[image, row]
+        shares = canvas.reshape(grid[0], stride, grid[1], stride).mean(axis=(1, 3))
+        place = found[image, targets["classes"][image, row]]
+        np.maximum(place, shares, out=place)
+    return found
+
+
 def _stride(size: Sequence[int], grid: tuple[int, int]) -> int:
     """Pixels per cell: the smallest power of 2 that gives a grid of that size.
 
     Raises:
         ValueError: none does; masks and predictions are of different images.
     """
-    for stride in (1, 2, 4, 8, 16, 32):
+    for stride in (1, 2, 4, 8, 16, 32, 64):
         if all(-(-length // stride) == cells for length, cells in zip(size, grid, strict=True)):
             return stride
-    raise ValueError(f"mask features of {list(grid)} do not belong to masks of {list(size)}")
+    raise ValueError(f"a map of {list(grid)} does not belong to masks of {list(size)}")

@@ -9,7 +9,7 @@ import paddle
 import pytest
 
 from mobileseg.nn.blocks import resize
-from mobileseg.video.mobileinst.instance_decoder import ActivationMaps, InstanceDecoder
+from mobileseg.video.mobileinst.instance_decoder import ActivationMaps, InstanceDecoder, MaskedMean
 from mobileseg.video.mobileinst.mask_decoder import MaskDecoder, best_of_cells, pooled_tokens
 from mobileseg.video.mobileinst.positions import coordinates, sine_positions
 from tests.model_tester import assert_close
@@ -166,6 +166,24 @@ def test_decoders_of_two_levels_and_more_layers() -> None:
     assert found["global_queries"].shape == [2, 5, 16]
     sum(found[name].sum() for name in found).backward()
     assert [name for name, value in network.named_parameters() if value.grad is None] == []
+
+
+def test_means_under_masks() -> None:
+    """Two queries, one of which has its mask on the left half; the state has no weight of the mask decoder."""
+    layer = MaskedMean(4)
+    layer.linear.weight.set_value(np.eye(4, dtype=np.float32))
+    rng = np.random.RandomState(0)
+    feature, queries = rng.rand(1, 4, 3, 6).astype(np.float32), rng.rand(1, 2, 4).astype(np.float32)
+    masks = np.full((1, 1, 3, 6), -50, np.float32)
+    masks[..., :3] = 50
+    kernels = np.array([[[1.0], [0.0]]], np.float32)  # the left half, and half of everything
+    found = layer(*(paddle.to_tensor(value) for value in (queries, kernels, feature, masks))).numpy()
+    for row, mean in enumerate((feature[0, :, :, :3].mean(axis=(1, 2)), feature[0].mean(axis=(1, 2)))):
+        normal = (mean - mean.mean()) / mean.std()
+        np.testing.assert_allclose(found[0, row], queries[0, row] + normal, atol=2e-3)
+    decoder = InstanceDecoder(3, 5, 16, 6, heads=2, hidden=8, project=paddle.nn.Conv2D(16, 6, 1))
+    assert {name.split(".")[1] for name in decoder.state_dict() if name.startswith("pool")} == {"norm", "linear"}
+    assert not any("project" in name for name in decoder.state_dict())
 
 
 def test_a_map_that_is_active_at_one_pixel_gives_what_is_there() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import paddle
@@ -64,7 +65,9 @@ def test_every_engine_agrees(exported: ExportResult) -> None:
 
 
 def test_cells_as_queries_on_every_engine(tmp_path: Path) -> None:
-    made = fill(MobileInst(5, TopTransformer_Tiny(), 32, 16, heads=4, hidden=48, token_stride=32, query_source="cells"))
+    """With means under masks as well."""
+    options: dict[str, Any] = {"query_source": "cells", "mask_pooling": True}
+    made = fill(MobileInst(5, TopTransformer_Tiny(), 32, 16, heads=4, hidden=48, token_stride=32, **options))
     made.instance_decoder.classes.weight.set_value(4 * made.instance_decoder.classes.weight)
     found = export_network(made, tmp_path / "cells", ExportOptions(*SIZE), subject(), synthetic_images((120, 150), 3))
     assert {row.status for row in found.rows if row.target != "lite_arm"} == {"ok"}

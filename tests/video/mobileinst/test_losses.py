@@ -20,7 +20,7 @@ from mobileseg.video.mobileinst.losses import (
     set_losses,
     similarity,
 )
-from mobileseg.video.mobileinst.targets import ObjectReader, soft_masks
+from mobileseg.video.mobileinst.targets import ObjectReader, class_shares, soft_masks
 from tests.video.mobileinst.golden import original_objects, parts
 
 pytestmark = pytest.mark.both
@@ -147,8 +147,38 @@ def test_soft_masks_are_bilinear_samples_of_the_padded_mask() -> None:
     np.testing.assert_allclose(found, centres)
 
 
+def test_shares_of_cells() -> None:
+    """Overlapping squares of one class, a third of another one, a crowd, padding; the grid reaches beyond the image."""
+    found = {
+        "classes": np.array([[1, 1, 0, 0, -1]]),
+        "crowd": np.array([[0, 0, 0, 1, 0]], np.uint8),
+        "masks": np.zeros((1, 5, 20, 40), np.uint8),
+    }
+    for row, (top, left, side) in enumerate(((0, 0, 16), (8, 8, 8), (12, 30, 6), (0, 0, 20), (0, 0, 20))):
+        found["masks"][0, row, top : top + side, left : left + side] = 1
+    shares = class_shares(found, 3, (2, 3))
+    expected = np.zeros((1, 3, 2, 3), np.float32)
+    expected[0, 1, 0, 0] = 1
+    for cell, pixels in {(0, 1): 8, (0, 2): 16, (1, 1): 4, (1, 2): 8}.items():
+        expected[0, 0][cell] = pixels / 256
+    np.testing.assert_allclose(shares, expected)
+
+
+def test_cells_learn_their_classes() -> None:
+    known = targets([2, 1])
+    loss = MobileInstLoss(semantic_weight=3.0)
+    given = outputs()
+    assert "semantic" not in loss(given, known)
+    shares = class_shares({name: value.numpy() for name, value in known.items()}, 3, (2, 3))
+    given["semantic"] = paddle.to_tensor(np.random.RandomState(2).randn(2, 3, 2, 3).astype(np.float32))
+    found = float(loss(given, known)["semantic"])
+    logits = given["semantic"].numpy()
+    surprise = np.logaddexp(0, logits) - shares * logits
+    assert found == pytest.approx(3 * surprise.mean(), rel=1e-5)
+
+
 def test_masks_of_other_images_are_refused() -> None:
-    with pytest.raises(ValueError, match="do not belong"):
+    with pytest.raises(ValueError, match="does not belong"):
         MobileInstLoss()(outputs(), targets([1, 1], size=(64, 40)))
 
 
@@ -169,7 +199,14 @@ def test_several_queries_of_the_global_decoder_learn_one_object(copies: int, cou
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"class_weight": -1.0}, {"mask_scale": 0}, {"reuse_weight": -0.5}, {"global_copies": 0}]
+    "arguments",
+    [
+        {"class_weight": -1.0},
+        {"mask_scale": 0},
+        {"reuse_weight": -0.5},
+        {"global_copies": 0},
+        {"semantic_weight": -1.0},
+    ],
 )
 def test_arguments(arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="MobileInstLoss"):

@@ -79,6 +79,15 @@ def test_any_backbone(name: str) -> None:
     assert_outputs(network, run(network, input_image(75, 101)), (75, 101))
 
 
+def test_cells_have_classes_in_training_alone() -> None:
+    network = build(semantic=True, token_stride=16)
+    assert "semantic" not in run(network, input_image(75, 101))
+    network.train()
+    found = network(paddle.to_tensor(np.concatenate([input_image(75, 101)] * 2)))
+    assert found["semantic"].shape == [2, 3, 5, 7]
+    assert set(found) == TRAINING | {"semantic"}
+
+
 def test_tokens_of_the_backbone_are_used() -> None:
     network = build(backbone=TopTransformer_Tiny())
     assert network.mask_decoder.token_layer.in_channels == 208
@@ -98,10 +107,12 @@ def test_zeros_at_the_border_are_what_padding_inside_is() -> None:
 
 
 def chosen(source: str) -> dict[str, Any]:
+    if source == "pooling":
+        return {"mask_pooling": True}
     return {"query_source": source, **({"num_queries": None} if source == "cells" else {})}
 
 
-@pytest.mark.parametrize("source", ["learned", "activation", "cells"])
+@pytest.mark.parametrize("source", ["learned", "activation", "cells", "pooling"])
 def test_gradients_reach_every_parameter(source: str) -> None:
     paddle.seed(0)
     network = build(**chosen(source), use_coordinates=True, decoder_layers=2)
@@ -137,7 +148,7 @@ def test_graphs_together_are_the_network() -> None:
 
 
 @pytest.mark.parametrize("graph", ["features", "instances"])
-@pytest.mark.parametrize("source", ["learned", "activation", "cells"])
+@pytest.mark.parametrize("source", ["learned", "activation", "cells", "pooling"])
 def test_traced_graphs(graph: str, source: str, tmp_path: Path) -> None:
     """The same numbers in Paddle Inference with oneDNN, and no operator that a converter refuses."""
     network = fill(build(backbone=TopTransformer_Tiny(), **chosen(source), token_stride=32))
