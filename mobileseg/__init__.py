@@ -5,9 +5,15 @@ Importing the package is cheap: Paddle, OpenCV and the engines are loaded by the
 
 # Paddle 2.6 wheels carry a zlib of their own; whoever loads first wins, and if it is Paddle
 # the next zlib.compress (PNG, NPZ) crashes. So Python's zlib goes first, before anything else.
+import sys
 import zlib  # noqa: F401
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+if "paddle" in sys.modules:
+    from mobileseg.load_order import refuse_paddle_before_zlib
+
+    refuse_paddle_before_zlib()
 
 __version__ = "0.1.0"
 

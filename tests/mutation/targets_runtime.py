@@ -15,15 +15,17 @@ import yaml
 
 from mobileseg.errors import RuntimeEngineError
 from mobileseg.runtime.deploy_yaml import DEPLOY_FILE
-from mobileseg.runtime.manifest import twin_problems
+from mobileseg.runtime.manifest import Manifest, twin_problems
 from mobileseg.runtime.manifest_json import JSON_FILE
 from mobileseg.runtime.segmenter import Segmenter
 from mobileseg.structures import InstanceResult, SemanticResult
+from mobileseg.video.settings import VideoSettings
 from tests.mutation.mutate import damaged_document, damaged_text, find, yaml_bytes
 from tests.mutation.target import MustRefuse, Target
 from tests.runtime.artefacts import artefact
 from tests.runtime.instance_artefacts import blocks, instance_artefact
 
+VIDEO = Path(__file__).parents[2] / "zoo" / "mobileyolact_edge_mobilenetv2_clips"
 IMAGE = blocks((0, 0, 0), (1, 3, 1), (3, 5, 2))
 
 
@@ -97,6 +99,31 @@ def use_manifest(folder: Path, expectation: Any) -> None:
     assert (result.boxes <= [width, height, width, height]).all()
 
 
+@cache
+def video_document() -> dict[str, Any]:
+    """The manifest of a network of several graphs."""
+    document: dict[str, Any] = yaml.safe_load((VIDEO / DEPLOY_FILE).read_text(encoding="utf-8"))
+    return document
+
+
+def write_video(folder: Path, rng: np.random.Generator) -> MustRefuse | None:
+    """Its settings, pipelines, state and graphs."""
+    document = dict(video_document())
+    part = str(rng.choice(["settings", "pipelines", "state", "graphs"]))
+    changed, path, value = damaged_document(document["mobileseg"][part], rng)
+    expectation = expected_of(document["mobileseg"][part], path, value)
+    document["mobileseg"] = {**document["mobileseg"], part: changed}
+    (folder / DEPLOY_FILE).write_bytes(yaml_bytes(document))
+    return expectation if part != "graphs" else None  # files are compared with their hashes when they are opened
+
+
+def use_video(folder: Path, expectation: Any) -> None:
+    """What was accepted says which frames are key frames."""
+    manifest = Manifest.read(folder)
+    assert VideoSettings.of(manifest.settings).keyframes.every >= 1
+    json.dumps(manifest.to_dict(), allow_nan=False)
+
+
 def write_twin(folder: Path, rng: np.random.Generator) -> MustRefuse | None:
     copied(folder, rng)
     path = folder / JSON_FILE
@@ -120,5 +147,6 @@ def use_twin(folder: Path, expectation: Any) -> None:
 
 TARGETS = [
     Target("deploy.yaml", write_manifest, use_manifest, short=150, long=2000),
+    Target("deploy.yaml of videos", write_video, use_video, short=100, long=1000),
     Target("deploy.json", write_twin, use_twin, short=80, long=600),
 ]

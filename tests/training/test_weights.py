@@ -48,6 +48,14 @@ def test_run_folder_means_its_best_and_else_its_newest(tmp_path):
     assert loaded(tmp_path / "last" / "model.pdparams")[0] == 4
 
 
+def test_a_best_before_the_first_evaluation(tmp_path):
+    store = CheckpointStore(tmp_path)
+    store.prepare()
+    store.save(1, checkpoint(1))
+    with pytest.raises(WeightsError, match="has no best yet: it has not been evaluated"):
+        loaded(tmp_path / "best")
+
+
 def test_the_average_is_what_was_evaluated(tmp_path):
     write_checkpoint(tmp_path / "one", checkpoint(1, average=7))
     value, what = loaded(tmp_path / "one")

@@ -5,11 +5,13 @@ import argparse
 import pytest
 import yaml
 
+from mobileseg.cli import main
 from mobileseg.commands.recipes.common import add_common_arguments, open_job, refuse_overwriting
 from mobileseg.compress.steps import save_network
 from mobileseg.config.build import build_network
 from mobileseg.config.load import load_config
 from mobileseg.errors import CompressionError, ConfigError, WeightsError
+from mobileseg.folders import held
 
 
 @pytest.fixture
@@ -121,3 +123,15 @@ def test_random_weights(source, tmp_path):
     with pytest.raises(ConfigError, match="name the network to start from"):
         open_job(parsed("--model", source, "--random_weights", "--save_dir", "out", random_weights=True))
     assert load_config(config).model["pretrained"].endswith("model.pdparams")
+
+
+def test_two_recipes_and_one_folder(source, tmp_path, capsys):
+    """A recipe goes on in the folder of an earlier call, so two at once would mix their steps."""
+    words = ["compress", "fold", "--model", str(source), "--save_dir", str(tmp_path / "out")]
+    with held(tmp_path / "out", CompressionError):
+        assert main(words) == CompressionError.exit_code
+        assert "another process writes its results into" in capsys.readouterr().err
+        assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
+    assert not (tmp_path / "out").exists()
+    assert main(["compress", "fold", "--model", str(source), "--save_dir", str(source)]) == CompressionError.exit_code
+    assert sorted(path.name for path in source.iterdir()) == ["config.yml", "model.pdparams"]
