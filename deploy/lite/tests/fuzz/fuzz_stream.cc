@@ -58,7 +58,7 @@ class DrawnEngine : public Engine {
   const std::vector<OutputSpec>& outputs(const std::string& graph) const override {
     return graphs_.at(graph).outputs;
   }
-  void begin(Size /*size*/) override {}
+  void begin(const std::string& /*graph*/, Size /*size*/) override {}
   void* input(const std::string& /*graph*/, const TensorSpec& /*spec*/, const Shape& shape) override {
     image_.assign(static_cast<std::size_t>(shape.count()), 0);
     return image_.data();
@@ -89,7 +89,7 @@ class DrawnEngine : public Engine {
     if (draw_->number(40) == 0) return draw_->array();
     Array array;
     array.dtype = DType::kFloat32;
-    for (std::size_t axis = 0; axis < spec.shape.rank(); ++axis)
+    for (int axis = 0; axis < spec.shape.rank(); ++axis)
       array.shape.push_back(spec.shape[axis] == -1 ? objects : spec.shape[axis]);
     array.bytes = draw_->bytes(static_cast<std::size_t>(array.shape.count()) * sizeof(float));
     if (draw_->number(8) == 0) return array;
