@@ -118,7 +118,7 @@ def test_annotations_that_are_refused_are_all_listed(instances: Path, capsys) ->
 
 
 def test_parts_are_examined_as_a_dataset_alone_is(instances: Path, capsys) -> None:
-    """Images without objects are read though training leaves them out, and every annotation that is refused is listed."""
+    """Images that training leaves out are read, and every annotation that is refused is listed."""
     part = f"{{type: CocoInstances, dataset_root: {instances.parent}, annotation_file: %s.json}}"
     parts = ", ".join(f"{{dataset: {part % name}}}" for name in ("train", "val"))
     instances.write_text(f"train_dataset: {{type: Concat, parts: [{parts}], transforms: [{{type: Normalize}}]}}\n")
