@@ -75,8 +75,8 @@ class TensorStream:
         if self.coming is not None:
             self.coming.left -= 1
             if self.coming.left <= 0:
-                self.kept |= self.coming.wait()
-                self.coming = None
+                due, self.coming = self.coming, None  # should an engine have failed, the old goes on
+                self.kept |= due.wait()
         known = {self._manifest.image.name: image, **self.kept}
         graphs = self._graphs(plan.pipeline)
         made = self._run(graphs, known)

@@ -116,7 +116,8 @@ def next_step(rule: KeyframeOptions, memory: dict[str, Any], image: np.ndarray |
     seen = None if rule.scene_cut is None or image is None else thumbnail(image)
     kept = memory.get("thumbnail")
     difference = 0.0 if seen is None or kept is None else thumbnail_difference(kept, seen)
-    age, lost, stale = memory.get("age"), memory.get("lost", 0.0), memory.get("stale", False)
+    age = memory.get("age") or None  # 0 when an engine failed in a key frame: the next one is a key frame again
+    lost, stale = memory.get("lost", 0.0), memory.get("stale", False)
     if not stale and not is_key(age, rule, difference, lost):
         return StepPlan(NONKEY)
     memory |= {"age": 0, "thumbnail": seen, "lost": 0.0, "stale": False}

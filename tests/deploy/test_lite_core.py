@@ -256,6 +256,10 @@ def test_ids_of_a_video_are_those_of_python(program: Lite, tmp_path: Path) -> No
     done = program.run("mobileseg_lite", "video", artefact(program, "labels"), video, "--track", "--output", tmp_path)
     assert done.returncode == 2
     assert "no objects that could be tracked" in done.stderr
+    for model, message in (("labels", "class scores were asked for"), ("tracked", "labels are not smoothed")):
+        done = program.run("mobileseg_lite", "video", artefact(program, model), video, "--smooth", "0.5")
+        assert done.returncode != 0
+        assert message in done.stderr
 
 
 def test_colours_of_tracks_are_those_of_python() -> None:
@@ -291,6 +295,8 @@ def test_benchmark_rows_are_those_of_python(program: Lite, tmp_path: Path) -> No
         (["image", "labels", "x.png", "--power", "max"], 2, "--power is 'max'"),
         (["image", "labels", "x.png", "--alpha"], 2, "needs a value"),
         (["image", "labels", "x.png", "--track"], 2, "--track is for video and camera"),
+        (["image", "labels", "x.png", "--smooth", "0.5"], 2, "--smooth is for video and camera"),
+        (["video", "labels", "x.mp4", "--smooth", "1.5"], 2, "--smooth is '1.5', expected a number from 0 to 1"),
         (["video", "labels", "none.mp4"], 3, "there is no file none.mp4"),
         (["camera", "labels", "front"], 2, "no number of a camera"),
         (["selftest", "nowhere"], 7, "no artefact folder"),

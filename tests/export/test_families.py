@@ -10,12 +10,13 @@ from mobileseg.runtime.segmenter import Segmenter
 from tests.export.families import FAMILIES, OTHERS, assemble, build, subject
 
 
-def check(family, size, folder):
+def check(family, size, folder, targets=tuple(TARGETS)):
     network = build(family)
     options = ExportOptions(*size, output_op="none")
-    result = export_network(network, folder, options, subject(family, network), synthetic_images(size, 4))
-    assert [row.target for row in result.rows] == list(TARGETS)
-    assert {row.target for row in result.rows if row.status != "ok"} == {"lite_arm"}
+    images = synthetic_images(size, 4)
+    result = export_network(network, folder, options, subject(family, network), images, targets=targets)
+    assert [row.target for row in result.rows] == list(targets)
+    assert {row.target for row in result.rows if row.status != "ok"} <= {"lite_arm"}
     for row in result.rows:
         assert row.max_diff is None or row.max_diff < 1e-3
 
@@ -28,8 +29,8 @@ AWKWARD = [
 
 @pytest.mark.parametrize("family", AWKWARD)
 def test_family_at_an_awkward_size(family, tmp_path):
-    """A 3x5 map of stride 32, 4 bins."""
-    check(family, (96, 160), tmp_path / family)
+    """A 3x5 map of stride 32, 4 bins; on two engines here, on all of them in the long tests."""
+    check(family, (96, 160), tmp_path / family, ("onnx", "lite_x86"))
 
 
 def test_open_size(tmp_path):
@@ -49,7 +50,9 @@ def test_open_size(tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("size", [(256, 256), (256, 320), (360, 480)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    "size", [(96, 160), (256, 256), (256, 320), (360, 480)], ids=lambda size: f"{size[0]}x{size[1]}"
+)
 @pytest.mark.parametrize("family", [*FAMILIES, *OTHERS])
 def test_family(family, size, tmp_path):
     check(family, size, tmp_path / family)

@@ -222,6 +222,35 @@ def test_key_frames_in_the_background(exported: ExportResult, rule: dict[str, An
         np.testing.assert_array_equal(one, two, err_msg=f"frame {index}")
 
 
+@pytest.mark.parametrize("delay", [0, 2])
+def test_after_an_engine_failed_in_a_key_frame(
+    segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch, delay: int
+) -> None:
+    """The frame that would use what failed says so; the next ones are a key frame, or go on with the old one."""
+    segmenter.pipeline._rule = KeyframeOptions(every=4, delay=delay)
+    stream, frames, run = segmenter.stream(), moving(8), segmenter.engine.run
+
+    def failing(graph: str, inputs: Any) -> Any:
+        if graph == "deep":
+            raise RuntimeEngineError("as the test asked")
+        return run(graph, inputs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(segmenter.engine, "run", failing)
+        with pytest.raises(RuntimeEngineError, match="as the test asked"):
+            stream.step(frames[0])
+    assert stream.step(frames[0]).pipeline == "key"
+    for frame in frames[1:4]:
+        assert stream.step(frame).pipeline == "nonkey"
+    with monkeypatch.context() as patched:
+        patched.setattr(segmenter.engine, "run", failing)
+        for frame in frames[4 : 4 + delay]:
+            stream.step(frame)
+        with pytest.raises(RuntimeEngineError, match="as the test asked"):
+            stream.step(frames[4 + delay])
+    assert stream.step(frames[5 + delay]).pipeline == ("nonkey" if delay else "key")
+
+
 def test_a_graph_that_is_fed_before_any_key_frame(segmenter: Segmenter) -> None:
     stream = segmenter.stream()
     _, fed, _ = segmenter.prepare(moving(1)[0])

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,7 @@ def test_usual_and_empty_results_are_shown(task: str, tmp_path: Path) -> None:
     show = module.visualizer(model(task), opacity=0.5)
     image = np.full((20, 30, 3), 120, np.uint8)
     file: ResultsFile | None = module.results_file(tmp_path)
+    documents = []
     for number, result in enumerate(results(task)):
         assert show.example(image, result).shape == image.shape
         assert show.image(image, result).shape[1:] == (30, 3)
@@ -72,9 +74,12 @@ def test_usual_and_empty_results_are_shown(task: str, tmp_path: Path) -> None:
         facts = show.facts(result, "a/1")
         assert (facts["height"], facts["width"]) == (20, 30)
         assert "\n" not in show.summary(result)
-        if file is not None:
-            with file:
+        documents.append(facts)
+    if file is not None:
+        with file:
+            for facts in documents:
                 file.add(facts)
+        assert len(json.loads(file.path.read_text())) == sum(len(facts["results"]) for facts in documents) > 0
     assert (image == 120).all()
     assert 1 in show.present(results(task)[0])
     assert len(show.present(results(task)[1])) == 0

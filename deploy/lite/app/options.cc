@@ -94,6 +94,8 @@ void read_flag(const std::string& flag, Reader* reader, Options* options) {
     options->min_score = share(flag, reader->value_of(flag));
   } else if (flag == "--track") {
     options->track = true;
+  } else if (flag == "--smooth") {
+    options->smooth = share(flag, reader->value_of(flag));
   } else if (flag == "--show") {
     options->show = true;
   } else if (flag == "--max-frames") {
@@ -125,6 +127,9 @@ void check(Options* options) {
   }
   if (options->track && verb != "video" && verb != "camera") {
     wrong("--track is for video and camera, where frames follow each other");
+  }
+  if (options->smooth != 0 && verb != "video" && verb != "camera") {
+    wrong("--smooth is for video and camera, where frames follow each other");
   }
   if (options->threads.empty()) options->threads.push_back(1);
   if (options->powers.empty()) options->powers.push_back(PowerMode::kNoBind);
@@ -186,6 +191,7 @@ MODEL is a folder that `mobileseg export` wrote, with a graph for Paddle Lite.
   --alpha A              share of the class colour in overlays (0.55)
   --min-score S          leave out instances of lower scores (0.3); with --track, tracks begin from it on
   --track                video, camera: ids of instances that stay from frame to frame
+  --smooth W             video, camera: weight of earlier frames in class probabilities, from 0 to below 1 (0)
   --font FILE            font for names in overlays (one of the system; ASCII needs none)
   --show                 video, camera: show the frames in a window; q ends
   --max-frames N         video, camera: stop after N frames

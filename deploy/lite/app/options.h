@@ -20,6 +20,7 @@ struct Options {
   float alpha = 0.55F;
   float min_score = 0.3F;  // of instances that are shown and written
   bool track = false;      // ids of instances
+  float smooth = 0;        // weight of earlier frames in class probabilities
   bool show = false;       // a window
   int max_frames = 0;      // 0: all
   int runs = 200;

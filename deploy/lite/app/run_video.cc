@@ -84,6 +84,7 @@ int run_video(const Options& options) {
   following.track = options.track;
   following.tracking.score = static_cast<double>(options.min_score);
   following.tracking.low_score = std::min(following.tracking.low_score, following.tracking.score);
+  following.smooth = static_cast<double>(options.smooth);
   mobileseg::Stream stream = segmenter.stream(following);
   mobileseg::Result result;
   cv::Mat frame;

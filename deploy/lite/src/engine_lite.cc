@@ -272,9 +272,7 @@ class LiteEngine : public Engine {
     return at(graph).outputs();
   }
 
-  void begin(Size size) override {
-    for (auto& graph : graphs_) graph.second->use(size);
-  }
+  void begin(const std::string& graph, Size size) override { at(graph).use(size); }
   void* input(const std::string& graph, const TensorSpec& spec, const Shape& shape) override {
     return at(graph).input(spec, shape);
   }

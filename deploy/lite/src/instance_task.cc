@@ -69,7 +69,7 @@ class InstancePipeline : public Pipeline {
     values_.reserve(wanted_.size());
   }
 
-  const std::string& next(const ImageView& /*image*/) override { return main_; }
+  StepPlan next(const ImageView& /*image*/) override { return {&main_}; }
 
   void finish(const FrameOutputs& outputs, const Geometry& place, Result* result) override {
     pick(outputs);

@@ -33,7 +33,10 @@ bool is_there(const SeenObject& object, const std::vector<SeenObject>& later) {
 }  // namespace
 
 bool is_key(int age, const KeyframeRule& rule, double difference, double lost) {
-  if (age == 0 || age >= rule.every) return true;
+  return age == 0 || age >= rule.every || is_broken(rule, difference, lost);
+}
+
+bool is_broken(const KeyframeRule& rule, double difference, double lost) {
   if (rule.scene_cut > 0 && difference >= rule.scene_cut) return true;
   return rule.lost_objects > 0 && lost > 0 && lost >= rule.lost_objects;
 }

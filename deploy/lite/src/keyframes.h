@@ -20,11 +20,16 @@ struct KeyframeRule {
   double scene_cut = 0;
   // This share of the key frame's objects is no longer where it was; 0: objects are not compared.
   double lost_objects = 0;
+  // Frames after which a key frame that is due comes into use, below `every`; 0: at once.
+  int delay = 0;
 };
 
 // Whether the next frame is a key frame. `age` is the number of frames since the latest key frame, 1 for the
 // one after it, 0 when there was none; `difference` and `lost` are 0..1.
 bool is_key(int age, const KeyframeRule& rule, double difference, double lost);
+
+// Whether the key frame no longer says anything of the next frame.
+bool is_broken(const KeyframeRule& rule, double difference, double lost);
 
 // 12 rows of 16 cells; in each the sum of R + 2G + B over 64 pixels on a regular grid. The order of the
 // colours makes no difference.

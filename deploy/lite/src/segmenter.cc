@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "background.h"
 #include "mobileseg/error.h"
 #include "preprocess.h"
 #include "task.h"
@@ -35,12 +36,13 @@ std::vector<OutputSpec> outputs_of(const Manifest& manifest, const Engine& engin
 }  // namespace
 
 struct Stream::State {
-  State(const Manifest& manifest, Engine* engine, const StreamOptions& options)
+  State(const Manifest& manifest, Engine* engine, Background* background, const StreamOptions& options)
       : task(task_of(manifest.task)),
         preprocessor(manifest.image),
         pipeline(task.pipeline(manifest, outputs_of(manifest, *engine))),
-        tensors(manifest, engine) {
+        tensors(manifest, engine, background) {
     if (options.track) pipeline->track(options.tracking);
+    if (options.smooth != 0) pipeline->smooth(options.smooth);  // NaN as well, to be refused
   }
 
   const Task& task;
@@ -66,17 +68,17 @@ void Stream::step(const ImageView& image, Result* result) {
                 "call reset() before frames of another size, or bring all of them to one size");
   }
   state.size = image.size;
-  const std::string& pipeline = state.pipeline->next(image);
-  state.preprocessor.run(image, state.tensors.begin(pipeline, place.input));
+  const StepPlan plan = state.pipeline->next(image);
+  state.preprocessor.run(image, state.tensors.begin(plan, place.input));
   const Clock::time_point prepared = Clock::now();
   const FrameOutputs outputs = state.tensors.run();
   const Clock::time_point inferred = Clock::now();
   result->form = state.task.form();
   result->size = image.size;
-  if (pipeline == kMain) {
+  if (*plan.pipeline == kMain) {
     result->pipeline.clear();
   } else {
-    result->pipeline = pipeline;
+    result->pipeline = *plan.pipeline;
   }
   state.pipeline->finish(outputs, place, result);
   const Clock::time_point finished = Clock::now();
@@ -94,10 +96,11 @@ struct Segmenter::State {
   State(Manifest read, std::unique_ptr<Engine> loaded)
       : manifest(std::move(read)),
         engine(std::move(loaded)),
-        single(std::make_unique<Stream::State>(manifest, engine.get(), StreamOptions())) {}
+        single(std::make_unique<Stream::State>(manifest, engine.get(), &background, StreamOptions())) {}
 
   const Manifest manifest;
   const std::unique_ptr<Engine> engine;
+  Background background;
   Stream single;  // for streams of one frame
 };
 
@@ -121,7 +124,9 @@ ResultForm Segmenter::form() const {
 }
 
 Stream Segmenter::stream(const StreamOptions& options) {
-  return Stream(std::make_unique<Stream::State>(state_->manifest, state_->engine.get(), options));
+  State& state = *state_;
+  return Stream(
+      std::make_unique<Stream::State>(state.manifest, state.engine.get(), &state.background, options));
 }
 
 void Segmenter::run(const ImageView& image, Result* result) {

@@ -88,9 +88,11 @@ class Replay {
 
   FrameOutputs run(int item) {
     TensorStream& stream =
-        streams_.emplace(golden_.sequence(item), TensorStream(manifest_, engine_)).first->second;
+        streams_.emplace(golden_.sequence(item), TensorStream(manifest_, engine_, &background_))
+            .first->second;
     const ImageView image = golden_.image(item);
-    preprocessor_.run(image, stream.begin(golden_.pipeline(item), geometry(item).input));
+    const std::string pipeline = golden_.pipeline(item);
+    preprocessor_.run(image, stream.begin({&pipeline}, geometry(item).input));
     return stream.run();
   }
 
@@ -101,6 +103,7 @@ class Replay {
   const Golden& golden_;
   Engine* engine_;
   Preprocessor preprocessor_;
+  Background background_;
   std::map<std::int64_t, TensorStream> streams_;
 };
 

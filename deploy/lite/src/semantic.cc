@@ -7,38 +7,11 @@
 
 #include "mobileseg/error.h"
 #include "numbers.h"
-#include "simd.h"
 
 namespace mobileseg {
 namespace {
 
 constexpr std::int64_t kMaxSide = 16384;
-
-// Probabilities of logits [K, pixels], in place.
-void softmax(std::size_t classes, std::size_t pixels, float* scores) {
-  std::size_t i = 0;
-  for (; i + 4 <= pixels; i += 4) {
-    simd::F4 best = simd::load(scores + i), sum = simd::splat(0.0F);
-    for (std::size_t k = 1; k < classes; ++k) best = simd::max(best, simd::load(scores + k * pixels + i));
-    for (std::size_t k = 0; k < classes; ++k) {
-      float* place = scores + k * pixels + i;
-      const simd::F4 part = simd::exp(simd::load(place) - best);
-      simd::store(place, part);
-      sum = sum + part;
-    }
-    for (std::size_t k = 0; k < classes; ++k) {
-      float* place = scores + k * pixels + i;
-      simd::store(place, simd::load(place) / sum);
-    }
-  }
-  for (; i < pixels; ++i) {
-    float best = scores[i], sum = 0;
-    for (std::size_t k = 1; k < classes; ++k) best = std::max(best, scores[k * pixels + i]);
-    for (std::size_t k = 0; k < classes; ++k)
-      sum += scores[k * pixels + i] = std::exp(scores[k * pixels + i] - best);
-    for (std::size_t k = 0; k < classes; ++k) scores[k * pixels + i] /= sum;
-  }
-}
 
 [[noreturn]] void refuse(const OutputSpec& spec, const TensorView& output) {
   throw Error(ErrorKind::kRuntime,
@@ -64,7 +37,7 @@ void SemanticPostprocessor::to_bytes(const OutputSpec& spec, const T* values) {
 }
 
 void SemanticPostprocessor::run(const OutputSpec& spec, const TensorView& output, const Geometry& place,
-                                std::vector<std::uint8_t>* labels) {
+                                std::vector<std::uint8_t>* labels, LabelFilter* filter) {
   labels->resize(place.image.pixels());
   const Shape& shape = output.shape;
   const bool padded = place.content != place.input;
@@ -80,7 +53,7 @@ void SemanticPostprocessor::run(const OutputSpec& spec, const TensorView& output
                   "export the folder again");
     }
     require_no_nan("the scores", output.as<float>(), static_cast<std::size_t>(shape.count()));
-    from_values(spec, output, place, labels);
+    from_values(spec, output, place, labels, filter);
     return;
   }
   if (shape.rank() != 3) refuse(spec, output);
@@ -100,29 +73,34 @@ void SemanticPostprocessor::run(const OutputSpec& spec, const TensorView& output
 }
 
 void SemanticPostprocessor::from_values(const OutputSpec& spec, const TensorView& output,
-                                        const Geometry& place, std::vector<std::uint8_t>* labels) {
+                                        const Geometry& place, std::vector<std::uint8_t>* labels,
+                                        LabelFilter* filter) {
   const bool padded = place.content != place.input;
   const auto classes = static_cast<int>(output.shape[1]);
   const float* scores = output.as<float>();
   Size source{static_cast<int>(output.shape[2]), static_cast<int>(output.shape[3])};
   const Size own = spec.upsample != Size{} ? spec.upsample : source;
-  const bool whole =
-      place.image == place.input && own == place.input;  // probabilities have the logits' labels
-  if (spec.resize == OutputResize::kLabelsNearest || whole) {
-    if (padded && own != place.input) refuse(spec, output);
-    score_labels_.run(scores, classes, source, own, padded ? place.content : own, place.image,
-                      labels->data());
-    return;
-  }
-  if (own != source) {
+  // An image of the size of the scores has the same labels by logits and by probabilities.
+  const bool whole = filter == nullptr && place.image == place.input && own == place.input;
+  const bool labels_here = spec.resize == OutputResize::kLabelsNearest || whole;
+  if (own != source && (filter != nullptr || !labels_here)) {
     resize(scores, classes, source, own, own, &upsampled_);
     scores = upsampled_.data();
     source = own;
   }
-  if (spec.resize == OutputResize::kProbabilitiesBilinear && spec.kind == kinds::kLogits) {
-    if (scores != upsampled_.data()) upsampled_.assign(scores, scores + output.shape.count());
-    softmax(static_cast<std::size_t>(classes), source.pixels(), upsampled_.data());
-    scores = upsampled_.data();
+  if (filter != nullptr || (!labels_here && spec.resize == OutputResize::kProbabilitiesBilinear)) {
+    to_probabilities(spec, scores, classes, source);
+    scores = probabilities_.data();
+  }
+  if (filter != nullptr) {
+    filter->smooth(static_cast<std::size_t>(classes), source, place.content, place.input,
+                   probabilities_.data());
+  }
+  if (labels_here) {
+    if (padded && own != place.input) refuse(spec, output);
+    score_labels_.run(scores, classes, source, own, padded ? place.content : own, place.image,
+                      labels->data());
+    return;
   }
   // Padding comes off at the size at which it was put on; a stretched image goes straight to its own size.
   if (padded && place.content != place.image) {
@@ -133,6 +111,21 @@ void SemanticPostprocessor::from_values(const OutputSpec& spec, const TensorView
   const bool in_one = padded && place.content == place.image;
   score_labels_.run(scores, classes, source, in_one ? place.input : place.image, place.image, place.image,
                     labels->data());
+}
+
+void SemanticPostprocessor::to_probabilities(const OutputSpec& spec, const float* scores, int classes,
+                                             Size size) {
+  const std::size_t pixels = size.pixels(), count = static_cast<std::size_t>(classes) * pixels;
+  probabilities_.assign(scores, scores + count);
+  if (spec.kind == kinds::kProbabilities) return;
+  float* const first = probabilities_.data();
+  for (std::size_t i = 0; i < pixels; ++i) {
+    float highest = first[i];
+    for (std::size_t k = i + pixels; k < count; k += pixels) highest = std::max(highest, first[k]);
+    float sum = 0;
+    for (std::size_t k = i; k < count; k += pixels) sum += first[k] = std::exp(first[k] - highest);
+    for (std::size_t k = i; k < count; k += pixels) first[k] /= sum;
+  }
 }
 
 void SemanticPostprocessor::resize(const float* scores, int classes, Size source, Size size, Size content,
@@ -198,11 +191,16 @@ void SemanticPostprocessor::nearest(const std::uint8_t* labels, Size stored, Siz
   }
 }
 
-std::size_t pick_output(const std::vector<OutputSpec>& outputs) {
+std::size_t pick_output(const std::vector<OutputSpec>& outputs, bool scores) {
   for (const char* kind : {kinds::kLabels, kinds::kProbabilities, kinds::kLogits}) {
+    if (scores && kind == kinds::kLabels) continue;
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       if (outputs[i].kind == kind) return i;
     }
+  }
+  if (scores) {
+    throw Error(ErrorKind::kRuntime, "the graph returns labels, class scores were asked for",
+                "export it with the output op softmax or none");
   }
   throw Error(ErrorKind::kRuntime, "the manifest names no output with labels, probabilities or logits",
               "export the folder again");

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "label_filter.h"
 #include "mobileseg/manifest.h"
 #include "mobileseg/tensor.h"
 #include "preprocess.h"
@@ -29,13 +30,16 @@ class SemanticPostprocessor {
 
   // `labels` receives the class index of every pixel of `place.image`.
   // Throws Error(kRuntime) for a shape or type that is not of the kind the manifest names, scores that are no
-  // numbers, and labels that are no class.
+  // numbers, and labels that are no class. A filter, which has seen the frame, averages probabilities with
+  // those of the frames before it; labels are not filtered.
   void run(const OutputSpec& spec, const TensorView& output, const Geometry& place,
-           std::vector<std::uint8_t>* labels);
+           std::vector<std::uint8_t>* labels, LabelFilter* filter = nullptr);
 
  private:
   void from_values(const OutputSpec& spec, const TensorView& output, const Geometry& place,
-                   std::vector<std::uint8_t>* labels);
+                   std::vector<std::uint8_t>* labels, LabelFilter* filter);
+  // Class probabilities of scores [K, size], into probabilities_.
+  void to_probabilities(const OutputSpec& spec, const float* scores, int classes, Size size);
   // Row y of every class, resized along the row; kept while it is needed, as neighbouring target rows share
   // it.
   const float* wide_rows(const float* scores, int classes, int y, Size source);
@@ -63,12 +67,13 @@ class SemanticPostprocessor {
   ScoreLabels score_labels_;
   std::vector<float> upsampled_;
   std::vector<float> content_;
+  std::vector<float> probabilities_;
   std::vector<std::uint8_t> small_;
 };
 
-// Index of the output that answers: labels when there are any, else probabilities or logits. Throws
-// Error(kRuntime).
-std::size_t pick_output(const std::vector<OutputSpec>& outputs);
+// Index of the output that answers: labels when there are any, else probabilities or logits; with `scores`
+// never labels. Throws Error(kRuntime).
+std::size_t pick_output(const std::vector<OutputSpec>& outputs, bool scores = false);
 
 }  // namespace mobileseg
 

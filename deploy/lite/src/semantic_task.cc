@@ -1,5 +1,8 @@
 // Semantic segmentation: a label for every pixel.
 #include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "json_fields.h"
 #include "semantic.h"
@@ -12,18 +15,38 @@ namespace {
 class SemanticPipeline : public Pipeline {
  public:
   SemanticPipeline(const Manifest& manifest, const std::vector<OutputSpec>& outputs)
-      : postprocessor_(manifest.classes.size()), answer_(pick_output(outputs)) {}
+      : postprocessor_(manifest.classes.size()), answer_(pick_output(outputs)), outputs_(outputs) {}
 
-  const std::string& next(const ImageView& /*image*/) override { return main_; }
+  StepPlan next(const ImageView& image) override {
+    if (filter_) filter_->see(image);
+    seen_ = true;
+    return {&main_};
+  }
 
   void finish(const FrameOutputs& outputs, const Geometry& place, Result* result) override {
-    postprocessor_.run(outputs.specs[answer_], outputs.values[answer_], place, &result->labels);
+    postprocessor_.run(outputs.specs[answer_], outputs.values[answer_], place, &result->labels,
+                       filter_.get());
+  }
+
+  bool remembers() const override { return filter_ && seen_; }
+
+  void reset() override {
+    seen_ = false;
+    if (filter_) filter_->reset();
+  }
+
+  void smooth(double weight) override {
+    answer_ = pick_output(outputs_, true);
+    filter_ = std::make_unique<LabelFilter>(weight);
   }
 
  private:
   const std::string main_ = kMain;  // every frame is an image by itself
   SemanticPostprocessor postprocessor_;
   std::size_t answer_;
+  const std::vector<OutputSpec> outputs_;
+  std::unique_ptr<LabelFilter> filter_;
+  bool seen_ = false;  // a frame
 };
 
 std::string output_problem(const std::string& where, const std::vector<OutputSpec>& outputs,

@@ -26,12 +26,20 @@ struct FrameOutputs {
   const std::vector<TensorView>& values;
 };
 
+// What a frame runs: pipelines of graphs, by names that last as long as the `Pipeline` that gave them.
+struct StepPlan {
+  const std::string* pipeline;
+  // Another pipeline, whose tensors of this frame are what later frames take, or null. Those of its graphs
+  // that the frame does not run anyway are run in the background.
+  const std::string* ahead = nullptr;
+  int delay = 0;  // frames from this one to the first that takes them; at least 1 with `ahead`
+};
+
 // The way from the frames of one stream to results; keeps what the task knows of earlier frames.
 class Pipeline {
  public:
   virtual ~Pipeline() = default;
-  // Name of the pipeline of graphs that the next frame runs; it lasts as long as this object.
-  virtual const std::string& next(const ImageView& image) = 0;
+  virtual StepPlan next(const ImageView& image) = 0;  // what the next frame runs
   // Fills what the task knows of a result. Throws Error(kRuntime) for outputs that make no result.
   virtual void finish(const FrameOutputs& outputs, const Geometry& place, Result* result) = 0;
   // Whether something is known that holds for frames of one size alone.
@@ -39,6 +47,10 @@ class Pipeline {
   virtual void reset() {}
   // Gives the objects of the stream ids from now on. Throws Error(kUsage) where results have no objects.
   virtual void track(const TrackingOptions& options);
+  // Averages class probabilities with those of earlier frames, by this weight of theirs. Throws Error(kUsage)
+  // for another weight than from 0 to below 1 and where results have no labels, Error(kRuntime) where graphs
+  // give no probabilities.
+  virtual void smooth(double weight);
 };
 
 // How much two results have in common.

@@ -29,6 +29,11 @@ void Pipeline::track(const TrackingOptions& /*options*/) {
               "leave tracking out, or use an instance segmentation model");
 }
 
+void Pipeline::smooth(double /*weight*/) {
+  throw Error(ErrorKind::kUsage, "the model finds objects, whose labels are not smoothed",
+              "leave smoothing out");
+}
+
 const Task& task_of(const std::string& name) {
   const auto found = table().find(name);
   if (found != table().end()) return *found->second;

@@ -1,13 +1,13 @@
 #include "tensor_stream.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "mobileseg/error.h"
 
 namespace mobileseg {
 
-TensorStream::TensorStream(const Manifest& manifest, Engine* engine) : manifest_(&manifest), engine_(engine) {
+TensorStream::TensorStream(const Manifest& manifest, Engine* engine, Background* background)
+    : manifest_(&manifest), engine_(engine), background_(background) {
   for (const auto& kept : manifest.state) {
     for (const auto& pair : kept.second) {
       const auto same = [&](const Slot& slot) { return slot.name == pair.first; };
@@ -22,6 +22,12 @@ TensorStream::TensorStream(const Manifest& manifest, Engine* engine) : manifest_
         pipeline.second.begin(), pipeline.second.end(),
         [&](const std::string& graph) { return std::find(runs.begin(), runs.end(), graph) != runs.end(); });
     if (all) plans_[pipeline.first] = plan_of(pipeline.first);
+  }
+  for (const auto& plan : plans_) {
+    for (const auto& other : plans_) {
+      if (other.first == plan.first || other.second.kept.empty()) continue;
+      laters_[{plan.first, other.first}] = later_of(plan.second, plan.first, other.first);
+    }
   }
 }
 
@@ -55,12 +61,73 @@ TensorStream::Plan TensorStream::plan_of(const std::string& pipeline) {
   return plan;
 }
 
-void* TensorStream::begin(const std::string& pipeline, Size size) {
-  const auto found = plans_.find(pipeline);
+// Those graphs of a pipeline on which what it keeps depends, in their order.
+std::vector<std::string> TensorStream::needed(const std::string& pipeline) const {
+  std::vector<std::string> wanted;
+  for (const auto& pair : manifest_->state.at(pipeline)) wanted.push_back(pair.second);
+  const std::vector<std::string>& graphs = manifest_->pipelines.at(pipeline);
+  std::vector<std::string> found;
+  for (auto graph = graphs.rbegin(); graph != graphs.rend(); ++graph) {
+    const std::vector<OutputSpec>& outputs = engine_->outputs(*graph);
+    const bool used = std::any_of(outputs.begin(), outputs.end(), [&](const OutputSpec& spec) {
+      return std::find(wanted.begin(), wanted.end(), spec.name) != wanted.end();
+    });
+    if (!used) continue;
+    found.insert(found.begin(), *graph);
+    for (const TensorSpec& input : manifest_->graph(*graph).inputs) wanted.push_back(input.name);
+  }
+  return found;
+}
+
+// What is left of `ahead` in a frame that runs `pipeline`, whose tensors are copied.
+TensorStream::Later TensorStream::later_of(const Plan& plan, const std::string& pipeline,
+                                           const std::string& ahead) {
+  Later later;
+  Known made;  // by the frame
+  for (std::size_t step = 0; step < plan.steps.size(); ++step) {
+    const std::vector<OutputSpec>& outputs = engine_->outputs(plan.steps[step].graph);
+    for (std::size_t i = 0; i < outputs.size(); ++i) made[outputs[i].name] = {Source::Kind::kMade, step, i};
+  }
+  std::map<std::string, Ahead::Source> known;
+  const auto source = [&](const std::string& name) {
+    const auto found = known.find(name);
+    if (found != known.end()) return found->second;
+    later.copied.push_back(source_of(made, name));
+    return known[name] = {true, 0, later.copied.size() - 1};
+  };
+  std::vector<Ahead::Step> steps;
+  const std::vector<std::string>& runs = manifest_->pipelines.at(pipeline);
+  for (const std::string& graph : needed(ahead)) {
+    if (std::find(runs.begin(), runs.end(), graph) != runs.end()) continue;
+    Ahead::Step step{graph, &manifest_->graph(graph).inputs, {}};
+    for (const TensorSpec& input : *step.inputs) step.sources.push_back(source(input.name));
+    const std::vector<OutputSpec>& outputs = engine_->outputs(graph);
+    for (std::size_t i = 0; i < outputs.size(); ++i) known[outputs[i].name] = {false, steps.size(), i};
+    steps.push_back(std::move(step));
+  }
+  std::vector<Ahead::Source> results;
+  for (const auto& pair : manifest_->state.at(ahead)) {
+    later.slots.push_back(source_of({}, pair.first).place);
+    results.push_back(source(pair.second));
+  }
+  later.job = std::make_unique<Ahead>(engine_, background_, std::move(steps), std::move(results),
+                                      later.copied.size());
+  return later;
+}
+
+void* TensorStream::begin(const StepPlan& step_plan, Size size) {
+  const auto found = plans_.find(*step_plan.pipeline);
   if (found == plans_.end()) {
-    throw Error(ErrorKind::kRuntime, "artefact '" + manifest_->name + "' has no pipeline '" + pipeline + "'");
+    throw Error(ErrorKind::kRuntime,
+                "artefact '" + manifest_->name + "' has no pipeline '" + *step_plan.pipeline + "'");
   }
   plan_ = &found->second;
+  next_later_ = nullptr;
+  if (step_plan.ahead != nullptr) {
+    next_later_ = &laters_.at({*step_plan.pipeline, *step_plan.ahead});
+    next_delay_ = step_plan.delay;
+  }
+  if (coming_ != nullptr) --left_;
   for (const Step& step : plan_->steps) {
     for (std::size_t i = 0; i < step.sources.size(); ++i) {
       const Source& source = step.sources[i];
@@ -71,7 +138,11 @@ void* TensorStream::begin(const std::string& pipeline, Size size) {
                   "begin a stream with a frame of a pipeline that gives them");
     }
   }
-  engine_->begin(size);
+  input_ = size;
+  for (const Step& step : plan_->steps) {
+    background_->wait_for_graph(step.graph);
+    engine_->begin(step.graph, size);
+  }
   image_.dtype = manifest_->image.dtype;
   image_.shape = manifest_->image.shape(size);
   // The first graph that takes the image has it made where it wants it.
@@ -90,7 +161,7 @@ void* TensorStream::begin(const std::string& pipeline, Size size) {
 
 const TensorView& TensorStream::view_of(const Source& source) const {
   if (source.kind == Source::Kind::kImage) return image_;
-  if (source.kind == Source::Kind::kKept) return slots_[source.place].view;
+  if (source.kind == Source::Kind::kKept) return slots_[source.place].now.view;
   return (*plan_->steps[source.step].outputs)[source.place];
 }
 
@@ -107,48 +178,61 @@ void TensorStream::feed(const Step& step) {
       continue;
     }
     const TensorView& value = view_of(step.sources[i]);
-    if (!fits(value, spec.dtype, spec.shape)) {
-      throw Error(ErrorKind::kRuntime,
-                  "the graph '" + step.graph + "' takes '" + spec.name + "' as " + name_of(spec.dtype) + " " +
-                      spec.shape.str() + ", and is given " + name_of(value.dtype) + " " + value.shape.str(),
-                  "export the folder again");
-    }
+    check_input(step.graph, spec, value);
     engine_->share(step.graph, spec, value);
   }
 }
 
 FrameOutputs TensorStream::run() {
   values_.clear();
+  if (coming_ != nullptr && left_ <= 0) take_later();
   for (Step& step : plan_->steps) {
     feed(step);
     step.outputs = &engine_->run(step.graph);
     values_.insert(values_.end(), step.outputs->begin(), step.outputs->end());
   }
+  if (next_later_ != nullptr) {
+    next_later_->job->wait();
+    for (std::size_t i = 0; i < next_later_->copied.size(); ++i)
+      next_later_->job->copies()[i].copy(view_of(next_later_->copied[i]));
+  }
   keep();
+  if (next_later_ != nullptr) {
+    coming_ = next_later_;
+    left_ = next_delay_;
+    coming_->job->start(input_);
+  }
   return {plan_->specs, values_};
 }
 
 // All is copied before anything is replaced: what is kept may be what was kept under another name.
 void TensorStream::keep() {
   for (const Keeping& keeping : plan_->kept) {
-    const TensorView& value = view_of(keeping.source);
-    Slot& slot = slots_[keeping.slot];
-    slot.next_bytes.resize(static_cast<std::size_t>(value.shape.count()) * size_of(value.dtype));
-    std::memcpy(slot.next_bytes.data(), value.data, slot.next_bytes.size());
-    slot.next_view = value;
+    slots_[keeping.slot].next.copy(view_of(keeping.source));
   }
   for (const Keeping& keeping : plan_->kept) {
     Slot& slot = slots_[keeping.slot];
-    slot.bytes.swap(slot.next_bytes);
-    slot.next_bytes.reserve(slot.bytes.size());  // the next frame allocates nothing
-    slot.view = slot.next_view;
-    slot.view.data = slot.bytes.data();
+    slot.now.swap(&slot.next);
+    slot.filled = true;
+  }
+  if (!plan_->kept.empty()) coming_ = nullptr;  // of an earlier frame
+}
+
+// Puts what was computed in the background in the place of what is kept.
+void TensorStream::take_later() {
+  Later& later = *coming_;
+  coming_ = nullptr;  // should an engine have failed, the old goes on
+  std::vector<OwnedTensor>& results = later.job->take();
+  for (std::size_t i = 0; i < later.slots.size(); ++i) {
+    Slot& slot = slots_[later.slots[i]];
+    slot.now.swap(&results[i]);
     slot.filled = true;
   }
 }
 
 void TensorStream::reset() {
   for (Slot& slot : slots_) slot.filled = false;
+  coming_ = nullptr;
 }
 
 bool TensorStream::keeps() const {

@@ -5,9 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "ahead.h"
+#include "background.h"
 #include "mobileseg/engine.h"
 #include "mobileseg/manifest.h"
 #include "task.h"
@@ -18,13 +22,13 @@ namespace mobileseg {
 // take is copied once, as the graph that gave it writes there again.
 class TensorStream {
  public:
-  // Both must outlive it.
-  TensorStream(const Manifest& manifest, Engine* engine);
+  // All must outlive it.
+  TensorStream(const Manifest& manifest, Engine* engine, Background* background);
 
   // Begins a frame whose image becomes a tensor of this size; memory of that tensor, to be filled before
   // `run`. Throws Error(kRuntime) when there is no such pipeline, or it takes a tensor of an earlier frame
   // that none gave.
-  void* begin(const std::string& pipeline, Size size);
+  void* begin(const StepPlan& step, Size size);
   // Runs the graphs; the outputs last until the next frame of any stream of the engine.
   FrameOutputs run();
   // Forgets all frames.
@@ -57,10 +61,14 @@ class TensorStream {
   struct Slot {
     std::string name;
     bool filled = false;
-    TensorView view;
-    std::vector<std::uint8_t> bytes;
-    TensorView next_view;  // of this frame, until all that is kept has been copied
-    std::vector<std::uint8_t> next_bytes;
+    OwnedTensor now;
+    OwnedTensor next;  // of this frame, until all that is kept has been copied
+  };
+  // What is computed in the background of a frame.
+  struct Later {
+    std::vector<Source> copied;      // in the order of the job's copies
+    std::vector<std::size_t> slots;  // in the order of its results
+    std::unique_ptr<Ahead> job;
   };
   using Known = std::map<std::string, Source>;
 
@@ -69,12 +77,23 @@ class TensorStream {
   const TensorView& view_of(const Source& source) const;
   void feed(const Step& step);
   void keep();
+  std::vector<std::string> needed(const std::string& pipeline) const;
+  Later later_of(const Plan& plan, const std::string& pipeline, const std::string& ahead);
+  void take_later();
 
   const Manifest* manifest_;
   Engine* engine_;
+  Background* background_;
   std::map<std::string, Plan> plans_;
   std::vector<Slot> slots_;
   Plan* plan_ = nullptr;
+  Size input_;
+  std::map<std::pair<std::string, std::string>, Later>
+      laters_;                   // by the pipeline of the frame, and the other
+  Later* next_later_ = nullptr;  // to be begun by this frame
+  int next_delay_ = 0;
+  Later* coming_ = nullptr;  // on the way
+  int left_ = 0;             // frames until it is taken
   TensorView image_;
   std::vector<std::uint8_t> image_bytes_;  // of a pipeline none of whose graphs takes the image
   std::vector<TensorView> values_;

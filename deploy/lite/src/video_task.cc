@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "instance_task.h"
@@ -47,12 +48,14 @@ KeyframeRule keyframe_rule(const Field& section) {
     } else if (member.first == "lost_objects") {
       rule.lost_objects = value.is_null() ? 0 : share(value);
     } else if (member.first == "delay") {
-      if (value.integer(0, std::numeric_limits<int>::max()) > 0) {
-        value.fail("this program computes key frames at once, which is a delay of 0");
-      }
+      rule.delay = static_cast<int>(value.integer(0, std::numeric_limits<int>::max()));
     } else {
       value.fail("this program knows no such condition of a key frame");
     }
+  }
+  if (rule.delay > 0 && rule.delay >= rule.every) {
+    section.fail("delay is " + std::to_string(rule.delay) + " and every is " + std::to_string(rule.every) +
+                 ": a key frame must be used before the next");
   }
   return rule;
 }
@@ -68,17 +71,19 @@ class VideoPipeline : public Pipeline {
     objects_now_.reserve(most);
   }
 
-  const std::string& next(const ImageView& image) override {
+  StepPlan next(const ImageView& image) override {
     double difference = 0;
     if (rule_.scene_cut > 0) {
       seen_ = thumbnail(image);
       if (age_ > 0) difference = thumbnail_difference(key_seen_, seen_);
     }
-    if (!is_key(age_, rule_, difference, lost_)) return nonkey_;
+    if (!is_key(age_, rule_, difference, lost_)) return {&nonkey_};
+    const bool at_once = age_ == 0 || rule_.delay == 0 || is_broken(rule_, difference, lost_);
     age_ = 0;  // should an engine fail, the next frame is a key frame again
     lost_ = 0;
     key_seen_ = seen_;
-    return key_;
+    if (at_once) return {&key_};
+    return {&nonkey_, &key_, rule_.delay};
   }
 
   void finish(const FrameOutputs& outputs, const Geometry& place, Result* result) override {

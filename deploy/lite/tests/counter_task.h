@@ -18,8 +18,8 @@ class CounterPipeline : public mobileseg::Pipeline {
  public:
   explicit CounterPipeline(std::size_t classes) : postprocessor_(classes) {}
 
-  const std::string& next(const mobileseg::ImageView& /*image*/) override {
-    return frames_++ == 0 ? key_ : nonkey_;
+  mobileseg::StepPlan next(const mobileseg::ImageView& /*image*/) override {
+    return {frames_++ == 0 ? &key_ : &nonkey_};
   }
 
   void finish(const mobileseg::FrameOutputs& outputs, const mobileseg::Geometry& place,

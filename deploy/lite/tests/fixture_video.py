@@ -34,6 +34,8 @@ RULES = {
     "video_cut": KeyframeOptions(every=100, scene_cut=0.12),
     "video_lost": KeyframeOptions(every=100, lost_objects=0.5),
     "video_each": KeyframeOptions(every=4, scene_cut=0.12, lost_objects=0.3),
+    "video_delay": KeyframeOptions(every=3, delay=2),
+    "video_late": KeyframeOptions(every=3, scene_cut=0.12, delay=1),
 }
 """Folder -> when its frames are key frames."""
 
@@ -184,16 +186,23 @@ def video_artefact(folder: Path, rule: KeyframeOptions) -> None:
     for sequence, frames in enumerate((range(LENGTH), range(LENGTH // 2, LENGTH))):
         pipeline = VideoPipeline(found, rule, InstancePipeline(folder, found, heads, settings))
         memory: dict[str, Any] = {}
-        key = -1  # the latest key frame
+        key = -1  # the key frame in use
+        coming: dict[int, int] = {}  # frame from which on -> key frame that is in use
         for frame in frames:
             image = clip.images[frame]
-            fed, name = Preprocessor(spec)(image), pipeline.next(memory, image).pipeline
-            key = frame if name == KEY else key
+            fed, plan = Preprocessor(spec)(image), pipeline.next(memory, image)
+            name = plan.pipeline
+            if name == KEY:
+                key, coming = frame, {}
+            key = coming.pop(frame, key)
             stem, levels = features(frame, frame, "feature", "reduced"), features(frame, key, "level3", "level4")
             answers[STEM][frame, frame] = {"x": fed}, stem
-            if name == KEY:
-                answers[DEEP][frame, frame] = {"feature": stem["feature"]}, levels
-            else:
+            if KEY in (name, plan.ahead):
+                own = features(frame, frame, "level3", "level4")
+                answers[DEEP][frame, frame] = {"feature": stem["feature"]}, own
+            if plan.ahead == KEY:
+                coming = {frame + plan.delay: frame}
+            if name == NONKEY:
                 answers[FLOW][frame, key] = flow_answer(frame, key)
             outputs = clip.outputs[frame][name]
             answers[HEADS][frame, key] = levels, outputs

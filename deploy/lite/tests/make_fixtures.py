@@ -209,6 +209,35 @@ def decoder_cases(root: Path, rng: np.random.Generator) -> None:
         write_case(root / name, found, arrays)
 
 
+def smoothing_cases(root: Path) -> None:
+    """Clips of semantic models with smoothing: image.k and output.k go in, expected.k comes out."""
+    rng = np.random.default_rng(33)
+    stretched = ImageSpec("x", 64, 96)
+    padded = ImageSpec("x", 64, 96, resize=ResizeSpec("keep-ratio"))
+    cases = {
+        "logits": (stretched, OutputSpec("out", "logits", "float32", (1, 4, -1, -1), "scores-bilinear")),
+        "probabilities": (padded, OutputSpec("out", "probabilities", "float32", (1, 4, -1, -1), "labels-nearest")),
+        "upsampled": (padded, OutputSpec("out", "logits", "float32", (1, 4, -1, -1), "scores-bilinear", (32, 48))),
+    }
+    for name, (spec, output) in cases.items():
+        found = manifest(name, spec, (output,), 4)
+        pipeline = SemanticPipeline(found, found.outputs_of()).for_stream({"smooth": 0.6})
+        stored = (64, 96) if output.resize == "labels-nearest" else (16, 24)
+        scene, memory = picture(rng, 160, 300), {}
+        arrays: dict[str, np.ndarray] = {"weight": np.array(0.6)}
+        for frame in range(4):
+            image = np.ascontiguousarray(scene[10 + 4 * frame : 110 + 4 * frame, 60 - 8 * frame : 210 - 8 * frame])
+            values = 4 * smooth(rng, (4, *stored))
+            if output.kind == "probabilities":
+                values = np.exp(values) / np.exp(values).sum(axis=0)
+            pipeline.next(memory, image)
+            place = Preprocessor(spec).geometry(image)
+            result = pipeline.finish({"out": values[None].astype(np.float32)}, place, memory)
+            arrays |= {f"image.{frame}": image, f"output.{frame}": values[None].astype(np.float32)}
+            arrays[f"expected.{frame}"] = result.labels
+        write_case(root / name, found, arrays)
+
+
 def python_labels(found: Manifest, values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """What Python makes of an output [K, h, w] or [h, w]."""
     outputs = found.outputs_of()
@@ -335,6 +364,7 @@ def main(root: Path) -> None:
     picture_cases(root / "pictures")
     preprocess_cases(root / "preprocess")
     semantic_cases(root / "semantic")
+    smoothing_cases(root / "smoothing")
     instance_cases(root / "instance")
     artefacts(root / "artefacts")
     keyframe_cases(root / "keyframes")

@@ -25,7 +25,7 @@ class EchoEngine : public Engine {
   std::string name() const override { return "echo"; }
   std::string version() const override { return "1"; }
   const std::vector<OutputSpec>& outputs(const std::string& /*graph*/) const override { return outputs_; }
-  void begin(Size /*size*/) override {}
+  void begin(const std::string& /*graph*/, Size /*size*/) override {}
   void* input(const std::string& /*graph*/, const TensorSpec& /*spec*/, const Shape& /*shape*/) override {
     return input_.data();
   }

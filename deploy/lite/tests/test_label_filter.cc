@@ -3,12 +3,15 @@
 
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fixtures.h"
 #include "label_filter.h"
 #include "mobileseg/error.h"
+#include "mobileseg/segmenter.h"
 
 using namespace mobileseg;
 
@@ -35,6 +38,95 @@ TEST_CASE("probabilities are averaged as in Python") {
     }
     CHECK(frame >= 5);
     filter.reset();
+  }
+}
+
+namespace {
+
+// Gives the stored output of a frame.
+class FrameEngine : public Engine {
+ public:
+  explicit FrameEngine(const fixtures::Case& item) : item_(item), outputs_(item.manifest.outputs_of()) {}
+  std::string name() const override { return "frames"; }
+  std::string version() const override { return "1"; }
+  const std::vector<OutputSpec>& outputs(const std::string& /*graph*/) const override { return outputs_; }
+  void begin(const std::string& /*graph*/, Size /*size*/) override {}
+  void* input(const std::string& /*graph*/, const TensorSpec& /*spec*/, const Shape& shape) override {
+    input_.resize(static_cast<std::size_t>(shape.count()));
+    return input_.data();
+  }
+  void share(const std::string& /*graph*/, const TensorSpec& /*spec*/, const TensorView& /*value*/) override {
+  }
+  const std::vector<TensorView>& run(const std::string& /*graph*/) override {
+    views_.assign(1, item_.at("output." + std::to_string(frame)).view());
+    return views_;
+  }
+
+  int frame = 0;
+
+ private:
+  const fixtures::Case& item_;
+  std::vector<OutputSpec> outputs_;
+  std::vector<float> input_;
+  std::vector<TensorView> views_;
+};
+
+double unequal(const std::vector<std::uint8_t>& labels, const Array& expected) {
+  REQUIRE(labels.size() == expected.bytes.size());
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < labels.size(); ++i) count += labels[i] != expected.bytes[i] ? 1 : 0;
+  return static_cast<double>(count) / static_cast<double>(labels.size());
+}
+
+}  // namespace
+
+TEST_CASE("labels of a stream with smoothing are Python's") {
+  for (const std::string& name : fixtures::cases("smoothing")) {
+    CAPTURE(name);
+    const fixtures::Case item("smoothing", name);
+    auto owned = std::make_unique<FrameEngine>(item);
+    FrameEngine* engine = owned.get();
+    Segmenter segmenter(item.manifest, std::move(owned));
+    StreamOptions options;
+    options.smooth = item.at("weight").as<double>()[0];
+    Stream stream = segmenter.stream(options);
+    Stream plain = segmenter.stream();
+    Result result;
+    for (int round = 0; round < 2; ++round) {
+      for (engine->frame = 0; engine->frame < 4; ++engine->frame) {
+        const std::string number = std::to_string(engine->frame);
+        CAPTURE(number);
+        const ImageView image = fixtures::view(item.at("image." + number));
+        stream.step(image, &result);
+        // exp() of two libraries may differ in the last bit, which can turn a tie.
+        CHECK(unequal(result.labels, item.at("expected." + number)) <= 1e-4);
+        plain.step(image, &result);
+        if (engine->frame > 0) CHECK(unequal(result.labels, item.at("expected." + number)) > 0.01);
+      }
+      stream.reset();
+    }
+    ImageView smaller = fixtures::view(item.at("image.0"));
+    engine->frame = 0;
+    stream.step(smaller, &result);
+    smaller.size.height -= 1;
+    CHECK_THROWS_WITH_AS(stream.step(smaller, &result), doctest::Contains("those before it were"), Error);
+    plain.step(smaller, &result);
+  }
+}
+
+TEST_CASE("smoothing needs class scores") {
+  const fixtures::Case labels("semantic", "labels_up"), scores("smoothing", "logits");
+  StreamOptions options;
+  options.smooth = 0.5;
+  Segmenter segmenter(labels.manifest, std::make_unique<FrameEngine>(labels));
+  CHECK_THROWS_WITH_AS(segmenter.stream(options), doctest::Contains("class scores were asked for"), Error);
+  const fixtures::Case objects("instance", "fast");
+  Segmenter finder(objects.manifest, std::make_unique<FrameEngine>(objects));
+  CHECK_THROWS_WITH_AS(finder.stream(options), doctest::Contains("labels are not smoothed"), Error);
+  Segmenter smoother(scores.manifest, std::make_unique<FrameEngine>(scores));
+  for (const double weight : {1.0, -0.1, std::numeric_limits<double>::quiet_NaN()}) {
+    options.smooth = weight;
+    CHECK_THROWS_WITH_AS(smoother.stream(options), doctest::Contains("from 0 to below 1"), Error);
   }
 }
 

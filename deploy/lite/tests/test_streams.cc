@@ -18,6 +18,8 @@ using namespace mobileseg;
 
 namespace {
 
+const std::string kKey = "key", kNonkey = "nonkey", kOther = "main";
+
 bool has_stand_in() {
   const char* engine = std::getenv("MOBILESEG_ENGINE");
   return has_engine() && engine != nullptr && std::string(engine) == "stand-in";
@@ -48,7 +50,7 @@ class CountingEngine : public Engine {
   const std::vector<OutputSpec>& outputs(const std::string& graph) const override {
     return graphs_.at(graph).outputs;
   }
-  void begin(Size /*size*/) override {}
+  void begin(const std::string& /*graph*/, Size /*size*/) override {}
   void* input(const std::string& /*graph*/, const TensorSpec& /*spec*/, const Shape& shape) override {
     image_.resize(static_cast<std::size_t>(shape.count()));
     return image_.data();
@@ -144,33 +146,60 @@ TEST_CASE("frames of another size are refused while something is kept" * doctest
 TEST_CASE("a pipeline cannot begin with what no frame gave, nor run when it is not there") {
   const Manifest manifest = fixtures::counter_manifest();
   CountingEngine engine(manifest);
-  TensorStream stream(manifest, &engine);
-  CHECK_THROWS_WITH_AS(stream.begin("nonkey", manifest.image.size),
+  Background background;
+  TensorStream stream(manifest, &engine, &background);
+  CHECK_THROWS_WITH_AS(stream.begin({&kNonkey}, manifest.image.size),
                        doctest::Contains("'follow' takes count of an earlier frame, and there was none"),
                        Error);
-  CHECK_THROWS_WITH_AS(stream.begin("main", manifest.image.size), doctest::Contains("no pipeline 'main'"),
+  CHECK_THROWS_WITH_AS(stream.begin({&kOther}, manifest.image.size), doctest::Contains("no pipeline 'main'"),
                        Error);
   CHECK_FALSE(stream.keeps());
-  stream.begin("key", manifest.image.size);
+  stream.begin({&kKey}, manifest.image.size);
   stream.run();
   CHECK(stream.keeps());
   for (int frame = 2; frame < 5; ++frame) {
-    stream.begin("nonkey", manifest.image.size);
+    stream.begin({&kNonkey}, manifest.image.size);
     const FrameOutputs outputs = stream.run();
     REQUIRE(outputs.specs.size() == 3);
     CHECK(outputs.specs[1].name == "next_count");
     CHECK(outputs.values[1].as<float>()[0] == static_cast<float>(frame));
   }
   stream.reset();
-  CHECK_THROWS_AS(stream.begin("nonkey", manifest.image.size), Error);
+  CHECK_THROWS_AS(stream.begin({&kNonkey}, manifest.image.size), Error);
+}
+
+TEST_CASE("tensors of a key frame that is computed in the background are taken when they are due") {
+  const Manifest manifest = fixtures::counter_manifest();
+  CountingEngine engine(manifest);
+  Background background;
+  TensorStream stream(manifest, &engine, &background);
+  const auto count = [&](const StepPlan& plan) {
+    stream.begin(plan, manifest.image.size);
+    const FrameOutputs outputs = stream.run();
+    return static_cast<int>(outputs.values[1].as<float>()[0]);
+  };
+  count({&kKey});
+  CHECK(count({&kNonkey}) == 2);
+  CHECK(count({&kNonkey, &kKey, 1}) == 3);  // 'start' gives 1, which the next frame takes
+  CHECK(count({&kNonkey}) == 2);
+  CHECK(count({&kNonkey, &kKey, 2}) == 3);
+  for (const int expected : {4, 5, 6})
+    CHECK(count({&kNonkey}) == expected);  // a later frame kept its own count
+  CHECK(count({&kNonkey, &kKey, 1}) == 7);
+  count({&kKey});
+  for (const int expected : {2, 3, 4, 5}) CHECK(count({&kNonkey}) == expected);
+  CHECK(count({&kNonkey, &kKey, 1}) == 6);
+  stream.reset();
+  CHECK_THROWS_AS(stream.begin({&kNonkey}, manifest.image.size), Error);
 }
 
 TEST_CASE("a tensor of another form is not handed on") {
   Manifest manifest = fixtures::counter_manifest();
   manifest.graphs.at("head").inputs[0].shape = {1, 2, 16, 25};
   CountingEngine engine(manifest);
-  TensorStream stream(manifest, &engine);
-  stream.begin("key", manifest.image.size);
+  Background background;
+  TensorStream stream(manifest, &engine, &background);
+  stream.begin({&kKey}, manifest.image.size);
   CHECK_THROWS_WITH_AS(
       stream.run(),
       doctest::Contains("the graph 'head' takes 'features' as float32 [1, 2, 16, 25], and is "
@@ -186,11 +215,12 @@ TEST_CASE("what is kept may be what was kept under another name") {
   manifest.graphs.at("head").inputs.push_back({"before", DType::kFloat32, {1}});
   manifest.pipelines["key"] = {"start"};
   CountingEngine engine(manifest);
-  TensorStream stream(manifest, &engine);
-  stream.begin("key", manifest.image.size);
+  Background background;
+  TensorStream stream(manifest, &engine, &background);
+  stream.begin({&kKey}, manifest.image.size);
   stream.run();
   for (const float before : {1.0F, 1.0F, 2.0F, 3.0F}) {
-    stream.begin("nonkey", manifest.image.size);
+    stream.begin({&kNonkey}, manifest.image.size);
     stream.run();
     CHECK(engine.before == before);
   }

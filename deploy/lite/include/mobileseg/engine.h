@@ -30,8 +30,9 @@ class Engine {
   virtual std::string version() const = 0;  // of the runtime
   virtual const std::vector<OutputSpec>& outputs(const std::string& graph) const = 0;
 
-  // Begins a frame whose image becomes a tensor of this size.
-  virtual void begin(Size size) = 0;
+  // Begins a run of a graph in a frame whose image becomes a tensor of this size. From here to the end of
+  // `run` a graph is for one thread; different graphs may be in use by different ones.
+  virtual void begin(const std::string& graph, Size size) = 0;
   // Memory of an input, to be filled before `run`.
   virtual void* input(const std::string& graph, const TensorSpec& spec, const Shape& shape) = 0;
   // Has a graph read an input where it lies, without a copy; the memory stays as it is until `run` has ended.

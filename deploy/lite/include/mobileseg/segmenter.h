@@ -16,6 +16,7 @@ namespace mobileseg {
 struct StreamOptions {
   bool track = false;  // objects have ids that stay, and those that belong to no track are left out
   TrackingOptions tracking;
+  double smooth = 0;  // weight of earlier frames in class probabilities, below 1: labels flicker less
 };
 
 // Frames of one source, in their order, with what the network and its task keep from frame to frame. Made by
@@ -56,7 +57,8 @@ class Segmenter {
   const Engine& engine() const;
   ResultForm form() const;  // of its results
 
-  // Throws Error(kUsage) when results have nothing to track, or for options that cannot be used.
+  // Throws Error(kUsage) when results have nothing to track or to smooth, or for options that cannot be used;
+  // Error(kRuntime) when graphs give no class probabilities to smooth.
   Stream stream(const StreamOptions& options = StreamOptions());
 
   // Segments an image: a stream of one frame. `result` is overwritten; pass the same one for every image.
