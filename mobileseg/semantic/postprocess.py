@@ -18,7 +18,7 @@ MAX_CLASSES = 256
 _CACHED_PIXELS = 32768
 """Pixels that are compared at a time: the running maximum then stays in the second-level cache."""
 
-_WHOLE_PIXELS = 1 << 18
+_WHOLE_PIXELS = 1 << 19
 """Up to here whole planes are resized and compared, which costs fewer calls than bands of them."""
 
 _PRUNED_PLANES, _PRUNED_BANDS = 32, 4

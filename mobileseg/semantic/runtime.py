@@ -135,22 +135,19 @@ class SemanticPipeline:
         self._check(values)
         rule, size = self._output.resize, self._output.upsample or values.shape[-2:]
         probable = self._output.kind == "probabilities"
-        whole = place.image == place.input == size  # then probabilities have the labels of the logits
-        nearest = rule == "labels-nearest" and not self._scores
-        if not labelled and not self._smooth and not self._scores and (whole or nearest):
-            values, labelled = labels_from_logits(values, size), True
-        elif not labelled:
+        # An image of the size of the scores has the same labels by logits and by probabilities.
+        whole = not self._smooth and place.image == place.input == size
+        labels_here = not self._scores and (rule == "labels-nearest" or whole)
+        if not labelled and (self._smooth or not labels_here):
             values = resize_scores(values, size)
-            if rule == "probabilities-bilinear" and not probable:
+            if not probable and (self._smooth or rule == "probabilities-bilinear"):
                 values, probable = softmax(values), True
         if self._smooth:
-            values = values if probable else softmax(values)
             values, memory[_KEY] = smoothed(
                 memory[_KEY], values, self._smooth, content=place.content, covered=place.input
             )
-            probable = True
-            if nearest:
-                values, labelled = labels_from_logits(values, size), True
+        if not labelled and labels_here:
+            values, labelled = labels_from_logits(values, size), True
         if place.content != place.input:  # take the padding off, at the size where it was put on
             values = values if labelled else resize_scores(values, place.input)
             values = values[..., : place.content[0], : place.content[1]]

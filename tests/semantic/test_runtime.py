@@ -7,7 +7,7 @@ import pytest
 from mobileseg.errors import RuntimeEngineError
 from mobileseg.runtime.preprocess import Geometry
 from mobileseg.runtime.segmenter import Segmenter
-from mobileseg.semantic.postprocess import labels_from_logits, resize_scores, softmax
+from mobileseg.semantic.postprocess import labels_from_labels, labels_from_logits, resize_scores, softmax
 from mobileseg.semantic.runtime import SemanticPipeline, pick_output
 from tests.runtime.artefacts import artefact
 
@@ -56,20 +56,24 @@ def test_probabilities_of_a_graph_that_ends_at_the_decoder_are_those_of_one_with
             np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
 
 
-def test_smoothing_takes_the_probabilities_at_the_size_of_the_input(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rule", ["labels-nearest", "scores-bilinear", "probabilities-bilinear"])
+def test_smoothing_takes_the_probabilities_at_the_size_of_the_input(tmp_path: Path, rule: str) -> None:
     manifest = artefact(tmp_path)
     (spec,) = manifest.outputs_of()
-    coarse = replace(spec, shape=(1, 3, 4, 6), upsample=(16, 24), resize="labels-nearest")
+    fine = replace(spec, resize=rule)
+    coarse = replace(fine, shape=(1, 3, 4, 6), upsample=(16, 24))
     values = np.random.default_rng(0).normal(size=(1, 3, 4, 6)).astype(np.float32)
-    image, place = np.zeros((16, 24, 3), np.uint8), Geometry((16, 24), (16, 24), (16, 24))
+    image, place = np.zeros((37, 50, 3), np.uint8), Geometry((37, 50), (16, 24), (16, 24))
     results = []
-    for output, given in ((spec, resize_scores(values[0], (16, 24))[None]), (coarse, values)):
+    for output, given in ((fine, resize_scores(values[0], (16, 24))[None]), (coarse, values)):
         pipeline, memory = SemanticPipeline(manifest, (output,)).for_stream({"smooth": 0.5}), {}
         for sign in (1, -1):
             pipeline.next(memory, image)
             results.append(pipeline.finish({"logits": sign * given}, place, memory).labels)
     np.testing.assert_array_equal(results[0], results[2])
     np.testing.assert_array_equal(results[1], results[3])
+    small = labels_from_logits(resize_scores(values[0], (16, 24)), (16, 24))
+    assert (results[0] == labels_from_labels(small, (37, 50))).all() == (rule == "labels-nearest")
 
 
 def test_detection_options_are_refused(tmp_path: Path) -> None:

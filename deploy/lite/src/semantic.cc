@@ -7,38 +7,11 @@
 
 #include "mobileseg/error.h"
 #include "numbers.h"
-#include "simd.h"
 
 namespace mobileseg {
 namespace {
 
 constexpr std::int64_t kMaxSide = 16384;
-
-// Probabilities of logits [K, pixels], in place.
-void softmax(std::size_t classes, std::size_t pixels, float* scores) {
-  std::size_t i = 0;
-  for (; i + 4 <= pixels; i += 4) {
-    simd::F4 best = simd::load(scores + i), sum = simd::splat(0.0F);
-    for (std::size_t k = 1; k < classes; ++k) best = simd::max(best, simd::load(scores + k * pixels + i));
-    for (std::size_t k = 0; k < classes; ++k) {
-      float* place = scores + k * pixels + i;
-      const simd::F4 part = simd::exp(simd::load(place) - best);
-      simd::store(place, part);
-      sum = sum + part;
-    }
-    for (std::size_t k = 0; k < classes; ++k) {
-      float* place = scores + k * pixels + i;
-      simd::store(place, simd::load(place) / sum);
-    }
-  }
-  for (; i < pixels; ++i) {
-    float best = scores[i], sum = 0;
-    for (std::size_t k = 1; k < classes; ++k) best = std::max(best, scores[k * pixels + i]);
-    for (std::size_t k = 0; k < classes; ++k)
-      sum += scores[k * pixels + i] = std::exp(scores[k * pixels + i] - best);
-    for (std::size_t k = 0; k < classes; ++k) scores[k * pixels + i] /= sum;
-  }
-}
 
 [[noreturn]] void refuse(const OutputSpec& spec, const TensorView& output) {
   throw Error(ErrorKind::kRuntime,
@@ -107,35 +80,27 @@ void SemanticPostprocessor::from_values(const OutputSpec& spec, const TensorView
   const float* scores = output.as<float>();
   Size source{static_cast<int>(output.shape[2]), static_cast<int>(output.shape[3])};
   const Size own = spec.upsample != Size{} ? spec.upsample : source;
-  const bool whole =
-      place.image == place.input && own == place.input;  // probabilities have the logits' labels
-  const bool nearest = spec.resize == OutputResize::kLabelsNearest;
-  if (nearest && padded && own != place.input) refuse(spec, output);
-  if (filter == nullptr && (nearest || whole)) {
-    score_labels_.run(scores, classes, source, own, padded ? place.content : own, place.image,
-                      labels->data());
-    return;
-  }
-  if (own != source) {
+  // An image of the size of the scores has the same labels by logits and by probabilities.
+  const bool whole = filter == nullptr && place.image == place.input && own == place.input;
+  const bool labels_here = spec.resize == OutputResize::kLabelsNearest || whole;
+  if (own != source && (filter != nullptr || !labels_here)) {
     resize(scores, classes, source, own, own, &upsampled_);
     scores = upsampled_.data();
     source = own;
   }
-  const bool mixed = spec.resize == OutputResize::kProbabilitiesBilinear && spec.kind == kinds::kLogits;
-  if (filter != nullptr || mixed) {
-    probabilities_.assign(scores, scores + static_cast<std::size_t>(classes) * source.pixels());
+  if (filter != nullptr || (!labels_here && spec.resize == OutputResize::kProbabilitiesBilinear)) {
+    to_probabilities(spec, scores, classes, source);
     scores = probabilities_.data();
-    if (spec.kind == kinds::kLogits)
-      softmax(static_cast<std::size_t>(classes), source.pixels(), probabilities_.data());
   }
   if (filter != nullptr) {
     filter->smooth(static_cast<std::size_t>(classes), source, place.content, place.input,
                    probabilities_.data());
-    if (nearest) {
-      score_labels_.run(scores, classes, source, source, padded ? place.content : source, place.image,
-                        labels->data());
-      return;
-    }
+  }
+  if (labels_here) {
+    if (padded && own != place.input) refuse(spec, output);
+    score_labels_.run(scores, classes, source, own, padded ? place.content : own, place.image,
+                      labels->data());
+    return;
   }
   // Padding comes off at the size at which it was put on; a stretched image goes straight to its own size.
   if (padded && place.content != place.image) {
@@ -146,6 +111,21 @@ void SemanticPostprocessor::from_values(const OutputSpec& spec, const TensorView
   const bool in_one = padded && place.content == place.image;
   score_labels_.run(scores, classes, source, in_one ? place.input : place.image, place.image, place.image,
                     labels->data());
+}
+
+void SemanticPostprocessor::to_probabilities(const OutputSpec& spec, const float* scores, int classes,
+                                             Size size) {
+  const std::size_t pixels = size.pixels(), count = static_cast<std::size_t>(classes) * pixels;
+  probabilities_.assign(scores, scores + count);
+  if (spec.kind == kinds::kProbabilities) return;
+  float* const first = probabilities_.data();
+  for (std::size_t i = 0; i < pixels; ++i) {
+    float highest = first[i];
+    for (std::size_t k = i + pixels; k < count; k += pixels) highest = std::max(highest, first[k]);
+    float sum = 0;
+    for (std::size_t k = i; k < count; k += pixels) sum += first[k] = std::exp(first[k] - highest);
+    for (std::size_t k = i; k < count; k += pixels) first[k] /= sum;
+  }
 }
 
 void SemanticPostprocessor::resize(const float* scores, int classes, Size source, Size size, Size content,

@@ -38,6 +38,8 @@ class SemanticPostprocessor {
  private:
   void from_values(const OutputSpec& spec, const TensorView& output, const Geometry& place,
                    std::vector<std::uint8_t>* labels, LabelFilter* filter);
+  // Class probabilities of scores [K, size], into probabilities_.
+  void to_probabilities(const OutputSpec& spec, const float* scores, int classes, Size size);
   // Row y of every class, resized along the row; kept while it is needed, as neighbouring target rows share
   // it.
   const float* wide_rows(const float* scores, int classes, int y, Size source);
