@@ -259,7 +259,7 @@ class InstanceDecoder(nn.Layer):
 
     def _positions(self, local_map: paddle.Tensor) -> paddle.Tensor:
         """Where the queries are, [1, Q, C]."""
-        return _positions(local_map) if self.query_source == "cells" else self.query_position
+        return _cell_positions(local_map) if self.query_source == "cells" else self.query_position
 
     def answers(self, queries: paddle.Tensor) -> dict[str, paddle.Tensor]:
         """``logits``, ``objectness`` and ``kernels`` of queries [N, Q, C]."""
@@ -275,15 +275,15 @@ def _tokens(feature: paddle.Tensor) -> Tokens:
     height, width = (int(length) for length in spatial_size(feature))
     channels = int(feature.shape[1])
     values = paddle.transpose(paddle.reshape(feature, [0, channels, height * width]), [0, 2, 1])
-    return Tokens(values, values + _positions(feature))
+    return Tokens(values, values + _cell_positions(feature))
 
 
-def _positions(feature: paddle.Tensor) -> paddle.Tensor:
+def _cell_positions(feature: paddle.Tensor) -> paddle.Tensor:
     """Of the cells of a map [N, C, h, w]: [1, h * w, C]."""
     height, width = (int(length) for length in spatial_size(feature))
     return paddle.to_tensor(sine_positions(height, width, int(feature.shape[1])))
 
 
 # The sizes of a map are Python values, and constants are made of them: tracing must not rewrite these.
-_positions = paddle.jit.not_to_static(_positions)
+_cell_positions = paddle.jit.not_to_static(_cell_positions)
 _tokens = paddle.jit.not_to_static(_tokens)

@@ -103,6 +103,7 @@ class QueryObjects:
             return result
         if not self._track:
             return replace(result, track_ids=None)
+        assert result.track_ids is not None  # of kernels
         return result.take(np.flatnonzero(np.isin(result.track_ids, memory[MEMORY].tracks.ids)))
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
