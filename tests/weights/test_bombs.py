@@ -17,11 +17,11 @@ pytestmark = pytest.mark.both
 
 
 def load(data):
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         return safe_pickle.read_pickle(io.BytesIO(data), "file")
     finally:
-        assert time.perf_counter() - start < 5.0
+        assert time.process_time() - start < 5.0
 
 
 def doubled(levels):
