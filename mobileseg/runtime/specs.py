@@ -120,6 +120,9 @@ class ImageSpec:
                 found.append(f"image {name} has a value that is not finite")
         if any(value <= 0 for value in self.std):
             found.append("image std has a value that is not positive")
+        pairs = zip(self.mean, self.std, strict=False)
+        if not found and any((self.range[1] * self.scale + abs(mean)) / std > LARGEST_INPUT for mean, std in pairs):
+            found.append(f"image scale, mean and std make inputs beyond {LARGEST_INPUT:g}")
         if self.dtype == "uint8" and not self.normalized_in_graph:
             found.append("image is uint8 but the graph does not normalise")
         padding = self.resize.padding
@@ -129,6 +132,9 @@ class ImageSpec:
             found.append("image resize.mode keep-ratio needs a fixed size, and the graph takes any")
         return found
 
+
+LARGEST_INPUT = 1e9
+"""Of normalised pixels; networks see values below ten."""
 
 LONGEST_SIDE = 16384
 """Longest side of an input, in pixels: what a manifest claims beyond it is damage, not an image."""

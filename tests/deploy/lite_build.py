@@ -27,6 +27,8 @@ FUZZERS = {
     "options": 20_000,
     "output": 1000,
     "keyframes": 2000,
+    "stream": 200,
+    "tracking": 500,
 }
 """Fuzz targets, and how many inputs they get in a run of the tests."""
 

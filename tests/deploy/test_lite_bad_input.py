@@ -225,6 +225,7 @@ def test_a_truncated_graph_is_refused(lite: Lite, labels: Path, tmp_path: Path) 
         (("image", "channels"), 1, "it takes images of 1 channels, this program those of 3"),
         (("image", "range"), [0, 4095], "it takes pixels of 0 to 4095, this program those of 0 to 255"),
         (("image", "scale"), 0, "scale is not positive"),
+        (("image", "scale"), 1e300, "make inputs beyond 1e9"),
         (("image", "height"), 1 << 40, "expected a whole number from 1 to 16384"),
         (("pipelines", "main"), ["main", "tail"], "pipelines.main names the graph 'tail', there is main"),
         (("graphs", "main", "inputs", 0, "name"), "y", "takes y, which nothing before it gives"),

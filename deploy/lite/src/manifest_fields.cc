@@ -1,9 +1,12 @@
 #include "manifest_fields.h"
 
+#include <cmath>
+
 namespace mobileseg {
 namespace {
 
 constexpr std::int64_t kMaxSide = 16384;
+constexpr double kLargestInput = 1e9;  // of normalised pixels; networks see values below ten
 
 const std::map<std::string, DType> kTypes = {{"float32", DType::kFloat32}, {"float64", DType::kFloat64},
                                              {"int32", DType::kInt32},     {"int64", DType::kInt64},
@@ -121,6 +124,10 @@ ImageSpec image_spec(const Field& field) {
     if (!(value > 0)) field.fail("std has a value that is not positive");
   }
   if (!(spec.scale > 0)) field.fail("scale is not positive");
+  for (std::size_t i = 0; i < spec.std.size(); ++i) {
+    if (!((255 * spec.scale + std::fabs(spec.mean[i])) / spec.std[i] <= kLargestInput))
+      field.fail("scale, mean and std make inputs beyond 1e9");
+  }
   if (spec.resize == ResizeMode::kKeepRatio && spec.dynamic) {
     field.fail("resize.mode keep-ratio needs a fixed size, and the graph takes any");
   }

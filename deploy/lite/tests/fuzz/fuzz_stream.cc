@@ -1,5 +1,6 @@
 // Frames of a video network whose graphs answer anything, of any form: a frame is refused or its objects lie
 // in the image, ids are of one object each, and what the stream keeps is never read when nothing was kept.
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -113,7 +114,7 @@ void check(const Result& result, bool tracked) {
   const auto width = static_cast<float>(result.size.width), height = static_cast<float>(result.size.height);
   for (const Instance& one : result.instances) {
     require(one.box.x1 >= 0 && one.box.y1 >= 0 && one.box.x2 <= width && one.box.y2 <= height);
-    require(one.score >= 0 && one.score <= 1);
+    require(std::isfinite(one.score));
     require(one.label == 0 || one.label == 1);
     require(one.mask.top >= 0 && one.mask.top + one.mask.size.height <= result.size.height);
     require(one.mask.left >= 0 && one.mask.left + one.mask.size.width <= result.size.width);

@@ -1,5 +1,5 @@
-// Objects and frames of any kind, one after the other: an id is of one object of a frame, smoothed scores stay
-// within those that were given, and nothing beside pixels, masks and scores is read.
+// Objects and frames of any kind, one after the other: an id is of one object of a frame, smoothed scores
+// stay within those that were given, and nothing beside pixels, masks and scores is read.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
