@@ -8,10 +8,7 @@ import pytest
 from PIL import Image
 
 from mobileseg.cli import main
-from mobileseg.data.base import Item
 from mobileseg.data.datasets import Dataset
-from mobileseg.data.doctor.scan import examine_item
-from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.errors import ConfigError, DataError
 from mobileseg.export.options import ENGINES
 from mobileseg.runtime.engines.registry import unavailable
@@ -160,14 +157,3 @@ def test_files_of_another_format_are_named(tmp_path):
         narrow.load(0)
     shifted = Dataset(str(tmp_path), train_path="list.txt", num_classes=3, img_channels=1)  # no range: 16 bits as 8
     assert shifted.pixels.read(tmp_path / "0.png").dtype == np.uint8
-
-
-def test_the_doctor_finds_them_before_training(tmp_path):
-    dataset(tmp_path, 1, (0, 4095), np.uint16)
-    item = Item(tmp_path / "0.png", tmp_path / "0_label.png")
-    for pixels, codes in (
-        (PixelFormat(1, (0, 4095)), []),
-        (PixelFormat(4), ["image-channels"]),
-        (PixelFormat(1, (0, 1000)), ["image-depth"]),
-    ):
-        assert [code for code, _ in examine_item(item, pixels).problems] == codes

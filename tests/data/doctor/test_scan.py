@@ -6,6 +6,7 @@ from PIL import Image
 
 from mobileseg.data.datasets import Dataset, Item
 from mobileseg.data.doctor.scan import EXAMPLES, Examples, examine_item, scan, thumbnail
+from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.semantic.doctor_labels import LabelSummary
 
 
@@ -132,3 +133,16 @@ def test_sizes_and_depths_are_named(folder, monkeypatch) -> None:
     assert codes(Item(deep, label)) == ["image-depth"]
     monkeypatch.setattr("mobileseg.limits.MAX_PIXELS", 100)
     assert codes(Item(image, label)) == ["image-size", "label-size"]
+
+
+def test_images_are_read_as_the_dataset_reads_them(folder) -> None:
+    _, label = folder.add("one")
+    deep = folder.root / "deep.png"
+    Image.fromarray(np.full((24, 32), 2000, np.uint16)).save(deep)
+    for pixels, expected in (
+        (PixelFormat(), []),
+        (PixelFormat(1, (0, 4095)), []),
+        (PixelFormat(1, (0, 1000)), ["image-depth"]),
+        (PixelFormat(4), ["image-channels"]),
+    ):
+        assert [code for code, _ in examine_item(Item(deep, label), pixels).problems] == expected

@@ -95,7 +95,7 @@ def test_test_mode_needs_no_labels(folder) -> None:
         ({"dataset_root": None}, DataError, "no dataset_root"),
         ({"mode": "training"}, ConfigError, "no mode"),
         ({"mode": "val"}, ConfigError, "val_path is not given"),
-        ({"img_channels": 1}, ConfigError, "img_channels"),
+        ({"img_channels": 5}, ConfigError, "img_channels"),
         ({"separator": ""}, ConfigError, "separator is empty"),
         ({"train_path": "gone.txt"}, DataError, r"gone\.txt does not exist"),
     ],
