@@ -176,6 +176,6 @@ def _explain_os_error(error: OSError) -> tuple[str, int]:
 
 def _fail(message: str, code: int) -> int:
     if converter.was_removed(message):
-        message += f"\n  hint: the converter environment {sys.prefix} is being removed; `{converter.SETUP}` makes it"
+        message += f"\n  hint: the converter environment {sys.prefix} was removed: `{converter.SETUP}` makes it anew"
     print(f"error: {message}", file=sys.stderr)
     return code
