@@ -81,7 +81,7 @@ class PixelFormat:
         Raises:
             FileError: as :func:`mobileseg.data.io.read_image`; the file has other channels, or values beyond the range.
         """
-        return self.decode(read_bytes(path, "image"), Path(path))
+        return self.decode(read_bytes(Path(path), "image"), Path(path))
 
     def decode(self, data: bytes, path: Path) -> np.ndarray:
         """Like :meth:`read` for a file that is in memory; ``path`` is for messages only."""

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 import cv2
 import numpy as np
 
+from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.errors import ConfigError, DataError, MobileSegError, RuntimeEngineError
 from mobileseg.files import write_whole
 from mobileseg.prediction.sources import Source, distinct_names
@@ -37,6 +38,9 @@ class Segments(Model, Protocol):
 
     @property
     def engine_name(self) -> str: ...
+
+    @property
+    def pixels(self) -> PixelFormat: ...
 
     def __call__(self, image: np.ndarray, /) -> Any: ...
 

@@ -145,7 +145,7 @@ def build_paddleseg(kind: str, name: str, kwargs: Mapping[str, Any], *, measure:
             return layer
         layer.feature_info = _measure_features(name, layer, arguments.get("in_channels", 3))
         return layer
-    channels = arguments.get("in_channels") or getattr(backbone, "image_channels", 3)
+    channels = int(arguments.get("in_channels") or getattr(backbone, "image_channels", 3))
     resized, side = _probe_network(name, layer, arguments.get("num_classes"), channels)
     return PaddleSegNetwork(layer, resized, _COARSEST * math.lcm(*bins), side)
 
