@@ -19,7 +19,7 @@ _SMALLEST = 64  # pixels; less of an object says nothing
 _BORDER = 3  # deviations of the blended border beyond which nothing is seen of it
 
 
-class Cutout(NamedTuple):
+class PastedObject(NamedTuple):
     """An object that is cut out.
 
     Attributes:
@@ -113,7 +113,7 @@ class CopyPaste:
                 self._paste(sample, cutout, *place)
         return sample
 
-    def _cut(self, other: Sample, number: int, rng: np.random.Generator) -> Cutout:
+    def _cut(self, other: Sample, number: int, rng: np.random.Generator) -> PastedObject:
         x1, y1, x2, y2 = other.instances.regions[number].box  # type: ignore[union-attr]
         bitmap = other.instances.regions[number].bitmap  # type: ignore[union-attr]
         factor = math.exp(rng.uniform(*self.scales))
@@ -129,7 +129,7 @@ class CopyPaste:
         image, mask = (resize(np.ascontiguousarray(part), size, method) for part in (image, mask))
         x, y, width, height = cv2.boundingRect((mask >= 0.5).view(np.uint8))
         framed = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
-        return Cutout(
+        return PastedObject(
             framed[y : y + height + 2 * margin, x : x + width + 2 * margin],
             np.ascontiguousarray(mask[y : y + height, x : x + width] >= 0.5).view(np.uint8),
             int(other.instances.classes[number]),  # type: ignore[union-attr]
@@ -150,7 +150,7 @@ class CopyPaste:
                 return top, left
         return None
 
-    def _paste(self, sample: Sample, cutout: Cutout, top: int, left: int) -> None:
+    def _paste(self, sample: Sample, cutout: PastedObject, top: int, left: int) -> None:
         region = Region(top, left, cutout.bitmap)
         alpha = np.pad(cutout.bitmap, margin_of(cutout)).astype(np.float32)
         if self.blend:
@@ -165,12 +165,12 @@ class CopyPaste:
         sample.instances = below.joined(new)
 
 
-def margin_of(cutout: Cutout) -> int:
+def margin_of(cutout: PastedObject) -> int:
     """Pixels around an object on each side of its image."""
     return (cutout.image.shape[0] - cutout.bitmap.shape[0]) // 2
 
 
-def blended(image: np.ndarray, cutout: Cutout, alpha: np.ndarray, top: int, left: int) -> np.ndarray:
+def blended(image: np.ndarray, cutout: PastedObject, alpha: np.ndarray, top: int, left: int) -> np.ndarray:
     """A copy of an image with an object over it.
 
     Args:
