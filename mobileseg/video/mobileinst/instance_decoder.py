@@ -241,7 +241,7 @@ class InstanceDecoder(nn.Layer):
     def look_locally(self, queries: paddle.Tensor, local_map: paddle.Tensor) -> paddle.Tensor:
         """Queries [N, Q, C] of the global decoder, of this frame or another one, after the local decoder."""
         (project,) = self._project
-        if project is not None:
+        if self.pool is not None and project is not None:
             queries = self.pool(queries, self.kernels(self.norm(queries)), local_map, project(local_map))
         tokens = _tokens(self.local_layer(local_map))
         positions = self._positions(local_map)
