@@ -31,8 +31,8 @@ GEOMETRIC = {
     "RandomInstanceCrop": {},
 }
 OTHERS = {
-    "DiscardSmallInstances", "Normalize", "PhotometricDistort", "RandomBlur", "RandomDistort", "RandomGrayscale",
-    "RandomNoise",
+    "CopyPaste", "DiscardSmallInstances", "Normalize", "PhotometricDistort", "RandomBlur", "RandomDistort",
+    "RandomGrayscale", "RandomNoise",
 }  # fmt: skip
 
 

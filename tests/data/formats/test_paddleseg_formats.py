@@ -156,5 +156,5 @@ def test_scale_padding_centres_the_image_and_can_be_undone(size):
 def test_every_dataset_of_labels_says_how_many_classes():
     for name in DATASETS:
         component = DATASETS.get(name)
-        if issubclass(component, SegmentationDataset) and name not in ("Dataset",):
+        if isinstance(component, type) and issubclass(component, SegmentationDataset) and name not in ("Dataset",):
             assert getattr(component, "CLASSES", None) or getattr(component, "COUNT", None), name
