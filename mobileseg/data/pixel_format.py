@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from mobileseg.data.io import ChannelsError, DepthError, decode_image, decode_unchanged, read_bytes
 from mobileseg.errors import ConfigError
 from mobileseg.limits import shown
 
 CHANNELS = (1, 2, 3, 4)
 _LARGEST = 65535
-_CONVERSIONS: dict[tuple[int, int], int | None] = {
-    (1, 1): None, (3, 1): cv2.COLOR_BGR2GRAY, (4, 1): cv2.COLOR_BGRA2GRAY, (2, 2): None,
-    (1, 3): cv2.COLOR_GRAY2RGB, (3, 3): cv2.COLOR_BGR2RGB, (4, 3): cv2.COLOR_BGRA2RGB, (4, 4): cv2.COLOR_BGRA2RGBA,
+_CONVERSIONS: dict[tuple[int, int], str] = {
+    (1, 1): "", (3, 1): "COLOR_BGR2GRAY", (4, 1): "COLOR_BGRA2GRAY", (2, 2): "",
+    (1, 3): "COLOR_GRAY2RGB", (3, 3): "COLOR_BGR2RGB", (4, 3): "COLOR_BGRA2RGB", (4, 4): "COLOR_BGRA2RGBA",
 }  # fmt: skip
-"""(channels of the file, channels that are wanted) -> OpenCV's conversion."""
+"""(channels of the file, channels that are wanted) -> name of OpenCV's conversion, '' for none."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +79,16 @@ class PixelFormat:
         Raises:
             FileError: as :func:`mobileseg.data.io.read_image`; the file has other channels, or values beyond the range.
         """
+        from mobileseg.data.io import read_bytes
+
         return self.decode(read_bytes(Path(path), "image"), Path(path))
 
     def decode(self, data: bytes, path: Path) -> np.ndarray:
         """Like :meth:`read` for a file that is in memory; ``path`` is for messages only."""
+        import cv2  # not for what only reads manifests
+
+        from mobileseg.data.io import ChannelsError, DepthError, decode_image, decode_unchanged
+
         if self.channels == 3 and self.range is None:
             return decode_image(data, path)
         values = decode_unchanged(data, path, alpha=self.channels == 2)
@@ -95,7 +99,7 @@ class PixelFormat:
                 remedy=f"write img_channels: {held}, or store all images with {self.channels} channels",
             )
         conversion = _CONVERSIONS[held, self.channels]
-        values = np.atleast_3d(values if conversion is None else cv2.cvtColor(values, conversion))
+        values = np.atleast_3d(cv2.cvtColor(values, getattr(cv2, conversion)) if conversion else values)
         if self.range is None and values.dtype == np.uint16:
             values = (values >> 8).astype(np.uint8)  # as read_image does
         low, high = self.limits

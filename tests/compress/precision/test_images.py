@@ -7,6 +7,7 @@ import pytest
 from mobileseg.compress.precision.images import choose_images, coverage, read_chosen
 from mobileseg.data.base import Item
 from mobileseg.data.io import write_png
+from mobileseg.data.pixel_format import PHOTOGRAPH
 from mobileseg.data.sample import Sample
 from mobileseg.errors import CompressionError, DataError
 
@@ -14,7 +15,7 @@ from mobileseg.errors import CompressionError, DataError
 class Labels:
     """Image i shows the classes of `shown[i]`."""
 
-    task, num_classes, classes = "semantic", 3, ("a", "b", "c")
+    task, num_classes, classes, pixels = "semantic", 3, ("a", "b", "c"), PHOTOGRAPH
 
     def __init__(self, shown):
         self.shown = shown

@@ -10,6 +10,8 @@ from mobileseg.compress.precision.artefact import write_int8
 from mobileseg.compress.precision.prepare import calibrate, trace, wanted_layers
 from mobileseg.compress.precision.simulate import simulated
 from mobileseg.compress.precision.streams import read_streams, record_inputs, run_stream
+from mobileseg.data.io import write_png
+from mobileseg.data.pixel_format import PHOTOGRAPH
 from mobileseg.errors import CompressionError
 from mobileseg.export.from_config import synthetic_images
 from mobileseg.export.options import ExportOptions
@@ -42,17 +44,20 @@ def ranges(video, streams):
 class Frames:
     """Videos of four frames and of one."""
 
-    def __init__(self, folder):
+    pixels = PHOTOGRAPH
+
+    def __init__(self, folder, images):
+        for index, image in images.items():
+            write_png(folder / f"{index}.png", image)
         self.items = [type("Item", (), {"image": folder / f"{index}.png"}) for index in range(5)]
 
     def sequences(self):
         return [range(4), range(4, 5)]
 
 
-def test_streams_are_frames_of_a_video_or_made_of_an_image(video, tmp_path, monkeypatch):
+def test_streams_are_frames_of_a_video_or_made_of_an_image(video, tmp_path):
     images = dict(enumerate(synthetic_images((40, 60), 5)))
-    dataset = Frames(tmp_path)
-    monkeypatch.setattr("mobileseg.compress.precision.images.read_image", lambda path: images[int(path.stem)])
+    dataset = Frames(tmp_path, images)
     first, late, alone = read_streams(dataset, [1, 2, 4], video.task)
     assert [np.array_equal(frame, images[index]) for frame, index in zip(first, (1, 2, 3), strict=True)] == [True] * 3
     for stream, index in ((late, 2), (alone, 4)):
