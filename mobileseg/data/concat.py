@@ -12,9 +12,9 @@ from mobileseg.data.instance_base import InstanceDataset
 from mobileseg.data.instances import Instances
 from mobileseg.data.parts import Parts, read_parts
 from mobileseg.data.sample import Sample
+from mobileseg.data.video_base import VideoDataset
 from mobileseg.errors import ConfigError
 from mobileseg.registry import DATASETS
-from mobileseg.tasks import INSTANCE, SEMANTIC
 
 
 @DATASETS.add_component
@@ -50,7 +50,7 @@ def Concat(
         raise ConfigError(
             f"Concat: ratios are for training; mode '{mode}' gives every image once", remedy="remove ratio"
         )
-    made = ConcatLabels if joined.datasets[0].task == SEMANTIC else ConcatObjects
+    made = ConcatLabels if isinstance(joined.datasets[0], SegmentationDataset) else ConcatObjects
     return made(joined, transforms=transforms, mode=mode, seed=seed)
 
 
@@ -164,7 +164,8 @@ class ConcatObjects(InstanceDataset):
 
 def _check_part(where: str, dataset: Any) -> None:
     made_of_parts = isinstance(dataset, ConcatLabels | ConcatObjects)
-    if not isinstance(dataset, ImageDataset) or made_of_parts or dataset.task not in (SEMANTIC, INSTANCE):
+    of_images = isinstance(dataset, SegmentationDataset | InstanceDataset) and not isinstance(dataset, VideoDataset)
+    if made_of_parts or not of_images:
         raise ConfigError(
             f"Concat: {where} is a {type(dataset).__name__}; expected a dataset of images with labels or objects",
             remedy="name the parts of a Concat one by one" if made_of_parts else "clips of videos: MixedClips",

@@ -372,11 +372,10 @@ def _disagreement(
         if culprit:
             lines.append(f"  {row.target}: traced, the network computes something else; first seen after {culprit}")
     kept = keep_failed(stage, folder)
-    return ExportError(
-        "\n".join(["exported graphs do not agree with the network:", *lines]),
-        remedy=(f"{NAME_A_SIZE}; " if options.any_size else "")
-        + f"the folder was not put into place; it is kept as {kept} for inspection",
-    )
+    remedy = f"the folder was not put into place; it is kept as {kept} for inspection"
+    if options.any_size:
+        remedy = f"{NAME_A_SIZE}; {remedy}"
+    return ExportError("\n".join(["exported graphs do not agree with the network:", *lines]), remedy=remedy)
 
 
 def _searched(search: Callable[[], Operator | None]) -> Operator | None:
@@ -396,6 +395,4 @@ def _notes(
         f"{len(reference.classes_present)} classes present",
         "golden": task.golden_note,
     }
-    if warnings:
-        notes["warning"] = " ".join(warnings)
-    return notes
+    return notes | ({"warning": " ".join(warnings)} if warnings else {})

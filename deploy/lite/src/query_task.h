@@ -11,18 +11,10 @@
 
 namespace mobileseg {
 
-class Field;
-
 // A kind of outputs, [1, k, h, w]; export keeps it as it keeps tensors between graphs.
 constexpr const char* kMaskFeatures = "mask_features";
 
-// Whether a manifest's section is of a network with queries.
-bool is_query_based(const Field* section);
-const QuerySettings* query_settings_of(const Manifest& manifest);  // null for other networks
-
-// As the functions of `Task`; `keyframes` is the rule that the section has.
-std::shared_ptr<const QuerySettings> read_query_settings(const Field& section, const KeyframeRule& keyframes,
-                                                         Manifest* manifest);
+// As the functions of `Task`.
 std::string query_problem(const Manifest& manifest);
 Check replay_queries(const Manifest& manifest, const Golden& golden);
 

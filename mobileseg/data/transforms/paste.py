@@ -13,7 +13,6 @@ from mobileseg.data.sample import Sample
 from mobileseg.errors import ConfigError
 from mobileseg.pixels import resize
 from mobileseg.registry import TRANSFORMS
-from mobileseg.tasks import INSTANCE
 
 _SMALLEST = 64  # pixels; less of an object says nothing
 _BORDER = 3  # deviations of the blended border beyond which nothing is seen of it
@@ -90,7 +89,7 @@ class CopyPaste:
         Raises:
             ConfigError: it has no still images with objects.
         """
-        if dataset.task != INSTANCE:
+        if not hasattr(dataset, "objects") or hasattr(dataset, "videos"):
             raise ConfigError(
                 f"CopyPaste pastes objects into still images; the dataset {type(dataset).__name__} is for "
                 f"{dataset.task} segmentation",

@@ -16,6 +16,7 @@ from mobileseg.nn.blocks import resize
 from mobileseg.nn.normaliser import whole_batch_normaliser
 from mobileseg.registry import LOSSES
 from mobileseg.tasks import VIDEO
+from mobileseg.video.mobileinst.names import CELL_CLASSES
 from mobileseg.video.mobileinst.targets import ObjectReader, Objects, class_shares, repeated
 
 DICE_POWER, CLASS_POWER = 0.8, 0.2
@@ -259,7 +260,7 @@ class MobileInstLoss(nn.Layer):
 
         Returns:
             float32 scalars, factors applied: ``class``, ``dice``, ``mask``, ``objectness``, ``global`` and, of a
-            network that has it, ``semantic``.
+            network that has it, ``cell_classes``.
         """
         objects = self.objects(outputs, targets)
         return self.judge(outputs, objects)[0] | self.semantic(outputs, targets)
@@ -272,13 +273,13 @@ class MobileInstLoss(nn.Layer):
         return self._reader(_arrays(targets), (int(height), int(width)), self.mask_scale)
 
     def semantic(self, outputs: Mapping[str, paddle.Tensor], targets: Mapping[str, Any]) -> dict[str, paddle.Tensor]:
-        """The loss ``semantic``, nothing where the network has no such output; arguments as in :meth:`objects`."""
-        logits = outputs.get("semantic")
+        """The loss ``cell_classes``, nothing where the network has no such output; arguments as in :meth:`objects`."""
+        logits = outputs.get(CELL_CLASSES)
         if logits is None:
             return {}
         _, kinds, height, width = (int(length) for length in logits.shape)
         truth = paddle.to_tensor(class_shares(_arrays(targets), kinds, (height, width)))
-        return {"semantic": self.semantic_weight * F.binary_cross_entropy_with_logits(logits, truth)}
+        return {CELL_CLASSES: self.semantic_weight * F.binary_cross_entropy_with_logits(logits, truth)}
 
     def judge(
         self, outputs: Mapping[str, paddle.Tensor], objects: Sequence[Objects]

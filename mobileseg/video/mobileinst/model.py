@@ -18,7 +18,7 @@ from mobileseg.registry import NETWORKS
 from mobileseg.tasks import VIDEO
 from mobileseg.video.mobileinst.instance_decoder import InstanceDecoder
 from mobileseg.video.mobileinst.mask_decoder import MaskDecoder, best_of_cells, pooled_tokens
-from mobileseg.video.mobileinst.names import ANSWERS, FEATURES, INSTANCES, MAPS, MASK_FEATURES
+from mobileseg.video.mobileinst.names import ANSWERS, CELL_CLASSES, FEATURES, INSTANCES, MAPS, MASK_FEATURES
 from mobileseg.video.names import KEY, NONKEY
 
 TOKEN_STRIDE = 64
@@ -162,7 +162,7 @@ class MobileInst(nn.Layer):
             MAPS[1]: local,
         }
         if self.training and self.semantic is not None:
-            found["semantic"] = cut_to_stride(self.semantic(local), size, self.token_stride)
+            found[CELL_CLASSES] = cut_to_stride(self.semantic(local), size, self.token_stride)
         return found
 
     def graphs(self, size: tuple[int, int]) -> Deployment:

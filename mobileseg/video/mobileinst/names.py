@@ -9,3 +9,6 @@ MAPS = ("global_map", "local_map")
 
 ANSWERS = ("kernels", "logits", "objectness")
 """What the graph of the instances gives."""
+
+CELL_CLASSES = "cell_classes"
+"""Which classes every cell of the local map shows: an output of networks in training, and its loss."""

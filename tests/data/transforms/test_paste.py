@@ -47,6 +47,9 @@ class Others:
     def load(self, index: int) -> Sample:
         return scene(*self.arguments[0], **self.arguments[1])
 
+    def objects(self, index: int) -> Instances:
+        return self.load(index).instances
+
 
 def attached(others: Others, **more: Any) -> CopyPaste:
     transform = CopyPaste(**{"prob": 1, "min_scale": 1, "max_scale": 1, **more})

@@ -168,11 +168,11 @@ def test_cells_learn_their_classes() -> None:
     known = targets([2, 1])
     loss = MobileInstLoss(semantic_weight=3.0)
     given = outputs()
-    assert "semantic" not in loss(given, known)
+    assert "cell_classes" not in loss(given, known)
     shares = class_shares({name: value.numpy() for name, value in known.items()}, 3, (2, 3))
-    given["semantic"] = paddle.to_tensor(np.random.RandomState(2).randn(2, 3, 2, 3).astype(np.float32))
-    found = float(loss(given, known)["semantic"])
-    logits = given["semantic"].numpy()
+    given["cell_classes"] = paddle.to_tensor(np.random.RandomState(2).randn(2, 3, 2, 3).astype(np.float32))
+    found = float(loss(given, known)["cell_classes"])
+    logits = given["cell_classes"].numpy()
     surprise = np.logaddexp(0, logits) - shares * logits
     assert found == pytest.approx(3 * surprise.mean(), rel=1e-5)
 

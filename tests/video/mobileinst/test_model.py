@@ -81,11 +81,11 @@ def test_any_backbone(name: str) -> None:
 
 def test_cells_have_classes_in_training_alone() -> None:
     network = build(semantic=True, token_stride=16)
-    assert "semantic" not in run(network, input_image(75, 101))
+    assert "cell_classes" not in run(network, input_image(75, 101))
     network.train()
     found = network(paddle.to_tensor(np.concatenate([input_image(75, 101)] * 2)))
-    assert found["semantic"].shape == [2, 3, 5, 7]
-    assert set(found) == TRAINING | {"semantic"}
+    assert found["cell_classes"].shape == [2, 3, 5, 7]
+    assert set(found) == TRAINING | {"cell_classes"}
 
 
 def test_tokens_of_the_backbone_are_used() -> None:
