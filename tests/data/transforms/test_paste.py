@@ -195,8 +195,7 @@ def test_where_it_has_no_place(tmp_path: Path) -> None:
         folder.open("val", transforms=[{"type": "CopyPaste"}])
     with pytest.raises(ConfigError, match="belongs to no dataset"):
         CopyPaste()(scene(50, []), np.random.default_rng(0))
-    labels = Others()
-    labels.task = "semantic"
+    labels = type("Labels", (), {"task": "semantic"})()
     with pytest.raises(ConfigError, match="is for semantic segmentation"):
         CopyPaste().attach(labels)
 
