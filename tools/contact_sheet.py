@@ -1,4 +1,4 @@
-"""Evenly spaced frames of a video as one image, for the pictures of docs/video.md::
+"""Evenly spaced frames of a video as one image, for docs/video.md::
 
 python tools/contact_sheet.py demo/video/followed/overlay/clip.mp4 docs/images/clip.jpg --columns 4 --rows 2
 """
@@ -52,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MobileSegError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    picture = cv2.cvtColor(sheet(frames, args.rows, args.columns, args.width), cv2.COLOR_RGB2BGR)
+    whole = cv2.cvtColor(sheet(frames, args.rows, args.columns, args.width), cv2.COLOR_RGB2BGR)
     args.image.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(args.image), picture, [cv2.IMWRITE_JPEG_QUALITY, 88]):
+    if not cv2.imwrite(str(args.image), whole, [cv2.IMWRITE_JPEG_QUALITY, 88]):
         print(f"error: {args.image} cannot be written", file=sys.stderr)
         return 1
     return 0
