@@ -102,9 +102,15 @@ def test_train_and_resume(place: Path, run: Path) -> None:
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_val_streams_sequences(place: Path, run: Path) -> None:
-    mobileseg(place, "val", str(place / "config.yml"), "--model_path", str(run), "--json", str(place / "scores.json"))
-    scores = json.loads((place / "scores.json").read_text())
+@pytest.fixture(scope="module")
+def scores(place: Path, run: Path) -> dict:
+    """What `val` says of the checkpoint."""
+    target = place / "scores.json"
+    mobileseg(place, "val", str(place / "config.yml"), "--model_path", str(run), "--json", str(target))
+    return json.loads(target.read_text())
+
+
+def test_val_streams_sequences(scores: dict) -> None:
     assert scores["metric"] == "closeness"
     assert scores["score"] > 0.8
     assert scores["frames"] == 2 * (1 + 2 + 3)
@@ -161,13 +167,13 @@ assert stream.step(np.zeros((10, 10, 3), np.uint8)).frames == 1
         assert "the state is that of a stream of another artefact" in lines
 
 
-def test_val_and_benchmark_of_the_exported_model(place: Path, artefact: Path) -> None:
+def test_val_and_benchmark_of_the_exported_model(place: Path, artefact: Path, scores: dict) -> None:
     target = place / "exported.json"
     words = ["--model", str(artefact), "--engine", "onnxruntime", "--json", str(target)]
     mobileseg(place, "val", str(place / "config.yml"), *words)
-    exported, checkpoint = json.loads(target.read_text()), json.loads((place / "scores.json").read_text())
-    assert exported["frames"] == checkpoint["frames"]
-    assert exported["score"] == pytest.approx(checkpoint["score"], abs=1e-5)
+    exported = json.loads(target.read_text())
+    assert exported["frames"] == scores["frames"]
+    assert exported["score"] == pytest.approx(scores["score"], abs=1e-5)
     shown = mobileseg(place, "benchmark", str(artefact), "--engines", "onnxruntime", "--runs", "5")
     assert "onnxruntime" in shown
 
