@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from mobileseg.data.base import ImageDataset, SegmentationDataset
 from mobileseg.data.instance_base import InstanceDataset
 from mobileseg.data.instances import Instances
-from mobileseg.data.parts import Parts, read_parts
+from mobileseg.data.parts import JoinedDataset, Parts, read_parts
 from mobileseg.data.sample import Sample
 from mobileseg.data.video_base import VideoDataset
 from mobileseg.errors import ConfigError
@@ -54,7 +54,7 @@ def Concat(
     return made(joined, transforms=transforms, mode=mode, seed=seed)
 
 
-class ConcatLabels(SegmentationDataset):
+class ConcatLabels(JoinedDataset, SegmentationDataset):
     """Several datasets of index masks as one; see :func:`Concat`.
 
     Attributes:
@@ -64,7 +64,7 @@ class ConcatLabels(SegmentationDataset):
     def __init__(self, joined: Parts, *, transforms: Any, mode: str, seed: int) -> None:
         first = joined.datasets[0]
         self._joined = joined
-        self.parts: list[SegmentationDataset] = joined.datasets
+        self.parts = joined.datasets
         self.label_dtype = first.label_dtype
         super().__init__(
             [item for part in self.parts for item in part.items],
@@ -80,17 +80,6 @@ class ConcatLabels(SegmentationDataset):
             part.transforms = self.transforms  # for the doctor, which asks every part what becomes of its images
             _rename(part, first)
 
-    def drawing_from(self, indices: np.ndarray) -> ConcatLabels:
-        """This dataset with parts that draw nothing but these images, in the same ratios."""
-        found = cast("ConcatLabels", super().drawing_from(indices))
-        found._joined = self._joined.drawing_from(indices)
-        found.parts = found._joined.datasets
-        return found
-
-    def drawn(self, index: int, rng: np.random.Generator) -> int:
-        """The image that stands for number ``index`` of an epoch."""
-        return index if self.evaluates else self._joined.drawn(index, rng)
-
     def load(self, index: int) -> Sample:
         """Decode an image and its label, with the class indices of the first part."""
         part, own = self._joined.place(index)
@@ -98,7 +87,7 @@ class ConcatLabels(SegmentationDataset):
         return sample
 
 
-class ConcatObjects(InstanceDataset):
+class ConcatObjects(JoinedDataset, InstanceDataset):
     """Several datasets of objects as one; see :func:`Concat`.
 
     Images are numbered anew (ids 1, 2, 3, ...), because two parts may give one id to two images.
@@ -110,7 +99,7 @@ class ConcatObjects(InstanceDataset):
     def __init__(self, joined: Parts, *, transforms: Any, mode: str, seed: int) -> None:
         first = joined.datasets[0]
         self._joined = joined
-        self.parts: list[InstanceDataset] = joined.datasets
+        self.parts = joined.datasets
         super().__init__(
             [item for part in self.parts for item in part.items],
             None,
@@ -125,17 +114,6 @@ class ConcatObjects(InstanceDataset):
         )
         self.left_out = {label: count for part in self.parts for label, count in part.left_out.items()}
         self._tables = [np.array([first.classes.index(name) for name in part.classes], np.int64) for part in self.parts]
-
-    def drawing_from(self, indices: np.ndarray) -> ConcatObjects:
-        """This dataset with parts that draw nothing but these images, in the same ratios."""
-        found = cast("ConcatObjects", super().drawing_from(indices))
-        found._joined = self._joined.drawing_from(indices)
-        found.parts = found._joined.datasets
-        return found
-
-    def drawn(self, index: int, rng: np.random.Generator) -> int:
-        """The image that stands for number ``index`` of an epoch."""
-        return index if self.evaluates else self._joined.drawn(index, rng)
 
     def objects(self, index: int) -> Instances:
         """The objects of an image in its original size, with ids that no other part has."""

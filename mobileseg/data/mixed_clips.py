@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from mobileseg.data.instances import Instances
-from mobileseg.data.parts import read_parts
+from mobileseg.data.parts import JoinedDataset, read_parts
 from mobileseg.data.sample import Sample
 from mobileseg.data.video_base import Video, VideoDataset
 from mobileseg.errors import ConfigError
@@ -16,7 +16,7 @@ from mobileseg.registry import DATASETS
 
 
 @DATASETS.add_component
-class MixedClips(VideoDataset):
+class MixedClips(JoinedDataset, VideoDataset):
     """Clips of several datasets with the same classes, for training: real, generated and pseudo clips.
 
     Which part a sample comes from is drawn by the ratios, and the clip evenly from that part, so an epoch is a number
@@ -46,12 +46,12 @@ class MixedClips(VideoDataset):
     ) -> None:
         if mode != "train":
             raise ConfigError(f"MixedClips has no mode {mode!r}", remedy="evaluate on one of the datasets")
-        self._numbered = read_parts("MixedClips", parts, _check_part)
-        self.parts: list[VideoDataset] = self._numbered.datasets
+        self._joined = read_parts("MixedClips", parts, _check_part)
+        self.parts = self._joined.datasets
         _require_alike(self.parts)
         first = self.parts[0]
         videos: list[Video] = []
-        for start, part in zip(self._numbered.starts[:-1].tolist(), self.parts, strict=True):
+        for start, part in zip(self._joined.starts[:-1].tolist(), self.parts, strict=True):
             for video in part.videos:
                 frames = range(video.frames.start + start, video.frames.stop + start)
                 videos.append(video._replace(frames=frames, identifier=len(videos) + 1))
@@ -59,46 +59,35 @@ class MixedClips(VideoDataset):
             [item for part in self.parts for item in part.items],
             videos,
             None,
-            annotated=self._numbered.each(lambda part, index: part.annotated(index)),
+            annotated=self._joined.each(lambda part, index: part.annotated(index)),
             mode=mode,
             transforms=transforms,
             classes=first.classes,
             category_ids=first.category_ids,
-            file_names=self._numbered.each(lambda part, index: part.file_name(index)),
+            file_names=self._joined.each(lambda part, index: part.file_name(index)),
             keep_empty=all(part.keep_empty for part in self.parts),
             seed=seed,
             source=" and ".join(part.source for part in self.parts),
         )
         self.clip = first.clip
 
-    def drawing_from(self, indices: np.ndarray) -> MixedClips:
-        """This dataset with parts that draw nothing but these frames, in the same ratios."""
-        mixed = cast("MixedClips", super().drawing_from(indices))
-        mixed._numbered = self._numbered.drawing_from(indices)
-        mixed.parts = mixed._numbered.datasets
-        return mixed
-
     def objects(self, index: int) -> Instances:
         """The objects of a frame in its original size."""
-        part, own = self._numbered.place(index)
+        part, own = self._joined.place(index)
         found: Instances = part.objects(own)
         return found
 
     def load(self, index: int) -> Sample:
         """Decode a frame and its objects."""
-        part, own = self._numbered.place(index)
+        part, own = self._joined.place(index)
         sample: Sample = part.load(own)
         return sample
 
     def frames_of(self, index: int, rng: np.random.Generator) -> list[Sample]:
         """The frames of the clip that begins at a frame, before the transforms."""
-        part, own = self._numbered.place(index)
+        part, own = self._joined.place(index)
         frames: list[Sample] = part.frames_of(own, rng)
         return frames
-
-    def drawn(self, index: int, rng: np.random.Generator) -> int:
-        """The frame at which a clip begins, of a part drawn by the ratios."""
-        return self._numbered.drawn(index, rng)
 
 
 def _check_part(where: str, dataset: Any) -> None:

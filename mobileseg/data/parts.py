@@ -6,10 +6,11 @@ import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from mobileseg.data.base import ImageDataset
 from mobileseg.data.nested import nested_dataset
 from mobileseg.errors import ConfigError
 from mobileseg.limits import shown
@@ -80,6 +81,28 @@ class Parts:
     def each(self, ask: Callable[[Any, int], Any]) -> list[Any]:
         """``ask(part, index there)`` for every image."""
         return [ask(part, index) for part in self.datasets for index in range(len(part))]
+
+
+class JoinedDataset(ImageDataset):
+    """What datasets made of parts have in common; stands before the kind of dataset among the bases.
+
+    Attributes:
+        parts: the datasets.
+    """
+
+    _joined: Parts
+    parts: list[Any]
+
+    def drawing_from(self, indices: np.ndarray) -> ImageDataset:
+        """This dataset with parts that draw nothing but these images, in the same ratios."""
+        found = cast("JoinedDataset", super().drawing_from(indices))
+        found._joined = self._joined.drawing_from(indices)
+        found.parts = found._joined.datasets
+        return found
+
+    def drawn(self, index: int, rng: np.random.Generator) -> int:
+        """The image that stands for number ``index`` of an epoch; for evaluation that one."""
+        return index if self.evaluates else self._joined.drawn(index, rng)
 
 
 def read_parts(owner: str, sections: Any, check: Callable[[str, Any], None]) -> Parts:

@@ -143,7 +143,7 @@ def build_paddleseg(kind: str, name: str, kwargs: Mapping[str, Any], *, measure:
         layer.image_channels = arguments.get("in_channels", 3)
         if not measure:
             return layer
-        layer.feature_info = _measure_features(name, layer, arguments.get("in_channels", 3))
+        layer.feature_info = _measure_features(name, layer, layer.image_channels)
         return layer
     channels: int = arguments.get("in_channels", getattr(backbone, "image_channels", 3))
     resized, side = _probe_network(name, layer, arguments.get("num_classes"), channels)
