@@ -5,6 +5,7 @@
 #include "allocation_counter.h"
 #include "fixtures.h"
 #include "instance.h"
+#include "memory_engine.h"
 #include "mobileseg/output.h"
 #include "mobileseg/segmenter.h"
 #include "preprocess.h"
@@ -15,27 +16,17 @@ using namespace mobileseg;
 namespace {
 
 // Answers what it is given, from memory that is there already.
-class EchoEngine : public Engine {
+class EchoEngine : public fixtures::MemoryEngine {
  public:
-  EchoEngine(const fixtures::Case& item, std::size_t input_bytes)
-      : outputs_(item.manifest.outputs_of()), input_(input_bytes) {
+  explicit EchoEngine(const fixtures::Case& item) : outputs_(item.manifest.outputs_of()) {
     for (const OutputSpec& spec : outputs_)
       views_.push_back(item.at(spec.name == "logits" || spec.name == "labels" ? "output" : spec.name).view());
   }
-  std::string name() const override { return "echo"; }
-  std::string version() const override { return "1"; }
   const std::vector<OutputSpec>& outputs(const std::string& /*graph*/) const override { return outputs_; }
-  void begin(const std::string& /*graph*/, Size /*size*/) override {}
-  void* input(const std::string& /*graph*/, const TensorSpec& /*spec*/, const Shape& /*shape*/) override {
-    return input_.data();
-  }
-  void share(const std::string& /*graph*/, const TensorSpec& /*spec*/, const TensorView& /*value*/) override {
-  }
   const std::vector<TensorView>& run(const std::string& /*graph*/) override { return views_; }
 
  private:
   std::vector<OutputSpec> outputs_;
-  std::vector<std::uint8_t> input_;
   std::vector<TensorView> views_;
 };
 
@@ -57,9 +48,7 @@ TEST_CASE("nothing is allocated from the second frame on") {
     const std::string name = group.second;
     CAPTURE(name);
     const fixtures::Case item(group.first, group.second);
-    const ImageSpec& input = item.manifest.image;
-    const auto bytes = static_cast<std::size_t>(input.shape(input.size).count()) * size_of(input.dtype);
-    Segmenter segmenter(item.manifest, std::make_unique<EchoEngine>(item, bytes));
+    Segmenter segmenter(item.manifest, std::make_unique<EchoEngine>(item));
     const Painter painter(item.manifest);
     std::vector<std::uint8_t> pixels(item.size().pixels() * 3, 100);
     const ImageView image{pixels.data(), item.size(), static_cast<std::size_t>(item.size().width) * 3,

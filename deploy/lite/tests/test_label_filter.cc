@@ -10,6 +10,7 @@
 
 #include "fixtures.h"
 #include "label_filter.h"
+#include "memory_engine.h"
 #include "mobileseg/error.h"
 #include "mobileseg/segmenter.h"
 
@@ -44,19 +45,10 @@ TEST_CASE("probabilities are averaged as in Python") {
 namespace {
 
 // Gives the stored output of a frame.
-class FrameEngine : public Engine {
+class FrameEngine : public fixtures::MemoryEngine {
  public:
   explicit FrameEngine(const fixtures::Case& item) : item_(item), outputs_(item.manifest.outputs_of()) {}
-  std::string name() const override { return "frames"; }
-  std::string version() const override { return "1"; }
   const std::vector<OutputSpec>& outputs(const std::string& /*graph*/) const override { return outputs_; }
-  void begin(const std::string& /*graph*/, Size /*size*/) override {}
-  void* input(const std::string& /*graph*/, const TensorSpec& /*spec*/, const Shape& shape) override {
-    input_.resize(static_cast<std::size_t>(shape.count()));
-    return input_.data();
-  }
-  void share(const std::string& /*graph*/, const TensorSpec& /*spec*/, const TensorView& /*value*/) override {
-  }
   const std::vector<TensorView>& run(const std::string& /*graph*/) override {
     views_.assign(1, item_.at("output." + std::to_string(frame)).view());
     return views_;
@@ -67,7 +59,6 @@ class FrameEngine : public Engine {
  private:
   const fixtures::Case& item_;
   std::vector<OutputSpec> outputs_;
-  std::vector<float> input_;
   std::vector<TensorView> views_;
 };
 

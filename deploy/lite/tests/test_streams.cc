@@ -10,6 +10,7 @@
 #include "counter_task.h"
 #include "fixtures.h"
 #include "golden.h"
+#include "memory_engine.h"
 #include "mobileseg/error.h"
 #include "mobileseg/mobileseg.h"
 #include "tensor_stream.h"
@@ -33,7 +34,7 @@ Segmenter counter_segmenter() {
 
 // Answers of memory that is there already: 'start' gives 1 and 'follow' one more than it takes, both for the
 // features as well, and the head gives them as labels.
-class CountingEngine : public Engine {
+class CountingEngine : public fixtures::MemoryEngine {
  public:
   explicit CountingEngine(const Manifest& manifest) {
     for (const std::string& name : manifest.deployed()) {
@@ -45,15 +46,8 @@ class CountingEngine : public Engine {
       }
     }
   }
-  std::string name() const override { return "counting"; }
-  std::string version() const override { return "1"; }
   const std::vector<OutputSpec>& outputs(const std::string& graph) const override {
     return graphs_.at(graph).outputs;
-  }
-  void begin(const std::string& /*graph*/, Size /*size*/) override {}
-  void* input(const std::string& /*graph*/, const TensorSpec& /*spec*/, const Shape& shape) override {
-    image_.resize(static_cast<std::size_t>(shape.count()));
-    return image_.data();
   }
   void share(const std::string& /*graph*/, const TensorSpec& spec, const TensorView& value) override {
     if (spec.name == "features") features_ = value.as<float>();
@@ -85,7 +79,6 @@ class CountingEngine : public Engine {
     std::vector<TensorView> views;
   };
   std::map<std::string, Graph> graphs_;
-  std::vector<float> image_;
   const float* features_ = nullptr;
   float taken_ = 0;
 };

@@ -14,6 +14,7 @@
 #include "files.h"
 #include "fixtures.h"
 #include "golden.h"
+#include "memory_engine.h"
 #include "mobileseg/error.h"
 #include "mobileseg/mobileseg.h"
 #include "video_settings.h"
@@ -40,7 +41,7 @@ const KeyframeRule& rule_of(const Manifest& manifest) {
 }
 
 // Answers of memory that is there already: the heads give those of a stored frame, the others zeros.
-class ReplayEngine : public Engine {
+class ReplayEngine : public fixtures::MemoryEngine {
  public:
   ReplayEngine(const Manifest& manifest, const Golden& golden, int item) {
     for (const std::string& name : manifest.deployed()) {
@@ -54,17 +55,8 @@ class ReplayEngine : public Engine {
         graph.views.push_back({graph.memory[i].data(), graph.outputs[i].dtype, graph.outputs[i].shape});
     }
   }
-  std::string name() const override { return "replay"; }
-  std::string version() const override { return "1"; }
   const std::vector<OutputSpec>& outputs(const std::string& graph) const override {
     return graphs_.at(graph).outputs;
-  }
-  void begin(const std::string& /*graph*/, Size /*size*/) override {}
-  void* input(const std::string& /*graph*/, const TensorSpec& /*spec*/, const Shape& shape) override {
-    image_.resize(static_cast<std::size_t>(shape.count()));
-    return image_.data();
-  }
-  void share(const std::string& /*graph*/, const TensorSpec& /*spec*/, const TensorView& /*value*/) override {
   }
   const std::vector<TensorView>& run(const std::string& name) override {
     if (name == failing) throw Error(ErrorKind::kRuntime, "as the test asked");
@@ -80,7 +72,6 @@ class ReplayEngine : public Engine {
     std::vector<TensorView> views;
   };
   std::map<std::string, Graph> graphs_;
-  std::vector<float> image_;
 };
 
 struct Replayed {

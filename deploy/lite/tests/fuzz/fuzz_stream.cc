@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "../memory_engine.h"
 #include "drawer.h"
 #include "mobileseg/mobileseg.h"
 
@@ -49,20 +50,13 @@ constexpr const char* kManifest = R"({"deploy_yaml_sha256":
 0.5}}}})";
 
 // Most answers are objects as networks find them, some are of any values, and some of another form.
-class DrawnEngine : public Engine {
+class DrawnEngine : public fixtures::MemoryEngine {
  public:
   DrawnEngine(const Manifest& manifest, Drawer* draw) : draw_(draw) {
     for (const std::string& name : manifest.deployed()) graphs_[name].outputs = manifest.graph(name).outputs;
   }
-  std::string name() const override { return "drawn"; }
-  std::string version() const override { return "1"; }
   const std::vector<OutputSpec>& outputs(const std::string& graph) const override {
     return graphs_.at(graph).outputs;
-  }
-  void begin(const std::string& /*graph*/, Size /*size*/) override {}
-  void* input(const std::string& /*graph*/, const TensorSpec& /*spec*/, const Shape& shape) override {
-    image_.assign(static_cast<std::size_t>(shape.count()), 0);
-    return image_.data();
   }
   void share(const std::string& /*graph*/, const TensorSpec& /*spec*/, const TensorView& value) override {
     const auto* bytes = static_cast<const std::uint8_t*>(value.data);
@@ -105,7 +99,6 @@ class DrawnEngine : public Engine {
 
   Drawer* draw_;
   std::map<std::string, Graph> graphs_;
-  std::vector<float> image_;
   std::uint64_t sum_ = 0;
 };
 
