@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Makes .venv with everything the suite needs, and .venv-converter beside it. Called by `make setup`; safe to call again.
 #
-#   tools/setup.sh             .venv with Paddle 2.6, on Python 3.10, else 3.12 or 3.11; where only 3.13 can be had, or with
-#                              MOBILESEG_PADDLE=3.3: Paddle 3.3 on the newest Python, and the converter environment
+#   tools/setup.sh             where Python 3.10 can be had: Paddle 3.3 on the newest Python in .venv, and the converter
+#                              environment; else .venv alone, with Paddle 2.6 on Python 3.12 or 3.11. MOBILESEG_PADDLE=2.6
+#                              takes Paddle 2.6 alone, on Python 3.10 where there is one; MOBILESEG_PADDLE=3.3 the other.
 #   tools/setup.sh converter   .venv-converter alone: Paddle 2.6 on Python 3.10, the last with a wheel of Paddle Lite
 #
 # Interpreters are looked for on PATH, in pyenv and through uv. MOBILESEG_PYTHON=/path/to/python is taken for .venv,
-# MOBILESEG_CONVERTER_PYTHON for the other; an existing .venv stays what it is.
+# MOBILESEG_CONVERTER_PYTHON for the other; an existing .venv stays what it is until the other Paddle is asked for.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 converter=.venv-converter
@@ -67,12 +68,17 @@ system_libraries() { # system_libraries PYTHON: OpenCV's wheel needs libGL and g
     }
 }
 
+# What one Paddle needs (NumPy 1, PaddleSlim, Paddle Lite) is in the way of the other: nothing of it is kept.
+has_other_paddle() { # has_other_paddle FOLDER PADDLE
+    [ -f "$1/.mobileseg-setup" ] && ! grep -q "^$2 " "$1/.mobileseg-setup"
+}
+
 environment() { # environment FOLDER PYTHON PADDLE: PADDLE is 2.6 or 3.3; nothing is done where it is up to date
     local folder=$1 python=$2 paddle=$3 constraints=constraints.txt fingerprint
     [ "$paddle" = 2.6 ] || constraints=constraints-paddle-$paddle.txt
     fingerprint="$paddle $(cat requirements*.txt "$constraints" tools/setup.sh mobileseg/__init__.py | sha256sum | cut -d' ' -f1)"
     if [ -f "$folder/.mobileseg-setup" ] && [ "$(cat "$folder/.mobileseg-setup")" = "$fingerprint" ]; then return; fi
-    if ! "$folder/bin/python" -c "import ensurepip" 2>/dev/null; then
+    if has_other_paddle "$folder" "$paddle" || ! "$folder/bin/python" -c "import ensurepip" 2>/dev/null; then
         rm -rf "$folder"
         "$python" -m venv "$folder"
     fi
@@ -115,19 +121,26 @@ case "$wanted" in
     *) echo "error: MOBILESEG_PADDLE is '$wanted', expected 2.6 or 3.3" >&2; exit 1 ;;
 esac
 python=${MOBILESEG_PYTHON:-}
-if [ -z "$python" ] && .venv/bin/python -c "" 2>/dev/null; then python=.venv/bin/python; fi
-if [ -z "$wanted" ] && [ -n "$python" ]; then
+if [ -z "$python" ] && .venv/bin/python -c "" 2>/dev/null && { [ -z "$wanted" ] || ! has_other_paddle .venv "$wanted"; }; then
+    python=.venv/bin/python
+    if [ -z "$wanted" ]; then
+        wanted=2.6
+        if [ "$(minor_of "$python")" -gt 12 ] || grep -qs "^3.3 " .venv/.mobileseg-setup; then wanted=3.3; fi
+    fi
+fi
+if [ -z "$wanted" ]; then
     wanted=2.6
-    if [ "$(minor_of "$python")" -gt 12 ] || grep -qs "^3.3 " .venv/.mobileseg-setup; then wanted=3.3; fi
-elif [ -z "$wanted" ]; then
-    wanted=2.6
-    if ! python=$(find_python 10 12 11); then
-        python=$(find_python 13) && wanted=3.3
+    if converter_python >/dev/null; then
+        wanted=3.3
+    elif [ -n "$python" ]; then
+        if [ "$(minor_of "$python")" -gt 12 ]; then wanted=3.3; fi
+    elif ! find_python 12 11 >/dev/null && find_python 13 >/dev/null; then
+        wanted=3.3
     fi
 fi
 if [ -z "$python" ]; then
     case "$wanted" in
-        2.6) python=$(find_python 10 11 12 || bring_python 10) || no_python "3.10, 3.11 or 3.12" MOBILESEG_PYTHON ;;
+        2.6) python=$(find_python 10 12 11 || bring_python 10) || no_python "3.10, 3.11 or 3.12" MOBILESEG_PYTHON ;;
         3.3) python=$(find_python 13 12 11 10 || bring_python 13) || no_python "3.10 to 3.13" MOBILESEG_PYTHON ;;
     esac
 fi

@@ -12,7 +12,7 @@ from mobileseg.runtime.engines.registry import available
 from test_tipc.run_chains import MODES, Row, models, render, run_model
 
 QUICK = {
-    "mobileseg_shufflenetv2": ("mIoU", ["paddle2onnx", "lite", "ptq_infer_python"]),
+    "mobileseg_shufflenetv2": ("mIoU", ["paddle2onnx", "lite"]),
     "mobileyolact_mobilenetv2": ("mask AP", ["paddle2onnx", "lite"]),
 }
 """Chain -> score, and what follows the training."""

@@ -74,9 +74,10 @@ def machine(tmp_path: Path) -> Machine:
 @pytest.mark.parametrize(
     ("pythons", "variables", "expected"),
     [
-        ((10, 13), {}, {".venv": (10, OLD)}),
-        ((10,), {}, {".venv": (10, OLD)}),
-        ((11, 12), {}, {".venv": (12, OLD)}),
+        ((10, 13), {}, {".venv": (13, NEW)} | CONVERTER),
+        ((10, 11), {}, {".venv": (11, NEW)} | CONVERTER),
+        ((10,), {}, {".venv": (10, NEW)} | CONVERTER),
+        ((11, 12, 13), {}, {".venv": (12, OLD)}),
         ((13,), {}, {".venv": (13, NEW)}),
         ((10, 12, 13), {"MOBILESEG_PADDLE": NEW}, {".venv": (13, NEW)} | CONVERTER),
         ((10, 12), {"MOBILESEG_PADDLE": NEW}, {".venv": (12, NEW)} | CONVERTER),
@@ -99,14 +100,37 @@ def test_which_environments_are_made(
     assert machine.notes.read_text() == ""  # nothing is done twice
 
 
-def test_an_environment_stays_what_it_is(machine: Machine) -> None:
+@pytest.mark.parametrize(("paddle", "expected"), [(NEW, {".venv": (13, NEW)} | CONVERTER), (OLD, {".venv": (10, OLD)})])
+def test_an_environment_stays_what_it_is(paddle: str, expected: dict, machine: Machine) -> None:
     machine.has(10, 13)
-    machine.setup(MOBILESEG_PADDLE=NEW)
-    before = machine.made()
+    machine.setup(MOBILESEG_PADDLE=paddle)
     (machine.checkout / "requirements.txt").write_text("numpy\n")  # an update
     code, said = machine.setup()
     assert code == 0, said
-    assert machine.made() == before == {".venv": (13, NEW)} | CONVERTER
+    assert machine.made() == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "expected"),
+    [(OLD, NEW, {".venv": (13, NEW)} | CONVERTER), (NEW, OLD, {".venv": (10, OLD)} | CONVERTER)],
+)
+def test_another_paddle_gets_an_environment_of_its_own(
+    first: str, then: str, expected: dict[str, tuple[int, str]], machine: Machine
+) -> None:
+    machine.has(10, 13)
+    machine.setup(MOBILESEG_PADDLE=first)
+    left = machine.checkout / ".venv" / "a_package_of_the_first"
+    left.touch()
+    old = machine.notes.read_text()
+    code, said = machine.setup(MOBILESEG_PADDLE=then)
+    assert code == 0, said
+    assert not left.exists()
+    machine.notes.write_text(machine.notes.read_text().removeprefix(old) + "".join(_of_the_converter(old)))
+    assert machine.made() == expected
+
+
+def _of_the_converter(notes: str) -> list[str]:
+    return [line for line in notes.splitlines(keepends=True) if line.startswith(".venv-converter/bin")]
 
 
 def test_pythons_that_do_not_fit(machine: Machine) -> None:
