@@ -71,7 +71,10 @@ def assert_outputs(network: paddle.nn.Layer, outputs: dict[str, paddle.Tensor], 
     assert outputs["loc"].shape == [batch, count, 4]
     assert scores.shape == [batch, count, classes + 1]
     assert outputs["mask"].shape == [batch, count, prototypes]
-    assert outputs["proto"].shape == [batch, prototypes, 2 * levels[0][0], 2 * levels[0][1]]
+    fine = (2 * levels[0][0], 2 * levels[0][1])
+    if network.detail_index is not None:
+        (fine,) = map_sizes((4,), height, width)
+    assert outputs["proto"].shape == [batch, prototypes, *fine]
     assert float(outputs["mask"].abs().max()) <= 1
     assert float(outputs["proto"].min()) >= 0
     anchors = network.anchors(height, width)

@@ -61,7 +61,7 @@ class ShuffleNetV2(ChainBackbone):
 
     Args:
         stage_channels: output channels of stages 2, 3 and 4.
-        act: activation, 'relu' or 'swish'.
+        act: activation, a key of ``ACTIVATIONS``: detectors for phones take 'leaky_relu'.
         in_channels: channels of the image.
     """
 
@@ -115,9 +115,9 @@ def ShuffleNetV2_x0_5(in_channels: int = 3) -> ShuffleNetV2:
 
 
 @BACKBONES.add_component
-def ShuffleNetV2_x1_0(in_channels: int = 3) -> ShuffleNetV2:
+def ShuffleNetV2_x1_0(act: str = "relu", in_channels: int = 3) -> ShuffleNetV2:
     """ShuffleNetV2 of the width of the paper."""
-    return ShuffleNetV2((116, 232, 464), in_channels=in_channels)
+    return ShuffleNetV2((116, 232, 464), act, in_channels)
 
 
 @BACKBONES.add_component

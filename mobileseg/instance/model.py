@@ -21,6 +21,8 @@ from mobileseg.nn.compat import is_static, spatial_size
 from mobileseg.registry import NETWORKS
 
 DEFAULT_STRIDES = (8, 16, 32)
+DETAIL_STRIDE = 4
+"""Of the feature that a protonet with detail sees."""
 #: Side of YOLACT's input, and of its smallest anchors, in pixels.
 PUBLISHED_SIZE, PUBLISHED_SCALE = 550, 24
 
@@ -37,6 +39,8 @@ class InstanceNetwork(nn.Layer):
         fpn_channels: width of pyramid, protonet and head; 256 and 128.
         num_prototypes: number of prototype masks.
         proto_convs: 3x3 convolutions of the protonet before and after its upsampling; [3, 1] and [1, 0].
+        proto_detail: let the protonet see the backbone's feature of stride 4, for masks of small objects; it then has
+            no convolutions after the upsampling.
         anchor_scales: sides in pixels of the anchors of ratio 1, one for each level, finest first, instead of those
             that follow from input_size.
         anchor_ratios: width over height of the anchors.
@@ -69,6 +73,7 @@ class InstanceNetwork(nn.Layer):
         fpn_channels: int | None = None,
         num_prototypes: int = 32,
         proto_convs: Sequence[int] | None = None,
+        proto_detail: bool = False,
         anchor_scales: Sequence[float] | None = None,
         anchor_ratios: Sequence[float] = (1.0, 0.5, 2.0),
         square_anchors: bool = False,
@@ -96,7 +101,10 @@ class InstanceNetwork(nn.Layer):
         self.fpn = FPN(features, fpn_channels, conv, act)
         width = self.fpn.channels
         before, after = proto_convs
-        self.proto_net = Protonet(width, fpn_channels, num_prototypes, before, after, conv, act)
+        self.detail_index = _detail_index(backbone, after) if proto_detail else None
+        """Position of the backbone's feature that the protonet sees too."""
+        detail = None if self.detail_index is None else backbone.feature_info[self.detail_index].channels
+        self.proto_net = Protonet(width, fpn_channels, num_prototypes, before, after, conv, act, detail)
         head = PredictionHead(
             width, len(anchor_ratios), num_classes, num_prototypes, conv, output, act, foreground_prior
         )
@@ -143,14 +151,21 @@ class InstanceNetwork(nn.Layer):
         """
         features = self.backbone(x)
         levels = self.fpn([features[index] for index in self.indices])
-        return self.predict(levels, spatial_size(x))
+        finer = None if self.detail_index is None else features[self.detail_index]
+        return self.predict(levels, spatial_size(x), finer)
 
-    def predict(self, levels: Sequence[paddle.Tensor], size: Sequence[int | paddle.Tensor]) -> dict[str, paddle.Tensor]:
+    def predict(
+        self,
+        levels: Sequence[paddle.Tensor],
+        size: Sequence[int | paddle.Tensor],
+        finer: paddle.Tensor | None = None,
+    ) -> dict[str, paddle.Tensor]:
         """The outputs of :meth:`forward` from the levels of the pyramid.
 
         Args:
             levels: float32 [N, C, h, w], finest first.
             size: height and width of the input.
+            finer: float32 [N, F, H, W], the feature that a protonet with detail sees.
         """
         loc, logits, mask = self.prediction_layers[0](levels)
         outputs = {"loc": loc}
@@ -159,7 +174,7 @@ class InstanceNetwork(nn.Layer):
         else:
             outputs["conf"] = F.softmax(logits, axis=-1)
         outputs["mask"] = paddle.tanh(mask)
-        outputs["proto"] = self.proto_net(levels[0])
+        outputs["proto"] = self.proto_net(levels[0], finer)
         if self.training:
             outputs["segm"] = self.semantic_seg_conv(levels[0])
             outputs["anchors"] = self._anchor_tensor(size)
@@ -252,6 +267,22 @@ def _select(backbone: Backbone) -> list[int]:
     if set(DEFAULT_STRIDES) <= {spec.stride for spec in info}:
         return indices_of_strides(info, DEFAULT_STRIDES)
     return list(range(len(info)))[-len(DEFAULT_STRIDES) :]
+
+
+def _detail_index(backbone: Backbone, after: int) -> int:
+    """Position of the backbone's feature of stride 4; ``after``: convolutions behind the protonet's upsampling."""
+    if after:
+        raise ConfigError(
+            f"proto_detail has a convolution of its own after the upsampling, and proto_convs asks for {after}",
+            remedy="give proto_convs a 0 at its end, as [1, 0]",
+        )
+    strides = [spec.stride for spec in backbone.feature_info]
+    if DETAIL_STRIDE not in strides:
+        raise ConfigError(
+            f"proto_detail needs a feature of stride {DETAIL_STRIDE}, and {type(backbone).__name__} has {strides}",
+            remedy="leave proto_detail out, or take another backbone (mobileseg models)",
+        )
+    return indices_of_strides(backbone.feature_info, (DETAIL_STRIDE,))[0]
 
 
 def _level_strides(features: Sequence[int]) -> tuple[int, ...]:

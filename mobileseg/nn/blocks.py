@@ -7,6 +7,7 @@ the blocks take them as arguments; the arithmetic is the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import paddle
 from paddle import ParamAttr, nn
@@ -19,6 +20,7 @@ from mobileseg.nn.compat import is_static, spatial_size
 ACTIVATIONS: dict[str, Callable[[paddle.Tensor], paddle.Tensor]] = {
     "relu": F.relu,
     "relu6": F.relu6,
+    "leaky_relu": partial(F.leaky_relu, negative_slope=0.1),  # the slope of Darknet and the detectors after it
     "hardswish": F.hardswish,
     "swish": F.swish,
     "sigmoid": F.sigmoid,

@@ -31,6 +31,7 @@ SECTIONS = {
         "num_classes": 3,
         "backbone": {"type": "MobileNetV2_x0_5"},
         "input_size": 128,
+        "proto_detail": True,
     },
 }
 

@@ -11,6 +11,7 @@ import paddle
 import pytest
 from onnx import helper
 
+from mobileseg.backbones.shufflenetv2 import ShuffleNetV2_x1_0
 from mobileseg.errors import ExportError, RuntimeEngineError
 from mobileseg.export.exporter import export_network
 from mobileseg.export.from_config import synthetic_images
@@ -18,12 +19,14 @@ from mobileseg.export.options import TARGETS, ExportOptions
 from mobileseg.export.tasks import refuse_foreign_flags, task_for
 from mobileseg.export.verify import replay
 from mobileseg.files import sha256_of
+from mobileseg.instance.model import MobileYolact
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.instance.postprocess import instances_from_outputs
 from mobileseg.instance.settings import InstanceSettings
 from mobileseg.runtime.manifest import Manifest
-from tests.export.detectors import detector, subject
+from tests.export.detectors import CLASSES, SMALL, detector, settle, subject
 from tests.manifests import rewritten
+from tests.model_tester import fill
 
 SIZE = (96, 128)
 FAST = ["onnxruntime"]
@@ -98,6 +101,17 @@ def test_every_target_is_written_run_and_compared(exported):
         assert row.max_diff < 1e-3
         assert row.equal > 0.98
     assert not exported.warnings
+
+
+def test_detail_and_leaky_relu_on_every_engine(images, tmp_path):
+    """Prototypes of an odd side, which the map of stride 8 does not have when it is doubled."""
+    size = (100, 132)
+    network = fill(MobileYolact(CLASSES, ShuffleNetV2_x1_0(act="leaky_relu"), proto_detail=True, **SMALL))
+    settle(network, size)
+    result = export_network(network, tmp_path / "artefact", ExportOptions(*size), subject(), images)
+    assert {row.target: row.status for row in result.rows} == {
+        target: "converted-not-run" if target == "lite_arm" else "ok" for target in TARGETS
+    }
 
 
 def test_folder(exported, network):

@@ -21,6 +21,11 @@ EDGE = Golden("yolact_edge_mobilenetv2", {"type": "MobileNetV2_x1_0", "taps": "y
 RESNET50 = Golden("yolact_resnet50", {"type": "ResNet50"})
 
 
+def coarse_backbone() -> SimpleNamespace:
+    """What a network reads of a backbone that has no feature of stride 4."""
+    return SimpleNamespace(feature_info=tuple(spec for spec in MobileNetV2_x0_25().feature_info if spec.stride > 4))
+
+
 class TestYolact(GoldenInstanceTester):
     network = "Yolact"
     parity: ClassVar[dict[str, Any]] = {"square_anchors": True}
@@ -58,6 +63,30 @@ class TestMobileYolact(InstanceTester):
                 assert layer.pointwise.convolution.bias is None, name
             elif isinstance(layer, SeparableOutput):
                 assert layer.pointwise.bias is not None, name
+
+
+class TestMobileYolactWithDetail(InstanceTester):
+    network = "MobileYolact"
+    arguments: ClassVar[dict[str, Any]] = {"proto_detail": True}
+
+    @pytest.mark.parametrize("name", ["ShuffleNetV2_x0_25", "ResNet18"])
+    def test_any_backbone(self, name: str) -> None:
+        """Where the feature of stride 4 is a pooled stem, and where it is a stage."""
+        super().test_any_backbone(name)
+
+    def test_prototypes_see_the_finer_feature(self) -> None:
+        """Detail of stride 4 moves the prototypes and nothing else."""
+        network = fill(self.build())
+        network.eval()
+        with paddle.no_grad():
+            features = network.backbone(paddle.to_tensor(input_image(64, 96)))
+            levels = network.fpn([features[index] for index in network.indices])
+            finer = features[network.detail_index]
+            before = network.predict(levels, [64, 96], finer)
+            after = network.predict(levels, [64, 96], finer + 1.0)
+        assert finer.shape[2:] == before["proto"].shape[2:] == [16, 24]
+        changed = {name for name in before if float((after[name] - before[name]).abs().max()) > 0}
+        assert changed == {"proto"}
 
 
 @pytest.mark.parametrize(
@@ -159,6 +188,8 @@ def test_foreground_prior(network: type) -> None:
         ({"anchor_ratios": [1, -1]}, "anchor_ratios"),
         ({"foreground_prior": 1.0}, "foreground_prior"),
         ({"backbone": SimpleNamespace()}, "does not say what its features are"),
+        ({"proto_detail": True, "proto_convs": [1, 1]}, "a convolution of its own after the upsampling"),
+        ({"proto_detail": True, "proto_convs": [1, 0], "backbone": coarse_backbone()}, "needs a feature of stride 4"),
     ],
 )
 @pytest.mark.parametrize("network", [Yolact, MobileYolact])

@@ -54,3 +54,17 @@ def test_no_convolutions_at_all(x):
 
 def test_double(x):
     np.testing.assert_allclose(double(x).numpy(), doubled(x).numpy(), atol=1e-6)
+
+
+def test_detail_of_a_finer_feature(x):
+    """At the size of the finer feature, which need not be twice the map's."""
+    net = fill(Protonet(4, 6, 3, before=1, after=0, conv=Separable, act="relu6", detail=5))
+    net.eval()
+    finer = paddle.to_tensor(np.random.RandomState(1).randn(2, 5, 9, 14).astype(np.float32))
+    layers, detail = dict(net.named_children()), dict(net.named_children())["detail"]
+    coarse = F.interpolate(F.relu6(layers["0"](x)), size=[9, 14], mode="bilinear", align_corners=False)
+    weight, bias = detail.coarse.weight, detail.coarse.bias
+    summed = F.relu6(F.conv2d(coarse, weight, bias) + detail.fine(finer))
+    expected = F.relu(layers["4"](F.relu6(detail.merge(summed))))
+    np.testing.assert_allclose(net(x, finer).numpy(), expected.numpy(), atol=1e-5)
+    assert net.prototypes == 3
