@@ -134,6 +134,43 @@ def test_a_video_gives_a_video_masks_and_a_line_per_frame(tmp_path: Path, segmen
     assert set(lines[0]["times_ms"]) == {"decode", "preprocess", "inference", "postprocess"}
 
 
+def test_a_folder_of_frames_is_segmented_like_the_video(tmp_path: Path, segmenter: Segmenter) -> None:
+    write_clip(tmp_path / "clip.mp4", 6)
+    (tmp_path / "frames").mkdir()
+    with VideoReader(tmp_path / "clip.mp4") as reader:
+        for index, frame in enumerate(reader):
+            write_png(tmp_path / f"frames/{index:04d}.png", frame)
+    writer = PredictionWriter(segmenter, tmp_path / "out", frame_rate=10.0, smooth=0.5, say=silent)
+    inputs = [str(tmp_path / name) for name in ("clip.mp4", "frames")]
+    summary = writer.run(find_sources(inputs, as_video=True))
+    assert (summary.images, summary.frames, summary.errors) == (0, 12, [])
+    with VideoReader(tmp_path / "out/overlay/frames.mp4") as reader:
+        assert len(list(reader)) == 6
+        assert reader.fps == pytest.approx(10, abs=0.1)
+    for mask in sorted((tmp_path / "out/labels/clip").iterdir()):
+        np.testing.assert_array_equal(read_label(mask), read_label(tmp_path / "out/labels/frames" / mask.name))
+    clip, frames = (
+        [json.loads(line) for line in (tmp_path / f"out/json/{name}.jsonl").read_text().splitlines()]
+        for name in ("clip", "frames")
+    )
+    assert [line["classes"] for line in frames] == [line["classes"] for line in clip]
+    assert [line["seconds"] for line in frames] == pytest.approx([line["seconds"] for line in clip], abs=2e-3)
+
+
+def test_a_frame_that_cannot_be_read_ends_its_video_alone(tmp_path: Path, segmenter: Segmenter) -> None:
+    for name in ("a/1.png", "b/1.png"):
+        (tmp_path / "clips" / name).parent.mkdir(parents=True)
+        write_png(tmp_path / "clips" / name, stripes())
+    (tmp_path / "clips/a/2.png").write_bytes(b"no image")
+    warned: list[str] = []
+    writer = PredictionWriter(segmenter, tmp_path / "out", say=silent, warn=warned.append)
+    summary = writer.run(find_sources([str(tmp_path / "clips")], as_video=True))
+    assert (summary.frames, len(summary.errors)) == (2, 1)
+    assert "2.png" in warned[0]
+    assert [path.name for path in (tmp_path / "out/overlay").iterdir()] == ["b.mp4"]
+    assert len((tmp_path / "out/json/a.jsonl").read_text().splitlines()) == 1
+
+
 def test_a_video_that_is_cut_is_an_error_and_keeps_what_was_found(tmp_path: Path, segmenter: Segmenter) -> None:
     path = tmp_path / "clip.mp4"
     write_clip(path, 30)
