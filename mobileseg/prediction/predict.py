@@ -20,6 +20,7 @@ from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.errors import ConfigError, DataError, MobileSegError, RuntimeEngineError
 from mobileseg.files import write_whole
 from mobileseg.folders import held
+from mobileseg.locks import remove_partial_files
 from mobileseg.prediction.sources import Source, distinct_names
 from mobileseg.runtime.frame_folder import FrameFolder
 from mobileseg.runtime.live import LiveFrames, Policy
@@ -181,11 +182,17 @@ class PredictionWriter:
         return self.summary
 
     def _claim(self) -> None:
-        """Mark the folder as one of results; one that holds labels or JSON of somebody else is left alone."""
+        """Mark the folder as one of results, or tidy up in one that is marked.
+
+        A folder that holds labels or JSON of somebody else is left alone.
+        """
         marker = self.folder / MARKER
         kinds = [*sorted(self.outputs), *(["tracks"] if self._track_files else [])]
         names = [self._folders.get(kind, kind) for kind in kinds]
         if marker.exists():
+            remove_partial_files(self.folder)
+            for name in names:
+                remove_partial_files(self.folder / name, below=True)
             return
         taken = [name for name in names if (self.folder / name).is_dir() and any((self.folder / name).iterdir())]
         if taken:

@@ -10,10 +10,11 @@ from PIL import Image
 
 from mobileseg.data.io import read_image, read_label, write_png
 from mobileseg.errors import ConfigError, DataError
+from mobileseg.files import GrowingText
 from mobileseg.prediction.predict import MARKER, PredictionWriter
 from mobileseg.prediction.sources import Source, find_sources
 from mobileseg.runtime.segmenter import Segmenter
-from mobileseg.runtime.video import VideoReader
+from mobileseg.runtime.video import VideoReader, VideoWriter
 from tests.processes import started
 from tests.runtime.artefacts import artefact
 from tests.runtime.clips import write as write_clip
@@ -169,6 +170,26 @@ def test_a_frame_that_cannot_be_read_ends_its_video_alone(tmp_path: Path, segmen
     assert "2.png" in warned[0]
     assert [path.name for path in (tmp_path / "out/overlay").iterdir()] == ["b.mp4"]
     assert len((tmp_path / "out/json/a.jsonl").read_text().splitlines()) == 1
+
+
+def test_what_a_killed_prediction_left_is_removed_by_the_next(tmp_path: Path, segmenter: Segmenter) -> None:
+    write_png(tmp_path / "flag.png", stripes())
+    out = tmp_path / "out"
+
+    def predict() -> None:
+        writer = PredictionWriter(segmenter, out, outputs=("overlay",), say=silent)
+        writer.run(find_sources([str(tmp_path / "flag.png")]))
+
+    predict()
+    (out / "overlay/sub").mkdir()
+    (out / "mine").mkdir()
+    for folder in ("overlay", "overlay/sub", "mine"):
+        VideoWriter(out / folder / "clip.mp4", 10.0).write(stripes())  # and nobody closes it
+    GrowingText(out / "coco_results.json").write("[")
+    left = {str(path.relative_to(out)) for path in out.rglob(".*.partial*")}
+    assert len(left) == 4
+    predict()
+    assert {str(path.relative_to(out)) for path in out.rglob(".*.partial*")} == {"mine/.clip.partial.mp4"}
 
 
 def test_a_video_that_is_cut_is_an_error_and_keeps_what_was_found(tmp_path: Path, segmenter: Segmenter) -> None:
