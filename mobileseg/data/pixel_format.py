@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,12 @@ class PixelFormat:
 
     @classmethod
     def of_section(cls, section: Mapping[str, Any] | None) -> PixelFormat:
-        """That of a dataset section of a configuration, by its ``img_channels`` and ``img_range``."""
+        """That of a dataset section of a configuration, by its ``img_channels`` and ``img_range``.
+
+        Of a dataset made of parts it is that of the first, as all have the same.
+        """
+        while section and isinstance(section.get("parts"), Sequence):
+            section = section["parts"][0]["dataset"]
         return cls(section.get("img_channels", 3), section.get("img_range")) if section else cls()
 
     @property
