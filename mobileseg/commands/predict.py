@@ -58,36 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--paddleseg_folders", action="store_true", help="write to added_prediction/ and pseudo_color_prediction/"
     )
-    parser.add_argument(
-        "--live",
-        choices=("drop", "queue"),
-        default="drop",
-        help="frames of a camera that come while one is worked on: left out (default), or worked on later",
-    )
-    parser.add_argument(
-        "--as_video", action="store_true", help="the images of a folder are the frames of a video, in order of names"
-    )
-    parser.add_argument("--fps", type=float, metavar="F", help="with --as_video: frames per second (default: 25)")
-    parser.add_argument("--max_frames", type=int, metavar="N", help="stop a video or camera after N frames")
-    parser.add_argument(
-        "--track",
-        action=argparse.BooleanOptionalAction,
-        help="of instance segmentation models: ids that stay through videos and cameras",
-    )
-    parser.add_argument(
-        "--save_tracks",
-        nargs="+",
-        choices=("csv", "mots", "ytvis"),
-        help="of objects with ids: statistics per track (default), MOTS text, YouTube-VIS results",
-    )
-    parser.add_argument(
-        "--smooth",
-        type=float,
-        metavar="W",
-        help="of semantic segmentation models: average with earlier frames of a video, which have the weight W (0.5)",
-    )
-    parser.add_argument("--times", action="store_true", help="draw frame rate and stage times on frames of videos")
-    parser.add_argument("--show", action="store_true", help="show videos in a window, with these times; q ends one")
+    _add_video_arguments(parser.add_argument_group("videos and cameras"))
     parser.add_argument(
         "--precision",
         nargs="+",
@@ -111,6 +82,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         device_id="CUDA_VISIBLE_DEVICES chooses the card",
         use_multilabel="labels have one class per pixel",
     )
+
+
+def _add_video_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--live",
+        choices=("drop", "queue"),
+        default="drop",
+        help="frames of a camera that come while one is worked on: left out (default), or worked on later",
+    )
+    group.add_argument(
+        "--as_video", action="store_true", help="the images of a folder are the frames of a video, in order of names"
+    )
+    group.add_argument("--fps", type=float, metavar="F", help="with --as_video: frames per second (default: 25)")
+    group.add_argument("--max_frames", type=int, metavar="N", help="stop a video or camera after N frames")
+    group.add_argument(
+        "--track",
+        action=argparse.BooleanOptionalAction,
+        help="of instance segmentation models: ids that stay through videos and cameras",
+    )
+    group.add_argument(
+        "--save_tracks",
+        nargs="+",
+        choices=("csv", "mots", "ytvis"),
+        help="of objects with ids: statistics per track (default), MOTS text, YouTube-VIS results",
+    )
+    group.add_argument(
+        "--smooth",
+        type=float,
+        metavar="W",
+        help="of semantic segmentation models: average with earlier frames of a video; their weight, for example 0.5",
+    )
+    group.add_argument("--times", action="store_true", help="draw frame rate and stage times on frames of videos")
+    group.add_argument("--show", action="store_true", help="show videos in a window, with these times; q ends one")
 
 
 def needs_converter(args: argparse.Namespace) -> bool:

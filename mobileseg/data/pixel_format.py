@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,9 @@ class PixelFormat:
 
         Of a dataset made of parts it is that of the first, as all have the same.
         """
-        while section and isinstance(section.get("parts"), Sequence):
-            section = section["parts"][0]["dataset"]
+        while section and isinstance(section.get("parts"), list):
+            first = section["parts"][0] if section["parts"] else None
+            section = first.get("dataset") if isinstance(first, Mapping) else None
         return cls(section.get("img_channels", 3), section.get("img_range")) if section else cls()
 
     @property

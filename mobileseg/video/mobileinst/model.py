@@ -169,7 +169,8 @@ class MobileInst(nn.Layer):
     def instances(self, found: Mapping[str, paddle.Tensor]) -> dict[str, paddle.Tensor]:
         """What the instance decoder makes of :meth:`features`."""
         global_map, local_map = (found[name] for name in MAPS)
-        return self.instance_decoder(global_map, local_map, self.cell_masks(local_map))
+        answers: dict[str, paddle.Tensor] = self.instance_decoder(global_map, local_map, self.cell_masks(local_map))
+        return answers
 
     def cell_masks(self, local_map: paddle.Tensor) -> paddle.Tensor | None:
         """Mask features [N, k, h, w] of the cells of the local map, which the instance decoder takes with
