@@ -61,9 +61,9 @@ class PixelFormat:
 
         Of a dataset made of parts it is that of the first, as all have the same.
         """
-        while section and isinstance(section.get("parts"), list):
-            first = section["parts"][0] if section["parts"] else None
-            section = first.get("dataset") if isinstance(first, Mapping) else None
+        from mobileseg.config.structure import spokesman  # not for what only reads manifests
+
+        section = spokesman(section)
         return cls(section.get("img_channels", 3), section.get("img_range")) if section else cls()
 
     @property
