@@ -22,7 +22,7 @@ from mobileseg.files import write_whole
 from mobileseg.folders import held
 from mobileseg.locks import remove_partial_files
 from mobileseg.prediction.sources import Source, distinct_names
-from mobileseg.runtime.frame_folder import FrameFolder
+from mobileseg.runtime.folder_reader import FolderReader
 from mobileseg.runtime.live import LiveFrames, Policy
 from mobileseg.runtime.video import DEFAULT_FPS, FrameReader, VideoReader, VideoWriter, Window
 from mobileseg.tasks import stage
@@ -250,7 +250,7 @@ class PredictionWriter:
 
     def _reader(self, source: Source) -> FrameReader:
         if source.kind == "frames":
-            return FrameFolder(Path(source.where), self._frame_rate, self.segmenter.pixels.read)
+            return FolderReader(Path(source.where), self._frame_rate, self.segmenter.pixels.read)
         return VideoReader(int(source.where) if source.kind == "camera" else source.where)
 
     def _live(self, source: Source, reader: FrameReader) -> AbstractContextManager[Iterable[np.ndarray]]:

@@ -5,7 +5,7 @@ import pytest
 
 from mobileseg.data.io import read_image, write_png
 from mobileseg.errors import DataError
-from mobileseg.runtime.frame_folder import FrameFolder, images_in
+from mobileseg.runtime.folder_reader import FolderReader
 
 
 def shade(value: int, size: tuple[int, int] = (4, 6)) -> np.ndarray:
@@ -18,8 +18,7 @@ def test_images_are_frames_in_the_order_of_their_names(tmp_path: Path) -> None:
         write_png(tmp_path / name, shade(value))
     (tmp_path / "notes.md").touch()
     (tmp_path / "folder.png").mkdir()
-    assert [path.name for path in images_in(tmp_path)] == ["a.png", "b.png", "c.PNG"]
-    with FrameFolder(tmp_path, 10.0, read_image) as reader:
+    with FolderReader(tmp_path, 10.0, read_image) as reader:
         found = [(int(frame[0, 0, 0]), round(reader.seconds, 6)) for frame in reader]
         reader.check_complete()
     assert found == [(1, 0.0), (2, 0.1), (3, 0.2)]
@@ -29,7 +28,7 @@ def test_a_frame_of_another_size_is_named(tmp_path: Path) -> None:
     write_png(tmp_path / "a.png", shade(1))
     write_png(tmp_path / "b.png", shade(2, (5, 6)))
     with (
-        FrameFolder(tmp_path, 25.0, read_image) as reader,
+        FolderReader(tmp_path, 25.0, read_image) as reader,
         pytest.raises(DataError, match=r"b\.png is 5x6 \(height x width\), the frames before it are 4x6"),
     ):
         list(reader)
@@ -37,4 +36,4 @@ def test_a_frame_of_another_size_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_without_images(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no image"):
-        FrameFolder(tmp_path, 25.0, read_image)
+        FolderReader(tmp_path, 25.0, read_image)

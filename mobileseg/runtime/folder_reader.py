@@ -8,16 +8,11 @@ from types import TracebackType
 
 import numpy as np
 
-from mobileseg.data.io import IMAGE_SUFFIXES
+from mobileseg.data.formats.frame_folders import list_frames
 from mobileseg.errors import DataError
 
 
-def images_in(folder: Path) -> list[Path]:
-    """The images of a folder, in the order of their names; not those of folders in it."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-
-
-class FrameFolder:
+class FolderReader:
     """Frames of a folder, one image each; read like a :class:`~mobileseg.runtime.video.VideoReader`.
 
     Args:
@@ -37,7 +32,7 @@ class FrameFolder:
         self.fps = fps
         self.seconds = 0.0
         self._read = read
-        self._images = images_in(folder)
+        self._images = list_frames(folder)
         if not self._images:
             raise DataError(f"the folder {folder} has no image", remedy="name the folder that holds the frames")
 
@@ -63,7 +58,7 @@ class FrameFolder:
     def check_complete(self) -> None:
         """A folder does not say how many frames belong to it, so none is missing."""
 
-    def __enter__(self) -> FrameFolder:
+    def __enter__(self) -> FolderReader:
         return self
 
     def __exit__(
