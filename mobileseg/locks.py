@@ -11,6 +11,7 @@ import errno
 import fcntl
 import logging
 import os
+import re
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -56,11 +57,22 @@ def locked(
         handle.release()
 
 
-def remove_partial_files(folder: Path) -> None:
-    """Remove what writers that were killed left in a folder; call it only while holding the folder's lock."""
-    for pattern in (".*.partial", ".*.part"):
-        for path in folder.glob(pattern):
-            path.unlink(missing_ok=True)
+_PARTIAL = re.compile(r"\..+\.(part|partial|partial\.mp4)")  # of files, downloads and videos that are being written
+
+
+def remove_partial_files(folder: Path, *, below: bool = False) -> None:
+    """Remove what writers that were killed left in a folder; call it only while holding the folder's lock.
+
+    Args:
+        folder: need not exist.
+        below: also in the folders in it.
+    """
+    for root, folders, files in os.walk(folder):
+        if not below:
+            folders.clear()
+        for name in files:
+            if _PARTIAL.fullmatch(name):
+                Path(root, name).unlink(missing_ok=True)
 
 
 class Handle:

@@ -101,7 +101,14 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
 
 
 def test_partial_files_of_killed_writers_are_removed(tmp_path: Path) -> None:
-    for name in (".a.77.partial", ".b.part", "c.part", ".d", "partial"):
+    for name in (".a.77.partial", ".b.part", ".clip.partial.mp4", "c.part", ".d", "partial", "x.partial.mp4"):
         (tmp_path / name).write_text("")
     remove_partial_files(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".d", "c.part", "partial"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".d", "c.part", "partial", "x.partial.mp4"]
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/.a.part").touch()
+    remove_partial_files(tmp_path)
+    assert (tmp_path / "sub/.a.part").exists()
+    remove_partial_files(tmp_path, below=True)
+    assert not (tmp_path / "sub/.a.part").exists()
+    remove_partial_files(tmp_path / "absent")

@@ -19,6 +19,8 @@ OPTIONS = ("frame", "precision", "graph", "power", "preset")
 """What rows may say besides: the kind of frame of a video network; of a phone the power mode, of a folder the number
 format and the graph."""
 
+_WRITTEN_BY = "name a JSON file that `mobileseg benchmark`, `mobileseg_lite benchmark` or a phone's run wrote"
+
 
 def save_rows(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows as JSON, replacing an older file when complete."""
@@ -34,11 +36,11 @@ def load_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+        raise DataError(f"cannot read {path}: {error.strerror}", remedy=_WRITTEN_BY) from error
     except ValueError as error:
-        raise DataError(f"{path} is not JSON: {error}") from error
+        raise DataError(f"{path} is not JSON: {error}", remedy=_WRITTEN_BY) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT or not isinstance(document.get("rows"), list):
-        raise DataError(f"{path} is not a file of `mobileseg benchmark` (format {FORMAT})")
+        raise DataError(f"{path} holds no rows of a benchmark of format {FORMAT}", remedy=_WRITTEN_BY)
     for number, row in enumerate(document["rows"], start=1):
         _check_row(row, f"{path}: row {number}")
     rows: list[dict[str, Any]] = document["rows"]
@@ -119,12 +121,12 @@ def _circumstances(row: Mapping[str, Any]) -> tuple[str, int, str, str, str, str
 def _check_row(row: Any, where: str) -> None:
     missing = [field for field in FIELDS if not isinstance(row, dict) or field not in row]
     if missing:
-        raise DataError(f"{where} lacks {', '.join(missing)}")
+        raise DataError(f"{where} lacks {', '.join(missing)}", remedy=_WRITTEN_BY)
     figures = [row["total"], *(row["stages"].values() if isinstance(row["stages"], dict) else [None])]
     for figure in figures:
         if not isinstance(figure, dict) or not all(
             isinstance(figure.get(key), (int, float)) for key in ("median_ms", "p95_ms")
         ):
-            raise DataError(f"{where}: every stage needs median_ms and p95_ms")
+            raise DataError(f"{where} has a stage without median_ms and p95_ms", remedy=_WRITTEN_BY)
     if not {"preprocess", "inference", "postprocess"} <= row["stages"].keys():
-        raise DataError(f"{where} lacks preprocess, inference or postprocess")
+        raise DataError(f"{where} lacks preprocess, inference or postprocess", remedy=_WRITTEN_BY)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from mobileseg.commands import convert_masks
 from mobileseg.commands.convert_labels import add_parts
-from mobileseg.errors import ConfigError, DataError
+from mobileseg.commands.outputs import keep_apart
+from mobileseg.errors import DataError
 from mobileseg.files import write_whole
 
 if TYPE_CHECKING:
@@ -54,9 +55,7 @@ def run(args: argparse.Namespace) -> int:
 def _tracks(args: argparse.Namespace) -> None:
     from mobileseg.data.formats.exported_tracks import frame_folders, youtube_vis_document
 
-    source = args.source.resolve()
-    if args.output.resolve() == source or args.output.resolve().parent == source:
-        raise ConfigError(f"the file {args.output} would be written into the exports", remedy="write it elsewhere")
+    keep_apart(args.output, [args.source])
     frames = frame_folders(args.frames)
     videos: dict[str, ExportedVideo] = {}
     for path in _exports(args.source):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mobileseg.commands.outputs import keep_apart
 from mobileseg.commands.progress import progress_counter
 from mobileseg.errors import ConfigError, DataError
 from mobileseg.files import write_whole
@@ -134,7 +135,7 @@ def _write_lists(args: argparse.Namespace, parts: dict[str, list[Any]]) -> None:
 def _labelme(args: argparse.Namespace) -> None:
     import numpy as np
 
-    from mobileseg.data.formats.labelme import label_mask, label_names
+    from mobileseg.data.formats.labelme import label_mask, label_names, labelled_image
     from mobileseg.viz.mask_file import write_mask
     from mobileseg.viz.palette import palette
 
@@ -147,14 +148,17 @@ def _labelme(args: argparse.Namespace) -> None:
     if len(names) > 254:
         raise DataError(f"{len(names)} labels are more than a mask can tell apart (254)", remedy="name --classes")
     output = args.output or args.input_dir / "annotations"
+    keep_apart(output, files)
     output.mkdir(parents=True, exist_ok=True)
     colours = palette(len(names) + 1)
     pixels = np.zeros(256, np.int64)
 
     def convert(path: Path) -> None:
+        target = output / f"{path.stem}.png"
+        keep_apart(target, [labelled_image(path)])
         mask = label_mask(path, names)
         pixels[:] += np.bincount(mask.ravel(), minlength=256)
-        write_mask(output / f"{path.stem}.png", mask, colours)
+        write_mask(target, mask, colours)
 
     _each(files, convert)
     listed = (_BACKGROUND, *names)
@@ -174,20 +178,17 @@ def _palette(args: argparse.Namespace) -> None:
     if source.is_dir():
         root = source
         files = sorted(path for path in source.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-        if output.resolve() == source.resolve():
-            raise ConfigError(f"{output} is the folder of the labels themselves", remedy="name a folder to write")
     else:
         root = args.dataset_dir or source.parent
         items = read_list(source, root, args.file_separator)
         files = [item.label for item in items if item.label is not None]
     if not files:
         raise DataError(f"{source} has no label file", remedy="name a folder of PNG files, or a list file")
+    keep_apart(output, [source] if source.is_dir() else files)
     colours = palette(256)
 
     def convert(path: Path) -> None:
         target = output / path.relative_to(root).with_suffix(".png")
-        if target.resolve() == path.resolve():
-            raise ConfigError(f"{target} is the label itself", remedy="name a folder to write")
         label = read_label(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_mask(target, label, colours)
@@ -211,8 +212,11 @@ def _overlays(args: argparse.Namespace) -> None:
     without = []
     if args.pred_dir is not None and not args.pred_dir.is_dir():
         raise ConfigError(f"--pred_dir {args.pred_dir} is no folder", remedy="name the folder of predicted labels")
-    if args.save_dir.resolve() in {path.resolve() for item in items for path in item.image.parents}:
-        raise ConfigError(f"--save_dir {args.save_dir} has the images in it", remedy="name a folder of its own")
+    predictions: dict[Path, Path | None] = {}
+    if args.pred_dir is not None:
+        predictions = {item.image: _prediction(args.pred_dir, item.image, root) for item in items}
+    read = [path for item in items for path in (item.image, item.label, predictions.get(item.image))]
+    keep_apart(args.save_dir, [path for path in read if path is not None])
 
     def shown(image: np.ndarray, path: Path) -> np.ndarray:
         labels = read_label(path)
@@ -225,11 +229,11 @@ def _overlays(args: argparse.Namespace) -> None:
         image = read_image(item.image)
         columns = [image, shown(image, item.label)]
         if args.pred_dir is not None:
-            predicted = next((path for path in _predictions(args.pred_dir, item.image, root) if path.is_file()), None)
-            if predicted is None:
+            prediction = predictions[item.image]
+            if prediction is None:
                 without.append(item.image)
             else:
-                columns.append(shown(image, predicted))
+                columns.append(shown(image, prediction))
         gap = np.full((image.shape[0], _GAP, 3), 255, np.uint8)
         joined = np.concatenate([part for column in columns for part in (gap, column)][1:], axis=1)
         _, encoded = cv2.imencode(".png", cv2.cvtColor(joined, cv2.COLOR_RGB2BGR))
@@ -245,9 +249,10 @@ def _below(path: Path, root: Path) -> Path:
     return path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
 
 
-def _predictions(folder: Path, image: Path, root: Path) -> tuple[Path, Path]:
-    """Where the prediction of an image may be: by its place, and by its name alone, as PaddleSeg writes it."""
-    return folder / _below(image, root).with_suffix(".png"), folder / f"{image.stem}.png"
+def _prediction(folder: Path, image: Path, root: Path) -> Path | None:
+    """The prediction of an image: by its place, or by its name alone, as PaddleSeg writes it."""
+    places = folder / _below(image, root).with_suffix(".png"), folder / f"{image.stem}.png"
+    return next((path for path in places if path.is_file()), None)
 
 
 def _each(items: Iterable[Any], work: Callable[[Any], None]) -> None:

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mobileseg.commands.outputs import keep_apart
 from mobileseg.errors import ConfigError, DataError
 
-_OWN = "name a folder of its own for the output"
 _UNKNOWN = "add them to the file of colours, or give all of them one index with --others"
 
 
@@ -45,11 +45,9 @@ def _masks(args: argparse.Namespace) -> None:
             remedy="write 'R G B name' per line, in the order of the classes",
         )
     table = read_colours(args.colors)
-    inside, outside = args.source.resolve(), args.output.resolve()
-    if outside == inside or inside in outside.parents or outside in inside.parents:
-        raise ConfigError(f"the output {args.output} and the input {args.source} hold each other", remedy=_OWN)
+    keep_apart(args.output, [args.source])
     if args.output.exists() and (not args.output.is_dir() or any(args.output.iterdir())):
-        raise ConfigError(f"{args.output} exists and is not empty", remedy=_OWN)
+        raise ConfigError(f"{args.output} exists and is not empty", remedy="name another folder for the output")
     counts = np.zeros(256, np.int64)
     with staged(args.output, DataError) as stage:
         for path in files:

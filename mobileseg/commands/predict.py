@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ from mobileseg.commands.arguments import (
 )
 from mobileseg.converter import has_more_engines
 from mobileseg.errors import ConfigError, DataError
+
+_FPS = (0.1, 1000.0)
+"""Least and highest --fps."""
 
 _NAMED = 8
 """Classes that are named before the first image."""
@@ -54,32 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--paddleseg_folders", action="store_true", help="write to added_prediction/ and pseudo_color_prediction/"
     )
-    parser.add_argument(
-        "--live",
-        choices=("drop", "queue"),
-        default="drop",
-        help="frames of a camera that come while one is worked on: left out (default), or worked on later",
-    )
-    parser.add_argument("--max_frames", type=int, metavar="N", help="stop a video or camera after N frames")
-    parser.add_argument(
-        "--track",
-        action=argparse.BooleanOptionalAction,
-        help="of instance segmentation models: ids that stay through videos and cameras",
-    )
-    parser.add_argument(
-        "--save_tracks",
-        nargs="+",
-        choices=("csv", "mots", "ytvis"),
-        help="of objects with ids: statistics per track (default), MOTS text, YouTube-VIS results",
-    )
-    parser.add_argument(
-        "--smooth",
-        type=float,
-        metavar="W",
-        help="of semantic segmentation models: average with earlier frames of a video, which have the weight W (0.5)",
-    )
-    parser.add_argument("--times", action="store_true", help="draw frame rate and stage times on frames of videos")
-    parser.add_argument("--show", action="store_true", help="show videos in a window, with these times; q ends one")
+    _add_video_arguments(parser.add_argument_group("videos and cameras"))
     parser.add_argument(
         "--precision",
         nargs="+",
@@ -105,6 +84,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_video_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--live",
+        choices=("drop", "queue"),
+        default="drop",
+        help="frames of a camera that come while one is worked on: left out (default), or worked on later",
+    )
+    group.add_argument(
+        "--as_video", action="store_true", help="the images of a folder are the frames of a video, in order of names"
+    )
+    group.add_argument("--fps", type=float, metavar="F", help="with --as_video: frames per second (default: 25)")
+    group.add_argument("--max_frames", type=int, metavar="N", help="stop a video or camera after N frames")
+    group.add_argument(
+        "--track",
+        action=argparse.BooleanOptionalAction,
+        help="of instance segmentation models: ids that stay through videos and cameras",
+    )
+    group.add_argument(
+        "--save_tracks",
+        nargs="+",
+        choices=("csv", "mots", "ytvis"),
+        help="of objects with ids: statistics per track (default), MOTS text, YouTube-VIS results",
+    )
+    group.add_argument(
+        "--smooth",
+        type=float,
+        metavar="W",
+        help="of semantic segmentation models: average with earlier frames of a video; their weight, for example 0.5",
+    )
+    group.add_argument("--times", action="store_true", help="draw frame rate and stage times on frames of videos")
+    group.add_argument("--show", action="store_true", help="show videos in a window, with these times; q ends one")
+
+
 def needs_converter(args: argparse.Namespace) -> bool:
     """Where an exported model shall run on Paddle Lite, and there is no wheel of it here."""
     return has_more_engines([args.engine])
@@ -114,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     """Segment everything; 0 when all of it could be used, else the code of a data error."""
     from mobileseg.prediction.predict import OUTPUTS, PredictionWriter
     from mobileseg.prediction.sources import find_sources
-    from mobileseg.runtime.video import Window
+    from mobileseg.runtime.video import DEFAULT_FPS, Window
     from mobileseg.tracking.label_filter import checked_weight
     from mobileseg.tracking.options import TrackingOptions
 
@@ -129,6 +141,7 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"{flag} is {value}, expected 0 to 1")
     if args.max_frames is not None and args.max_frames < 1:
         raise ConfigError(f"--max_frames is {args.max_frames}, expected at least 1")
+    _check_frames(args, inputs)
     segmenter = open_segmenter(args)
     if args.custom_color:
         segmenter = _Recoloured(segmenter, args.custom_color)
@@ -146,11 +159,12 @@ def run(args: argparse.Namespace) -> int:
         folders=_PADDLESEG_FOLDERS if args.paddleseg_folders else {},
         tracking=TrackingOptions() if args.track else args.track,
         track_files=args.save_tracks,
+        frame_rate=DEFAULT_FPS if args.fps is None else args.fps,
         camera=args.live,
         smooth=None if args.smooth is None else checked_weight(args.smooth),
         say=_nothing if args.quiet else print,
     )
-    summary = writer.run(find_sources(inputs, args.output))
+    summary = writer.run(find_sources(inputs, args.output, as_video=args.as_video))
     done = summary.images + summary.frames
     if done:
         means = ", ".join(f"{stage} {value / done:.1f}" for stage, value in summary.milliseconds.items())
@@ -159,6 +173,22 @@ def run(args: argparse.Namespace) -> int:
         count = len(summary.errors)
         raise DataError(f"{count} of the inputs could not be used, see above")
     return 0
+
+
+def _check_frames(args: argparse.Namespace, inputs: Sequence[str]) -> None:
+    """Refuse flags about folders of frames that would change nothing.
+
+    Raises:
+        ConfigError: --as_video without a folder, --fps without --as_video, or no frame rate.
+    """
+    if args.as_video and not any(os.path.isdir(text) for text in inputs):
+        raise ConfigError("--as_video is for folders of frames, and no folder is named", remedy="name the folder")
+    if args.fps is None:
+        return
+    if not args.as_video:
+        raise ConfigError("--fps has no effect without --as_video", remedy="add --as_video, or leave --fps out")
+    if not _FPS[0] <= args.fps <= _FPS[1]:
+        raise ConfigError(f"--fps is {args.fps:g}, expected {_FPS[0]:g} to {_FPS[1]:g}")
 
 
 class _Recoloured:

@@ -19,7 +19,7 @@ from mobileseg.registry import BACKBONES, DATASETS, LOSSES, NETWORKS
 if TYPE_CHECKING:
     import paddle
 
-    from mobileseg.data.base import SegmentationDataset
+    from mobileseg.data.base import ImageDataset
 
 __all__ = ["build_dataset", "build_losses", "build_network", "check_components", "check_files"]
 
@@ -93,7 +93,7 @@ def build_network(
     return network
 
 
-def build_dataset(section: Mapping[str, Any], *, seed: int | None = None) -> SegmentationDataset:
+def build_dataset(section: Mapping[str, Any], *, seed: int | None = None) -> ImageDataset:
     """Build a dataset with its transforms.
 
     Args:
@@ -101,9 +101,12 @@ def build_dataset(section: Mapping[str, Any], *, seed: int | None = None) -> Seg
         seed: start of its random choices, where the section does not say.
 
     Raises:
-        ConfigError: an unknown dataset or transform, or arguments that it does not take.
+        ConfigError: an unknown dataset or transform, arguments that it does not take, or a dataset of a plugin that is
+            no :class:`~mobileseg.data.base.ImageDataset`.
         DataError: folders or files are missing.
     """
+    from mobileseg.data.base import ImageDataset
+
     arguments = copy.deepcopy(dict(section))
     origins = Origins({})
     _check_section(("dataset",), "dataset", arguments, origins)
@@ -111,7 +114,14 @@ def build_dataset(section: Mapping[str, Any], *, seed: int | None = None) -> Seg
     component = DATASETS.get(name)
     if seed is not None and "seed" in signature(component):
         arguments.setdefault("seed", seed)
-    return _call(component, arguments, origins.problem(("dataset",), f"the dataset {name} cannot be built"))
+    dataset = _call(component, arguments, origins.problem(("dataset",), f"the dataset {name} cannot be built"))
+    if not isinstance(dataset, ImageDataset):
+        raise ConfigError(
+            f"the dataset {name} is a {type(dataset).__name__} and no ImageDataset, whose items, pixels and sequences "
+            "training, evaluation and calibration use",
+            remedy="derive it from mobileseg.data.base.SegmentationDataset or another one of docs/plugins.md",
+        )
+    return dataset
 
 
 def build_losses(config: Config) -> paddle.nn.Layer:

@@ -187,18 +187,28 @@ def _channels(data: dict[Any, Any], origins: Origins) -> list[Problem]:
     stated = {path: _at(data, path) for path in (("model", "in_channels"), ("model", "backbone", "in_channels"))}
     found = []
     for section in ("train_dataset", "val_dataset"):
-        if not isinstance(data.get(section), dict):
-            continue
-        channels = data[section].get("img_channels", 3)
-        for path, value in stated.items():
-            if _is_number(value) and _is_number(channels) and value != channels:
-                seen = f"{section} gives images of {channels} channels (img_channels), the network takes {value}"
-                found.append(origins.problem(path, seen, f"write in_channels: {channels}"))
-        if channels != 3 and _is_number(channels) and not any(map(_is_number, stated.values())):
-            seen = f"is {channels}, and the network takes three channels"
-            fix = f"write in_channels: {channels} in model.backbone, or in model where it has no backbone"
-            found.append(origins.problem((section, "img_channels"), seen, fix))
+        for place, dataset in _datasets_in((section,), data.get(section)):
+            channels = dataset.get("img_channels", 3)
+            for path, value in stated.items():
+                if _is_number(value) and _is_number(channels) and value != channels:
+                    where = ".".join(map(str, place))
+                    seen = f"{where} gives images of {channels} channels (img_channels), the network takes {value}"
+                    found.append(origins.problem(path, seen, f"write in_channels: {channels}"))
+            if channels != 3 and _is_number(channels) and not any(map(_is_number, stated.values())):
+                seen = f"is {channels}, and the network takes three channels"
+                fix = f"write in_channels: {channels} in model.backbone, or in model where it has no backbone"
+                found.append(origins.problem((*place, "img_channels"), seen, fix))
     return found
+
+
+def _datasets_in(path: KeyPath, section: Any) -> list[tuple[KeyPath, dict[Any, Any]]]:
+    """A dataset section, or those of its parts, with their places."""
+    if not isinstance(section, dict):
+        return []
+    if not isinstance(section.get("parts"), list):
+        return [(path, section)]
+    inside = [(number, _at(part, ("dataset",))) for number, part in enumerate(section["parts"])]
+    return [((*path, "parts", number, "dataset"), found) for number, found in inside if isinstance(found, dict)]
 
 
 def _at(data: Any, path: KeyPath) -> Any:

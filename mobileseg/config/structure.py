@@ -126,7 +126,7 @@ def _losses(path: KeyPath, loss: Any) -> list[tuple[KeyPath, str, Any]]:
 
 
 def spokesman(section: Any) -> Any:
-    """The section that says task, classes and ignored value of a dataset: of one made of parts, that of the first."""
+    """The section that says task, classes, ignored value and pixels of a dataset: of one made of parts, the first's."""
     while isinstance(section, Mapping) and isinstance(section.get("parts"), list) and section["parts"]:
         part = section["parts"][0]
         section = part.get("dataset") if isinstance(part, Mapping) else None

@@ -39,7 +39,7 @@ class ImageDataset:
     alone and the truth stays as it was annotated: predictions are resized, truth never.
 
     Attributes:
-        task: what the truth is, see :mod:`mobileseg.tasks`.
+        task: what the truth is, see :mod:`mobileseg.tasks`; every dataset says it.
         classes: names, one per class index.
         num_classes: number of classes.
         palette: uint8 [num_classes, 3], RGB.
@@ -62,7 +62,7 @@ class ImageDataset:
         ConfigError: an argument cannot be used.
     """
 
-    task: str | None = None
+    task: str
     pixels: PixelFormat = PHOTOGRAPH
 
     def __init__(
@@ -138,6 +138,10 @@ class ImageDataset:
 
     def load(self, index: int) -> Sample:
         """The decoded image and its truth, before any transform."""
+        raise NotImplementedError
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, np.ndarray]:
+        """What training takes of an image, by name, for (epoch, index) or index (epoch 0); the same key, the same."""
         raise NotImplementedError
 
     def position(self, key: int | tuple[int, int]) -> tuple[int, int]:

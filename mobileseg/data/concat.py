@@ -66,6 +66,7 @@ class ConcatLabels(JoinedDataset, SegmentationDataset):
         self._joined = joined
         self.parts = joined.datasets
         self.label_dtype = first.label_dtype
+        self.pixels = first.pixels
         super().__init__(
             [item for part in self.parts for item in part.items],
             mode=mode,
@@ -100,6 +101,7 @@ class ConcatObjects(JoinedDataset, InstanceDataset):
         first = joined.datasets[0]
         self._joined = joined
         self.parts = joined.datasets
+        self.pixels = first.pixels
         super().__init__(
             [item for part in self.parts for item in part.items],
             None,
@@ -174,6 +176,10 @@ def _require_alike(datasets: Sequence[Any], mode: str) -> None:
                 f"{where} does not have the classes of parts.0: it {seen}",
                 remedy="choose the same ones in all parts (classes: [...]); their order does not matter",
             )
+        if dataset.pixels != first.pixels:
+            kinds = (dataset.pixels, first.pixels)
+            own, other = (f"img_channels {one.channels}, img_range {one.range}" for one in kinds)
+            raise ConfigError(f"{where} has {own}, parts.0 {other}", remedy="use images of one kind")
         for name in ("ignore_index", "label_dtype"):
             if getattr(dataset, name, None) != getattr(first, name, None):
                 raise ConfigError(

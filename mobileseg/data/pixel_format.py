@@ -57,7 +57,13 @@ class PixelFormat:
 
     @classmethod
     def of_section(cls, section: Mapping[str, Any] | None) -> PixelFormat:
-        """That of a dataset section of a configuration, by its ``img_channels`` and ``img_range``."""
+        """That of a dataset section of a configuration, by its ``img_channels`` and ``img_range``.
+
+        Of a dataset made of parts it is that of the first, as all have the same.
+        """
+        from mobileseg.config.structure import spokesman  # not for what only reads manifests
+
+        section = spokesman(section)
         return cls(section.get("img_channels", 3), section.get("img_range")) if section else cls()
 
     @property

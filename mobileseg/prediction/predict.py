@@ -20,9 +20,11 @@ from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.errors import ConfigError, DataError, MobileSegError, RuntimeEngineError
 from mobileseg.files import write_whole
 from mobileseg.folders import held
+from mobileseg.locks import remove_partial_files
 from mobileseg.prediction.sources import Source, distinct_names
+from mobileseg.runtime.folder_reader import FolderReader
 from mobileseg.runtime.live import LiveFrames, Policy
-from mobileseg.runtime.video import VideoReader, VideoWriter, Window
+from mobileseg.runtime.video import DEFAULT_FPS, FrameReader, VideoReader, VideoWriter, Window
 from mobileseg.tasks import stage
 from mobileseg.tracking.options import TrackingOptions
 from mobileseg.tracking.tracker import with_ids
@@ -90,6 +92,7 @@ class PredictionWriter:
         smooth: of semantic segmentation models whose graph gives scores: weight of earlier frames of videos, 0..1.
         track_files: kinds of files about the tracks: 'csv', 'mots', 'ytvis'; None writes the first where there are
             tracks.
+        frame_rate: frames per second of folders that are videos; images do not say it.
         camera: what becomes of the frames of a camera that come while one is worked on: 'drop' or 'queue'
             (:class:`~mobileseg.runtime.live.LiveFrames`).
         window: show the frames of videos and cameras in it, with these times; the user ends a video there.
@@ -116,6 +119,7 @@ class PredictionWriter:
         folders: Mapping[str, str] | None = None,
         tracking: TrackingOptions | Literal[False] | None = None,
         track_files: Collection[str] | None = None,
+        frame_rate: float = DEFAULT_FPS,
         camera: Policy = "drop",
         smooth: float | None = None,
         say: Callable[[str], None] = print,
@@ -135,6 +139,7 @@ class PredictionWriter:
             raise ConfigError("there are no tracks to write files about", remedy="add --track")
         self._track_files = (("csv",) if tracking else ()) if track_files is None else track_files
         self._camera: Policy = camera
+        self._frame_rate = frame_rate
         self._smooth = smooth
         self._tracks: TrackOutputs | None = None
         if tracking and not hasattr(self._task, "track_files"):
@@ -177,12 +182,18 @@ class PredictionWriter:
         return self.summary
 
     def _claim(self) -> None:
-        """Mark the folder as one of results; one that holds labels or JSON of somebody else is left alone."""
+        """Mark the folder as one of results, or tidy up in one that is marked.
+
+        A folder that holds labels or JSON of somebody else is left alone.
+        """
         marker = self.folder / MARKER
-        if marker.exists():
-            return
         kinds = [*sorted(self.outputs), *(["tracks"] if self._track_files else [])]
         names = [self._folders.get(kind, kind) for kind in kinds]
+        if marker.exists():
+            remove_partial_files(self.folder)
+            for name in names:
+                remove_partial_files(self.folder / name, below=True)
+            return
         taken = [name for name in names if (self.folder / name).is_dir() and any((self.folder / name).iterdir())]
         if taken:
             raise ConfigError(
@@ -218,9 +229,8 @@ class PredictionWriter:
         self.say(f"{source.where}: {self._show.summary(result)}")
 
     def _video(self, source: Source) -> None:
-        where = int(source.where) if source.kind == "camera" else source.where
         try:
-            reader = VideoReader(where)
+            reader = self._reader(source)
         except DataError as error:
             self._failed(error)
             return
@@ -235,17 +245,24 @@ class PredictionWriter:
                 if source.kind != "camera":
                     raise
                 self.say("stopped by Ctrl-C")  # the only way to end a camera; what was recorded is complete
-        self.say(f"{source.where if source.kind == 'video' else source.name}: {self.summary.frames - before} frames")
+        where = source.name if source.kind == "camera" else source.where
+        self.say(f"{where}: {self.summary.frames - before} frames")
 
-    def _live(self, source: Source, reader: VideoReader) -> AbstractContextManager[Iterable[np.ndarray]]:
+    def _reader(self, source: Source) -> FrameReader:
+        if source.kind == "frames":
+            return FolderReader(Path(source.where), self._frame_rate, self.segmenter.pixels.read)
+        return VideoReader(int(source.where) if source.kind == "camera" else source.where)
+
+    def _live(self, source: Source, reader: FrameReader) -> AbstractContextManager[Iterable[np.ndarray]]:
         """The frames of a source, those of a camera read beside the work on them."""
         return LiveFrames(reader, self._camera) if source.kind == "camera" else nullcontext(reader)
 
-    def _frames(self, source: Source, reader: VideoReader, frames: Iterable[np.ndarray]) -> None:
+    def _frames(self, source: Source, reader: FrameReader, frames: Iterable[np.ndarray]) -> None:
         """Segment a video.
 
         Raises:
-            DataError: the video ends early (what was found until there is kept), or results cannot be written.
+            DataError: the video ends early (what was found until there is kept), a frame cannot be read, or results
+                cannot be written.
             RuntimeEngineError: the model fails.
         """
         video = self._path("overlay", source.name, ".mp4") if "overlay" in self.outputs else None
@@ -267,7 +284,7 @@ class PredictionWriter:
                 if video or self._window:
                     meter.add({**times, "draw": drawing} if index else times)
                     start = time.perf_counter()
-                    shown = self._show.frame(frame, result)
+                    shown = self._show.frame(self.segmenter.pixels.shown(frame), result)
                     if self._draws_times:
                         shown = draw_lines(shown, meter.lines())
                     drawing = (time.perf_counter() - start) * 1000.0  # known, and shown, with the next frame

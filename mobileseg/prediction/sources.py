@@ -30,17 +30,19 @@ class Source:
     """One thing to segment.
 
     Attributes:
-        kind: 'image', 'video' or 'camera'.
-        where: path of the file, or the number of the camera.
+        kind: 'image', 'video', 'frames' (a folder whose images are the frames of one video) or 'camera'.
+        where: path of the file or folder, or the number of the camera.
         name: relative path without suffix under which results are stored; folders below an input folder are kept.
     """
 
-    kind: Literal["image", "video", "camera"]
+    kind: Literal["image", "video", "frames", "camera"]
     where: str
     name: str
 
 
-def find_sources(inputs: Iterable[str], results: str | os.PathLike[str] | None = None) -> Iterator[Source]:
+def find_sources(
+    inputs: Iterable[str], results: str | os.PathLike[str] | None = None, *, as_video: bool = False
+) -> Iterator[Source]:
     """Expand what a user named, in order.
 
     Args:
@@ -48,6 +50,7 @@ def find_sources(inputs: Iterable[str], results: str | os.PathLike[str] | None =
             per line, relative to the list file; anything after the first blank, such as a label, is ignored), or
             ``camera:N``.
         results: a folder that is left out, below folders that are searched.
+        as_video: the images of a folder are the frames of one video.
 
     Raises:
         ConfigError: a folder that is searched is the one for results.
@@ -58,7 +61,7 @@ def find_sources(inputs: Iterable[str], results: str | os.PathLike[str] | None =
         if text.startswith(CAMERA):
             yield _camera(text)
         elif path.is_dir():
-            yield from _of_folder(path, None if results is None else Path(results))
+            yield from _of_folder(path, None if results is None else Path(results), as_video)
         elif not path.exists():
             raise DataError(
                 f"{path} does not exist", remedy="name an image, a folder, a list file, a video or camera:0"
@@ -93,7 +96,7 @@ def _of_file(path: Path, name: str) -> Source:
     return Source(kind, str(path), name)
 
 
-def _of_folder(folder: Path, results: Path | None) -> Iterator[Source]:
+def _of_folder(folder: Path, results: Path | None, as_video: bool) -> Iterator[Source]:
     if results is not None and results.resolve() == folder.resolve():
         raise ConfigError(
             f"results would be written into the input {folder}", remedy="name another folder with --output"
@@ -101,10 +104,14 @@ def _of_folder(folder: Path, results: Path | None) -> Iterator[Source]:
     found, skipped = False, Counter[str]()
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if results is None or not _same(Path(root, name), results))
+        if as_video and any(Path(file).suffix.lower() in IMAGE_SUFFIXES for file in files):
+            found = True
+            name = str(Path(root).relative_to(folder))
+            yield Source("frames", root, folder.resolve().name if name == "." else name)
         for file in sorted(files):
             path = Path(root, file)
             suffix = path.suffix.lower()
-            if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+            if suffix in VIDEO_SUFFIXES or (suffix in IMAGE_SUFFIXES and not as_video):
                 found = True
                 yield _of_file(path, str(path.relative_to(folder).with_suffix("")))
             elif suffix in UNREAD_SUFFIXES:

@@ -45,7 +45,9 @@ def read_document(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(folder) / DEPLOY_FILE
     if not path.parent.is_dir():
-        raise RuntimeEngineError(f"there is no exported model {path.parent}")
+        raise RuntimeEngineError(
+            f"there is no exported model {path.parent}", remedy="name the folder that `mobileseg export` printed"
+        )
     try:
         if path.stat().st_size > _LARGEST:
             raise RuntimeEngineError(f"{path} has {path.stat().st_size} bytes, a manifest has at most {_LARGEST}")

@@ -8,17 +8,41 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from mobileseg.errors import DataError, DependencyError
 
-_DEFAULT_FPS = 25.0
+DEFAULT_FPS = 25.0
+"""Frames per second of a source that does not say."""
+
 _USUAL_FPS = 240.0
 """Above it a stored rate is believed only when the frames come at it: containers without one report 1000 or 90000."""
 
 _PROBED = 8  # frames whose times tell the rate
+
+
+class FrameReader(Protocol):
+    """Frames one after the other, whatever they are read from; a context manager."""
+
+    fps: float
+    """Frames per second."""
+
+    seconds: float
+    """Time of the frame that was read last, from the first one on."""
+
+    def __iter__(self) -> Iterator[np.ndarray]: ...
+
+    def check_complete(self) -> None:
+        """Raise a DataError when frames that should have come did not; call it when they have ended."""
+
+    def __enter__(self) -> FrameReader: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 class VideoReader:
@@ -103,7 +127,7 @@ class VideoReader:
         if 0 < stored <= _USUAL_FPS:
             return stored
         if isinstance(where, int) or not np.isfinite(stored) or stored <= 0:
-            return _DEFAULT_FPS
+            return DEFAULT_FPS
         probe = cv2.VideoCapture(os.fspath(where))
         times = [probe.get(cv2.CAP_PROP_POS_MSEC) / 1000.0 for _ in range(_PROBED) if probe.grab()]
         probe.release()
@@ -111,7 +135,7 @@ class VideoReader:
         measured = (len(times) - 1) / spent if spent > 0 else 0.0
         if 0.5 * stored <= measured <= 2 * stored:
             return stored
-        return measured if 0 < measured <= _USUAL_FPS else _DEFAULT_FPS
+        return measured if 0 < measured <= _USUAL_FPS else DEFAULT_FPS
 
     def close(self) -> None:
         """Release the file or the camera."""

@@ -230,19 +230,7 @@ def unpack(
         "resume with the classes of the saved run, in their order; or start anew with model.pretrained",
         TrainingError,
     )
-    differing = differences(state["config"], config.to_dict())
-    # Sums are rounded in another order by another number of processes or threads.
-    for name, now in (("processes", processes.count), ("threads", threads()), ("device", paddle.get_device())):
-        if state.get(name, now) != now:
-            differing.append(f"{name}: {state[name]} -> {now}")
-    if differing:
-        say(
-            "resuming with another configuration, so not bit by bit what the saved run would have done:\n  "
-            + "\n  ".join(differing)
-        )
-    before, now = (_paddle_of(found) for found in (state.get("versions", {}), versions()))
-    if before and before != now:
-        say(f"saved with Paddle {before}, resuming with {now}: not bit by bit what the saved run would have done")
+    _say_what_differs(state, config, processes, say)
     refuse_quantised(checkpoint.weights, run.network.state_dict(), str(folder))
     fits(run.network, checkpoint.weights, folder)
     further, between = state.get("further_samplers", {}), state.get("between_steps", {})
@@ -281,6 +269,25 @@ def unpack(
     restored += [name for name in run.extensions if state.get(name)]
     restored += ["loss scale"] if run.precision.scaler.enabled else []
     say(f"resumed from {folder} at iteration {run.iteration}: {', '.join(restored)}")
+
+
+def _say_what_differs(
+    state: Mapping[str, Any], config: Config, processes: Processes, say: Callable[[str], None]
+) -> None:
+    """Say what keeps a resumed run from being bit by bit the saved one, if anything does."""
+    differing = differences(state["config"], config.to_dict())
+    # Sums are rounded in another order by another number of processes or threads.
+    for name, now in (("processes", processes.count), ("threads", threads()), ("device", paddle.get_device())):
+        if state.get(name, now) != now:
+            differing.append(f"{name}: {state[name]} -> {now}")
+    if differing:
+        say(
+            "resuming with another configuration, so not bit by bit what the saved run would have done:\n  "
+            + "\n  ".join(differing)
+        )
+    before, now = (_paddle_of(found) for found in (state.get("versions", {}), versions()))
+    if before and before != now:
+        say(f"saved with Paddle {before}, resuming with {now}: not bit by bit what the saved run would have done")
 
 
 def _paddle_of(found: Mapping[str, str]) -> str:

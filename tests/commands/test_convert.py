@@ -80,7 +80,7 @@ def test_the_exports_are_not_written_into(exports: Path, capsys: pytest.CaptureF
     frames = ["--frames", str(exports / "frames")]
     for output in ("exports/one.xml", "exports/train.json"):
         assert main(["convert", "tracks", str(exports / "exports"), str(exports / output), *frames]) == 2
-        assert "into the exports" in capsys.readouterr().err
+        assert "lies in the input" in capsys.readouterr().err
     one = str(exports / "exports/one.xml")
     assert main(["convert", "tracks", one, one, *frames]) == 2
     assert {path: path.read_bytes() for path in (exports / "exports").iterdir()} == before
@@ -165,7 +165,7 @@ def test_masks_that_cannot_be_converted(masks: Path, capsys: pytest.CaptureFixtu
     source = str(masks / "masks")
     for output in (source, f"{source}/out", str(masks)):
         assert main(["convert", "masks", source, output, *colours]) == ConfigError.exit_code
-    assert "hold each other" in capsys.readouterr().err
+    assert "holds the input" in capsys.readouterr().err
     (masks / "out").mkdir()
     (masks / "out/mine.txt").write_text("precious")
     assert convert_masks(masks, *colours) == ConfigError.exit_code

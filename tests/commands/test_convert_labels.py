@@ -127,6 +127,20 @@ def test_labelme(tmp_path, capsys):
     assert np.asarray(Image.open(tmp_path / "out/one.png"))[6, 6] == 1
 
 
+def test_masks_of_labelme_replace_no_photograph(tmp_path, capsys):
+    folder = tmp_path / "drawn"
+    shapes(folder, "one", [("dog", [[4.0, 4.0], [24.0, 4.0], [24.0, 20.0]])])
+    save(tmp_path / "photos/one.png", np.zeros((30, 40, 3), np.uint8))
+    document = json.loads((folder / "one.json").read_text()) | {"imagePath": "../photos/one.png"}
+    (folder / "one.json").write_text(json.dumps(document))
+    before = (tmp_path / "photos/one.png").read_bytes()
+    assert convert("labelme", folder, "--output", folder) == 2
+    assert "holds the input" in capsys.readouterr().err
+    assert convert("labelme", folder, "--output", tmp_path / "photos") == 2
+    assert "is the input" in capsys.readouterr().err
+    assert (tmp_path / "photos/one.png").read_bytes() == before
+
+
 def test_labelme_without_files(tmp_path, capsys):
     assert convert("labelme", tmp_path) == 3
     assert "has no JSON file" in capsys.readouterr().err
@@ -166,4 +180,6 @@ def test_overlays(tmp_path, capsys):
     save(tmp_path / "annotations/a.png", np.zeros((4, 4), np.uint8))
     assert convert(*words) == 3
     assert "a.png is 4x4, its image is 16x12" in capsys.readouterr().err
-    assert convert(*words[:3], "--save_dir", tmp_path / "images") == 2
+    for inputs in ("images", "annotations", "predicted", "."):
+        assert convert(*words[:3], "--pred_dir", tmp_path / "predicted", "--save_dir", tmp_path / inputs) == 2
+        assert "holds the input" in capsys.readouterr().err

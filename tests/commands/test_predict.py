@@ -176,3 +176,34 @@ def test_long_lists_of_classes_are_cut() -> None:
     assert predict._named(names) == "80 classes: c0, c1, c2, c3, c4, c5, c6, c7, ..."
     assert predict._named(names[:8]) == "8 classes: c0, c1, c2, c3, c4, c5, c6, c7"
     assert predict._named(["person"]) == "1 class: person"
+
+
+def test_a_folder_as_one_video(tmp_path: Path, model: str, capsys) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for index in range(3):
+        write_png(folder / f"{index}.png", stripes(30, 40))
+    words = ["predict", "--model", model, str(folder), "--output", str(tmp_path / "out")]
+    assert main([*words, "--as_video", "--fps", "10"]) == 0
+    assert f"{folder}: 3 frames" in capsys.readouterr().out
+    lines = (tmp_path / "out/json/frames.jsonl").read_text().splitlines()
+    assert [json.loads(line)["seconds"] for line in lines] == [0.0, 0.1, 0.2]
+    assert (tmp_path / "out/overlay/frames.mp4").is_file()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["a.png", "--as_video"], "no folder is named"),
+        ([".", "--fps", "10"], "--fps has no effect without --as_video"),
+        ([".", "--as_video", "--fps", "0"], "--fps is 0, expected 0.1 to 1000"),
+        ([".", "--as_video", "--fps", "nan"], "--fps is nan"),
+    ],
+)
+def test_frame_rates_and_folders_that_make_no_video(
+    tmp_path: Path, model: str, capsys, monkeypatch: pytest.MonkeyPatch, flags: list[str], message: str
+) -> None:
+    write_png(tmp_path / "a.png", stripes())
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict", "--model", model, *flags]) == ConfigError.exit_code
+    assert message in capsys.readouterr().err

@@ -13,7 +13,7 @@ from mobileseg.config.build import build_dataset, build_losses, build_network
 from mobileseg.config.load import load_config
 from mobileseg.data.io import write_png
 from mobileseg.errors import ConfigError, DataError, WeightsError
-from mobileseg.registry import BACKBONES, NETWORKS
+from mobileseg.registry import BACKBONES, DATASETS, NETWORKS
 from mobileseg.weights.pdparams import save_pdparams
 
 MODEL = {"type": "MobileSeg", "num_classes": 3, "backbone": {"type": "MobileNetV2_x0_25"}}
@@ -192,6 +192,19 @@ def test_bad_datasets(write):
         build_dataset({**listed, "transforms": [{"type": "Nope"}]})
     with pytest.raises(DataError, match="nowhere"):
         build_dataset({"type": "Cityscapes", "dataset_root": "nowhere"})
+
+
+def test_a_dataset_of_a_plugin_has_the_common_base(monkeypatch: pytest.MonkeyPatch):
+    DATASETS.load()
+    monkeypatch.setattr(DATASETS, "_components", dict(DATASETS._components))
+
+    @DATASETS.add_component
+    class Photographs:
+        def __getitem__(self, key):
+            return {}
+
+    with pytest.raises(ConfigError, match="the dataset Photographs is a Photographs and no ImageDataset"):
+        build_dataset({"type": "Photographs"})
 
 
 def test_losses_are_weighted_and_in_order(write):

@@ -66,6 +66,9 @@ def test_names_of_a_plugin_are_no_mistakes_and_it_is_not_run(write, refused, tmp
          "backbone: {type: MobileNetV2_x1_0, in_channels: 1}}}", "model.backbone.in_channels", "the network takes 1"),
         ("{train_dataset: {type: Dataset, dataset_root: '.', img_channels: 4}, model: {type: MobileSeg, "
          "num_classes: 2, backbone: {type: MobileNetV2_x1_0}}}", "train_dataset.img_channels", "takes three channels"),
+        ("{train_dataset: {type: Concat, parts: [{dataset: {type: Dataset, dataset_root: '.', img_channels: 4}}]}, "
+         "model: {type: MobileSeg, num_classes: 2, backbone: {type: MobileNetV2_x1_0}}}",
+         "train_dataset.parts.0.dataset.img_channels", "takes three channels"),
     ],
 )  # fmt: skip
 def test_values_that_no_setting_can_hold(write, refused, text, key, part):

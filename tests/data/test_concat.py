@@ -15,6 +15,7 @@ from mobileseg.config.build import build_dataset
 from mobileseg.data.datasets import Concat
 from mobileseg.data.doctor.diagnose import diagnose, preflight
 from mobileseg.data.loading.batching import load_batch
+from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.errors import ConfigError, DataError
 from tests.data.coco_folder import CocoFolder
 from tests.data.conftest import Folder
@@ -172,6 +173,7 @@ def test_the_quick_look_finds_what_is_wrong_in_a_part(labels: list[dict[str, Any
         ({"classes": ["sky", "road", "car"]}, "lacks tree and has in addition car", "classes"),
         ({"classes": ["sky", "road", "tree", "car"]}, "it has in addition car", "classes"),
         ({"ignore_index": 254}, "ignore_index 254, parts.0 255", "label_map"),
+        ({"img_channels": 1}, "img_channels 1, img_range None, parts.0 img_channels 3", "one kind"),
         ({"transforms": [{"type": "Normalize"}]}, "transforms of its own", "beside"),
     ],
 )
@@ -191,6 +193,19 @@ def test_parts_of_other_tasks(labels: list[dict[str, Any]], objects: list[dict[s
     with pytest.raises(ConfigError, match="is a PseudoClips") as caught:
         Concat(parts([objects[0], clips]))
     assert "MixedClips" in caught.value.remedy
+
+
+def test_images_of_one_channel(labels: list[dict[str, Any]]) -> None:
+    section = {"type": "Concat", "parts": parts([part | {"img_channels": 1, "img_range": [0, 200]} for part in labels])}
+    for part in labels:
+        for path in Path(part["dataset_root"]).glob("*.png"):
+            if not path.stem.endswith("_label"):
+                Image.fromarray(np.full((24, 32), 100, np.uint8)).save(path)
+    dataset = build_dataset(section)
+    assert dataset.pixels == PixelFormat(1, (0, 200)) == PixelFormat.of_section(section)
+    image = dataset.pixels.read(dataset.items[-1].image)
+    assert (image.shape, int(image.max())) == ((24, 32, 1), 100)
+    assert dataset[4]["image"].shape == (1, 24, 32)
 
 
 @pytest.mark.parametrize("sections", [[], "parts", None, [{"dataset": {}}]])

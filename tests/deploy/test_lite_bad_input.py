@@ -17,27 +17,15 @@ import pytest
 from mobileseg.data.io import read_image
 from mobileseg.files import sha256_of
 from mobileseg.runtime.manifest import Manifest
-from tests.deploy.lite_build import PACKAGES, SOURCE, Lite, built, compiler, environment, missing
+from tests.deploy.lite_build import SOURCE, Lite, environment
 
 sys.path.append(str(SOURCE / "tests"))
 from fixture_pictures import REFUSED, write_pictures
 
-pytestmark = pytest.mark.timeout(1800)  # the first build takes about a minute, more on a busy machine
-
-if absent := missing("doctest/doctest.h"):
-    pytest.skip(f"NOT TESTED, {absent} missing; Debian: apt-get install {PACKAGES}", allow_module_level=True)
-
-
-@pytest.fixture(scope="module")
-def lite() -> Lite:
-    if not compiler():
-        pytest.skip(f"NOT TESTED, the compiler has no sanitizers; Debian: apt-get install {PACKAGES}")
-    found = built()
-    if not found.program.is_file():
-        pytest.skip(
-            "mobileseg_lite was NOT tested: OpenCV's headers are missing; Debian: apt-get install libopencv-dev"
-        )
-    return found
+pytestmark = [
+    pytest.mark.timeout(1800),  # the first build takes about a minute, more on a busy machine
+    pytest.mark.usefixtures("program"),
+]
 
 
 @pytest.fixture

@@ -15,28 +15,9 @@ from pycocotools import mask as mask_utils
 from mobileseg.benchmarking.rows import load_rows, render_table
 from mobileseg.data.io import IMAGE_SUFFIXES
 from mobileseg.instance.drawing import instance_colours
-from tests.deploy.lite_build import FUZZERS, PACKAGES, SOURCE, Lite, built, compiler, environment, missing
+from tests.deploy.lite_build import FUZZERS, SOURCE, Lite, environment
 
 pytestmark = pytest.mark.timeout(1800)  # the first build takes about a minute, more on a busy machine
-
-if absent := missing("doctest/doctest.h"):
-    pytest.skip(f"NOT TESTED, {absent} missing; Debian: apt-get install {PACKAGES}", allow_module_level=True)
-
-
-@pytest.fixture(scope="module")
-def lite() -> Lite:
-    if not compiler():
-        pytest.skip(f"NOT TESTED, the compiler has no sanitizers; Debian: apt-get install {PACKAGES}")
-    return built()
-
-
-@pytest.fixture
-def program(lite: Lite) -> Lite:
-    if not lite.program.is_file():
-        pytest.skip(
-            "mobileseg_lite was NOT tested: OpenCV's headers are missing; Debian: apt-get install libopencv-dev"
-        )
-    return lite
 
 
 def artefact(lite: Lite, name: str) -> Path:

@@ -10,10 +10,11 @@ from PIL import Image
 
 from mobileseg.data.io import read_image, read_label, write_png
 from mobileseg.errors import ConfigError, DataError
+from mobileseg.files import GrowingText
 from mobileseg.prediction.predict import MARKER, PredictionWriter
 from mobileseg.prediction.sources import Source, find_sources
 from mobileseg.runtime.segmenter import Segmenter
-from mobileseg.runtime.video import VideoReader
+from mobileseg.runtime.video import VideoReader, VideoWriter
 from tests.processes import started
 from tests.runtime.artefacts import artefact
 from tests.runtime.clips import write as write_clip
@@ -132,6 +133,63 @@ def test_a_video_gives_a_video_masks_and_a_line_per_frame(tmp_path: Path, segmen
     assert lines[3]["seconds"] == pytest.approx(0.3)
     assert [line["classes"][0]["name"] for line in lines[:3]] == ["red", "green", "blue"]
     assert set(lines[0]["times_ms"]) == {"decode", "preprocess", "inference", "postprocess"}
+
+
+def test_a_folder_of_frames_is_segmented_like_the_video(tmp_path: Path, segmenter: Segmenter) -> None:
+    write_clip(tmp_path / "clip.mp4", 6)
+    (tmp_path / "frames").mkdir()
+    with VideoReader(tmp_path / "clip.mp4") as reader:
+        for index, frame in enumerate(reader):
+            write_png(tmp_path / f"frames/{index:04d}.png", frame)
+    writer = PredictionWriter(segmenter, tmp_path / "out", frame_rate=10.0, smooth=0.5, say=silent)
+    inputs = [str(tmp_path / name) for name in ("clip.mp4", "frames")]
+    summary = writer.run(find_sources(inputs, as_video=True))
+    assert (summary.images, summary.frames, summary.errors) == (0, 12, [])
+    with VideoReader(tmp_path / "out/overlay/frames.mp4") as reader:
+        assert len(list(reader)) == 6
+        assert reader.fps == pytest.approx(10, abs=0.1)
+    for mask in sorted((tmp_path / "out/labels/clip").iterdir()):
+        np.testing.assert_array_equal(read_label(mask), read_label(tmp_path / "out/labels/frames" / mask.name))
+    clip, frames = (
+        [json.loads(line) for line in (tmp_path / f"out/json/{name}.jsonl").read_text().splitlines()]
+        for name in ("clip", "frames")
+    )
+    assert [line["classes"] for line in frames] == [line["classes"] for line in clip]
+    assert [line["seconds"] for line in frames] == pytest.approx([line["seconds"] for line in clip], abs=2e-3)
+
+
+def test_a_frame_that_cannot_be_read_ends_its_video_alone(tmp_path: Path, segmenter: Segmenter) -> None:
+    for name in ("a/1.png", "b/1.png"):
+        (tmp_path / "clips" / name).parent.mkdir(parents=True)
+        write_png(tmp_path / "clips" / name, stripes())
+    (tmp_path / "clips/a/2.png").write_bytes(b"no image")
+    warned: list[str] = []
+    writer = PredictionWriter(segmenter, tmp_path / "out", say=silent, warn=warned.append)
+    summary = writer.run(find_sources([str(tmp_path / "clips")], as_video=True))
+    assert (summary.frames, len(summary.errors)) == (2, 1)
+    assert "2.png" in warned[0]
+    assert [path.name for path in (tmp_path / "out/overlay").iterdir()] == ["b.mp4"]
+    assert len((tmp_path / "out/json/a.jsonl").read_text().splitlines()) == 1
+
+
+def test_what_a_killed_prediction_left_is_removed_by_the_next(tmp_path: Path, segmenter: Segmenter) -> None:
+    write_png(tmp_path / "flag.png", stripes())
+    out = tmp_path / "out"
+
+    def predict() -> None:
+        writer = PredictionWriter(segmenter, out, outputs=("overlay",), say=silent)
+        writer.run(find_sources([str(tmp_path / "flag.png")]))
+
+    predict()
+    (out / "overlay/sub").mkdir()
+    (out / "mine").mkdir()
+    for folder in ("overlay", "overlay/sub", "mine"):
+        VideoWriter(out / folder / "clip.mp4", 10.0).write(stripes())  # and nobody closes it
+    GrowingText(out / "coco_results.json").write("[")
+    left = {str(path.relative_to(out)) for path in out.rglob(".*.partial*")}
+    assert len(left) == 4
+    predict()
+    assert {str(path.relative_to(out)) for path in out.rglob(".*.partial*")} == {"mine/.clip.partial.mp4"}
 
 
 def test_a_video_that_is_cut_is_an_error_and_keeps_what_was_found(tmp_path: Path, segmenter: Segmenter) -> None:

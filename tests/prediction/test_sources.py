@@ -30,6 +30,22 @@ def test_folders_are_searched_in_order_and_keep_their_tree(tmp_path: Path) -> No
     assert [source.kind for source in found] == ["video", "image", "image", "image"]
 
 
+def test_folders_of_frames_are_videos(tmp_path: Path) -> None:
+    touch(tmp_path / "all", "2.png", "1.png", "b/2.png", "a/deep/1.jpg", "a/clip.mp4", "empty/notes.md", "out/1.png")
+    found = list(find_sources([str(tmp_path / "all")], tmp_path / "all/out", as_video=True))
+    assert [(source.kind, source.name) for source in found] == [
+        ("frames", "all"),
+        ("video", "a/clip"),
+        ("frames", "a/deep"),
+        ("frames", "b"),
+    ]
+    assert found[2].where == str(tmp_path / "all/a/deep")
+    (single,) = find_sources([str(tmp_path / "all/b/2.png")], as_video=True)
+    assert single.kind == "image"
+    with pytest.raises(DataError, match="has no image and no video"):
+        list(find_sources([str(tmp_path / "all/empty")], as_video=True))
+
+
 def test_results_below_a_folder_are_no_inputs_and_never_the_folder_itself(tmp_path: Path) -> None:
     touch(tmp_path, "1.png", "out/overlay/1.png", "deep/out/2.png")
     found = list(find_sources([str(tmp_path)], tmp_path / "out"))

@@ -130,7 +130,7 @@ class Tracked:
     def __init__(self, segmenter: Segmenter) -> None:
         self.streams = 0
         self._segmenter = segmenter
-        for name in ("name", "task", "classes", "palette", "category_ids", "engine_name"):
+        for name in ("name", "task", "classes", "palette", "category_ids", "engine_name", "pixels"):
             setattr(self, name, getattr(segmenter, name))
 
     def __call__(self, image: np.ndarray) -> InstanceResult:

@@ -4,8 +4,6 @@
 #include <cstring>
 #include <utility>
 
-#include "mobileseg/error.h"
-
 namespace mobileseg {
 
 void OwnedTensor::copy(const TensorView& value) {
@@ -19,14 +17,6 @@ void OwnedTensor::swap(OwnedTensor* other) {
   bytes.swap(other->bytes);
   std::swap(view, other->view);
   other->bytes.reserve(bytes.size());  // the next copy allocates nothing
-}
-
-void check_input(const std::string& graph, const TensorSpec& spec, const TensorView& value) {
-  if (fits(value, spec.dtype, spec.shape)) return;
-  throw Error(ErrorKind::kRuntime,
-              "the graph '" + graph + "' takes '" + spec.name + "' as " + name_of(spec.dtype) + " " +
-                  spec.shape.str() + ", and is given " + name_of(value.dtype) + " " + value.shape.str(),
-              "export the folder again");
 }
 
 Ahead::Ahead(Engine* engine, Background* background, std::vector<Step> steps, std::vector<Source> results,
@@ -67,10 +57,7 @@ void Ahead::run() noexcept {
     for (Step& step : steps_) {
       engine_->begin(step.graph, input_);
       for (std::size_t i = 0; i < step.sources.size(); ++i) {
-        const TensorSpec& spec = (*step.inputs)[i];
-        const TensorView& value = view_of(step.sources[i]);
-        check_input(step.graph, spec, value);
-        engine_->share(step.graph, spec, value);
+        give_input(engine_, step.graph, (*step.inputs)[i], view_of(step.sources[i]));
       }
       step.outputs = &engine_->run(step.graph);
     }

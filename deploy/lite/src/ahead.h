@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "background.h"
+#include "graph_step.h"
 #include "mobileseg/engine.h"
 #include "mobileseg/tensor.h"
 
@@ -23,9 +24,6 @@ struct OwnedTensor {
   void swap(OwnedTensor* other);
 };
 
-// Throws Error(kRuntime) when a graph does not take a tensor.
-void check_input(const std::string& graph, const TensorSpec& spec, const TensorView& value);
-
 // Graphs that run on copies of what they take, so that the frames after them may use all memory again.
 class Ahead : public Background::Job {
  public:
@@ -35,12 +33,7 @@ class Ahead : public Background::Job {
     std::size_t step;
     std::size_t place;
   };
-  struct Step {
-    std::string graph;
-    const std::vector<TensorSpec>* inputs;
-    std::vector<Source> sources;
-    const std::vector<TensorView>* outputs = nullptr;
-  };
+  using Step = GraphStep<Source>;
 
   // All must outlive it. `results` says what is kept.
   Ahead(Engine* engine, Background* background, std::vector<Step> steps, std::vector<Source> results,

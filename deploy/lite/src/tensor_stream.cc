@@ -172,14 +172,11 @@ void TensorStream::feed(const Step& step) {
     for (const Source& source : earlier.sources) placed = placed || source.kind == Source::Kind::kImage;
   }
   for (std::size_t i = 0; i < step.sources.size(); ++i) {
-    const TensorSpec& spec = (*step.inputs)[i];
     if (step.sources[i].kind == Source::Kind::kImage && !placed) {
       placed = true;
       continue;
     }
-    const TensorView& value = view_of(step.sources[i]);
-    check_input(step.graph, spec, value);
-    engine_->share(step.graph, spec, value);
+    give_input(engine_, step.graph, (*step.inputs)[i], view_of(step.sources[i]));
   }
 }
 

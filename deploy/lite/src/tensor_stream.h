@@ -12,6 +12,7 @@
 
 #include "ahead.h"
 #include "background.h"
+#include "graph_step.h"
 #include "mobileseg/engine.h"
 #include "mobileseg/manifest.h"
 #include "task.h"
@@ -43,12 +44,7 @@ class TensorStream {
     std::size_t step = 0;
     std::size_t place = 0;
   };
-  struct Step {
-    std::string graph;
-    const std::vector<TensorSpec>* inputs;
-    std::vector<Source> sources;
-    const std::vector<TensorView>* outputs = nullptr;
-  };
+  using Step = GraphStep<Source>;
   struct Keeping {
     std::size_t slot;
     Source source;

@@ -73,7 +73,7 @@ class CounterTask : public mobileseg::Task {
 inline mobileseg::Manifest counter_manifest() {
   static const CounterTask task;
   mobileseg::add_task("counter", task);
-  return mobileseg::Manifest::read(root() + "/artefacts/counter");
+  return mobileseg::Manifest::read(artefact("counter"));
 }
 
 }  // namespace fixtures

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "mobileseg/engine.h"
 #include "mobileseg/image.h"
 #include "mobileseg/manifest.h"
 #include "npz.h"
@@ -19,6 +20,17 @@ inline std::string root() {
   const char* folder = std::getenv("MOBILESEG_FIXTURES");
   if (folder == nullptr) throw std::runtime_error("MOBILESEG_FIXTURES does not name the fixtures");
   return folder;
+}
+
+// Folder of an exported model.
+inline std::string artefact(const std::string& name) {
+  return root() + "/artefacts/" + name;
+}
+
+// Whether the tests run on the stand-in of Paddle Lite (standin/), which answers as the fixtures expect.
+inline bool has_stand_in() {
+  const char* engine = std::getenv("MOBILESEG_ENGINE");
+  return mobileseg::has_engine() && engine != nullptr && std::string(engine) == "stand-in";
 }
 
 inline std::vector<std::string> cases(const std::string& group) {

@@ -1,6 +1,7 @@
 // The adapter of Paddle Lite against the stand-in runtime of standin/, well-behaved and not.
 #include <doctest/doctest.h>
 
+#include "artefact_checks.h"
 #include "fixtures.h"
 #include "golden.h"
 #include "mobileseg/error.h"
@@ -10,19 +11,10 @@ using namespace mobileseg;
 
 namespace {
 
-bool has_stand_in() {
-  const char* engine = std::getenv("MOBILESEG_ENGINE");
-  return has_engine() && engine != nullptr && std::string(engine) == "stand-in";
-}
-
-std::string folder(const std::string& name) {
-  return fixtures::root() + "/artefacts/" + name;
-}
-
 void check_fault(const std::string& name, const std::string& reason) {
   CAPTURE(name);
   const auto run = [&] {
-    Segmenter segmenter = Segmenter::open(folder(name));
+    Segmenter segmenter = Segmenter::open(fixtures::artefact(name));
     const Golden golden(segmenter.manifest());
     Result result;
     segmenter.run(golden.image(0), &result);
@@ -34,26 +26,22 @@ void check_fault(const std::string& name, const std::string& reason) {
 
 TEST_CASE("without an engine a folder cannot be run, and the message says how to build one") {
   if (has_engine()) return;
-  CHECK_THROWS_WITH_AS(Segmenter::open(folder("labels")), doctest::Contains("PADDLE_LITE_DIR"), Error);
+  CHECK_THROWS_WITH_AS(Segmenter::open(fixtures::artefact("labels")), doctest::Contains("PADDLE_LITE_DIR"),
+                       Error);
 }
 
-TEST_CASE("labels and instances come out as they were stored" * doctest::skip(!has_stand_in())) {
+TEST_CASE("labels and instances come out as they were stored" * doctest::skip(!fixtures::has_stand_in())) {
   for (const char* name : {"labels", "dynamic", "instance"}) {
     CAPTURE(name);
-    const Manifest manifest = Manifest::read(folder(name));
-    const std::unique_ptr<Engine> engine = make_engine(manifest, EngineOptions());
-    CHECK(engine->version() == "v2.13-stand-in");
-    for (const Check& check : selftest(manifest, engine.get())) {
-      CAPTURE(check.stage);
-      INFO(check.detail);
-      CHECK(check.status == Check::Status::kOk);
-    }
+    const Manifest manifest = Manifest::read(fixtures::artefact(name));
+    CHECK(make_engine(manifest, EngineOptions())->version() == "v2.13-stand-in");
+    fixtures::check_selftest(name);
   }
 }
 
 // The stand-in ends the process when a predictor sees a second size, as the real one may.
-TEST_CASE("every size has a predictor of its own" * doctest::skip(!has_stand_in())) {
-  Segmenter segmenter = Segmenter::open(folder("dynamic"));
+TEST_CASE("every size has a predictor of its own" * doctest::skip(!fixtures::has_stand_in())) {
+  Segmenter segmenter = Segmenter::open(fixtures::artefact("dynamic"));
   const Golden golden(segmenter.manifest());
   Result result;
   for (int round = 0; round < 3; ++round) {
@@ -65,16 +53,17 @@ TEST_CASE("every size has a predictor of its own" * doctest::skip(!has_stand_in(
 }
 
 TEST_CASE("a runtime of another version is refused unless that is accepted" *
-          doctest::skip(!has_stand_in())) {
+          doctest::skip(!fixtures::has_stand_in())) {
   CHECK_THROWS_WITH_AS(
-      Segmenter::open(folder("other_version")),
+      Segmenter::open(fixtures::artefact("other_version")),
       doctest::Contains("was written by Paddle Lite v2.10, this program runs Paddle Lite v2.13"), Error);
-  CHECK_THROWS_WITH_AS(Segmenter::open(folder("fault_no_version")), doctest::Contains("develop"), Error);
+  CHECK_THROWS_WITH_AS(Segmenter::open(fixtures::artefact("fault_no_version")), doctest::Contains("develop"),
+                       Error);
   EngineOptions options;
   options.any_version = true;
   options.threads = 3;
   options.power = PowerMode::kHigh;
-  Segmenter segmenter = Segmenter::open(folder("other_version"), options);
+  Segmenter segmenter = Segmenter::open(fixtures::artefact("other_version"), options);
   const Golden golden(segmenter.manifest());
   Result result;
   segmenter.run(golden.image(1), &result);
@@ -82,7 +71,7 @@ TEST_CASE("a runtime of another version is refused unless that is accepted" *
   CHECK(result.times.preprocess >= 0);
 }
 
-TEST_CASE("a graph that is not the exported one is told apart" * doctest::skip(!has_stand_in())) {
+TEST_CASE("a graph that is not the exported one is told apart" * doctest::skip(!fixtures::has_stand_in())) {
   check_fault("fault_type", "output 'labels' is float32 [1, 32, 48], the manifest says int32");
   check_fault("fault_shape", "output 'labels' is int32 [1, 32, 49]");
   check_fault("fault_no_output", "returned no output 'labels'");
@@ -93,8 +82,9 @@ TEST_CASE("a graph that is not the exported one is told apart" * doctest::skip(!
   check_fault("fault_throw_run", "Paddle Lite failed: as the test asked");
 }
 
-TEST_CASE("a wrong value is found by the self test, with its place" * doctest::skip(!has_stand_in())) {
-  const Manifest manifest = Manifest::read(folder("fault_values"));
+TEST_CASE("a wrong value is found by the self test, with its place" *
+          doctest::skip(!fixtures::has_stand_in())) {
+  const Manifest manifest = Manifest::read(fixtures::artefact("fault_values"));
   const std::unique_ptr<Engine> engine = make_engine(manifest, EngineOptions());
   const Check check = selftest(manifest, engine.get())[2];
   CHECK(check.stage == "inference");
@@ -102,7 +92,7 @@ TEST_CASE("a wrong value is found by the self test, with its place" * doctest::s
   CHECK(check.detail.find("image 0: output 'labels' differs in 1 of 1536 values, first at [0, ") == 0);
 }
 
-TEST_CASE("an engine that a folder does not have" * doctest::skip(!has_stand_in())) {
+TEST_CASE("an engine that a folder does not have" * doctest::skip(!fixtures::has_stand_in())) {
   CHECK_THROWS_WITH_AS(Segmenter::open(fixtures::root() + "/instance/fast"),
                        doctest::Contains("file for graph 'main', it has none"), Error);
 }

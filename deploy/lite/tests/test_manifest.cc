@@ -4,6 +4,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "artefact_checks.h"
 #include "files.h"
 #include "fixtures.h"
 #include "instance.h"
@@ -18,23 +19,14 @@ using Json = nlohmann::json;
 
 namespace {
 
-const std::string kFolder = "/artefacts/instance";
-
-Json document() {
-  return Json::parse(read_file(fixtures::root() + kFolder + "/deploy.json", 1 << 20));
-}
-
 void check_refused(const std::function<void(Json*)>& change, const char* reason) {
-  Json changed = document();
-  change(&changed["mobileseg"]);
-  CAPTURE(reason);
-  CHECK_THROWS_WITH_AS(Manifest::parse(changed.dump(), "deploy.json"), doctest::Contains(reason), Error);
+  fixtures::check_refused("instance", change, reason);
 }
 
 }  // namespace
 
 TEST_CASE("the manifest says what Python wrote") {
-  const Manifest manifest = Manifest::read(fixtures::root() + kFolder);
+  const Manifest manifest = Manifest::read(fixtures::artefact("instance"));
   CHECK(manifest.task == "instance");
   CHECK(manifest.image.size == Size{138, 138});
   CHECK(manifest.image.scale == doctest::Approx(1.0 / 255));
@@ -146,10 +138,7 @@ TEST_CASE("a manifest that cannot be used is refused with the field's name") {
 
 TEST_CASE("what a semantic segmentation model cannot be") {
   const auto refused = [](const std::function<void(Json*)>& change, const char* reason) {
-    Json changed = Json::parse(read_file(fixtures::root() + "/artefacts/labels/deploy.json", 1 << 20));
-    change(&changed["mobileseg"]);
-    CAPTURE(reason);
-    CHECK_THROWS_WITH_AS(Manifest::parse(changed.dump(), "deploy.json"), doctest::Contains(reason), Error);
+    fixtures::check_refused("labels", change, reason);
   };
   refused([](Json* d) { (*d)["settings"] = {{"detection", 1}}; }, "'detection' does not belong");
   refused([](Json* d) { (*d)["graphs"]["main"]["outputs"][0]["kind"] = "boxes"; },

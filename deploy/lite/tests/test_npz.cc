@@ -57,7 +57,7 @@ TEST_CASE("a damaged .npy is refused with its reason") {
 }
 
 TEST_CASE("an .npz is read as NumPy wrote it, and damage is seen wherever it is") {
-  const std::string path = fixtures::root() + "/artefacts/labels/golden.npz";
+  const std::string path = fixtures::artefact("labels") + "/golden.npz";
   const std::map<std::string, Array> arrays = read_npz(path);
   CHECK(arrays.at("image.0").shape == Shape{40, 60, 3});
   CHECK(arrays.at("image.0").dtype == DType::kUint8);

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "allocation_counter.h"
-#include "files.h"
+#include "artefact_checks.h"
 #include "fixtures.h"
 #include "golden.h"
 #include "kernel_tracks.h"
@@ -25,15 +25,6 @@ using Json = nlohmann::json;
 namespace {
 
 const char* const kFolders[] = {"queries", "queries_all", "queries_sure", "queries_lost", "queries_twice"};
-
-bool has_stand_in() {
-  const char* engine = std::getenv("MOBILESEG_ENGINE");
-  return has_engine() && engine != nullptr && std::string(engine) == "stand-in";
-}
-
-std::string folder_of(const std::string& name) {
-  return fixtures::root() + "/artefacts/" + name;
-}
 
 std::vector<int> integers(const Array& array) {
   std::vector<int> found;
@@ -130,10 +121,7 @@ struct Frame {
 };
 
 void check_refused(const std::function<void(Json*)>& change, const char* reason) {
-  Json changed = Json::parse(read_file(folder_of("queries") + "/deploy.json", 1 << 20));
-  change(&changed["mobileseg"]);
-  CAPTURE(reason);
-  CHECK_THROWS_WITH_AS(Manifest::parse(changed.dump(), "deploy.json"), doctest::Contains(reason), Error);
+  fixtures::check_refused("queries", change, reason);
 }
 
 }  // namespace
@@ -216,12 +204,13 @@ TEST_CASE("masks of queries are Python's to the pixel") {
   }
 }
 
-TEST_CASE("objects, ids and key frames of whole streams equal Python's" * doctest::skip(!has_stand_in())) {
+TEST_CASE("objects, ids and key frames of whole streams equal Python's" *
+          doctest::skip(!fixtures::has_stand_in())) {
   for (const char* name : kFolders) {
     for (const bool tracked : {false, true}) {
       const std::string folder = std::string(name) + (tracked ? "_tracked" : "");
       CAPTURE(folder);
-      Segmenter segmenter = Segmenter::open(folder_of(folder));
+      Segmenter segmenter = Segmenter::open(fixtures::artefact(folder));
       const Golden golden(segmenter.manifest());
       StreamOptions options;
       options.track = tracked;
@@ -241,32 +230,17 @@ TEST_CASE("objects, ids and key frames of whole streams equal Python's" * doctes
   }
 }
 
-TEST_CASE("a picture by itself is a key frame of a network with queries" * doctest::skip(!has_stand_in())) {
-  Segmenter segmenter = Segmenter::open(folder_of("queries"));
-  const Golden golden(segmenter.manifest());
-  Result result;
-  for (const int item : {0, 3, 0}) {
-    segmenter.run(golden.image(item), &result);
-    CHECK(result.pipeline == "key");
-    check_objects(result, golden, item);
-  }
+TEST_CASE("a still image is a key frame of a network with queries" *
+          doctest::skip(!fixtures::has_stand_in())) {
+  fixtures::check_still_images("queries", check_objects);
 }
 
-TEST_CASE("the self test replays streams of queries" * doctest::skip(!has_stand_in())) {
-  for (const char* name : {"queries", "queries_sure"}) {
-    CAPTURE(name);
-    const Manifest manifest = Manifest::read(folder_of(name));
-    const std::unique_ptr<Engine> engine = make_engine(manifest, EngineOptions());
-    for (const Check& check : selftest(manifest, engine.get())) {
-      CAPTURE(check.stage);
-      INFO(check.detail);
-      CHECK(check.status == Check::Status::kOk);
-    }
-  }
+TEST_CASE("the self test replays streams of queries" * doctest::skip(!fixtures::has_stand_in())) {
+  for (const char* name : {"queries", "queries_sure"}) fixtures::check_selftest(name);
 }
 
 TEST_CASE("the self test sees other options of queries") {
-  Manifest manifest = Manifest::read(folder_of("queries"));
+  Manifest manifest = Manifest::read(fixtures::artefact("queries"));
   auto settings = std::make_shared<QuerySettings>(*query_settings_of(manifest));
   settings->queries.score_threshold = 0.97F;
   manifest.settings = settings;
@@ -278,7 +252,7 @@ TEST_CASE("the self test sees other options of queries") {
 TEST_CASE("nothing is allocated after the first key frame of queries") {
   for (const char* name : kFolders) {
     CAPTURE(name);
-    const Manifest manifest = Manifest::read(folder_of(name));
+    const Manifest manifest = Manifest::read(fixtures::artefact(name));
     QueryObjects objects(manifest);
     objects.track(TrackingOptions());
     Frame key(manifest, true), other(manifest, false);
@@ -296,7 +270,7 @@ TEST_CASE("nothing is allocated after the first key frame of queries") {
 }
 
 TEST_CASE("answers of queries that fit nothing are refused") {
-  const Manifest manifest = Manifest::read(folder_of("queries"));
+  const Manifest manifest = Manifest::read(fixtures::artefact("queries"));
   Result result;
   const auto refused = [&](const std::function<void(Frame*)>& change, const char* reason, bool key = true) {
     QueryObjects objects(manifest);
@@ -316,7 +290,7 @@ TEST_CASE("answers of queries that fit nothing are refused") {
 }
 
 TEST_CASE("a stream of queries without objects") {
-  const Manifest manifest = Manifest::read(folder_of("queries"));
+  const Manifest manifest = Manifest::read(fixtures::artefact("queries"));
   QueryObjects objects(manifest);
   Frame key(manifest, true), other(manifest, false);
   for (float& value : key.memory[key.place("logits")]) value = -90;
@@ -329,7 +303,7 @@ TEST_CASE("a stream of queries without objects") {
 }
 
 TEST_CASE("options of tracking that kernels lack are refused") {
-  QueryObjects objects(Manifest::read(folder_of("queries")));
+  QueryObjects objects(Manifest::read(fixtures::artefact("queries")));
   TrackingOptions options;
   options.max_age = 3;
   options.overlap = 0.5;
@@ -341,7 +315,7 @@ TEST_CASE("options of tracking that kernels lack are refused") {
 }
 
 TEST_CASE("the score of tracking is the one from which a track begins") {
-  const Manifest manifest = Manifest::read(folder_of("queries"));
+  const Manifest manifest = Manifest::read(fixtures::artefact("queries"));
   Frame key(manifest, true);
   Result result;
   TrackingOptions options;
@@ -375,7 +349,7 @@ TEST_CASE("a manifest of a network with queries that cannot be used is refused w
   check_refused([](Json* d) { (*d)["pipelines"].erase("nonkey"); }, "pipelines has no 'nonkey'");
   check_refused([](Json* d) { (*d)["graphs"]["instances"]["outputs"][0]["kind"] = "features"; },
                 "outputs: kernels is missing, queries need it");
-  Json changed = Json::parse(read_file(folder_of("queries") + "/deploy.json", 1 << 20));
+  Json changed = fixtures::deploy_json("queries");
   changed["mobileseg"]["settings"].erase("kernels");
   changed["mobileseg"]["settings"].erase("keyframes");
   const Manifest plain = Manifest::parse(changed.dump(), "deploy.json");

@@ -28,7 +28,7 @@ std::vector<Check> tested(const Manifest& manifest) {
 TEST_CASE("an untouched folder passes without an engine") {
   for (const char* name : {"labels", "dynamic", "instance", "decoder", "decoder_mixed"}) {
     CAPTURE(name);
-    const std::vector<Check> checks = tested(Manifest::read(fixtures::root() + "/artefacts/" + name));
+    const std::vector<Check> checks = tested(Manifest::read(fixtures::artefact(name)));
     REQUIRE(checks.size() == 4);
     for (const Check& check : checks) {
       CAPTURE(check.stage);
@@ -39,7 +39,7 @@ TEST_CASE("an untouched folder passes without an engine") {
 }
 
 TEST_CASE("another mean is seen by the preprocessing, with the first place") {
-  Manifest manifest = Manifest::read(fixtures::root() + "/artefacts/labels");
+  Manifest manifest = Manifest::read(fixtures::artefact("labels"));
   manifest.image.mean[1] += 0.01;
   const std::vector<Check> checks = tested(manifest);
   CHECK(checks[1].status == Status::kFailed);
@@ -48,11 +48,11 @@ TEST_CASE("another mean is seen by the preprocessing, with the first place") {
 }
 
 TEST_CASE("another label than that of the decoder's end is seen, but for one of two that are close") {
-  Manifest manifest = Manifest::read(fixtures::root() + "/artefacts/decoder_bad");
+  Manifest manifest = Manifest::read(fixtures::artefact("decoder_bad"));
   const Check check = tested(manifest)[3];
   CHECK(check.status == Status::kFailed);
   CHECK(check.detail.find("image 0: 1 of 2400 labels differ, first at [3, 7]") == 0);
-  std::map<std::string, Array> arrays = read_npz(fixtures::root() + "/artefacts/decoder_bad/golden.npz");
+  std::map<std::string, Array> arrays = read_npz(fixtures::artefact("decoder_bad") + "/golden.npz");
   for (const char* name : {"close.0", "close.1"})
     std::fill(arrays.at(name).bytes.begin(), arrays.at(name).bytes.end(), std::uint8_t{1});
   const std::vector<OutputSpec> outputs = manifest.outputs_of();
@@ -60,7 +60,7 @@ TEST_CASE("another label than that of the decoder's end is seen, but for one of 
 }
 
 TEST_CASE("another threshold is seen by the postprocessing") {
-  Manifest manifest = Manifest::read(fixtures::root() + "/artefacts/instance");
+  Manifest manifest = Manifest::read(fixtures::artefact("instance"));
   auto settings = std::make_shared<InstanceSettings>();
   settings->detection = detection_of(manifest);
   settings->detection.mask_threshold = 0.9F;
@@ -73,7 +73,7 @@ TEST_CASE("another threshold is seen by the postprocessing") {
 }
 
 TEST_CASE("a missing file is reported, an absent reference is an error") {
-  Manifest manifest = Manifest::read(fixtures::root() + "/artefacts/labels");
+  Manifest manifest = Manifest::read(fixtures::artefact("labels"));
   manifest.files["model.onnx"] = std::string(64, '0');
   CHECK(tested(manifest)[0].detail.find("1 files are not here") != std::string::npos);
   manifest.files["model.x86.nb"] = std::string(64, '0');

@@ -43,15 +43,14 @@ TEST_CASE("versions of graph and runtime") {
 }
 
 TEST_CASE("the head of a .nb") {
-  CHECK(nb_version(fixtures::root() + "/artefacts/labels/model.x86.nb") == "v2.13-stand-in");
-  CHECK_THROWS_WITH_AS(nb_version(fixtures::root() + "/artefacts/labels/deploy.json"),
-                       doctest::Contains("no .nb"), Error);
+  CHECK(nb_version(fixtures::artefact("labels") + "/model.x86.nb") == "v2.13-stand-in");
+  CHECK_THROWS_WITH_AS(nb_version(fixtures::artefact("labels") + "/deploy.json"), doctest::Contains("no .nb"),
+                       Error);
   CHECK_THROWS_AS(nb_version(fixtures::root() + "/nowhere"), Error);
 }
 
 TEST_CASE("a .nb that was cut short or has more at its end is refused before the runtime sees it") {
-  const std::string whole =
-      read_file(fixtures::root() + "/artefacts/labels/model.x86.nb", std::size_t{1} << 24);
+  const std::string whole = read_file(fixtures::artefact("labels") + "/model.x86.nb", std::size_t{1} << 24);
   const auto version = [](const std::string& data) {
     std::istringstream file(data);
     return nb_version(file, data.size(), "cut.nb");

@@ -21,11 +21,6 @@ namespace {
 
 const std::string kKey = "key", kNonkey = "nonkey", kOther = "main";
 
-bool has_stand_in() {
-  const char* engine = std::getenv("MOBILESEG_ENGINE");
-  return has_engine() && engine != nullptr && std::string(engine) == "stand-in";
-}
-
 Segmenter counter_segmenter() {
   Manifest manifest = fixtures::counter_manifest();
   std::unique_ptr<Engine> engine = make_engine(manifest, EngineOptions());
@@ -85,7 +80,8 @@ class CountingEngine : public fixtures::MemoryEngine {
 
 }  // namespace
 
-TEST_CASE("a stream counts its frames, a single image is a stream of one" * doctest::skip(!has_stand_in())) {
+TEST_CASE("a stream counts its frames, a single image is a stream of one" *
+          doctest::skip(!fixtures::has_stand_in())) {
   Segmenter segmenter = counter_segmenter();
   const Golden golden(segmenter.manifest());
   std::map<std::int64_t, Stream> streams;
@@ -108,7 +104,7 @@ TEST_CASE("a stream counts its frames, a single image is a stream of one" * doct
   CHECK(result.labels == golden.at("labels", 1).bytes);
 }
 
-TEST_CASE("the self test replays streams in their order" * doctest::skip(!has_stand_in())) {
+TEST_CASE("the self test replays streams in their order" * doctest::skip(!fixtures::has_stand_in())) {
   const Manifest manifest = fixtures::counter_manifest();
   const std::unique_ptr<Engine> engine = make_engine(manifest, EngineOptions());
   for (const Check& check : selftest(manifest, engine.get())) {
@@ -118,7 +114,8 @@ TEST_CASE("the self test replays streams in their order" * doctest::skip(!has_st
   }
 }
 
-TEST_CASE("frames of another size are refused while something is kept" * doctest::skip(!has_stand_in())) {
+TEST_CASE("frames of another size are refused while something is kept" *
+          doctest::skip(!fixtures::has_stand_in())) {
   Segmenter segmenter = counter_segmenter();
   const Golden golden(segmenter.manifest());
   Stream stream = segmenter.stream();

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "allocation_counter.h"
-#include "files.h"
+#include "artefact_checks.h"
 #include "fixtures.h"
 #include "golden.h"
 #include "memory_engine.h"
@@ -26,15 +26,6 @@ namespace {
 
 const char* const kFolders[] = {"video",      "video_all",   "video_cut", "video_lost",
                                 "video_each", "video_delay", "video_late"};
-
-bool has_stand_in() {
-  const char* engine = std::getenv("MOBILESEG_ENGINE");
-  return has_engine() && engine != nullptr && std::string(engine) == "stand-in";
-}
-
-std::string folder_of(const std::string& name) {
-  return fixtures::root() + "/artefacts/" + name;
-}
 
 const KeyframeRule& rule_of(const Manifest& manifest) {
   return static_cast<const VideoSettings&>(*manifest.settings).keyframes;
@@ -75,7 +66,7 @@ class ReplayEngine : public fixtures::MemoryEngine {
 };
 
 struct Replayed {
-  explicit Replayed(const std::string& name) : Replayed(Manifest::read(folder_of(name))) {}
+  explicit Replayed(const std::string& name) : Replayed(Manifest::read(fixtures::artefact(name))) {}
 
   explicit Replayed(Manifest manifest)
       : golden(manifest), segmenter(manifest, std::make_unique<ReplayEngine>(manifest, golden, 0)) {}
@@ -103,18 +94,16 @@ void check_objects(const Result& result, const Golden& golden, int item) {
 }
 
 void check_refused(const std::function<void(Json*)>& change, const char* reason) {
-  Json changed = Json::parse(read_file(folder_of("video_each") + "/deploy.json", 1 << 20));
-  change(&changed["mobileseg"]);
-  CAPTURE(reason);
-  CHECK_THROWS_WITH_AS(Manifest::parse(changed.dump(), "deploy.json"), doctest::Contains(reason), Error);
+  fixtures::check_refused("video_each", change, reason);
 }
 
 }  // namespace
 
-TEST_CASE("key frames and objects of whole streams equal Python's" * doctest::skip(!has_stand_in())) {
+TEST_CASE("key frames and objects of whole streams equal Python's" *
+          doctest::skip(!fixtures::has_stand_in())) {
   for (const char* name : kFolders) {
     CAPTURE(name);
-    Segmenter segmenter = Segmenter::open(folder_of(name));
+    Segmenter segmenter = Segmenter::open(fixtures::artefact(name));
     CHECK(segmenter.form() == ResultForm::kInstances);
     const Golden golden(segmenter.manifest());
     std::map<std::int64_t, Stream> streams;
@@ -135,8 +124,8 @@ TEST_CASE("key frames and objects of whole streams equal Python's" * doctest::sk
   }
 }
 
-TEST_CASE("streams may take turns" * doctest::skip(!has_stand_in())) {
-  Segmenter segmenter = Segmenter::open(folder_of("video_each"));
+TEST_CASE("streams may take turns" * doctest::skip(!fixtures::has_stand_in())) {
+  Segmenter segmenter = Segmenter::open(fixtures::artefact("video_each"));
   const Golden golden(segmenter.manifest());
   Stream first = segmenter.stream();
   Stream second = segmenter.stream();
@@ -155,8 +144,8 @@ TEST_CASE("streams may take turns" * doctest::skip(!has_stand_in())) {
 // The answers of the stand-in depend on the key frame in use, so a stream that took another's would not equal
 // Python's.
 TEST_CASE("streams whose key frames are computed in the background may take turns, end and begin again" *
-          doctest::skip(!has_stand_in())) {
-  Segmenter segmenter = Segmenter::open(folder_of("video_delay"));
+          doctest::skip(!fixtures::has_stand_in())) {
+  Segmenter segmenter = Segmenter::open(fixtures::artefact("video_delay"));
   const Golden golden(segmenter.manifest());
   Result result;
   for (int round = 0; round < 20; ++round) {
@@ -194,42 +183,22 @@ TEST_CASE("what fails in the background is said by the frame that would take it"
   CHECK(result.pipeline == "nonkey");
 }
 
-TEST_CASE("a still image is a key frame, and so is a stream of one frame" * doctest::skip(!has_stand_in())) {
-  Segmenter segmenter = Segmenter::open(folder_of("video"));
-  const Golden golden(segmenter.manifest());
-  Result result;
-  for (const int item : {0, 3, 0}) {
-    REQUIRE(golden.pipeline(item) == "key");
-    segmenter.run(golden.image(item), &result);
-    CHECK(result.pipeline == "key");
-    check_objects(result, golden, item);
-    Stream stream = segmenter.stream();
-    stream.step(golden.image(item), &result);
-    CHECK(result.pipeline == "key");
-    check_objects(result, golden, item);
-  }
+TEST_CASE("a still image is a key frame, and so is a stream of one frame" *
+          doctest::skip(!fixtures::has_stand_in())) {
+  fixtures::check_still_images("video", check_objects);
 }
 
-TEST_CASE("the self test replays the streams of a video network" * doctest::skip(!has_stand_in())) {
-  for (const char* name : {"video_lost", "video_each"}) {
-    CAPTURE(name);
-    const Manifest manifest = Manifest::read(folder_of(name));
-    const std::unique_ptr<Engine> engine = make_engine(manifest, EngineOptions());
-    for (const Check& check : selftest(manifest, engine.get())) {
-      CAPTURE(check.stage);
-      INFO(check.detail);
-      CHECK(check.status == Check::Status::kOk);
-    }
-  }
+TEST_CASE("the self test replays the streams of a video network" * doctest::skip(!fixtures::has_stand_in())) {
+  for (const char* name : {"video_lost", "video_each"}) fixtures::check_selftest(name);
 }
 
-TEST_CASE("the self test compares tensors between graphs" * doctest::skip(!has_stand_in())) {
-  Manifest manifest = Manifest::read(folder_of("video"));
+TEST_CASE("the self test compares tensors between graphs" * doctest::skip(!fixtures::has_stand_in())) {
+  Manifest manifest = Manifest::read(fixtures::artefact("video"));
   const std::unique_ptr<Engine> engine = make_engine(manifest, EngineOptions());
   std::swap(manifest.state["key"]["key_reduced"], manifest.state["key"]["key_level4"]);
   std::vector<Check> checks = selftest(manifest, engine.get());
   CHECK(checks[2].status == Check::Status::kFailed);  // tensors of another form
-  manifest = Manifest::read(folder_of("video"));
+  manifest = Manifest::read(fixtures::artefact("video"));
   for (double& mean : manifest.image.mean) mean += 40;  // other frames, for the stand-in
   checks = selftest(manifest, engine.get());
   CHECK(checks[1].status == Check::Status::kFailed);
@@ -303,7 +272,7 @@ TEST_CASE("nothing is allocated after the first key frame and the first other on
 }
 
 TEST_CASE("a pipeline without an output that objects need is refused") {
-  Manifest manifest = Manifest::read(folder_of("video"));
+  Manifest manifest = Manifest::read(fixtures::artefact("video"));
   manifest.pipelines["nonkey"] = {"stem", "flow"};
   Replayed replayed(manifest);
   Stream stream = replayed.segmenter.stream();
@@ -314,13 +283,13 @@ TEST_CASE("a pipeline without an output that objects need is refused") {
 }
 
 TEST_CASE("the settings say when a frame is a key frame") {
-  CHECK(rule_of(Manifest::read(folder_of("video"))).every == 3);
-  CHECK(rule_of(Manifest::read(folder_of("video"))).scene_cut == 0);
-  const KeyframeRule each = rule_of(Manifest::read(folder_of("video_each")));
+  CHECK(rule_of(Manifest::read(fixtures::artefact("video"))).every == 3);
+  CHECK(rule_of(Manifest::read(fixtures::artefact("video"))).scene_cut == 0);
+  const KeyframeRule each = rule_of(Manifest::read(fixtures::artefact("video_each")));
   CHECK(each.every == 4);
   CHECK(each.scene_cut == 0.12);
   CHECK(each.lost_objects == 0.3);
-  Json changed = Json::parse(read_file(folder_of("video_each") + "/deploy.json", 1 << 20));
+  Json changed = fixtures::deploy_json("video_each");
   changed["mobileseg"]["settings"]["keyframes"] = {{"scene_cut", nullptr}, {"lost_objects", 1}, {"delay", 0}};
   const KeyframeRule some = rule_of(Manifest::parse(changed.dump(), "deploy.json"));
   CHECK(some.every == 5);

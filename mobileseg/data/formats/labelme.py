@@ -135,6 +135,15 @@ def label_names(files: Sequence[Path]) -> tuple[str, ...]:
     return tuple(sorted({shape["label"] for path in files for shape in _read(path)["shapes"]}))
 
 
+def labelled_image(path: Path) -> Path:
+    """The image of a JSON file of labelme.
+
+    Raises:
+        DataError: the file is not labelme's, or the image does not exist.
+    """
+    return _image(path, _read(path))
+
+
 def label_mask(path: Path, names: Sequence[str]) -> np.ndarray:
     """The shapes of a JSON file of labelme as one index per pixel; the later of two shapes that overlap is seen.
 

@@ -82,7 +82,10 @@ class _Session:
         try:
             self.predictor: Any = lite.create_paddle_predictor(self._config)
         except Exception as error:
-            raise RuntimeEngineError(f"Paddle Lite cannot load {self._path}: {error}") from error
+            raise RuntimeEngineError(
+                f"Paddle Lite cannot load {self._path}: {error}",
+                remedy="export the folder again: a .nb file is read by the version of paddlelite that wrote it",
+            ) from error
 
 
 def _openmp() -> ctypes.CDLL:

@@ -37,9 +37,11 @@ class NcnnEngine(Engine):
         ):
             setattr(net.opt, option, False)
         if net.load_param(str(param)) != 0:
-            raise RuntimeEngineError(f"NCNN cannot load {param}")
+            raise RuntimeEngineError(f"NCNN cannot load {param}", remedy="export the folder again")
         if net.load_model(str(weights)) != 0:
-            raise RuntimeEngineError(f"NCNN cannot load {weights}, which does not fit {param.name}")
+            raise RuntimeEngineError(
+                f"NCNN cannot load {weights}, which does not fit {param.name}", remedy="export the folder again"
+            )
         port.require_names(self.name, list(net.input_names()), list(net.output_names()))
         return net
 

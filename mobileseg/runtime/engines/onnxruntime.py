@@ -27,7 +27,9 @@ class OnnxRuntimeEngine(Engine):
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the exception types of onnxruntime have no common base but this
-            raise RuntimeEngineError(f"ONNX Runtime cannot load {path}: {error}") from error
+            raise RuntimeEngineError(
+                f"ONNX Runtime cannot load {path}: {error}", remedy="export the folder again"
+            ) from error
         inputs, outputs = ([value.name for value in values()] for values in (session.get_inputs, session.get_outputs))
         port.require_names(self.name, inputs, outputs)
         return session

@@ -54,7 +54,9 @@ class PredictorStage:
         try:
             self._predictor = inference.create_predictor(config)
         except Exception as error:  # Paddle raises RuntimeError, ValueError, OSError and types of its own
-            raise RuntimeEngineError(f"Paddle Inference cannot load {part.model}: {brief(error)}") from error
+            raise RuntimeEngineError(
+                f"Paddle Inference cannot load {part.model}: {brief(error)}", remedy="export the folder again"
+            ) from error
         inputs, outputs = self._predictor.get_input_names(), self._predictor.get_output_names()
         if set(part.inputs) != set(inputs) or set(part.outputs) - set(outputs):
             raise RuntimeEngineError(

@@ -24,7 +24,9 @@ class TorchScriptEngine(Engine):
         try:
             return torch.jit.load(str(path), map_location="cpu").eval()
         except RuntimeError as error:
-            raise RuntimeEngineError(f"PyTorch cannot load {path}: {error}") from error
+            raise RuntimeEngineError(
+                f"PyTorch cannot load {path}: {error}", remedy="export the folder again"
+            ) from error
 
     def _run(self, session: Any, port: Port, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         try:

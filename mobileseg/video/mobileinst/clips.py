@@ -60,7 +60,8 @@ def clip_losses(
         decoder = network.instance_decoder
         with autocast():
             queries = paddle.gather(outputs["global_queries"], here)
-            answers = decoder.answers(decoder.look_locally(queries, paddle.gather(outputs["local_map"], there)))
+            local_map = paddle.gather(outputs["local_map"], there)
+            answers = decoder.answers(decoder.look_locally(queries, local_map, network.cell_masks(local_map)))
         answers = cast(answers, "float32")
         masks = apply_kernels(answers["kernels"], features)
         found = Predictions(answers["logits"], answers["objectness"], masks)

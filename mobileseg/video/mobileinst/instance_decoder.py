@@ -174,8 +174,8 @@ class InstanceDecoder(nn.Layer):
         query_source: where the content of the queries comes from. 'learned': it is learned, as in the paper;
             'activation': from the image (:class:`ActivationMaps`); 'cells': every cell of the local map is a query,
             at the place of the cell.
-        project: the mask decoder's last convolution. With it, queries get what lies under the masks that they have
-            after the global decoder (:class:`MaskedMean`), which is not of the paper. It is no layer of this one.
+        mask_pooling: queries get what lies under the masks that they have after the global decoder
+            (:class:`MaskedMean`), which is not of the paper.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class InstanceDecoder(nn.Layer):
         layers: int = 1,
         feed_forward: str = "each",
         query_source: str = "learned",
-        project: nn.Layer | None = None,
+        mask_pooling: bool = False,
     ) -> None:
         super().__init__()
         self.global_layer = nn.Conv2D(channels, channels, 1)
@@ -208,8 +208,7 @@ class InstanceDecoder(nn.Layer):
             self.cells = nn.Linear(channels, channels)
         if query_source != "cells":
             self.query_position = self.create_parameter([1, queries, channels], default_initializer=Normal())
-        self.pool = None if project is None else MaskedMean(channels)
-        self._project = (project,)  # a tuple: Paddle takes it for no part of this layer
+        self.pool = MaskedMean(channels) if mask_pooling else None
         self.norm = nn.LayerNorm(channels)
         self.classes = nn.Linear(channels, num_classes)
         self.objectness = nn.Linear(channels, 1)
@@ -218,13 +217,16 @@ class InstanceDecoder(nn.Layer):
             Normal(std=0.01)(head.weight)
         Constant(-math.log((1 - CLASS_PRIOR) / CLASS_PRIOR))(self.classes.bias)
 
-    def forward(self, global_map: paddle.Tensor, local_map: paddle.Tensor) -> dict[str, paddle.Tensor]:
+    def forward(
+        self, global_map: paddle.Tensor, local_map: paddle.Tensor, cell_masks: paddle.Tensor | None = None
+    ) -> dict[str, paddle.Tensor]:
         """``logits`` [N, Q, K], ``objectness`` [N, Q, 1] and ``kernels`` [N, Q, k] of two maps [N, C, h, w].
 
-        In training also those of the global decoder's queries, named ``global_logits`` and so on.
+        With ``mask_pooling`` also of the mask features [N, k, h, w] of the local map's cells. In training also those
+        of the global decoder's queries, named ``global_logits`` and so on.
         """
         queries = self.look_globally(global_map, local_map)
-        found = self.answers(self.look_locally(queries, local_map))
+        found = self.answers(self.look_locally(queries, local_map, cell_masks))
         if self.training:
             found.update({f"global_{name}": value for name, value in self.answers(queries).items()})
             found["global_queries"] = queries
@@ -238,11 +240,12 @@ class InstanceDecoder(nn.Layer):
             queries = layer(queries, positions, tokens)
         return queries
 
-    def look_locally(self, queries: paddle.Tensor, local_map: paddle.Tensor) -> paddle.Tensor:
+    def look_locally(
+        self, queries: paddle.Tensor, local_map: paddle.Tensor, cell_masks: paddle.Tensor | None = None
+    ) -> paddle.Tensor:
         """Queries [N, Q, C] of the global decoder, of this frame or another one, after the local decoder."""
-        (project,) = self._project
-        if self.pool is not None and project is not None:
-            queries = self.pool(queries, self.kernels(self.norm(queries)), local_map, project(local_map))
+        if self.pool is not None:
+            queries = self.pool(queries, self.kernels(self.norm(queries)), local_map, cell_masks)
         tokens = _tokens(self.local_layer(local_map))
         positions = self._positions(local_map)
         for layer in self.local_decoder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import paddle
@@ -118,7 +119,7 @@ class MobileInst(nn.Layer):
             layers=decoder_layers,
             feed_forward=feed_forward,
             query_source=query_source,
-            project=self.mask_decoder.project if mask_pooling else None,
+            mask_pooling=mask_pooling,
         )
         self.semantic = nn.Conv2D(channels, num_classes, 1) if semantic else None
 
@@ -142,7 +143,7 @@ class MobileInst(nn.Layer):
             option ``semantic`` [N, K, ceil(H / token_stride), ceil(W / token_stride)], logits.
         """
         found = self.features(x)
-        return {**found, **self.instance_decoder(*(found[name] for name in MAPS))}
+        return {**found, **self.instances(found)}
 
     def features(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
         """``mask_features``, ``global_map`` and ``local_map`` of :meth:`forward`: all that a frame needs whose kernels
@@ -164,6 +165,17 @@ class MobileInst(nn.Layer):
         if self.training and self.semantic is not None:
             found[CELL_CLASSES] = cut_to_stride(self.semantic(local), size, self.token_stride)
         return found
+
+    def instances(self, found: Mapping[str, paddle.Tensor]) -> dict[str, paddle.Tensor]:
+        """What the instance decoder makes of :meth:`features`."""
+        global_map, local_map = (found[name] for name in MAPS)
+        answers: dict[str, paddle.Tensor] = self.instance_decoder(global_map, local_map, self.cell_masks(local_map))
+        return answers
+
+    def cell_masks(self, local_map: paddle.Tensor) -> paddle.Tensor | None:
+        """Mask features [N, k, h, w] of the cells of the local map, which the instance decoder takes with
+        ``mask_pooling``; else None."""
+        return None if self.instance_decoder.pool is None else self.mask_decoder.project(local_map)
 
     def graphs(self, size: tuple[int, int]) -> Deployment:
         """Two graphs: `features` of every frame, and `instances` of those frames whose kernels are used.
@@ -207,11 +219,11 @@ class _Instances(nn.Layer):
     def __init__(self, network: MobileInst) -> None:
         super().__init__()
         self.decoder = network.instance_decoder
-        if self.decoder.pool is not None:
-            self.project = network.mask_decoder.project  # so that the graph has its weights
+        self.project = None if self.decoder.pool is None else network.mask_decoder.project
 
     def forward(self, global_map: paddle.Tensor, local_map: paddle.Tensor) -> dict[str, paddle.Tensor]:
-        found = self.decoder(global_map, local_map)
+        cell_masks = None if self.project is None else self.project(local_map)
+        found = self.decoder(global_map, local_map, cell_masks)
         return {name: found[name] for name in ANSWERS}
 
 

@@ -20,7 +20,7 @@ from mobileseg.video.keyframes import KeyframeOptions
 from mobileseg.video.mobileinst.clips import clip_losses
 from mobileseg.video.mobileinst.losses import MobileInstLoss
 from mobileseg.video.mobileinst.model import MobileInst
-from mobileseg.video.mobileinst.names import ANSWERS, MAPS, MASK_FEATURES
+from mobileseg.video.mobileinst.names import ANSWERS, MASK_FEATURES
 from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 from mobileseg.video.mobileinst.postprocess import Answers, mask_features_of
 from mobileseg.video.mobileinst.stream import KernelMemory, show, start
@@ -140,6 +140,6 @@ class QueryPredictor:
         tensor = paddle.to_tensor(np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32))
         made: Mapping[str, paddle.Tensor] = self.network.features(tensor)
         if due:
-            made = {**made, **self.network.instance_decoder(*(made[name] for name in MAPS))}
+            made = {**made, **self.network.instances(made)}
         wanted = (MASK_FEATURES, *ANSWERS) if due else (MASK_FEATURES,)
         return {name: made[name].astype("float32").numpy() for name in wanted}

@@ -14,21 +14,10 @@ from mobileseg.benchmarking.benchmark import Case, measure
 from mobileseg.benchmarking.rows import load_rows
 from mobileseg.viz.report_parts import STAGES
 from tests.deploy.device.phones import Phone, made_phone
-from tests.deploy.lite_build import PACKAGES, Lite, built, environment, missing
+from tests.deploy.lite_build import Lite, environment
 from tests.runtime.artefacts import artefact
 
-pytestmark = pytest.mark.timeout(1800)  # it may have to be built first
-
-
-@pytest.fixture(scope="module")
-def lite() -> Lite:
-    absent = missing()
-    if absent:
-        pytest.skip(f"the device scripts were NOT run with the program: {absent} missing; apt-get install {PACKAGES}")
-    lite = built()
-    if not lite.program.is_file():
-        pytest.skip("the device scripts were NOT run with the program: OpenCV missing; apt-get install libopencv-dev")
-    return lite
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.usefixtures("program")]  # it may have to be built first
 
 
 @pytest.fixture
