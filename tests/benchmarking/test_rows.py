@@ -81,10 +81,10 @@ def test_ratios_compare_what_both_folders_have() -> None:
     ("text", "seen"),
     [
         ("{", "not JSON"),
-        ("[]", "not a file of `mobileseg benchmark`"),
-        ('{"format": 2, "rows": []}', "not a file"),
+        ("[]", "holds no rows of a benchmark"),
+        ('{"format": 2, "rows": []}', "of format 1"),
         ('{"format": 1, "rows": [{"name": "net"}]}', "row 1 lacks folder, engine"),
-        (json.dumps({"format": 1, "rows": [{**row(), "total": 3}]}), "needs median_ms and p95_ms"),
+        (json.dumps({"format": 1, "rows": [{**row(), "total": 3}]}), "has a stage without median_ms and p95_ms"),
         (json.dumps({"format": 1, "rows": [{**row(), "stages": {}}]}), "lacks preprocess"),
     ],
 )
