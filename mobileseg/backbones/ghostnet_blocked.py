@@ -105,14 +105,14 @@ class BlockedGhostNet(nn.Layer):
 
     def __init__(self, backbone: GhostNet) -> None:
         super().__init__()
-        stem, *units = backbone.chain()
-        order = pair(half_order(units[0].run.ghost_module_2.primary_conv.out_channels))
-        self.stem = Conv(writes(block_kernel(stem.run), order), stride=2)
+        units = [backbone._sub_layers[name] for name in backbone._units]
+        order = pair(half_order(units[0].ghost_module_2.primary_conv.out_channels))
+        self.stem = Conv(writes(block_kernel(backbone.conv1), order), stride=2)
         self.units, self.features = nn.LayerList(), nn.LayerDict()
-        for index, unit in enumerate(units):
-            self.units.append(BlockedGhostBottleneck(unit.run, order))
+        for index, (unit, step) in enumerate(zip(units, backbone.chain()[1:], strict=True)):
+            self.units.append(BlockedGhostBottleneck(unit, order))
             order = self.units[-1].after
-            if unit.feature:
+            if step.feature:
                 self.features[str(index)] = Conv(moved(order, 1.0))
 
     @paddle.jit.not_to_static
