@@ -147,6 +147,12 @@ class GhostNet(ChainBackbone):
             for index, stride in TAPS.items()
         )
 
+    def blocked_form(self) -> nn.Layer:
+        """The same features of padded halves (see :func:`mobileseg.nn.graphs.blocked_form`)."""
+        from mobileseg.backbones.ghostnet_blocked import BlockedGhostNet
+
+        return BlockedGhostNet(self)
+
     def chain(self) -> list[ChainStep]:
         units = [ChainStep(self._sub_layers[name], index in TAPS) for index, name in enumerate(self._units)]
         return [ChainStep(self.conv1), *units]

@@ -167,6 +167,7 @@ class LiteHRNet(nn.Layer):
             self.add_sublayer(f"stage{stage}", nn.Sequential(*[Module(widths, naive, options) for _ in range(count)]))
             before = widths
         self.stages = len(modules)
+        self.naive = naive
         self.use_head = use_head
         if use_head:
             self.head_layer = IterativeHead(channels, options)
@@ -179,6 +180,12 @@ class LiteHRNet(nn.Layer):
         else:
             widths = self._sub_layers[f"stage{self.stages - 1}"][-1].out_channels
         return tuple(FeatureSpec(widths[index], STEM_STRIDE << index) for index in self.return_idx)
+
+    def blocked_form(self) -> nn.Layer:
+        """The same features in fewer operators that move data (see :func:`mobileseg.nn.graphs.blocked_form`)."""
+        from mobileseg.backbones.litehrnet_blocked import BlockedLiteHRNet
+
+        return self if self.naive else BlockedLiteHRNet(self)
 
     # Nothing in here depends on values of tensors, and rewriting 700 small layers would take most of an export's time.
     @paddle.jit.not_to_static

@@ -33,7 +33,7 @@ from mobileseg.export.from_config import (
 )
 from mobileseg.export.golden import Reference
 from mobileseg.export.manifest import GOLDEN_FILE, Subject, build_manifest
-from mobileseg.export.options import ALL_TARGETS, NAME_A_SIZE, TARGETS, ExportOptions, check_targets
+from mobileseg.export.options import ALL_TARGETS, BLOCKED, NAME_A_SIZE, TARGETS, ExportOptions, check_targets
 from mobileseg.export.recording import build_reference
 from mobileseg.export.sizes import verified_sizes
 from mobileseg.export.task import ExportTask
@@ -41,6 +41,7 @@ from mobileseg.export.tasks import task_for
 from mobileseg.export.verify import FAILED, NOT_JUDGED, SKIPPED, TargetRow, check_engines
 from mobileseg.names import IMAGE, MAIN
 from mobileseg.nn.compat import require_static_programs
+from mobileseg.nn.graphs import has_blocked_form
 from mobileseg.runtime.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -303,26 +304,28 @@ def _trace(
     saved_for: Callable[[str, converters.Graph], None],
 ) -> dict[str, list[converters.Graph]]:
     """Save the program of every graph, and others for each target that needs another form; told for each at once."""
-    forms = {target: task.form(target, options) for target in targets}
-    saved: dict[ExportOptions, list[converters.Graph]] = {}
-    for form in forms.values():
-        if form in saved:
+    other = has_blocked_form(network)
+    forms = {target: (task.form(target, options), other and target in BLOCKED) for target in targets}
+    saved: dict[tuple[ExportOptions, bool], list[converters.Graph]] = {}
+    for key in forms.values():
+        if key in saved:
             continue
-        saved[form] = []
+        form, blocked = key
+        saved[key] = []
         for graph in task.deployment(network, form).graphs:
             names = ", ".join(task.output_names(graph.name, form))
             what = "the network" if graph.name == MAIN else f"the graph '{graph.name}'"
             report(f"trace {what} at {form.height}x{form.width} (output {names})")
             stem = work / f"{graph.name}{len(saved)}"
-            save_paddle_graph(network, form, stem, task, graph.name)
+            save_paddle_graph(network, form, stem, task, graph.name, blocked=blocked)
             shapes = tuple(_shapes(graph, form, size) for size in sizes)
             model, params = stem.with_suffix(".pdmodel"), stem.with_suffix(".pdiparams")
             made = converters.Graph(model, params, shapes, form.opset, graph.name)
-            saved[form].append(made)
+            saved[key].append(made)
             for target in targets:
-                if forms[target] == form:
+                if forms[target] == key:
                     saved_for(target, made)
-    return {target: saved[form] for target, form in forms.items()}
+    return {target: saved[key] for target, key in forms.items()}
 
 
 def _shapes(graph: NetworkGraph, form: ExportOptions, size: tuple[int, int]) -> tuple[tuple[int, ...], ...]:

@@ -20,6 +20,9 @@ EXTRA_TARGETS = ("torchscript",)
 
 ALL_TARGETS = (*TARGETS, *EXTRA_TARGETS)
 
+BLOCKED = ("onnx",)
+"""Targets whose engine keeps channels in blocks; their graphs may be other ones (`blocked_form` of a layer)."""
+
 ENGINES = {
     "paddle": "paddle",
     "onnx": "onnxruntime",

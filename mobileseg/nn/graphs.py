@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -119,6 +120,31 @@ def deployment(network: nn.Layer, size: tuple[int, int]) -> Deployment:
         found: Deployment = network.graphs(size)
         return found
     return single(network, size, channels=getattr(network, "in_channels", 3))
+
+
+def has_blocked_form(network: nn.Layer) -> bool:
+    """Whether :func:`blocked_form` gives another layer than the network."""
+    return any(hasattr(layer, "blocked_form") for layer in network.sublayers(include_self=True))
+
+
+def blocked_form(layer: nn.Layer) -> nn.Layer:
+    """What is traced in evaluation for an engine that keeps channels in blocks, as ONNX Runtime does on x86.
+
+    Such an engine rearranges a tensor for every operator that knows no blocks, or does not get whole ones.
+
+    Returns:
+        An equal layer, in which those layers are replaced whose ``blocked_form()`` gives another; it shares all others.
+        The layer itself, when there are none.
+    """
+    if hasattr(layer, "blocked_form"):
+        found: nn.Layer = layer.blocked_form()
+        return found
+    forms = {name: blocked_form(child) for name, child in layer.named_children()}
+    if all(form is layer._sub_layers[name] for name, form in forms.items()):
+        return layer
+    twin = copy.copy(layer)
+    twin._sub_layers = type(layer._sub_layers)({**layer._sub_layers, **forms})
+    return twin
 
 
 def run_once(network: nn.Layer, size: tuple[int, int], image: paddle.Tensor | None = None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 
 from mobileseg.backbones.base import FeatureSpec
 from mobileseg.backbones.litehrnet import Lite_HRNet_18, Lite_HRNet_naive
+from mobileseg.backbones.litehrnet_blocks import NormOptions, WeightingBlock
 from mobileseg.registry import BACKBONES
 from tests.converting import traces
 from tests.model_tester import GoldenTester, assert_close, fill, run, stored_variant
@@ -106,6 +107,47 @@ def test_the_options_change_nothing_in_evaluation():
     )
     for ours, theirs in zip(run(plain, input_image(64, 64)), run(frozen, input_image(64, 64)), strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [
+        ((64, 96), {"use_head": True}),
+        ((75, 90), {"use_head": False, "return_idx": (0, 2, 3)}),  # windows that the border cuts off
+    ],
+    ids=["multiples", "odd"],
+)
+def test_the_blocked_form_gives_the_same_features(size, options):
+    backbone = fill(Lite_HRNet_18(**options), "backbone.")
+    expected = run(backbone, input_image(*size))
+    weights = {name: tensor.numpy() for name, tensor in backbone.state_dict().items()}
+    form = backbone.blocked_form()
+    found = run(form, input_image(*size))
+    assert len(found) == len(expected) == len(backbone.feature_info)
+    for index, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
+        assert_close(ours.numpy(), theirs.numpy(), f"feature {index}")
+    for name, tensor in backbone.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), weights[name], err_msg=name)
+
+
+def test_the_blocked_form_of_blocks_of_unequal_parts():
+    """As pruning leaves them: the part that a block changes is not half of the channels."""
+    backbone = fill(Lite_HRNet_18(), "backbone.")
+    module = backbone.stage0[0]
+    block = fill(WeightingBlock([40, 80], NormOptions()), "block.")
+    narrow = WeightingBlock([24, 80], NormOptions())  # changes 12 of the 40 channels of the finest branch
+    fill(narrow, "narrow.")
+    module.layers = paddle.nn.Sequential(narrow, block)
+    expected = run(backbone, input_image(64, 64))
+    for index, (ours, theirs) in enumerate(
+        zip(run(backbone.blocked_form(), input_image(64, 64)), expected, strict=True)
+    ):
+        assert_close(ours.numpy(), theirs.numpy(), f"feature {index}")
+
+
+def test_naive_blocks_have_no_blocked_form():
+    backbone = Lite_HRNet_naive()
+    assert backbone.blocked_form() is backbone
 
 
 @pytest.mark.parametrize("wrong", [[], [4], [-1, 0]])

@@ -94,7 +94,7 @@ def _paddle(graph: Graph, out: Sequence[Path], _work: Path) -> None:
 
 
 def _onnx(graph: Graph, out: Sequence[Path], _work: Path) -> None:
-    onnx.convert(graph.model, graph.params, out[0], graph.opset)
+    onnx.convert(graph.model, graph.params, out[0], graph.opset, blocked=True)
 
 
 def _lite_arm(graph: Graph, out: Sequence[Path], _work: Path) -> None:

@@ -6,23 +6,36 @@ import os
 from typing import Any
 
 from mobileseg.errors import ExportError
+from mobileseg.export.conversion.onnx_blocks import split_hard_swish
 from mobileseg.export.conversion.process import run_task
 from mobileseg.folders import scratch_folder
 
 
 def convert(
-    model: str | os.PathLike[str], params: str | os.PathLike[str], out: str | os.PathLike[str], opset: int
+    model: str | os.PathLike[str],
+    params: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    opset: int,
+    blocked: bool = False,
 ) -> dict[str, Any]:
     """Convert and simplify in a process of its own; returns opset and number of nodes.
+
+    Args:
+        model: ``.pdmodel``.
+        params: ``.pdiparams``.
+        out: path of the ``.onnx`` file.
+        opset: ONNX operator set.
+        blocked: the graph is for ONNX Runtime, and no step to another format.
 
     Raises:
         Failure: a converter refused the program or died.
     """
-    return run_task("onnx", {"model": str(model), "params": str(params), "out": str(out), "opset": opset})
+    request = {"model": str(model), "params": str(params), "out": str(out), "opset": opset, "blocked": blocked}
+    return run_task("onnx", request)
 
 
-def translate(model: str, params: str, out: str, opset: int) -> dict[str, Any]:
-    """Convert in this process, which paddle2onnx may end.
+def translate(model: str, params: str, out: str, opset: int, blocked: bool = False) -> dict[str, Any]:
+    """Convert in this process, which paddle2onnx may end; the arguments are those of `convert`.
 
     Raises:
         ExportError: the result is no valid ONNX model, or has a pool that ONNX Runtime dies on.
@@ -37,6 +50,8 @@ def translate(model: str, params: str, out: str, opset: int) -> dict[str, Any]:
         graph = onnx.load(raw)
     _refuse_zero_strides(graph)
     slim = onnxslim.slim(graph)
+    if blocked:
+        split_hard_swish(slim)
     onnx.checker.check_model(slim)
     onnx.save(slim, out)
     versions = [entry.version for entry in slim.opset_import if entry.domain in ("", "ai.onnx")]

@@ -6,6 +6,7 @@ import atexit
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from mobileseg.export.tasks import task_for
 from mobileseg.folders import scratch_folder
 from mobileseg.names import IMAGE
 from mobileseg.nn.compat import open_sides, require_static_programs
-from mobileseg.nn.graphs import GraphInput, NetworkGraph
+from mobileseg.nn.graphs import GraphInput, NetworkGraph, blocked_form
 from mobileseg.nn.trace_failure import REMEDY, trace_failure
 
 _PADDLE_FOLDER = str(Path(paddle.__file__).parent)
@@ -34,6 +35,8 @@ def save_paddle_graph(
     stem: str | os.PathLike[str],
     task: ExportTask | None = None,
     graph: str | None = None,
+    *,
+    blocked: bool = False,
 ) -> Program:
     """Trace a graph of a network and write ``<stem>.pdmodel``, ``<stem>.pdiparams`` and ``<stem>.origins.json``.
 
@@ -45,6 +48,7 @@ def save_paddle_graph(
         stem: path without suffix.
         task: of the network; None asks the network.
         graph: name; None is the first one.
+        blocked: trace :func:`~mobileseg.nn.graphs.blocked_form` of the graph.
 
     Raises:
         ExportError: the network cannot be traced, or a static graph has an open dimension.
@@ -57,6 +61,8 @@ def save_paddle_graph(
     task = task or task_for(network, options)
     deployed = task.deployment(network, options)
     chosen = deployed.graphs[0] if graph is None else deployed.graph(graph)
+    if blocked:
+        chosen = replace(chosen, layer=blocked_form(chosen.layer))
     wrapper = task.wrapper(chosen, options)
     wrapper.eval()
     try:

@@ -24,7 +24,9 @@ def convert_onnx(request: dict[str, Any]) -> Answer:
     """Paddle program to simplified ONNX."""
     from mobileseg.export.conversion.onnx import translate
 
-    return translate(request["model"], request["params"], request["out"], int(request["opset"]))
+    return translate(
+        request["model"], request["params"], request["out"], int(request["opset"]), bool(request["blocked"])
+    )
 
 
 def convert_torchscript(request: dict[str, Any]) -> Answer:
