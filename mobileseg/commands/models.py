@@ -36,12 +36,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="only the parameters and multiply-adds of these networks",
     )
+    parser.add_argument(
+        "--recommend",
+        action="store_true",
+        help="networks by task with published accuracy and speed on a phone, costs and measured times",
+    )
     parser.add_argument("--input", nargs=2, type=int, metavar=("W", "H"), help="with --configs: size of the image")
     parser.add_argument("--zoo_dir", type=Path, default=Path("zoo"), help="folder of the trained networks")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.recommend:
+        return _recommend(args)
     listing: dict[str, list[dict[str, Any]]] = {}
     if args.configs:
         listing["costs"] = [row for path in args.configs for row in _costs(path, args.input)]
@@ -59,6 +66,23 @@ def run(args: argparse.Namespace) -> int:
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         for row in cells:
             print("  " + "  ".join(map(str.ljust, row, widths)).rstrip())
+    return 0
+
+
+def _recommend(args: argparse.Namespace) -> int:
+    from mobileseg.commands import recommendations
+
+    document = recommendations.read()
+    trained = _zoo(args.zoo_dir, "*")
+    if args.json:
+        print(json.dumps({**document, "zoo": trained}, indent=2))
+        return 0
+    for line in recommendations.lines(document):
+        print(line)
+    if trained:
+        print(f"trained on little data, in {args.zoo_dir}:")
+        for row in trained:
+            print(f"  {row['card']}")
     return 0
 
 
