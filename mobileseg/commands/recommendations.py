@@ -15,7 +15,7 @@ HEAD = ("", "network", "score", "device ms", "input", "MMACs", "parameters")
 
 
 def read() -> dict[str, Any]:
-    """The content of :data:`FILE`: ``networks`` (see there), and ``measured``, the circumstances of the times or None."""
+    """The content of :data:`FILE`: ``networks``, and ``measured``, the circumstances of the times or None."""
     document: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
     return document
 

@@ -15,5 +15,6 @@ def changes(model: Mapping[str, Any], classes: int, height: int) -> dict[str, An
     """What a training of seconds on generated data changes in a configuration of that model, besides its data."""
     found = of_instances(model, classes, height)
     own = {**found["model"], "pretrained": None, "anchor_scales": None}
-    # Networks of queries have neither anchors nor a size that they are made for.
-    return {**found, "model": {key: value for key, value in own.items() if key in model}, "freeze": []}
+    # Networks of queries have neither anchors nor a size that they are made for, and are unsure of all they find.
+    unsure = {"queries": {"score_threshold": 0.0}} if "num_queries" in model else {}
+    return {**found, "model": {key: value for key, value in own.items() if key in model}, "freeze": [], **unsure}
