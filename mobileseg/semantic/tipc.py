@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 SIZE = (64, 96)
@@ -13,8 +12,8 @@ PREDICT_FLAGS = ""
 LEAST_EQUAL = "0.999"
 
 
-def changes(model: Mapping[str, Any], classes: int, height: int) -> dict[str, Any]:
-    """What a training of seconds on generated data changes in a configuration of that model, besides its data."""
+def changes(classes: int, height: int) -> dict[str, Any]:
+    """What a training of seconds on generated data changes in a configuration besides its data."""
     return {}
 
 
