@@ -20,7 +20,6 @@ from mobileseg.export.conversion import converters
 from mobileseg.export.conversion.pdmodel import Operator
 from mobileseg.export.conversion.process import Failure
 from mobileseg.export.conversion.tensorrt import ServerFiles, write_server_files
-from mobileseg.export.conversion.tracing import save_paddle_graph
 from mobileseg.export.diagnosis.bisect import locate_difference, locate_failure
 from mobileseg.export.diagnosis.bisect_trace import locate_trace_difference
 from mobileseg.export.from_config import (
@@ -33,20 +32,18 @@ from mobileseg.export.from_config import (
 )
 from mobileseg.export.golden import Reference
 from mobileseg.export.manifest import GOLDEN_FILE, Subject, build_manifest
-from mobileseg.export.options import ALL_TARGETS, BLOCKED, NAME_A_SIZE, TARGETS, ExportOptions, check_targets
+from mobileseg.export.options import ALL_TARGETS, NAME_A_SIZE, TARGETS, ExportOptions, check_targets
+from mobileseg.export.programs import save_programs
 from mobileseg.export.recording import build_reference
 from mobileseg.export.sizes import verified_sizes
 from mobileseg.export.task import ExportTask
 from mobileseg.export.tasks import task_for
 from mobileseg.export.verify import FAILED, NOT_JUDGED, SKIPPED, TargetRow, check_engines
-from mobileseg.names import IMAGE, MAIN
 from mobileseg.nn.compat import require_static_programs
-from mobileseg.nn.graphs import has_blocked_form
 from mobileseg.runtime.manifest import Manifest
 
 if TYPE_CHECKING:
     from mobileseg.config.load import Config
-    from mobileseg.nn.graphs import NetworkGraph
 
 _UNTRAINED = "the weights are untrained: for timing alone, nothing here was verified"
 _CONVERSIONS = 2  # at once; they are processes, but each also takes memory
@@ -194,7 +191,7 @@ def export_network(
             def start(target: str, graph: converters.Graph) -> None:
                 started[target].append(pool.submit(_convert, target, graph, stage, work))
 
-            graphs = _trace(network, task, options, chosen, sizes, work, report, start)
+            graphs = save_programs(network, task, options, chosen, sizes, work, report, start)
             for target in chosen:
                 report(f"convert to {target}")
                 for conversion in started[target]:
@@ -291,47 +288,6 @@ def _weakness(message: str, accept: bool) -> list[str]:
             message, remedy="export trained weights (--model_path), name other --images, or add --accept_weak"
         )
     return [message] if message else []
-
-
-def _trace(
-    network: Any,
-    task: ExportTask,
-    options: ExportOptions,
-    targets: Sequence[str],
-    sizes: Sequence[tuple[int, int]],
-    work: Path,
-    report: Callable[[str], None],
-    saved_for: Callable[[str, converters.Graph], None],
-) -> dict[str, list[converters.Graph]]:
-    """Save the program of every graph, and others for each target that needs another form; told for each at once."""
-    other = has_blocked_form(network)
-    forms = {target: (task.form(target, options), other and target in BLOCKED) for target in targets}
-    saved: dict[tuple[ExportOptions, bool], list[converters.Graph]] = {}
-    for key in forms.values():
-        if key in saved:
-            continue
-        form, blocked = key
-        saved[key] = []
-        for graph in task.deployment(network, form).graphs:
-            names = ", ".join(task.output_names(graph.name, form))
-            what = "the network" if graph.name == MAIN else f"the graph '{graph.name}'"
-            report(f"trace {what} at {form.height}x{form.width} (output {names})")
-            stem = work / f"{graph.name}{len(saved)}"
-            save_paddle_graph(network, form, stem, task, graph.name, blocked=blocked)
-            shapes = tuple(_shapes(graph, form, size) for size in sizes)
-            model, params = stem.with_suffix(".pdmodel"), stem.with_suffix(".pdiparams")
-            made = converters.Graph(model, params, shapes, form.opset, graph.name)
-            saved[key].append(made)
-            for target in targets:
-                if forms[target] == key:
-                    saved_for(target, made)
-    return {target: saved[key] for target, key in forms.items()}
-
-
-def _shapes(graph: NetworkGraph, form: ExportOptions, size: tuple[int, int]) -> tuple[tuple[int, ...], ...]:
-    """Shapes of a graph's inputs for an image of a size."""
-    image = (1, form.channels, *size) if form.layout == "NCHW" else (1, *size, form.channels)
-    return tuple(image if spec.name == IMAGE else spec.shape for spec in graph.inputs)
 
 
 def _convert(target: str, graph: converters.Graph, stage: Path, work: Path) -> None:

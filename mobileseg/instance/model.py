@@ -39,14 +39,14 @@ class InstanceNetwork(nn.Layer):
         fpn_channels: width of pyramid, protonet and head; 256 and 128.
         num_prototypes: number of prototype masks.
         proto_convs: 3x3 convolutions of the protonet before and after its upsampling; [3, 1] and [1, 0].
-        proto_detail: let the protonet see the backbone's feature of stride 4, for masks of small objects; it then has
-            no convolutions after the upsampling.
         anchor_scales: sides in pixels of the anchors of ratio 1, one for each level, finest first, instead of those
             that follow from input_size.
         anchor_ratios: width over height of the anchors.
         square_anchors: give the anchors YOLACT's published square form.
         foreground_prior: probability of an object at an anchor before training, for losses over all anchors; see
             :class:`~mobileseg.instance.head.PredictionHead`.
+        proto_detail: let the protonet see the backbone's feature of stride 4, for masks of small objects; it then has
+            no convolutions after the upsampling.
 
     Raises:
         ConfigError: the arguments contradict each other or the backbone.
@@ -73,11 +73,11 @@ class InstanceNetwork(nn.Layer):
         fpn_channels: int | None = None,
         num_prototypes: int = 32,
         proto_convs: Sequence[int] | None = None,
-        proto_detail: bool = False,
         anchor_scales: Sequence[float] | None = None,
         anchor_ratios: Sequence[float] = (1.0, 0.5, 2.0),
         square_anchors: bool = False,
         foreground_prior: float | None = None,
+        proto_detail: bool = False,
     ) -> None:
         input_size = self.usual_size if input_size is None else input_size
         fpn_channels = self.usual_channels if fpn_channels is None else fpn_channels
