@@ -29,6 +29,7 @@ FOLDER = Path("test_tipc/configs")
 PATTERNS = (
     "mobileseg/*_cityscapes_*.yml",
     "mobileyolact/*_coco_320.yml",
+    "mobileyolact/*_people_512.yml",
     "yolact/*_coco_550.yml",
     "yolact_edge/mobileyolact_edge_*_base.yml",
     "pp_mobileseg/*_tiny_*_80k.yml",

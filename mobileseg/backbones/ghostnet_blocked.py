@@ -50,7 +50,7 @@ class BlockedGhostModule(nn.Layer):
         return paddle.concat([primary, F.relu(cheap) if self.relu else cheap], axis=1)
 
 
-class Gate(nn.Layer):
+class BlockedSqueezeExcite(nn.Layer):
     """Squeeze-and-excitation on channels in an order; linear layers are convolutions of one pixel."""
 
     def __init__(self, block: GhostSqueezeExcite, order: np.ndarray) -> None:
@@ -77,7 +77,7 @@ class BlockedGhostBottleneck(nn.Layer):
         self.first = BlockedGhostModule(block.ghost_module_1, order)
         hidden = self.first.after
         self.depthwise = None if block.depthwise_conv is None else _depthwise(block.depthwise_conv, hidden)
-        self.gate = None if block.se_block is None else Gate(block.se_block, hidden)
+        self.gate = None if block.se_block is None else BlockedSqueezeExcite(block.se_block, hidden)
         self.second = BlockedGhostModule(block.ghost_module_2, hidden)
         self.after = self.second.after
         self.shortcut = None

@@ -53,7 +53,7 @@ class BlockedStem(nn.Layer):
         return paddle.concat([self.branch1(self.left(x)), right], axis=1)
 
 
-class Gate(nn.Layer):
+class BlockedSpatialWeighting(nn.Layer):
     """Weights [N, C, 1, 1] of the channels of a branch from their means: one for those that a block leaves alone."""
 
     def __init__(self, block: SpatialWeighting, order: np.ndarray, first: int) -> None:
@@ -116,7 +116,10 @@ class BlockedWeighting(nn.Layer):
             ]
         )
         self.spatial = nn.LayerList(
-            [Gate(layer, *place) for layer, place in zip(block.spatial_weighting, places, strict=True)]
+            [
+                BlockedSpatialWeighting(layer, *place)
+                for layer, place in zip(block.spatial_weighting, places, strict=True)
+            ]
         )
 
     def forward(self, branches: list[State], pools: bool) -> list[State]:
@@ -142,7 +145,7 @@ def pool(x: paddle.Tensor, step: int) -> paddle.Tensor:
     return x if step == 1 else window_pool(x, step)
 
 
-class Steps(nn.Sequential):
+class BlockedSteps(nn.Sequential):
     """The steps of half the size from one branch to a coarser one."""
 
     def __init__(self, layers: Sequence[nn.Layer], before: np.ndarray, after: np.ndarray, factor: float) -> None:
@@ -186,7 +189,7 @@ class BlockedModule(nn.Layer):
                     steps = list(layer) if isinstance(layer[0], nn.Sequential) else [layer]
                     # the finest branch counts twice, and is read when it is fused already
                     twice, read = (2.0, after[0]) if source == 0 else (1.0, order)
-                    made[str(source)] = Steps(steps, read, after[output], twice)
+                    made[str(source)] = BlockedSteps(steps, read, after[output], twice)
                 elif natural:
                     made[str(source)] = Conv(moved(order, 2.0 if output == 0 else 1.0))
             self.fusions.append(made)
@@ -236,7 +239,7 @@ class BlockedLiteHRNet(nn.Layer):
                     layer = transition[str(index)]
                     steps = [layer] if isinstance(layer[0], nn.Conv2D) else list(layer)
                     after = wide(int(steps[-1][2].weight.shape[0]))
-                    made[str(index)] = Steps(steps, source, after, 1.0)
+                    made[str(index)] = BlockedSteps(steps, source, after, 1.0)
                     source = after
                 orders = [*orders[:index], source]
             self.transitions.append(made)

@@ -14,7 +14,7 @@ LEAST_EQUAL = "0.99"
 
 def changes(classes: int, height: int) -> dict[str, Any]:
     """What a training of seconds on generated data changes in a configuration besides its data."""
-    return {"model": {"num_classes": classes - 1, "input_size": height}, "clip": {"norm": 10.0}}
+    return {"model": {"num_classes": classes - 1, "input_size": height}, "clip": {"norm": 10.0}, "freeze": []}
 
 
 def dataset(part: str, root: str, classes: int) -> dict[str, Any]:

@@ -14,4 +14,4 @@ def changes(classes: int, height: int) -> dict[str, Any]:
     """What a training of seconds on generated data changes in a configuration besides its data."""
     found = of_instances(classes, height)
     own = {"pretrained": None, "anchor_scales": None}
-    return {**found, "model": {**found["model"], **own}, "freeze": []}
+    return {**found, "model": {**found["model"], **own}}
