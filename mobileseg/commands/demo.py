@@ -117,8 +117,10 @@ def run(args: argparse.Namespace) -> int:
     report = _report(args.output, [outcome.report for outcome in outcomes.values()])
     for family in families:
         _summary(family, outcomes[family.name])
-    print("\nminutes: " + ", ".join(f"{name} {value:.1f}" for name, value in minutes.items()))
-    print(f"the whole demo took {(time.perf_counter() - began) / 60:.1f} minutes")
+    spent = {name: f"{value:.1f}" for name, value in minutes.items()}
+    print("\nminutes: " + ", ".join(f"{name} {value}" for name, value in spent.items() if value != "0.0"))
+    what = "the part in the converter environment" if converter.was_called() else "the whole demo"
+    print(f"{what} took {(time.perf_counter() - began) / 60:.1f} minutes")
     print(f"report: {report.resolve()}")
     return 0
 
