@@ -58,6 +58,7 @@ def test_convolution_norm_activation(act: str | None) -> None:
         None: lambda v: v,
         "relu": lambda v: np.maximum(v, 0),
         "relu6": lambda v: np.clip(v, 0, 6),
+        "leaky_relu": lambda v: np.where(v > 0, v, 0.1 * v),
         "hardswish": lambda v: v * np.clip(v + 3, 0, 6) / 6,
         "swish": lambda v: v / (1 + np.exp(-v)),
         "sigmoid": lambda v: 1 / (1 + np.exp(-v)),
