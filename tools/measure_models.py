@@ -19,10 +19,8 @@ from typing import Any
 
 from mobileseg.benchmarking.rows import load_rows
 from mobileseg.commands import recommendations
-from mobileseg.config.build import build_network
-from mobileseg.config.load import load_config
+from mobileseg.commands.models import costs
 from mobileseg.files import write_whole
-from mobileseg.nn.cost import measure, total
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,7 +36,7 @@ def main() -> int:
         place = args.keep or Path(scratch)
         folders = {}
         for network in document["networks"]:
-            network |= costs(network)
+            network |= counted(network)
             folders[network["config"]] = exported(network, place)
         rows = timed(list(folders.values()), args.runs, Path(scratch, "rows"))
     engines = sorted({row["engine"] for row in rows})
@@ -56,11 +54,11 @@ def main() -> int:
     return 0
 
 
-def costs(network: dict[str, Any]) -> dict[str, Any]:
+def counted(network: dict[str, Any]) -> dict[str, Any]:
     """Multiply-adds in millions and learned numbers, as deployed, at the size of the input."""
-    config = load_config(ROOT / "configs" / network["config"])
-    whole = total(measure(build_network(config, load_pretrained=False), *network["input"]))
-    return {"mmacs": round(whole.macs / 1e6, 1), "parameters": whole.parameters}
+    height, width = network["input"]
+    whole, *_parts = costs(ROOT / "configs" / network["config"], [width, height])
+    return {"mmacs": whole["MMACs"], "parameters": whole["parameters"]}
 
 
 def exported(network: dict[str, Any], place: Path) -> Path:

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         return _recommend(args)
     listing: dict[str, list[dict[str, Any]]] = {}
     if args.configs:
-        listing["costs"] = [row for path in args.configs for row in _costs(path, args.input)]
+        listing["costs"] = [row for path in args.configs for row in costs(path, args.input)]
     else:
         for kind in [args.kind] if args.kind else [*KINDS, "zoo"]:
             listing[kind] = _zoo(args.zoo_dir, args.pattern) if kind == "zoo" else _components(kind, args)
@@ -116,7 +116,7 @@ def _backbone_size(builder: Callable[..., Any]) -> dict[str, Any]:
     return {"parameters": int(parameters), "features": features}
 
 
-def _costs(path: Path, size: list[int] | None) -> list[dict[str, Any]]:
+def costs(path: Path, size: list[int] | None) -> list[dict[str, Any]]:
     """One row for the whole network of a configuration, and one for each of its components."""
     from mobileseg.config.build import build_network
     from mobileseg.config.load import load_config
