@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -57,6 +58,25 @@ class GrowingText:
                 os.replace(self._partial, self.path)
         finally:
             self._partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def growing_text(path: Path | None) -> Iterator[GrowingText | None]:
+    """A :class:`GrowingText`; what was written before an error stays, unless it could not be written itself.
+
+    Args:
+        path: file; None for none.
+    """
+    text = None if path is None else GrowingText(path)
+    written = True
+    try:
+        yield text
+    except OSError:
+        written = False
+        raise
+    finally:
+        if text is not None:
+            text.close(complete=written)
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

@@ -25,8 +25,10 @@ class Matching(Section):
 class VideoSection(Section):
     """Stage of the training of a video network, and what that stage does."""
 
-    stage: Literal["base", "flow", "joint"] = Field(
-        "base", description="base: frames by themselves; flow: pairs with known flow; joint: frames from earlier frames"
+    stage: Literal["base", "flow", "joint", "transform"] = Field(
+        "base",
+        description="base: frames by themselves; flow: pairs with known flow; joint: frames from earlier frames; "
+        "transform: features of other frames instead of objects",
     )
     freeze: Literal["published", "paper"] = Field(
         "published", description="joint: published freezes backbone and laterals, paper the backbone alone"

@@ -18,7 +18,7 @@ import numpy as np
 
 from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.errors import ConfigError, DataError, MobileSegError, RuntimeEngineError
-from mobileseg.files import write_whole
+from mobileseg.files import growing_text, write_whole
 from mobileseg.folders import held
 from mobileseg.locks import remove_partial_files
 from mobileseg.prediction.sources import Source, distinct_names
@@ -275,7 +275,7 @@ class PredictionWriter:
         with (
             self._tracks.video(source.name, reader.fps) if self._tracks else nullcontext() as tracks,
             VideoWriter(video or os.devnull, reader.fps) as writer,
-            open(lines or os.devnull, "w", encoding="utf-8") as log,
+            growing_text(lines) as log,
         ):
             for index, (decode, frame) in enumerate(_timed(frames)):
                 result = step(frame)
@@ -295,7 +295,7 @@ class PredictionWriter:
                     tracks.add(result)
                 if masks:
                     self._show.write_mask(masks / f"{index:06d}.png", result)
-                if lines:
+                if log:
                     facts = {"frame": index, "seconds": round(reader.seconds, 3), **self._facts(result, index)}
                     log.write(json.dumps({**facts, "times_ms": _rounded(times)}) + "\n")
                 self.summary.frames += 1

@@ -27,6 +27,7 @@ def continue_line(
         aside = store.roll_back(state.iteration)
         if aside is not None:
             say(f"checkpoints after iteration {state.iteration} are of a line that ends: moved to {aside}")
+        store.catch_up(resumed)
         found = state.best is not None and store.adopt_best(state.best["iteration"], resumed)
     if state.best is not None and not processes.largest(int(found)):
         say(

@@ -92,6 +92,16 @@ class CheckpointStore:
                 return True
         return False
 
+    def catch_up(self, resumed: Path) -> None:
+        """Have a checkpoint of this run as ``last``; a process that was killed behind writing it left the one before.
+
+        Args:
+            resumed: checkpoint folder, perhaps of another run, whose ``last`` is none of this one.
+        """
+        last = self.run / LAST
+        if resumed.resolve().is_relative_to(self.run.resolve()) and _iteration(last) != _iteration(resumed):
+            link_checkpoint(resumed, last)
+
     def save(self, iteration: int, checkpoint: Checkpoint, *, numbered: bool = True, best: bool = False) -> Path:
         """Save a checkpoint as ``last``.
 

@@ -66,6 +66,43 @@ def _end_point_error(flow: paddle.Tensor, truth: paddle.Tensor) -> paddle.Tensor
     return distance.mean()
 
 
+@LOSSES.add_component
+class TransformLoss(nn.Layer):
+    """How far moved features are from computed ones, in direction and length; the criterion of the transform stage.
+
+    Of a pair of maps 1 minus the cosine over the channels, meaned over places, and the squared distance over the
+    squared length of the computed map; the mean over all pairs.
+
+    Args:
+        weight: factor.
+    """
+
+    is_criterion = True
+    task = VIDEO
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__()
+        if weight < 0:
+            raise ConfigError(f"TransformLoss: weight must not be below 0, got {weight}")
+        self.weight = weight
+
+    def forward(
+        self, outputs: Mapping[str, Sequence[paddle.Tensor]], batch: Mapping[str, paddle.Tensor]
+    ) -> dict[str, paddle.Tensor]:
+        """The loss as ``direction`` and ``distance``, float32 scalars.
+
+        Args:
+            outputs: ``moved`` and ``computed``, float32 [N, C, h, w] of every level; the latter detached.
+            batch: not read.
+        """
+        pairs = list(zip(outputs["moved"], outputs["computed"], strict=True))
+        factor = self.weight / len(pairs)
+        return {
+            "direction": factor * paddle.add_n([_cosine_distance(*pair) for pair in pairs]),
+            "distance": factor * paddle.add_n([_relative_distance(*pair) for pair in pairs]),
+        }
+
+
 class FeatureMatching(nn.Layer):
     """How far the maps of a frame that was not computed whole are from those of the same frame computed whole.
 
@@ -107,21 +144,27 @@ class FeatureMatching(nn.Layer):
         if self.places != "P":
             pairs += list(zip(maps, targets, strict=True))
         if self.places != "L":
-            pairs += [
-                (self._predicted(level, one), self._predicted(level, other))
-                for level, (one, other) in enumerate(zip(maps, targets, strict=True))
-            ]
+            quirk = self.published_conv_quirk
+            pairs += zip(
+                second_phase(self._fpn[0], maps, quirk), second_phase(self._fpn[0], targets, quirk), strict=True
+            )
         distance = _cosine_distance if self.measure == "cosine" else _smooth_l1
         return self.weight * paddle.add_n([distance(*pair) for pair in pairs]) / len(pairs)
 
-    def _predicted(self, level: int, x: paddle.Tensor) -> paddle.Tensor:
-        """A map after the second phase's convolution, its weights held still."""
-        fpn = self._fpn[0]
-        count = len(fpn.pred_layers)
-        # Layers are counted from the coarsest level, whose number is 0.
-        number = level + 1 if self.published_conv_quirk else count - 2 - level
-        layer = fpn.pred_layers[number]
-        return ACTIVATIONS[fpn.act](held_still(layer, x))
+
+def second_phase(fpn: FPN, maps: Sequence[paddle.Tensor], published_conv_quirk: bool = False) -> list[paddle.Tensor]:
+    """The two coarser maps behind the second phase's convolutions, their weights held still.
+
+    Args:
+        fpn: the pyramid.
+        maps: float32 [N, C, h, w] of the two coarser levels, finer first.
+        published_conv_quirk: see :class:`FeatureMatching`.
+    """
+    count = len(fpn.pred_layers)
+    # Layers are counted from the coarsest level, whose number is 0.
+    numbers = [level + 1 if published_conv_quirk else count - 2 - level for level in range(len(maps))]
+    act = ACTIVATIONS[fpn.act]
+    return [act(held_still(fpn.pred_layers[number], x)) for number, x in zip(numbers, maps, strict=True)]
 
 
 def held_still(layer: nn.Layer, x: paddle.Tensor) -> paddle.Tensor:
@@ -147,3 +190,7 @@ def _cosine_distance(one: paddle.Tensor, other: paddle.Tensor) -> paddle.Tensor:
 
 def _smooth_l1(one: paddle.Tensor, other: paddle.Tensor) -> paddle.Tensor:
     return F.smooth_l1_loss(one, other, reduction="sum") / (one.shape[0] * one.shape[1])
+
+
+def _relative_distance(one: paddle.Tensor, other: paddle.Tensor) -> paddle.Tensor:
+    return (one - other).square().mean() / (other.square().mean() + _SMALLEST_NORM)

@@ -1,8 +1,10 @@
-"""The three stages in which networks with features along a flow are trained (Liu et al. 2021, arXiv:2012.12259).
+"""The stages in which networks with features along a flow are trained (Liu et al. 2021, arXiv:2012.12259).
 
 ``base``: the network on frames by themselves, as any instance segmentation model. ``flow``: the flow network on pairs
-of images whose flow is known. ``joint``: frames computed whole, then the same frames computed from an earlier one. What
-a stage does not train gets no gradient and stays in evaluation mode.
+of images whose flow is known. ``joint``: frames computed whole, then the same frames computed from an earlier one.
+``transform`` is ours: flow network and refinement learn to give the features of frames computed whole, which needs
+neither annotations nor the second half of the network. What a stage does not train gets no gradient and stays in
+evaluation mode.
 """
 
 from __future__ import annotations
@@ -21,10 +23,13 @@ from mobileseg.nn.compat import spatial_size
 from mobileseg.nn.nested import cast
 from mobileseg.training.objective import Objective
 from mobileseg.training.steps import Step
-from mobileseg.video.losses import FeatureMatching, FlowLoss
+from mobileseg.video.losses import FeatureMatching, FlowLoss, TransformLoss, second_phase
 from mobileseg.video.yolact_edge import FlowYolact, KeyFrame
 
-BASE, FLOW, JOINT = "base", "flow", "joint"
+BASE, FLOW, JOINT, TRANSFORM = "base", "flow", "joint", "transform"
+
+CRITERIA: dict[str, type[nn.Layer]] = {FLOW: FlowLoss, TRANSFORM: TransformLoss}
+"""Losses of the stages that do not learn objects."""
 
 FRAMES = "frames"
 """The step of frames computed whole, which leaves its maps and its batch to the next one."""
@@ -71,6 +76,34 @@ class FlowObjective(StageObjective):
             flows = network.flow_net.flows(*(network.flow_net_pre_convs(lateral) for lateral in laterals))
         losses: dict[str, paddle.Tensor] = self.criterion({"flows": cast(flows, "float32")}, batch)
         return losses
+
+
+class TransformObjective(StageObjective):
+    """Features of two frames, each moved to the other, as far as possible those that were computed there.
+
+    The batch has ``image`` and ``reference`` float32 [N, 3, H, W].
+    """
+
+    def forward(self, batch: dict[str, Any]) -> dict[str, paddle.Tensor]:
+        network = self.network
+        with self.autocast():
+            with paddle.no_grad():
+                lateral, maps = network.first_phase(paddle.concat([batch["image"], batch["reference"]]))
+                computed = maps[1:]
+                computed += second_phase(network.fpn, computed)
+            reduced = network.flow_net_pre_convs(lateral)
+            key = KeyFrame(*(_exchanged(x) for x in (reduced, maps[1], maps[2])))
+            moved = network.transform(lateral, reduced, key)[1:]
+            moved += second_phase(network.fpn, moved)
+        outputs = {"moved": cast(moved, "float32"), "computed": cast(computed, "float32")}
+        losses: dict[str, paddle.Tensor] = self.criterion(outputs, batch)
+        return losses
+
+
+def _exchanged(x: paddle.Tensor) -> paddle.Tensor:
+    """The halves of a batch, the second first."""
+    half = x.shape[0] // 2
+    return paddle.concat([x[half:], x[:half]])
 
 
 class FrameObjective(StageObjective):
@@ -124,7 +157,7 @@ def stage_steps(network: FlowYolact, criterion: Any, dataset: Any, settings: Map
     """The steps of an iteration of the configured stage; what it does not train is frozen.
 
     ``base``: still images where there are some, and frames. ``flow``: pairs. ``joint``: still images where there are
-    some, frames, and the same frames from their references.
+    some, frames, and the same frames from their references. ``transform``: frames and their references.
 
     Raises:
         ConfigError: loss, datasets and stage do not go together.
@@ -139,6 +172,8 @@ def stage_steps(network: FlowYolact, criterion: Any, dataset: Any, settings: Map
             parameter.stop_gradient = True
     if stage == FLOW:
         return [Step(FlowObjective(network, criterion, held, partly=False), dataset)]
+    if stage == TRANSFORM:
+        return [Step(TransformObjective(network, criterion, held, partly=False), dataset, FRAMES)]
     joint = stage == JOINT
     stills = still_images(dataset, settings)
     steps = []
@@ -159,7 +194,7 @@ def held_parts(network: FlowYolact, stage: str, freeze: str) -> list[nn.Layer]:
 
     Args:
         network: the network.
-        stage: 'base', 'flow' or 'joint'.
+        stage: 'base', 'flow', 'joint' or 'transform'.
         freeze: in the joint stage: 'published' holds backbone and laterals, as the published code does, 'paper' the
             backbone alone.
     """
@@ -167,20 +202,26 @@ def held_parts(network: FlowYolact, stage: str, freeze: str) -> list[nn.Layer]:
     refinement = [] if network.spa is None else [network.spa]
     if stage == BASE:
         return [network.flow_net_pre_convs, net, *refinement]
+    whole = [
+        network.backbone, network.fpn, network.proto_net, network.prediction_layers, network.semantic_seg_conv
+    ]  # fmt: skip
     if stage == FLOW:
         unreached = [part for head in net.motion_heads() for part in (head.scale, head.bias)]
-        heads = [network.proto_net, network.prediction_layers, network.semantic_seg_conv]
-        return [network.backbone, network.fpn, *heads, *refinement, *unreached]
+        return [*whole, *refinement, *unreached]
+    if stage == TRANSFORM:
+        return [*whole, *net.pretrained_alone()]
     laterals = [network.fpn.lat_layers] if freeze == "published" else []
     return [network.backbone, *laterals, *net.pretrained_alone()]
 
 
 def _check(stage: str, criterion: Any, dataset: Any, settings: Mapping[str, Any]) -> None:
-    if isinstance(criterion, FlowLoss) != (stage == FLOW):
-        raise ConfigError(
-            f"the stage {stage} of video.stage does not learn by {type(criterion).__name__}",
-            remedy=f"write loss.types: [{{type: {'FlowLoss' if stage == FLOW else 'YolactLoss'}}}], or another stage",
-        )
+    if type(criterion) in CRITERIA.values() or stage in CRITERIA:
+        wanted = CRITERIA.get(stage)
+        if type(criterion) is not wanted:
+            raise ConfigError(
+                f"the stage {stage} of video.stage does not learn by {type(criterion).__name__}",
+                remedy=f"write loss.types: [{{type: {wanted.__name__ if wanted else 'YolactLoss'}}}], or another stage",
+            )
     pairs = callable(getattr(dataset, "flow", None))
     if pairs != (stage == FLOW):
         raise ConfigError(
@@ -188,20 +229,21 @@ def _check(stage: str, criterion: Any, dataset: Any, settings: Mapping[str, Any]
             f" and train_dataset ({type(dataset).__name__}) gives {'flow' if pairs else 'none'}",
             remedy="give it FlyingChairs in the stage flow, and videos with objects in the others",
         )
-    if stage == JOINT and getattr(dataset, "reference", None) is None:
+    referring = stage in (JOINT, TRANSFORM)
+    if referring and getattr(dataset, "reference", None) is None:
         raise ConfigError(
-            "the stage joint needs an earlier frame beside every annotated one, and train_dataset gives none",
+            f"the stage {stage} needs an earlier frame beside every annotated one, and train_dataset gives none",
             remedy="add reference: [2, 5] to train_dataset, of videos",
         )
-    if stage != JOINT and getattr(dataset, "reference", None) is not None:
+    if not referring and getattr(dataset, "reference", None) is not None:
         raise ConfigError(
             f"the stage {stage} does not use the reference frames of train_dataset",
-            remedy="remove reference, or set video.stage: joint",
+            remedy="remove reference, or set video.stage: joint or transform",
         )
     if getattr(dataset, "clip", None) is not None:
         raise ConfigError("this network learns from frames, not from clips", remedy="remove clip from train_dataset")
-    if stage == FLOW and settings["stills_dataset"] is not None:
-        raise ConfigError("the stage flow has no still images", remedy="set stills_dataset: null")
+    if stage in CRITERIA and settings["stills_dataset"] is not None:
+        raise ConfigError(f"the stage {stage} has no still images", remedy="set stills_dataset: null")
     if stage != BASE and settings["distill"] is not None:
         raise ConfigError(
             f"a teacher is imitated on images by themselves, not in the stage {stage}",

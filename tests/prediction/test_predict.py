@@ -192,6 +192,27 @@ def test_what_a_killed_prediction_left_is_removed_by_the_next(tmp_path: Path, se
     assert {str(path.relative_to(out)) for path in out.rglob(".*.partial*")} == {"mine/.clip.partial.mp4"}
 
 
+def test_lines_about_a_video_appear_when_no_more_will_come(tmp_path: Path, segmenter: Segmenter) -> None:
+    """Whoever is killed leaves those of an earlier run as they were, never a cut file."""
+    write_clip(tmp_path / "clip.mp4", 3)
+    lines = tmp_path / "out/json/clip.jsonl"
+    lines.parent.mkdir(parents=True)
+    (tmp_path / "out/.predict").touch()
+    lines.write_text("{}\n")
+    seen: list[str] = []
+
+    class Watching:
+        def show(self, frame: np.ndarray) -> bool:
+            seen.append(lines.read_text())
+            return True
+
+    writer = PredictionWriter(segmenter, tmp_path / "out", outputs=("json",), window=Watching(), say=silent)
+    writer.run(find_sources([str(tmp_path / "clip.mp4")]))
+    assert seen == ["{}\n"] * 3
+    assert len(lines.read_text().splitlines()) == 3
+    assert not list(lines.parent.glob(".*"))
+
+
 def test_a_video_that_is_cut_is_an_error_and_keeps_what_was_found(tmp_path: Path, segmenter: Segmenter) -> None:
     path = tmp_path / "clip.mp4"
     write_clip(path, 30)

@@ -62,7 +62,18 @@ def test_killed_at_any_moment_a_whole_checkpoint_is_left(tmp_path):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_saves_and_says_how_to_continue(toy_file, tmp_path, number, code):
     run = tmp_path / "run"
-    words = ["train", str(toy_file), "--save_dir", str(run), "--iters", "400", "--log_iters", "1", "--num_workers", "1"]
+    words = [
+        "train",
+        str(toy_file),
+        "--save_dir",
+        str(run),
+        "--iters",
+        "4000",
+        "--log_iters",
+        "1",
+        "--num_workers",
+        "1",
+    ]
     with start_mobileseg(*words, "--no_eval") as process:
         for line in process.stderr:
             if "[train] 3/" in line:
@@ -72,7 +83,7 @@ def test_signal_saves_and_says_how_to_continue(toy_file, tmp_path, number, code)
     assert process.returncode == code, err
     assert "to continue:" in out
     stopped = read_checkpoint(run / "last").state["iteration"]
-    assert 3 <= stopped < 400
+    assert 3 <= stopped < 4000
     command = out.split("to continue:\n")[1].split()
     assert command[:3] == ["python", "-m", "mobileseg"]
     again = run_mobileseg(*command[3:], "-o", f"iters={stopped + 2}")

@@ -112,3 +112,16 @@ def test_scores_on_another_validation_set_are_not_compared(copied, toy_data, tmp
     assert "what is evaluated changed (val_dataset, test_config): the best score so far" in capsys.readouterr().err
     assert trainer.best["iteration"] == 10
     assert read_state(run / "best")["iteration"] == 10
+
+
+@pytest.mark.parametrize("place", ["last", "best"])
+def test_a_kill_behind_the_last_numbered_checkpoint_is_mended_by_the_next_start(copied, place):
+    """`last` and `best` are linked after it was written; a finished run has both all the same."""
+    config, run = copied
+    newest = run / "checkpoints" / "iter_000008"
+    state = read_state(newest)
+    shutil.rmtree(run / place)
+    if place == "last":
+        shutil.copytree(run / "checkpoints" / "iter_000006", run / "last")
+    Trainer(config, run).fit("auto")
+    assert read_state(run / place)["iteration"] == (8 if place == "last" else state["best"]["iteration"])

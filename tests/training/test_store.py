@@ -103,3 +103,22 @@ def test_what_a_path_means(store, tmp_path):
     (store.run / "checkpoints").mkdir()
     with pytest.raises(TrainingError, match="no checkpoint yet"):
         find_checkpoint(store.run, silent)
+
+
+def test_last_catches_up_with_a_checkpoint_behind_which_the_process_was_killed(store):
+    save(store, 100)
+    shutil.copytree(store.run / "last", store.run / "before")
+    newest = save(store, 200)
+    shutil.rmtree(store.run / "last")
+    (store.run / "before").rename(store.run / "last")
+    store.catch_up(newest)
+    assert read_state(store.run / "last")["iteration"] == 200
+    store.catch_up(store.run / "last")
+    assert read_state(store.run / "last")["iteration"] == 200
+
+
+def test_last_is_no_copy_of_another_run(store, tmp_path):
+    other = CheckpointStore(tmp_path / "other")
+    other.prepare()
+    store.catch_up(save(other, 300))
+    assert not (store.run / "last").exists()

@@ -12,7 +12,7 @@ from mobileseg.errors import ConfigError
 from mobileseg.instance.fpn import FPN
 from mobileseg.instance.layers import Separable
 from mobileseg.video.flow_net import FlowNet, PreConvs
-from mobileseg.video.losses import FeatureMatching, FlowLoss, held_still
+from mobileseg.video.losses import FeatureMatching, FlowLoss, TransformLoss, held_still
 from tests.model_tester import REFERENCE
 from tests.reference_fill import INSTANCE_GAIN, fill_value, input_image
 
@@ -53,9 +53,27 @@ def test_a_flow_that_is_right_has_no_error_and_no_gradient() -> None:
     assert not flow.grad.numpy().any()
 
 
-def test_weights_are_not_negative() -> None:
+@pytest.mark.parametrize("loss", [FlowLoss, TransformLoss])
+def test_weights_are_not_negative(loss: type) -> None:
     with pytest.raises(ConfigError, match="weight must not be below 0"):
-        FlowLoss(-1.0)
+        loss(-1.0)
+
+
+def test_the_transform_loss_sees_direction_and_length() -> None:
+    rng = np.random.default_rng(0)
+    computed = [rng.normal(size=(2, 5, 3, side)).astype("float32") for side in (4, 2)]
+
+    def loss(moved: list[np.ndarray], weight: float = 1.0) -> tuple[float, float]:
+        outputs = {"moved": [paddle.to_tensor(x) for x in moved], "computed": [paddle.to_tensor(x) for x in computed]}
+        found = TransformLoss(weight)(outputs, {})
+        return float(found["direction"]), float(found["distance"])
+
+    assert loss(computed) == pytest.approx((0, 0), abs=1e-6)
+    assert loss([3 * x for x in computed]) == pytest.approx((0, 4), abs=1e-5)
+    assert loss([-x for x in computed], 0.5) == pytest.approx((1, 2), abs=1e-5)
+    assert loss([np.zeros_like(x) for x in computed]) == pytest.approx((1, 1), abs=1e-5)
+    one_level_turned = loss([computed[0], -computed[1]])
+    assert one_level_turned == pytest.approx((1, 2), abs=1e-5), "the mean over the levels"
 
 
 def pyramid() -> FPN:

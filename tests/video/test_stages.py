@@ -1,4 +1,4 @@
-"""The three stages: their steps, what each trains, and a resume between any two steps that changes no bit."""
+"""The stages: their steps, what each trains, and a resume between any two steps that changes no bit."""
 
 from __future__ import annotations
 
@@ -27,11 +27,17 @@ from tests.training.launching import launch
 from tests.training.toy import equal, losses_of, weights_of
 from tests.video.toy_video import toy_video_config, toy_video_data, toy_video_section
 
-STEPS = {"base": ["stills", "frames"], "flow": ["train"], "joint": ["stills", "frames", "warp"]}
+STEPS = {
+    "base": ["stills", "frames"],
+    "flow": ["train"],
+    "joint": ["stills", "frames", "warp"],
+    "transform": ["frames"],
+}
 TRAINED = {
     "base": {"backbone", "fpn", "proto_net", "prediction_layers", "semantic_seg_conv"},
     "flow": {"flow_net", "flow_net_pre_convs"},
     "joint": {"flow_net", "flow_net_pre_convs", "spa", "fpn", "proto_net", "prediction_layers", "semantic_seg_conv"},
+    "transform": {"flow_net", "flow_net_pre_convs", "spa"},
 }
 
 
@@ -126,6 +132,7 @@ def stopped_after(config: Config, run: Path, iteration: int, number: int) -> Tra
         ("flow", 2, 0),
         ("joint", 1, 0),
         ("joint", 3, 1),
+        ("transform", 2, 0),
         pytest.param("base", 3, 0, marks=pytest.mark.long),
         pytest.param("base", 2, 1, marks=pytest.mark.long),
         pytest.param("joint", 3, 0, marks=pytest.mark.long),
@@ -212,6 +219,40 @@ def test_the_warped_step_is_the_partial_transform_of_the_reference(config_of: Ca
     assert not [name for name in reached if name.startswith(("backbone", "fpn.lat_layers", "flow_net.pred1"))]
 
 
+@pytest.mark.both
+@pytest.mark.parametrize("network", ["MobileYolactEdge", "YolactEdge"])
+def test_the_transform_is_learned_in_both_directions(config_of: Callable[..., Config], network: str) -> None:
+    """Each frame from the other one, compared with what the network's own methods compute of it whole."""
+    config = config_of("transform", network=network)
+    model = build_network(config, load_pretrained=False)
+    dataset = build_dataset(config.to_dict()["train_dataset"])
+    (step,) = stage_steps(model, build_losses(config), dataset, config.to_dict())
+    model.train()
+    step.objective.train()
+    samples = [dataset[(index, index)] for index in (0, 3)]
+    batch = {name: paddle.to_tensor(np.stack([one[name] for one in samples])) for name in ("image", "reference")}
+    trained = [part for part in (model.flow_net, model.flow_net_pre_convs, model.spa) if part is not None]
+    for part in trained:
+        part.eval()  # statistics of one batch differ from those of two
+    losses = step.objective(batch)
+    with paddle.no_grad():
+        of = {name: model.first_phase(image) for name, image in batch.items()}
+        direction = []
+        for name, other in (("image", "reference"), ("reference", "image")):
+            lateral, maps = of[other]
+            key = KeyFrame(model.flow_net_pre_convs(lateral), maps[1], maps[2])
+            moved = model.transform(of[name][0], model.flow_net_pre_convs(of[name][0]), key)
+            predicted, wanted = model.fpn.predict(moved), model.fpn.predict(of[name][1])
+            pairs = [*zip(moved[1:], of[name][1][1:], strict=True), *zip(predicted[1:3], wanted[1:3], strict=True)]
+            for found, right in ((one.numpy(), two.numpy()) for one, two in pairs):
+                lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(right, axis=1)
+                direction.append(1 - ((found * right).sum(axis=1) / np.maximum(lengths, 1e-8)).mean())
+    assert float(losses["direction"]) == pytest.approx(np.mean(direction), rel=1e-4)
+    sum(losses.values()).backward()
+    reached = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None}
+    assert reached == {"flow_net", "flow_net_pre_convs", "spa"}
+
+
 YOLACT_LOSS, FLOW_LOSS = ({"types": [{"type": kind}], "coef": None} for kind in ("YolactLoss", "FlowLoss"))
 
 
@@ -220,6 +261,8 @@ YOLACT_LOSS, FLOW_LOSS = ({"types": [{"type": kind}], "coef": None} for kind in 
     [
         ("flow", {"loss": YOLACT_LOSS}, "the stage flow .* by YolactLoss"),
         ("base", {"loss": FLOW_LOSS}, "the stage base .* by FlowLoss"),
+        ("transform", {"loss": YOLACT_LOSS}, "the stage transform .* by YolactLoss"),
+        ("joint", {"video": {"stage": "transform"}}, "by YolactLoss"),
         ("base", {"video": {"stage": "joint"}}, "needs an earlier frame"),
         ("joint", {"video": {"stage": "base"}}, "does not use the reference frames"),
         ("flow", {"video": {"stage": "base"}, "loss": YOLACT_LOSS}, "and train_da"),

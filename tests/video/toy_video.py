@@ -12,6 +12,7 @@ from mobileseg.data.synthetic.video import generate_clips, generate_pairs
 CLASSES = ["stripes", "checks", "dots", "rings"]
 SIZE = [64, 64]
 NORMALISE = {"type": "Normalize"}
+LOSSES_OF = {"flow": "FlowLoss", "transform": "TransformLoss"}
 
 
 def toy_video_data(folder: Path) -> Path:
@@ -32,7 +33,7 @@ def toy_video_section(
     if stage == "flow":
         train = {"type": "FlyingChairs", "dataset_root": str(root / "pairs"), "classes": CLASSES}
         train["transforms"] = [NORMALISE]
-    if stage == "joint":
+    if stage in ("joint", "transform"):
         train["reference"] = [1, 3]
     still = {"type": "CocoInstances", "dataset_root": str(root / "stills"), "mode": "train", "transforms": flip}
     model = {"type": network, "num_classes": 4, "input_size": 64, "fpn_channels": 8, "num_prototypes": 4}
@@ -47,9 +48,9 @@ def toy_video_section(
         "seed": 3,
         "train_dataset": train,
         "val_dataset": clips | {"mode": "val", "transforms": [NORMALISE]},
-        "stills_dataset": still if stills and stage != "flow" else None,
+        "stills_dataset": still if stills and stage in ("base", "joint") else None,
         "model": model | narrow | {"backbone": {"type": "MobileNetV2_x0_25"}},
-        "loss": {"types": [{"type": "FlowLoss" if stage == "flow" else "YolactLoss"}]},
+        "loss": {"types": [{"type": LOSSES_OF.get(stage, "YolactLoss")}]},
         "optimizer": {"type": "SGD", "momentum": 0.9, "weight_decay": 5e-4},
         "lr_scheduler": {"type": "CosineDecay", "learning_rate": 2e-3, "warmup_iters": 2, "count_warmup": True},
         "video": {"stage": stage},
