@@ -72,6 +72,28 @@ class PaddleSegNetwork(nn.Layer):
         return f"paddleseg {type(self._original[0]).__name__}"
 
 
+class _KnownShape(list[int]):
+    """Sizes as numbers, which are a tensor where they are used as one (``size[::-1].reshape(...)``)."""
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        return _KnownShape(found) if isinstance(place, slice) else found
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(paddle.to_tensor(list(self), "int32"), name)
+
+
+_shape = paddle.shape
+
+
+def known_shape(tensor: paddle.Tensor, *arguments: Any) -> Any:
+    """``paddle.shape``, as numbers where they are known."""
+    sizes = _KnownShape(tensor.shape)
+    return sizes if all(isinstance(size, int) and size >= 0 for size in sizes) else _shape(tensor, *arguments)
+
+
 def _call(original: nn.Layer, x: paddle.Tensor) -> Any:
     """Run the original; while a graph of fixed size is traced, ``paddle.shape`` gives it numbers instead of operators.
 
@@ -80,11 +102,6 @@ def _call(original: nn.Layer, x: paddle.Tensor) -> Any:
     if not is_tracing():
         return original(x)
     shape = paddle.shape
-
-    def known_shape(tensor: paddle.Tensor, *arguments: Any) -> Any:
-        sizes = list(tensor.shape)
-        return sizes if all(isinstance(size, int) and size >= 0 for size in sizes) else shape(tensor, *arguments)
-
     paddle.shape = known_shape
     try:
         return convert_call(original)(x)

@@ -93,11 +93,12 @@ def build_paddleseg_loss(name: str, kwargs: Mapping[str, Any], num_classes: int,
         name: name in PaddleSeg's registry.
         kwargs: its arguments.
         num_classes: number of classes of the training labels.
-        ignore_index: of the training labels; used where the loss takes it and the arguments do not say.
+        ignore_index: of the training labels; it and num_classes are used where the loss takes them and the arguments
+            do not say.
 
     Raises:
         DependencyError: paddleseg is not installed, or another version.
-        ConfigError: no such loss, or arguments that it does not take.
+        ConfigError: no such loss, arguments that it does not take, or another number of classes.
     """
     if name == _FOR_DISTILLATION:
         raise ConfigError(
@@ -106,8 +107,14 @@ def build_paddleseg_loss(name: str, kwargs: Mapping[str, Any], num_classes: int,
     arguments = dict(kwargs)
     for reason, remedy in unknown_arguments("loss", name, arguments).values():
         raise ConfigError(reason, remedy=remedy)
-    if "ignore_index" not in unknown_arguments("loss", name, {"ignore_index": ignore_index}):
-        arguments.setdefault("ignore_index", ignore_index)
+    for argument, value in {"ignore_index": ignore_index, "num_classes": num_classes}.items():
+        if not unknown_arguments("loss", name, {argument: value}):
+            arguments.setdefault(argument, value)
+    if arguments.get("num_classes", num_classes) != num_classes:
+        raise ConfigError(
+            f"paddleseg.{name} is for {arguments['num_classes']} classes, the training labels have {num_classes}",
+            remedy=f"write num_classes: {num_classes}, or leave it out",
+        )
     try:
         with paddle.utils.unique_name.guard(f"paddleseg_{name}_"):
             original = find_component("loss", name)(**arguments)

@@ -112,9 +112,14 @@ def test_edges_lie_where_classes_meet():
         ("BCELoss", {"edge": True}, "no argument 'edge'"),
         ("BCELoss", {"weight": [1, 2]}, "cannot be built"),
         ("DistillCrossEntropyLoss", {}, "use the section distill"),
+        ("RMILoss", {"num_classes": CLASSES + 1}, f"write num_classes: {CLASSES}"),
     ],
 )
 def test_mistakes_are_named(name, arguments, part):
     with pytest.raises(ConfigError) as caught:
         build_paddleseg_loss(name, arguments, CLASSES, 255)
     assert part in str(caught.value)
+
+
+def test_the_number_of_classes_is_that_of_the_labels_where_the_arguments_do_not_say():
+    assert build_paddleseg_loss("RMILoss", {}, CLASSES, 255).original.num_classes == CLASSES
