@@ -142,12 +142,20 @@ def _per_class(data: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in (data["model"] or {}).items():
         if isinstance(value, dict) and "num_classes" in value:
             changes[f"model.{key}.num_classes"] = CLASSES
-    for index, item in enumerate(data["loss"]["types"]):
-        if "num_classes" in item:
-            changes[f"loss.types.{index}.num_classes"] = CLASSES
-        if isinstance(item.get("weight"), list):
-            changes[f"loss.types.{index}.weight"] = [1.0] * CLASSES
+    changes["loss"] = {"_inherited_": False, **data["loss"], "types": [_loss(item) for item in data["loss"]["types"]]}
     return changes
+
+
+def _loss(item: Mapping[str, Any]) -> dict[str, Any]:
+    """A loss for these classes, also one of several losses."""
+    changed = dict(item)
+    if "num_classes" in item:
+        changed["num_classes"] = CLASSES
+    if isinstance(item.get("weight"), list):
+        changed["weight"] = [1.0] * CLASSES
+    if "losses" in item:
+        changed["losses"] = [_loss(part) for part in item["losses"]]
+    return changed
 
 
 def _convert(network: Any, targets: tuple[str, ...]) -> dict[str, str]:
