@@ -72,17 +72,32 @@ class PaddleSegNetwork(nn.Layer):
         return f"paddleseg {type(self._original[0]).__name__}"
 
 
+class _KnownSize(int):
+    """A size as a number, which is a tensor where it is used as one (``(size[2] * size[3]).astype(...)``)."""
+
+    def __mul__(self, other: Any) -> Any:
+        found = int.__mul__(self, other)
+        return found if found is NotImplemented else _KnownSize(found)
+
+    def __getattr__(self, name: str) -> Any:
+        return _of_tensor(int(self), name)
+
+
 class _KnownShape(list[int]):
     """Sizes as numbers, which are a tensor where they are used as one (``size[::-1].reshape(...)``)."""
 
     def __getitem__(self, place: Any) -> Any:
         found = super().__getitem__(place)
-        return _KnownShape(found) if isinstance(place, slice) else found
+        return _KnownShape(found) if isinstance(place, slice) else _KnownSize(found)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(paddle.to_tensor(list(self), "int32"), name)
+        return _of_tensor(list(self), name)
+
+
+def _of_tensor(value: Any, name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return getattr(paddle.to_tensor(value, "int32"), name)
 
 
 _shape = paddle.shape

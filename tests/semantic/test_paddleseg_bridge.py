@@ -148,7 +148,8 @@ def test_known_sizes_are_numbers_and_where_they_are_used_as_one_a_tensor():
     """DecoupledSegNet divides a flow by ``size[::-1].reshape([1, 1, 1, -1])`` and makes lines of ``size[0]`` points."""
     size = known_shape(paddle.zeros([2, 3, 4, 6]))[2:]
     assert size == [4, 6]
-    assert type(size[0]) is int
+    assert isinstance(size[0], int)
+    assert float((size[0] * size[1]).astype("float32")) == 24  # GINet
     assert size[::-1].reshape([1, 1, 1, -1]).numpy().tolist() == [[[[6, 4]]]]
     with pytest.raises(AttributeError):
         _ = size.no_such_method
