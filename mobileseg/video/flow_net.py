@@ -192,12 +192,11 @@ class Refinement(nn.Layer):
     Args:
         channels: width of the pyramid.
         levels: maps to be corrected.
-        conv: makes the 3x3 convolutions from (in_channels, out_channels, stride=); None: dense.
     """
 
-    def __init__(self, channels: int, levels: int = 2, conv: ConvFactory | None = None) -> None:
+    def __init__(self, channels: int, levels: int = 2) -> None:
         super().__init__()
-        self.refine_convs = nn.LayerList([leaky(2 * channels, channels, 1, conv) for _ in range(levels)])
+        self.refine_convs = nn.LayerList([leaky(2 * channels, channels) for _ in range(levels)])
 
     def forward(self, lateral: paddle.Tensor, maps: Sequence[paddle.Tensor]) -> list[paddle.Tensor]:
         """The maps, finer first, corrected.

@@ -10,7 +10,7 @@ from paddle import nn
 from paddle.nn import functional as F
 from paddle.nn.initializer import Constant
 
-from mobileseg.instance.layers import Separable, out_channels
+from mobileseg.instance.layers import Separable, SeparableOutput, out_channels
 from mobileseg.nn.blocks import resize
 from mobileseg.nn.compat import spatial_size
 from mobileseg.video.flow_net import MotionHead, MotionMaps, leaky
@@ -44,6 +44,41 @@ class MatchingFeatures(nn.Layer):
 
     def forward(self, lateral: paddle.Tensor) -> paddle.Tensor:
         return self.conv(lateral)
+
+
+class SeparableRefinement(nn.Layer):
+    """Corrects warped maps: the finer one by the present frame's lateral, the coarser one by the corrected finer one.
+
+    Unlike the published :class:`~mobileseg.video.flow_net.Refinement` it can take away as well as add, because no
+    activation stands at its end, and it begins with no correction.
+
+    Args:
+        channels: width of the pyramid.
+        levels: maps to be corrected.
+    """
+
+    def __init__(self, channels: int, levels: int = 2) -> None:
+        super().__init__()
+        self.convs = nn.LayerList(
+            [
+                nn.Sequential(leaky(2 * channels, channels, 1, Separable), SeparableOutput(channels, channels))
+                for _ in range(levels)
+            ]
+        )
+
+    def forward(self, lateral: paddle.Tensor, maps: Sequence[paddle.Tensor]) -> list[paddle.Tensor]:
+        """The maps, finer first, corrected.
+
+        Args:
+            lateral: float32 [N, C, h, w], of the present frame, finer than the maps.
+            maps: float32 [N, C, h, w] each.
+        """
+        refined = []
+        finer = lateral
+        for conv, level in zip(self.convs, maps):  # noqa: B905
+            finer = level + conv(paddle.concat([level, resize(finer, spatial_size(level))], axis=1))
+            refined.append(finer)
+        return refined
 
 
 class MatchingFlow(nn.Layer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import paddle
@@ -11,7 +11,6 @@ from paddle import nn
 from mobileseg.backbones.base import Backbone, ChainPart, split
 from mobileseg.errors import ConfigError
 from mobileseg.instance.fpn import onto
-from mobileseg.instance.layers import ConvFactory, Separable
 from mobileseg.instance.model import InstanceNetwork, MobileYolact, Yolact
 from mobileseg.names import IMAGE
 from mobileseg.nn.compat import spatial_size
@@ -19,7 +18,7 @@ from mobileseg.nn.graphs import Deployment, GraphInput, NetworkGraph
 from mobileseg.registry import NETWORKS
 from mobileseg.tasks import VIDEO
 from mobileseg.video.flow_net import FlowNet, MotionMaps, PreConvs, Refinement
-from mobileseg.video.matching_flow import MatchingFeatures, MatchingFlow
+from mobileseg.video.matching_flow import MatchingFeatures, MatchingFlow, SeparableRefinement
 from mobileseg.video.names import BETWEEN, DEEP, FLOW, HEADS, KEY, LEVELS, NONKEY, OUTPUTS, STEM
 from mobileseg.video.warp import warp
 
@@ -69,8 +68,8 @@ class FlowYolact(InstanceNetwork):
     """
 
     task = VIDEO
-    refine_conv: ConvFactory | None = None
-    """Makes the 3x3 convolutions of the refinement; None: dense, as published."""
+    refinement: Callable[[int], nn.Layer]
+    """Makes what corrects the warped maps, from the width of the pyramid."""
     usual_flow_channels: int
     usual_flow_widths: tuple[int, ...]
 
@@ -113,7 +112,7 @@ class FlowYolact(InstanceNetwork):
             )
         steps = self.strides[1] // self.strides[0], self.strides[2] // self.strides[1]
         self.flow_net_pre_convs, self.flow_net = self.flow_parts(self.fpn.channels, reduced, widths, steps)
-        self.spa = Refinement(self.fpn.channels, conv=type(self).refine_conv) if refine else None
+        self.spa = type(self).refinement(self.fpn.channels) if refine else None
 
     @staticmethod
     def flow_parts(
@@ -308,6 +307,7 @@ class YolactEdge(FlowYolact, Yolact):
     :class:`FlowYolact`.
     """
 
+    refinement = Refinement
     usual_flow_channels = 64
     usual_flow_widths = (64, 128, 256)
 
@@ -329,7 +329,7 @@ class MobileYolactEdge(FlowYolact, MobileYolact):
     :class:`FlowYolact`.
     """
 
-    refine_conv = staticmethod(Separable)
+    refinement = SeparableRefinement
     usual_flow_channels = 32
     usual_flow_widths = (48, 64)
 
