@@ -5,6 +5,7 @@ python tools/video_costs.py
 
 from __future__ import annotations
 
+import zlib  # noqa: F401  # before Paddle 2.6, which brings a zlib that breaks Python's
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

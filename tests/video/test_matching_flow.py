@@ -4,7 +4,7 @@ import numpy as np
 import paddle
 import pytest
 
-from mobileseg.video.matching_flow import MatchingFeatures, MatchingFlow
+from mobileseg.video.matching_flow import MatchingFeatures, MatchingFlow, SeparableRefinement
 from mobileseg.video.warp import warp
 
 pytestmark = pytest.mark.both
@@ -90,3 +90,43 @@ def test_features_are_at_the_stride_of_the_finer_map(step: int, size: list[int])
     layer = MatchingFeatures(8, 4, step)
     assert layer.channels == 4
     assert layer(paddle.zeros([1, 8, 7, 9])).shape == [1, 4, *size]
+
+
+def test_a_refinement_begins_with_no_correction_and_learns_to_add_and_to_take_away() -> None:
+    paddle.seed(0)
+    refinement = SeparableRefinement(16)
+    lateral = paddle.to_tensor(np.random.RandomState(3).randn(2, 16, 16, 24).astype(np.float32))
+    maps = [
+        paddle.to_tensor(np.random.RandomState(4).randn(2, 16, *side).astype(np.float32)) for side in ((8, 12), (4, 6))
+    ]
+    refined = refinement(lateral, maps)
+    for found, level in zip(refined, maps, strict=True):
+        assert found.shape == level.shape
+        assert float((found - level).abs().mean()) < 0.1 * float(level.abs().mean())
+    paddle.add_n([one.sum() for one in refined]).backward()
+    assert all(p.grad is not None for p in refinement.parameters() if not p.stop_gradient)
+    for sign in (-1.0, 1.0):
+        learning = SeparableRefinement(16)
+        optimizer = paddle.optimizer.Adam(0.02, parameters=learning.parameters())
+        for _ in range(30):
+            loss = paddle.add_n(
+                [(one - level - sign).square().mean() for one, level in zip(learning(lateral, maps), maps, strict=True)]
+            )
+            loss.backward()
+            optimizer.step()
+            optimizer.clear_grad()
+        assert float(loss) < 0.5
+
+
+def test_the_coarser_map_is_corrected_by_the_corrected_finer_one() -> None:
+    paddle.seed(0)
+    refinement = SeparableRefinement(4)
+    refinement.eval()
+    for conv in refinement.convs:  # corrections that can be seen
+        conv[1].pointwise.weight.set_value(paddle.ones_like(conv[1].pointwise.weight))
+    maps = [paddle.ones([1, 4, 4, 4]), paddle.ones([1, 4, 2, 2])]
+    lateral = paddle.ones([1, 4, 8, 8])
+    before = refinement(lateral, maps)
+    after = refinement(lateral, [2 * maps[0], maps[1]])
+    assert float((after[1] - before[1]).abs().max()) > 0
+    assert list(after[1].shape) == [1, 4, 2, 2]
