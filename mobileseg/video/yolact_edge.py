@@ -70,6 +70,8 @@ class FlowYolact(InstanceNetwork):
     task = VIDEO
     refinement: Callable[[int], nn.Layer]
     """Makes what corrects the warped maps, from the width of the pyramid."""
+    refined_below_finest: bool
+    """Whether the finest map is the sum of the lateral and the corrected map, or the one that was only moved."""
     usual_flow_channels: int
     usual_flow_widths: tuple[int, ...]
 
@@ -175,9 +177,8 @@ class FlowYolact(InstanceNetwork):
         """
         motions = self.flow_net(reduced, key.reduced)
         moved = [moved_map(level, motion) for level, motion in zip((key.level4, key.level5), motions)]  # noqa: B905
-        finest = onto(lateral, moved[0])
         refined = moved if self.spa is None else self.spa(lateral, moved)
-        return [finest, *refined]
+        return [onto(lateral, (refined if self.refined_below_finest else moved)[0]), *refined]
 
     def predictions(self, maps: Maps, size: Sequence[int | paddle.Tensor]) -> dict[str, paddle.Tensor]:
         """The outputs of :meth:`forward` from the maps of either kind of frame.
@@ -308,6 +309,7 @@ class YolactEdge(FlowYolact, Yolact):
     """
 
     refinement = Refinement
+    refined_below_finest = False
     usual_flow_channels = 64
     usual_flow_widths = (64, 128, 256)
 
@@ -330,6 +332,7 @@ class MobileYolactEdge(FlowYolact, MobileYolact):
     """
 
     refinement = SeparableRefinement
+    refined_below_finest = True
     usual_flow_channels = 32
     usual_flow_widths = (48, 64)
 
