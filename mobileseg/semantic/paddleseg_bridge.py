@@ -20,6 +20,7 @@ from mobileseg.errors import ConfigError
 from mobileseg.nn.blocks import resize
 from mobileseg.nn.compat import is_tracing, spatial_size
 from mobileseg.nn.pool import BinPool
+from mobileseg.semantic.known_sizes import known_sizes
 from mobileseg.semantic.paddleseg_package import find_component, unknown_arguments
 from mobileseg.semantic.paddleseg_repairs import no_weights_needed, repair
 
@@ -72,59 +73,15 @@ class PaddleSegNetwork(nn.Layer):
         return f"paddleseg {type(self._original[0]).__name__}"
 
 
-class _KnownSize(int):
-    """A size as a number, which is a tensor where it is used as one (``(size[2] * size[3]).astype(...)``)."""
-
-    def __mul__(self, other: Any) -> Any:
-        found = int.__mul__(self, other)
-        return found if found is NotImplemented else _KnownSize(found)
-
-    def __getattr__(self, name: str) -> Any:
-        return _of_tensor(int(self), name)
-
-
-class _KnownShape(list[int]):
-    """Sizes as numbers, which are a tensor where they are used as one (``size[::-1].reshape(...)``)."""
-
-    def __getitem__(self, place: Any) -> Any:
-        found = super().__getitem__(place)
-        return _KnownShape(found) if isinstance(place, slice) else _KnownSize(found)
-
-    def __getattr__(self, name: str) -> Any:
-        return _of_tensor(list(self), name)
-
-
-def _of_tensor(value: Any, name: str) -> Any:
-    if name.startswith("__"):
-        raise AttributeError(name)
-    return getattr(paddle.to_tensor(value, "int32"), name)
-
-
-_shape = paddle.shape
-
-
-def known_shape(tensor: paddle.Tensor, *arguments: Any) -> Any:
-    """``paddle.shape``, as numbers where they are known."""
-    sizes = _KnownShape(tensor.shape)
-    return sizes if all(isinstance(size, int) and size >= 0 for size in sizes) else _shape(tensor, *arguments)
-
-
 def _call(original: nn.Layer, x: paddle.Tensor) -> Any:
-    """Run the original; while a graph of fixed size is traced, ``paddle.shape`` gives it numbers instead of operators.
-
-    A graph that reads its own shape although that is fixed cannot be converted well (see mobileseg/nn/compat.py).
-    """
+    """Run the original; while a graph of fixed size is traced, sizes are numbers instead of operators."""
     if not is_tracing():
         return original(x)
-    shape = paddle.shape
-    paddle.shape = known_shape
-    try:
+    with known_sizes():
         return convert_call(original)(x)
-    finally:
-        paddle.shape = shape
 
 
-# Replaces a function of Paddle for a moment: tracing must not rewrite this, only what it calls.
+# Replaces functions of Paddle for a moment: tracing must not rewrite this, only what it calls.
 _call = paddle.jit.not_to_static(_call)
 
 

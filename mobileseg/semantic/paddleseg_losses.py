@@ -17,6 +17,7 @@ from mobileseg.errors import ConfigError
 from mobileseg.nn.nested import cast
 from mobileseg.semantic.loss_base import sample_label
 from mobileseg.semantic.paddleseg_package import find_component, unknown_arguments
+from mobileseg.semantic.paddleseg_repairs import gathering_booleans
 
 EDGE_RADIUS = 2
 """Pixels on either side of a border that PaddleSeg's datasets call an edge."""
@@ -76,7 +77,8 @@ class PaddleSegLoss(nn.Layer):
 
     def _loss(self, output: Any, label: paddle.Tensor) -> paddle.Tensor:
         if self.name == "MaskFormerLoss":
-            return self.original(output, instance_targets(label, self.original.num_classes, self.ignore_index))
+            with gathering_booleans():
+                return self.original(output, instance_targets(label, self.original.num_classes, self.ignore_index))
         if self.name == "BCELoss" and self.original.edge_label:
             return self.original(output, edges(label, self.num_classes).unsqueeze(1))
         if self.name in ("L1Loss", "MSELoss"):

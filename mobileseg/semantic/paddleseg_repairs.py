@@ -1,4 +1,4 @@
-"""What PaddleSeg 2.8 needs to run on the Paddle of this suite: three places that newer versions of Paddle broke."""
+"""What PaddleSeg 2.8 needs to run on the Paddle of this suite: four places that Paddle does not run."""
 
 from __future__ import annotations
 
@@ -50,6 +50,23 @@ def fit_positions(layer: nn.Layer, weights: str) -> None:
     resized = layer.resize_pos_embed(paddle.to_tensor(saved), (side, side), (layer.pos_h, layer.pos_w))
     if list(resized.shape) == list(own.shape):
         own.set_value(resized)
+
+
+@contextmanager
+def gathering_booleans() -> Iterator[None]:
+    """MaskFormer's loss gathers masks of booleans, for which Paddle has no CPU kernel."""
+    original = paddle.gather
+
+    def gather(x: paddle.Tensor, index: paddle.Tensor, axis: int | None = None, name: str | None = None) -> Any:
+        if x.dtype != paddle.bool:
+            return original(x, index, axis, name)
+        return original(x.astype("int32"), index, axis, name).astype("bool")
+
+    paddle.gather = gather
+    try:
+        yield
+    finally:
+        paddle.gather = original
 
 
 def repair(layer: nn.Layer) -> None:

@@ -13,7 +13,7 @@ from mobileseg.backbones.base import FeatureSpec
 from mobileseg.config.build import build_network
 from mobileseg.errors import ConfigError, DependencyError
 from mobileseg.nn.pool import BinPool
-from mobileseg.semantic.paddleseg_bridge import PaddleSegNetwork, build_paddleseg, known_shape
+from mobileseg.semantic.paddleseg_bridge import PaddleSegNetwork, build_paddleseg
 from mobileseg.weights.load import load_into
 from tests.model_tester import assert_close, fill, run, shapes
 from tests.reference_fill import input_image
@@ -142,17 +142,6 @@ def test_graphs_equal_the_network_and_hold_nothing_that_converts_badly(pair, tmp
     image = input_image(*(size if size[0] else (128, 256)))
     output = graph(paddle.to_tensor(image))
     assert_close(output.numpy(), run(network, image)["logits"].numpy(), "traced logits")
-
-
-def test_known_sizes_are_numbers_and_where_they_are_used_as_one_a_tensor():
-    """DecoupledSegNet divides a flow by ``size[::-1].reshape([1, 1, 1, -1])`` and makes lines of ``size[0]`` points."""
-    size = known_shape(paddle.zeros([2, 3, 4, 6]))[2:]
-    assert size == [4, 6]
-    assert isinstance(size[0], int)
-    assert float((size[0] * size[1]).astype("float32")) == 24  # GINet
-    assert size[::-1].reshape([1, 1, 1, -1]).numpy().tolist() == [[[[6, 4]]]]
-    with pytest.raises(AttributeError):
-        _ = size.no_such_method
 
 
 @pytest.mark.long

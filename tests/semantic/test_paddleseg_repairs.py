@@ -6,7 +6,7 @@ import pytest
 from paddle import nn
 
 from mobileseg.config.build import build_network
-from mobileseg.semantic.paddleseg_repairs import repair
+from mobileseg.semantic.paddleseg_repairs import gathering_booleans, repair
 from tests.model_tester import run
 from tests.reference_fill import input_image
 
@@ -66,3 +66,13 @@ def test_position_embeddings_of_another_size_are_resized(tmp_path):
     name = "blocks.0.attn.qkv.weight"
     one, other = (network.backbone.state_dict()[name].numpy() for network in (first, second))
     np.testing.assert_array_equal(one, other)
+
+
+def test_booleans_are_gathered_and_paddle_is_as_before():
+    before = paddle.gather
+    with gathering_booleans():
+        found = paddle.gather(paddle.to_tensor([True, False, True]), paddle.to_tensor([1, 2]), axis=0)
+        numbers = paddle.gather(paddle.to_tensor([[1.5], [2.5]]), paddle.to_tensor([1]), axis=0)
+    assert found.numpy().tolist() == [False, True]
+    assert numbers.numpy().tolist() == [[2.5]]
+    assert paddle.gather is before
