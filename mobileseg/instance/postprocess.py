@@ -159,10 +159,10 @@ def finish(
         options: ``mask_threshold`` and ``truncate_boxes``.
 
     Raises:
-        RuntimeEngineError: another number of prototypes than of coefficients, or either are no finite numbers.
+        RuntimeEngineError: another number of prototypes than of coefficients, none, or either are no finite numbers.
     """
     options = options or DetectionOptions()
-    if prototypes.shape[0] != found.coefficients.shape[1]:
+    if prototypes.shape[0] != found.coefficients.shape[1] or not prototypes.size:
         raise RuntimeEngineError(
             f"the graph returned {prototypes.shape[0]} prototypes and {found.coefficients.shape[1]} coefficients",
             remedy="export the folder again",

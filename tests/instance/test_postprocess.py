@@ -163,6 +163,7 @@ def test_boxes_are_ordered_cut_and_truncated() -> None:
         (lambda raw: raw.update(conf=np.repeat(raw["conf"], 2, 0)), "batch of 1"),
         (lambda raw: raw.update(mask=raw["mask"][:, :7]), "do not fit the anchors"),
         (lambda raw: raw.update(proto=raw["proto"][:, :3]), "3 prototypes and 8 coefficients"),
+        (lambda raw: raw.update(proto=raw["proto"][:, :0], mask=raw["mask"][..., :0]), "0 prototypes and 0 coef"),
         (lambda raw: raw["conf"].fill(np.nan), r"'conf' holds values that are no numbers"),
         (lambda raw: raw["loc"].fill(np.nan), r"'loc' holds values that are no numbers"),
     ],

@@ -17,6 +17,8 @@ from mobileseg.training.schedule import build_schedule
 pytest.importorskip("paddleseg", reason="needs requirements-paddleseg.txt")
 CLASSES, SIDE, ITERS = 4, 64, 3
 SIDES = {"TopFormer": 128}  # at 64 its last map is one pixel, and a norm over two values doubles every rounding
+ROUNDED = {"STDCSeg", "FCN"}
+"""Weights that differ by 1e-7 change the third loss of these by some 1e-2 and 1e-3: they are held to that instead."""
 SGD = "optimizer: {type: SGD, momentum: 0.9, weight_decay: 4.0e-5}"
 POLY = "lr_scheduler: {type: PolynomialDecay, learning_rate: 0.001, power: 0.9, end_lr: 0}"
 FAMILIES = {
@@ -55,10 +57,20 @@ FAMILIES = {
 }
 
 
-def text_of(network, losses):
-    types = "".join(f"\n    - {{type: {name}}}" for name in losses)
+def text_of(name):
+    network, losses = FAMILIES[name]
+    types = "".join(f"\n    - {{type: {kind}}}" for kind in losses)
     network = re.sub(r"}$", f", num_classes: {CLASSES}}}", network)
     return f"iters: {ITERS}\nmodel: {network}\nloss:\n  types:{types}\n  coef: {[1.0] * len(losses)}\n{SGD}\n{POLY}\n"
+
+
+def rounded(weights):
+    """The weights, each a float or so away."""
+    rng = np.random.default_rng(1)
+    return {
+        name: (value * (1 + 1e-7 * rng.choice([-1, 1], value.shape))).astype(value.dtype)
+        for name, value in weights.items()
+    }
 
 
 def samples(side):
@@ -93,6 +105,7 @@ def train_theirs(file, build, side):
     """``paddleseg.core.train.train`` without its data loader, logs and checkpoints."""
     from paddleseg.core.train import loss_computation
 
+    paddle.seed(0)
     builder = build(file)
     model, losses, optimizer = builder.model, builder.loss, builder.optimizer
     weights = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
@@ -115,13 +128,12 @@ def train_theirs(file, build, side):
 def test_the_first_three_losses_are_paddlesegs(name, tmp_path, monkeypatch):
     from paddleseg.cvlibs import Config, SegBuilder
 
-    network, losses = FAMILIES[name]
     side = SIDES.get(name, SIDE)
     ours = tmp_path / "ours.yml"
-    ours.write_text(text_of(network, losses))
+    ours.write_text(text_of(name))
     theirs = tmp_path / "theirs.yml"  # the same file with a dataset, which PaddleSeg asks for its classes alone
     dataset = "train_dataset: {type: Dataset, dataset_root: '.', transforms: [], num_classes: 4, mode: train}\n"
-    theirs.write_text("batch_size: 2\n" + dataset + text_of(network, losses).replace("paddleseg.", ""))
+    theirs.write_text("batch_size: 2\n" + dataset + text_of(name).replace("paddleseg.", ""))
     expected, weights, kernels = train_theirs(theirs, lambda file: SegBuilder(Config(str(file))), side)
     import mobileseg.semantic.paddleseg_losses as bridge
 
@@ -130,13 +142,18 @@ def test_the_first_three_losses_are_paddlesegs(name, tmp_path, monkeypatch):
     def with_kernel(*arguments, **options):
         loss = original(*arguments, **options)
         if hasattr(loss.original, "fuse_kernel"):  # starts from random numbers
-            loss.original.fuse_kernel.set_value(kernels.pop(0))
+            loss.original.fuse_kernel.set_value(kernels[0])  # no network here has two such losses
         return loss
 
     monkeypatch.setattr(bridge, "build_paddleseg_loss", with_kernel)
     found = list(train_ours(load_config(ours), weights, side))
     assert all(np.isfinite(expected))
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    allowed = 1e-4 * np.abs(expected)
+    if name in ROUNDED:
+        again = list(train_ours(load_config(ours), rounded(weights), side))
+        np.testing.assert_allclose(found[:2], expected[:2], rtol=1e-4)
+        allowed = np.maximum(allowed, np.abs(np.subtract(again, found)))
+    assert (np.abs(np.subtract(found, expected)) <= allowed).all(), (found, expected)
 
 
 @pytest.mark.long

@@ -84,7 +84,7 @@ void InstancePostprocessor::check(const std::vector<TensorView>& values) const {
   const std::int64_t count = anchors_.shape[0];
   bool fits = loc == Shape{1, count, 4} && proto.rank() == 4 && proto[0] == 1 &&
               conf == Shape{1, count, static_cast<std::int64_t>(classes_) + 1} &&
-              mask == Shape{1, count, proto[1]} && proto[2] > 0 && proto[3] > 0;
+              mask == Shape{1, count, proto[1]} && proto[1] > 0 && proto[2] > 0 && proto[3] > 0;
   for (const std::size_t place : {loc_, conf_, mask_, proto_})
     fits = fits && values[place].dtype == DType::kFloat32;
   if (fits) return;
@@ -181,7 +181,7 @@ void InstancePostprocessor::find_in_detections(const std::vector<TensorView>& va
   const bool fits = rows.dtype == DType::kFloat32 && values[mask_].dtype == DType::kFloat32 &&
                     values[proto_].dtype == DType::kFloat32 && (batch == 0 || rows.shape[0] == 1) &&
                     rows.shape.rank() == 2 + batch && rows.shape[1 + batch] == 6 && proto.rank() == 4 &&
-                    proto[2] > 0 && proto[3] > 0 && mask.rank() >= 2 && proto.rank() == 4 && proto[0] == 1 &&
+                    proto[1] > 0 && proto[2] > 0 && proto[3] > 0 && mask.rank() >= 2 && proto[0] == 1 &&
                     mask[mask.rank() - 1] == proto[1] && mask.count() == rows.shape[batch] * proto[1];
   if (!fits) {
     throw Error(ErrorKind::kRuntime,

@@ -161,6 +161,14 @@ TEST_CASE("outputs that do not fit each other are refused") {
     values[i].dtype = DType::kInt32;
     CHECK_THROWS_AS(loaded.postprocessor.run(values, {10, 10}, &result), Error);
   }
+  std::vector<TensorView> none = loaded.values();  // no prototypes, and coefficients of none
+  const std::vector<OutputSpec>& specs = loaded.item.manifest.outputs_of();
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    const Shape& shape = none[i].shape;
+    if (specs[i].name == "mask") none[i].shape = Shape{1, shape[1], 0};
+    if (specs[i].name == "proto") none[i].shape = Shape{1, 0, shape[2], shape[3]};
+  }
+  CHECK_THROWS_WITH_AS(loaded.postprocessor.run(none, {10, 10}, &result), doctest::Contains("prototypes"), Error);
   std::vector<OutputSpec> fewer = loaded.item.manifest.outputs_of();
   fewer.pop_back();
   CHECK_THROWS_WITH_AS(InstancePostprocessor(detection_of(loaded.item.manifest), 80,
