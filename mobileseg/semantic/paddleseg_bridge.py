@@ -22,7 +22,7 @@ from mobileseg.nn.compat import is_tracing, spatial_size
 from mobileseg.nn.pool import BinPool
 from mobileseg.semantic.known_sizes import known_sizes
 from mobileseg.semantic.paddleseg_package import find_component, unknown_arguments
-from mobileseg.semantic.paddleseg_repairs import no_weights_needed, repair
+from mobileseg.semantic.paddleseg_repairs import no_weights_needed, provide_deformable_attention, repair
 
 _PROBE_SIDES = (128, 224, 512)
 _COARSEST = 32
@@ -118,6 +118,7 @@ def build_paddleseg(kind: str, name: str, kwargs: Mapping[str, Any], *, measure:
     # every build keeps two of them, and those of our own layers, apart.
     with paddle.utils.unique_name.guard(f"paddleseg{next(_builds)}_"):
         try:
+            provide_deformable_attention()
             with no_weights_needed(name):
                 layer = component(**arguments)
         except (

@@ -1,14 +1,17 @@
-"""What PaddleSeg 2.8 needs to run on the Paddle of this suite: four places that Paddle does not run."""
+"""What PaddleSeg 2.8 needs to run on the Paddle of this suite: five places that Paddle does not run."""
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import MethodType
+from importlib.util import find_spec
+from types import MethodType, ModuleType
 from typing import Any
 
 import paddle
+import paddle.nn.functional as F
 from paddle import nn
 
 
@@ -67,6 +70,55 @@ def gathering_booleans() -> Iterator[None]:
         yield
     finally:
         paddle.gather = original
+
+
+def provide_deformable_attention() -> None:
+    """ViT-Adapter imports an operator that PaddleSeg offers as source for GPUs, and ends the process without it."""
+    if "ms_deform_attn" in sys.modules or find_spec("ms_deform_attn") is not None:
+        return
+    module = ModuleType("ms_deform_attn")
+    module.ms_deform_attn = deformable_attention  # type: ignore[attr-defined]
+    sys.modules["ms_deform_attn"] = module
+
+
+def deformable_attention(
+    value: paddle.Tensor,
+    shapes: paddle.Tensor,
+    starts: paddle.Tensor,
+    locations: paddle.Tensor,
+    weights: paddle.Tensor,
+    step: int = 0,
+) -> paddle.Tensor:
+    """Multi-scale deformable attention (Zhu et al., ICLR 2021, arXiv:2010.04159), by sampling level after level.
+
+    Args:
+        value: float32 [N, S, M, D], M heads, the maps of all levels one behind the other.
+        shapes: integer [L, 2], height and width of the levels.
+        starts: not needed; the levels follow each other.
+        locations: float32 [N, Q, M, L, P, 2], places (x, y) in 0..1.
+        weights: float32 [N, Q, M, L, P].
+        step: not needed.
+
+    Returns:
+        float32 [N, Q, M * D].
+    """
+    del starts, step
+    batch, _, heads, width = value.shape
+    queries, points = locations.shape[1], locations.shape[4]
+    found = []
+    begin = 0
+    for level, (height, across) in enumerate(shapes.numpy().tolist()):
+        plane = value[:, begin : begin + height * across].transpose([0, 2, 3, 1])
+        begin += height * across
+        grid = (2 * locations[:, :, :, level] - 1).transpose([0, 2, 1, 3, 4])
+        sampled = F.grid_sample(
+            plane.reshape([batch * heads, width, height, across]),
+            grid.reshape([batch * heads, queries, points, 2]),
+            align_corners=False,
+        )
+        share = weights[:, :, :, level].transpose([0, 2, 1, 3]).reshape([batch * heads, 1, queries, points])
+        found.append((sampled * share).sum(axis=-1))
+    return paddle.add_n(found).reshape([batch, heads * width, queries]).transpose([0, 2, 1])
 
 
 def repair(layer: nn.Layer) -> None:

@@ -6,7 +6,7 @@ import pytest
 from paddle import nn
 
 from mobileseg.config.build import build_network
-from mobileseg.semantic.paddleseg_repairs import gathering_booleans, repair
+from mobileseg.semantic.paddleseg_repairs import deformable_attention, gathering_booleans, repair
 from tests.model_tester import run
 from tests.reference_fill import input_image
 
@@ -76,3 +76,25 @@ def test_booleans_are_gathered_and_paddle_is_as_before():
     assert found.numpy().tolist() == [False, True]
     assert numbers.numpy().tolist() == [[2.5]]
     assert paddle.gather is before
+
+
+def test_deformable_attention_by_brute_force():
+    """Bilinear, a place at the middle of its pixel, zero outside."""
+    rng = np.random.default_rng(0)
+    shapes, heads, width, queries, points = [(3, 4), (2, 2)], 2, 3, 5, 2
+    value = rng.standard_normal((1, 16, heads, width)).astype(np.float32)
+    locations = rng.uniform(-0.2, 1.2, (1, queries, heads, 2, points, 2)).astype(np.float32)
+    weights = rng.random((1, queries, heads, 2, points)).astype(np.float32)
+    expected = np.zeros((queries, heads, width))
+    for query, head, level, point in np.ndindex(queries, heads, 2, points):
+        height, across = shapes[level]
+        plane = value[0, [0, 12][level] :, head][: height * across].reshape(height, across, width)
+        x, y = locations[0, query, head, level, point] * (across, height) - 0.5
+        for row in (int(np.floor(y)), int(np.floor(y)) + 1):
+            for column in (int(np.floor(x)), int(np.floor(x)) + 1):
+                if 0 <= row < height and 0 <= column < across:
+                    near = (1 - abs(y - row)) * (1 - abs(x - column))
+                    expected[query, head] += weights[0, query, head, level, point] * near * plane[row, column]
+    arrays = (value, np.int64(shapes), np.int64([0, 12]), locations, weights)
+    found = deformable_attention(*(paddle.to_tensor(array) for array in arrays), 64)
+    np.testing.assert_allclose(found.numpy()[0].reshape(queries, heads, width), expected, rtol=1e-4, atol=1e-5)
