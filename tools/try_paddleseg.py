@@ -36,7 +36,8 @@ from mobileseg.export.options import TARGETS  # noqa: E402
 STAGES = ("load", "build", "train", "eval", *TARGETS)
 SIDES = (128, 256, 512)
 """Sides of the images that training is tried with; some transformers take their own size alone."""
-CLASSES = 5
+CLASSES, CLASSES_OF = 5, {"ESPNetV1": 19}
+"""Of the trial; the widths in PaddleSeg's ESPNetV1 fit nothing but 19 classes."""
 BEGIN, END = "<!-- table of tools/try_paddleseg.py -->", "<!-- end of the table -->"
 TIMEOUT = 900
 """Seconds that one stage may take."""
@@ -113,6 +114,8 @@ def _train(file: Path) -> dict[str, str]:
 
 
 def _overrides(file: Path, folder: Path, side: int) -> dict[str, Any]:
+    config = load_config(file).to_dict()
+    classes = CLASSES_OF.get(config["model"]["type"].split(".")[-1], CLASSES)
     rng = np.random.default_rng(0)
     lines = []
     for number in range(4):
@@ -128,33 +131,37 @@ def _overrides(file: Path, folder: Path, side: int) -> dict[str, Any]:
         "dataset_root": str(folder),
         "train_path": str(folder / "list.txt"),
         "val_path": str(folder / "list.txt"),
-        "num_classes": CLASSES,
+        "num_classes": classes,
         "transforms": [{"type": "Normalize"}],
     }
     changes: dict[str, Any] = {"train_dataset": data, "val_dataset": {**data, "mode": "val"}}
-    changes |= {"iters": 2, "batch_size": 2, "log_iters": 1, "num_workers": 0, "model.num_classes": CLASSES}
-    return changes | _per_class(load_config(file).to_dict())
+    changes |= {"iters": 2, "batch_size": 2, "log_iters": 1, "num_workers": 0, "model.num_classes": classes}
+    return changes | _per_class(config, classes)
 
 
-def _per_class(data: Mapping[str, Any]) -> dict[str, Any]:
+def _per_class(data: Mapping[str, Any], classes: int) -> dict[str, Any]:
     """What else says how many classes there are: parts of the model, losses and their weights."""
     changes: dict[str, Any] = {}
     for key, value in (data["model"] or {}).items():
         if isinstance(value, dict) and "num_classes" in value:
-            changes[f"model.{key}.num_classes"] = CLASSES
-    changes["loss"] = {"_inherited_": False, **data["loss"], "types": [_loss(item) for item in data["loss"]["types"]]}
+            changes[f"model.{key}.num_classes"] = classes
+    changes["loss"] = {
+        "_inherited_": False,
+        **data["loss"],
+        "types": [_loss(item, classes) for item in data["loss"]["types"]],
+    }
     return changes
 
 
-def _loss(item: Mapping[str, Any]) -> dict[str, Any]:
+def _loss(item: Mapping[str, Any], classes: int) -> dict[str, Any]:
     """A loss for these classes, also one of several losses."""
     changed = dict(item)
     if "num_classes" in item:
-        changed["num_classes"] = CLASSES
+        changed["num_classes"] = classes
     if isinstance(item.get("weight"), list):
-        changed["weight"] = [1.0] * CLASSES
+        changed["weight"] = [1.0] * classes
     if "losses" in item:
-        changed["losses"] = [_loss(part) for part in item["losses"]]
+        changed["losses"] = [_loss(part, classes) for part in item["losses"]]
     return changed
 
 
