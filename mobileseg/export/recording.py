@@ -12,6 +12,7 @@ from mobileseg.errors import ExportError
 from mobileseg.export.golden import GoldenItem, Reference
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.task import ExportTask
+from mobileseg.nn.modes import evaluating
 from mobileseg.pixels import resize, resize_bilinear
 
 ITEMS = 4
@@ -45,13 +46,8 @@ def build_reference(
             f"verification needs at least {ITEMS} images, {source} gives {len(images)}",
             remedy="name more with --images",
         )
-    was_training = network.training
-    network.eval()
-    try:
+    with evaluating(network):
         items = task.record(network, options, images, sizes)
-    finally:
-        if was_training:
-            network.train()
     normalize = np.array([options.mean, options.std], np.float32)
     return Reference(items, normalize, source, task.common_arrays())
 

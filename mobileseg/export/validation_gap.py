@@ -14,6 +14,7 @@ from mobileseg.data.subset import subset_of
 from mobileseg.errors import MobileSegError
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.recording import normalised
+from mobileseg.nn.modes import evaluating
 from mobileseg.pixels import resize_bilinear
 
 IMAGES = 8
@@ -51,7 +52,7 @@ def warning(network: Any, config: Any, dataset: Any, folder: Any, options: Expor
     """One line for the reader when validation and deployment see images otherwise, with both scores; '' else.
 
     Args:
-        network: with trained weights, in evaluation mode.
+        network: with trained weights.
         config: of the network.
         dataset: validation dataset.
         folder: artefact that was written.
@@ -76,7 +77,8 @@ def _scores(network: Any, config: Any, dataset: Any, folder: Any) -> str:
     from mobileseg.training.predictors import make_predictor
 
     some = subset_of(dataset, IMAGES)
-    validated = evaluate(make_predictor(network, config.to_dict()), some)
+    with evaluating(network):
+        validated = evaluate(make_predictor(network, config.to_dict()), some)
     deployed = evaluate(SegmenterPredictor(Segmenter(folder)), some)
     return (
         f"{validated.metric} on {len(some)} validation images: {validated.score:.4f} as validated, "

@@ -1,12 +1,15 @@
 """What validation feeds a network against what an exported model is fed: found by comparing the arrays."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import paddle
 import pytest
 
 from mobileseg.data.base import Item, SegmentationDataset
 from mobileseg.data.io import write_png
 from mobileseg.export.options import ExportOptions
-from mobileseg.export.validation_gap import difference
+from mobileseg.export.validation_gap import difference, warning
 
 NORMALIZE = {"type": "Normalize", "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]}
 FORM = {"mean": (0.5, 0.4, 0.3), "std": (0.2, 0.25, 0.3)}
@@ -57,3 +60,26 @@ def test_what_a_manifest_says_is_no_difference(dataset_with):
 )
 def test_other_ways_are_named(dataset_with, transforms, options, seen):
     assert seen in difference(dataset_with(*transforms), options)
+
+
+def test_a_network_in_training_mode_is_scored_in_evaluation_mode(dataset_with, monkeypatch, tmp_path):
+    """That of `mobileseg export` was scored with the statistics of its single images."""
+    modes = []
+
+    def evaluate(predict, _dataset):
+        modes.append(getattr(predict, "training", None))
+        return SimpleNamespace(metric="mIoU", score=0.25)
+
+    network = paddle.nn.Linear(1, 1)
+    monkeypatch.setattr("mobileseg.training.evaluator.evaluate", evaluate)
+    monkeypatch.setattr("mobileseg.training.evaluator.SegmenterPredictor", lambda segmenter: segmenter)
+    monkeypatch.setattr("mobileseg.runtime.segmenter.Segmenter", lambda folder: folder)
+    monkeypatch.setattr(
+        "mobileseg.training.predictors.make_predictor",
+        lambda network, _config: SimpleNamespace(training=network.training),
+    )
+    config = SimpleNamespace(to_dict=dict)
+    text = warning(network, config, dataset_with(NORMALIZE), tmp_path, ExportOptions(32, 48, **FORM))
+    assert modes == [False, None]
+    assert network.training
+    assert "mIoU on 2 validation images: 0.2500 as validated, 0.2500 as deployed" in text

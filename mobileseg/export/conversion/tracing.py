@@ -24,6 +24,7 @@ from mobileseg.folders import scratch_folder
 from mobileseg.names import IMAGE
 from mobileseg.nn.compat import open_sides, require_static_programs
 from mobileseg.nn.graphs import GraphInput, NetworkGraph, blocked_form
+from mobileseg.nn.modes import evaluating
 from mobileseg.nn.trace_failure import REMEDY, trace_failure
 
 _PADDLE_FOLDER = str(Path(paddle.__file__).parent)
@@ -56,7 +57,6 @@ def save_paddle_graph(
     """
     require_static_programs()
     stem = Path(stem)
-    was_training = network.training
     forwards = {id(layer): layer.__dict__.get("forward") for layer in network.sublayers(include_self=True)}
     task = task or task_for(network, options)
     deployed = task.deployment(network, options)
@@ -64,17 +64,16 @@ def save_paddle_graph(
     if blocked:
         chosen = replace(chosen, layer=blocked_form(chosen.layer))
     wrapper = task.wrapper(chosen, options)
-    wrapper.eval()
     try:
-        origins = _trace_and_save(wrapper, network, chosen, options, stem)
+        with evaluating(network):
+            wrapper.eval()
+            origins = _trace_and_save(wrapper, network, chosen, options, stem)
     finally:
         for layer in network.sublayers(include_self=True):
             # Tracing leaves its rewritten forward on every layer instance; the class's own one comes back.
             layer.__dict__.pop("forward", None)
             if forwards.get(id(layer)) is not None:
                 layer.__dict__["forward"] = forwards[id(layer)]
-        if was_training:
-            network.train()
     model = stem.with_name(stem.name + ".pdmodel")
     program = Program.read(model)
     program.origins = origins

@@ -15,6 +15,7 @@ from mobileseg.export.diagnosis.bisect import run_natively
 from mobileseg.export.golden import Reference
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.tolerance import LIMIT
+from mobileseg.nn.modes import evaluating
 
 
 def locate_trace_difference(
@@ -81,16 +82,12 @@ def _layer_outputs(network: Any, image: np.ndarray, wanted: set[str]) -> dict[st
     handles = [
         layer.register_forward_post_hook(note(path)) for path, layer in network.named_sublayers() if path in wanted
     ]
-    was_training = network.training
-    network.eval()
     try:
-        with paddle.no_grad():
+        with evaluating(network), paddle.no_grad():
             network(paddle.to_tensor(image))
     finally:
         for handle in handles:
             handle.remove()
-        if was_training:
-            network.train()
     return {path: values[0] for path, values in calls.items() if len(values) == 1}
 
 
