@@ -1,4 +1,4 @@
-"""The configurations of YolactEdge: three stages that fit each other, and the published values."""
+"""The configurations of YolactEdge: stages that fit each other, and the published values."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from mobileseg.weights.load import load_into
 from tests.instance_tester import original_state
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "yolact_edge"
-FAMILIES = sorted({file.stem.rsplit("_", 1)[0] for file in CONFIGS.glob("*.yml")})
+FAMILIES = sorted(file.stem.removesuffix("_base") for file in CONFIGS.glob("*_base.yml"))
 STAGES = ("base", "flow", "joint")
+LOSSES = {"flow": "FlowLoss", "transform": "TransformLoss"}
 
 
 def values(family: str, stage: str) -> dict[str, Any]:
@@ -26,23 +27,24 @@ def values(family: str, stage: str) -> dict[str, Any]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_stages_follow_each_other(family: str) -> None:
     """Each begins with what the one before wrote; network, classes and normalisation are the same."""
-    base, flow, joint = (values(family, stage) for stage in STAGES)
-    assert [data["video"]["stage"] for data in (base, flow, joint)] == list(STAGES)
-    for before, data in (("base", flow), ("flow", joint)):
+    second = next(stage for stage in LOSSES if (CONFIGS / f"{family}_{stage}.yml").is_file())
+    base, motion, joint = (values(family, stage) for stage in ("base", second, "joint"))
+    assert [data["video"]["stage"] for data in (base, motion, joint)] == ["base", second, "joint"]
+    for before, data in (("base", motion), (second, joint)):
         assert data["model"]["pretrained"].startswith(f"output/{family}_{before}/last/")
     fixed = [
-        {k: v for k, v in data["model"].items() if k not in ("pretrained", "backbone")} for data in (base, flow, joint)
+        {k: v for k, v in data["model"].items() if k not in ("pretrained", "backbone")}
+        for data in (base, motion, joint)
     ]
     assert fixed[0] == fixed[1] == fixed[2]
-    assert flow["loss"]["types"] == [{"type": "FlowLoss", "weight": 1.0}] or flow["loss"]["types"] == [
-        {"type": "FlowLoss"}
-    ]
+    (loss,) = motion["loss"]["types"]
+    assert loss in ({"type": LOSSES[second]}, {"type": LOSSES[second], "weight": 1.0})
     assert base["loss"] == joint["loss"]
-    assert len(flow["train_dataset"]["classes"]) == base["model"]["num_classes"]
+    assert len(motion["train_dataset"]["classes"]) == base["model"]["num_classes"]
     size = base["model"]["input_size"]
     assert f"_{size}_" in f"{family}_"
     steps = {step["type"]: step for step in base["train_dataset"]["transforms"]}
-    for data in (flow, joint):
+    for data in (motion, joint):
         assert steps["Normalize"] in data["train_dataset"]["transforms"]
 
 
