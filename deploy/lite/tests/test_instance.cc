@@ -168,7 +168,8 @@ TEST_CASE("outputs that do not fit each other are refused") {
     if (specs[i].name == "mask") none[i].shape = Shape{1, shape[1], 0};
     if (specs[i].name == "proto") none[i].shape = Shape{1, 0, shape[2], shape[3]};
   }
-  CHECK_THROWS_WITH_AS(loaded.postprocessor.run(none, {10, 10}, &result), doctest::Contains("prototypes"), Error);
+  CHECK_THROWS_WITH_AS(loaded.postprocessor.run(none, {10, 10}, &result), doctest::Contains("prototypes"),
+                       Error);
   std::vector<OutputSpec> fewer = loaded.item.manifest.outputs_of();
   fewer.pop_back();
   CHECK_THROWS_WITH_AS(InstancePostprocessor(detection_of(loaded.item.manifest), 80,
