@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from mobileseg.instance.options import OPTION_NAMES, DetectionOptions
@@ -16,6 +16,9 @@ STRICT = ConfigDict(extra="forbid")
 S = TypeVar("S", bound="InstanceSettings")
 
 
+Variance = Annotated[float, Field(gt=0, le=100)]
+
+
 @dataclass(frozen=True, config=STRICT)
 class DetectionSpec(DetectionOptions):
     """What turns the outputs of a graph into instances, beside `DetectionOptions`.
@@ -23,11 +26,11 @@ class DetectionSpec(DetectionOptions):
     Attributes:
         anchors: ``.npy`` file in the folder, float32 [P, 4], (cx, cy, w, h) in normalised coordinates of the input;
             None when the graph decodes its boxes itself (output 'detections').
-        variances: of the encoding of centre and size.
+        variances: of the encoding of centre and size, above 0 and up to 100.
     """
 
     anchors: str | None = None
-    variances: tuple[float, float] = (0.1, 0.2)
+    variances: tuple[Variance, Variance] = (0.1, 0.2)
 
     @property
     def options(self) -> DetectionOptions:

@@ -197,3 +197,12 @@ def test_objects_are_found_where_paddle_and_pycocotools_are_not_installed(tmp_pa
         [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.stdout == "ran\n", done.stderr
+
+
+@pytest.mark.parametrize("wrong", [0.0, -0.1, float("inf"), float("nan"), 101.0])
+@pytest.mark.parametrize("place", [0, 1])
+def test_variances_that_no_coding_has_are_refused(wrong, place):
+    variances = [0.1, 0.2]
+    variances[place] = wrong
+    with pytest.raises(ValueError, match=f"variances.{place}|Input should be"):
+        InstanceSettings.of({"detection": {"variances": variances}})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import faulthandler
 import importlib
 import json
+import re
 import resource
 import signal
 import sys
@@ -22,6 +23,9 @@ import numpy as np
 
 LONGEST = 10.0
 """Seconds of processor time for one mutant."""
+
+UNEXPECTED = re.compile(r"unexpected \w*(Error|Exception|Warning|Interrupt|Exit|Iteration)\b")
+"""How the suite says that something happened which nobody had thought of."""
 
 WAITING = 120.0
 """Seconds for one mutant on the clock, which on a busy machine runs while others work."""
@@ -72,7 +76,7 @@ def judge(target: Target, seed: int) -> tuple[str, str]:
         try:
             target.use(Path(name), expectation)
         except MobileSegError as error:
-            if not error.message.strip() or "unexpected" in error.message:
+            if not error.message.strip() or UNEXPECTED.search(error.message):
                 return "failed", f"the message says nothing: {error.message!r}"
             return "refused", ""
         except BaseException:

@@ -23,13 +23,19 @@ float fraction(const Field& field) {
   return static_cast<float>(value);
 }
 
+float variance(const Field& field) {
+  const double value = field.number();
+  if (!(value > 0 && value <= 100)) field.fail("expected a number above 0 and up to 100");
+  return static_cast<float>(value);
+}
+
 DetectionSpec detection_spec(const Field& field) {
   DetectionSpec spec;
   if (field.has("anchors")) spec.anchors = field["anchors"].text();
   if (field.has("variances")) {
     const std::vector<Field> items = field["variances"].items();
     if (items.size() != 2) field["variances"].fail("expected 2 numbers");
-    spec.variances = {{static_cast<float>(items[0].number()), static_cast<float>(items[1].number())}};
+    spec.variances = {{variance(items[0]), variance(items[1])}};
   }
   if (field.has("score_threshold")) spec.score_threshold = fraction(field["score_threshold"]);
   if (field.has("nms")) {

@@ -129,6 +129,11 @@ TEST_CASE("a manifest that cannot be used is refused with the field's name") {
   check_refused([](Json* d) { (*d)["least_equal"] = 2; }, "least_equal");
   check_refused([](Json* d) { (*d)["settings"]["detection"]["nms"] = "soft"; }, "detection.nms");
   check_refused([](Json* d) { (*d)["settings"]["detection"]["iou_threshold"] = 2; }, "from 0 to 1");
+  check_refused(
+      [](Json* d) {
+        (*d)["settings"]["detection"]["variances"] = {0.1, 0};
+      },
+      "above 0 and up to 100");
   check_refused([](Json* d) { (*d)["settings"]["detection"]["anchors"] = "other.npy"; }, "no sha256");
   check_refused([](Json* d) { (*d)["settings"]["detection"].erase("anchors"); }, "relative to anchors");
   check_refused([](Json* d) { (*d)["settings"]["category_ids"] = {1}; }, "1 numbers for 4 classes");
