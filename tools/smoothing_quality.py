@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mobileseg import Segmenter
+from mobileseg.data.formats.listfile import read_lines
 from mobileseg.data.io import read_image, read_label
 from mobileseg.semantic.metric import ConfusionMatrix, summary
 from mobileseg.tracking.flicker import FlickerMeter
@@ -29,7 +30,7 @@ class Quality(NamedTuple):
 
 def videos(listed: Path, root: Path) -> Iterator[list[tuple[Path, Path]]]:
     """Images and labels of one folder after the other."""
-    lines = [line.split() for line in listed.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = [line.split() for _, line in read_lines(listed, "name a list with an image and its label in every line")]
     pairs = [(root / image, root / label) for image, label in lines]
     for _, frames in groupby(pairs, key=lambda pair: pair[0].parent):
         yield list(frames)

@@ -21,7 +21,7 @@ import numpy as np
 from mobileseg.config.build import build_dataset, build_network
 from mobileseg.config.load import RUN_CONFIG, load_config
 from mobileseg.data.flow import read_flow
-from mobileseg.data.io import read_image, read_label
+from mobileseg.data.io import read_label
 from mobileseg.instance.fpn import onto
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.tracking.flicker import FlickerMeter, changes, label_map
@@ -61,12 +61,12 @@ class Watched:
     def __call__(self, sample: Any) -> Any:
         result = self.predict(sample)
         labels = label_map(result.above(SHOWN))
-        frame = Path(sample.meta["image_path"])
+        frame, raw = Path(sample.meta["image_path"]), self.dataset.load(next(self._indices))
         if (frame.parents[2] / "flow").is_dir():
             self._compare(frame, labels)
         else:
-            self._estimate(frame, labels)
-        self._overlap(next(self._indices), labels)
+            self._estimate(raw.image, labels)
+        self._overlap(raw.instances, labels)
         kind = NONKEY if self._place % self.every else KEY
         self._place += 1
         return replace(result, pipeline=kind)
@@ -82,17 +82,16 @@ class Watched:
                 self._count(*changes(old, labels, read_flow(flow), hidden))
         self._before = frame, labels
 
-    def _estimate(self, frame: Path, labels: np.ndarray) -> None:
+    def _estimate(self, image: np.ndarray, labels: np.ndarray) -> None:
         """Count changes along the flow that the images suggest."""
         before = self._meter.changed, self._meter.compared
-        self._meter.add(read_image(frame), labels)
+        self._meter.add(image, labels)
         self._count(self._meter.changed - before[0], self._meter.compared - before[1])
 
     def _count(self, changed: int, compared: int) -> None:
         self.changed, self.compared = self.changed + changed, self.compared + compared
 
-    def _overlap(self, index: int, labels: np.ndarray) -> None:
-        truth = self.dataset.load(index).instances
+    def _overlap(self, truth: Any, labels: np.ndarray) -> None:
         if truth is None:  # not annotated
             return
         there, found = truth.masks.any(axis=0), labels > 0

@@ -13,7 +13,7 @@ from typing import Any
 import paddle
 from paddle.nn import functional as F
 
-_ceil, _cast, _interpolate = paddle.ceil, paddle.cast, F.interpolate
+_shape, _ceil, _cast, _interpolate = paddle.shape, paddle.ceil, paddle.cast, F.interpolate
 
 
 class KnownSize(int):
@@ -78,7 +78,6 @@ def known_interpolate(x: paddle.Tensor, size: Any = None, scale_factor: Any = No
     return _interpolate(x, size, scale_factor, *rest, **options)
 
 
-_shape = paddle.shape
 _REPLACED = (
     (paddle, "shape", paddle.jit.not_to_static(known_shape)),
     (paddle, "ceil", paddle.jit.not_to_static(known_ceil)),

@@ -26,12 +26,14 @@ _SMALLEST_NORM = 1e-8
 """Of features whose direction is compared, as in the published code's framework."""
 
 
-@LOSSES.add_component
-class FlowLoss(nn.Layer):
-    """Mean end-point error of the flow at every level, summed over the levels; the criterion of the flow stage.
+class StageCriterion(nn.Layer):
+    """The criterion of a stage that does not learn objects.
 
     Args:
         weight: factor.
+
+    Raises:
+        ConfigError: a negative weight.
     """
 
     is_criterion = True
@@ -40,8 +42,17 @@ class FlowLoss(nn.Layer):
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
         if weight < 0:
-            raise ConfigError(f"FlowLoss: weight must not be below 0, got {weight}")
+            raise ConfigError(f"{type(self).__name__}: weight must not be below 0, got {weight}")
         self.weight = weight
+
+
+@LOSSES.add_component
+class FlowLoss(StageCriterion):
+    """Mean end-point error of the flow at every level, summed over the levels; the criterion of the flow stage.
+
+    Args:
+        weight: factor.
+    """
 
     def forward(
         self, outputs: Mapping[str, Sequence[paddle.Tensor]], batch: Mapping[str, paddle.Tensor]
@@ -67,7 +78,7 @@ def _end_point_error(flow: paddle.Tensor, truth: paddle.Tensor) -> paddle.Tensor
 
 
 @LOSSES.add_component
-class TransformLoss(nn.Layer):
+class TransformLoss(StageCriterion):
     """How far moved features are from computed ones, in direction and length; the criterion of the transform stage.
 
     Of a pair of maps 1 minus the cosine over the channels, meaned over places, and the squared distance over the
@@ -76,15 +87,6 @@ class TransformLoss(nn.Layer):
     Args:
         weight: factor.
     """
-
-    is_criterion = True
-    task = VIDEO
-
-    def __init__(self, weight: float = 1.0) -> None:
-        super().__init__()
-        if weight < 0:
-            raise ConfigError(f"TransformLoss: weight must not be below 0, got {weight}")
-        self.weight = weight
 
     def forward(
         self, outputs: Mapping[str, Sequence[paddle.Tensor]], batch: Mapping[str, paddle.Tensor]
