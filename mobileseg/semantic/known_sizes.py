@@ -6,12 +6,13 @@ A graph that reads its own shape although that is fixed cannot be converted well
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import paddle
 from paddle.nn import functional as F
+
+from mobileseg.semantic.paddleseg_repairs import replaced
 
 _shape, _ceil, _cast, _interpolate = paddle.shape, paddle.ceil, paddle.cast, F.interpolate
 
@@ -86,14 +87,6 @@ _REPLACED = (
 )
 
 
-@contextmanager
-def known_sizes() -> Iterator[None]:
+def known_sizes() -> AbstractContextManager[None]:
     """Inside, functions of Paddle that read, round, convert or use sizes do so with numbers where they are known."""
-    originals = [(module, name, getattr(module, name)) for module, name, _ in _REPLACED]
-    for module, name, replacement in _REPLACED:
-        setattr(module, name, replacement)
-    try:
-        yield
-    finally:
-        for module, name, original in originals:
-            setattr(module, name, original)
+    return replaced(*_REPLACED)

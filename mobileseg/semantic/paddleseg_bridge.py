@@ -124,7 +124,7 @@ def build_paddleseg(kind: str, name: str, kwargs: Mapping[str, Any], *, measure:
         except (
             Exception,
             SystemExit,
-        ) as error:  # foreign code: assertions, mistakes; ViTAdapter exits without its operator
+        ) as error:  # foreign code: assertions, mistakes, exits
             reason = f"paddleseg.{name} cannot be built: {type(error).__name__}: {error}"
             raise ConfigError(reason, remedy="check its arguments") from error
     bins = _replace_pooling(layer)

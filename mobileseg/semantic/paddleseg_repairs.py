@@ -16,6 +16,19 @@ from paddle import nn
 
 
 @contextmanager
+def replaced(*changes: tuple[Any, str, Any]) -> Iterator[None]:
+    """Inside, attributes of modules or classes have other values: (owner, name, value) each."""
+    originals = [(owner, name, getattr(owner, name)) for owner, name, _ in changes]
+    for owner, name, value in changes:
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for owner, name, original in originals:
+            setattr(owner, name, original)
+
+
+@contextmanager
 def no_weights_needed(name: str) -> Iterator[None]:
     """CAE and ViT look for a weights file even where there is none to load; weights are loaded by this suite."""
     if not name.startswith(("CAE", "ViT_", "VisionTransformer")):
@@ -24,14 +37,8 @@ def no_weights_needed(name: str) -> Iterator[None]:
     from paddleseg.models.backbones.cae import CAE
     from paddleseg.models.backbones.vision_transformer import VisionTransformer
 
-    originals = {kind: kind.init_weight for kind in (CAE, VisionTransformer)}
-    for kind in originals:
-        kind.init_weight = lambda self: None
-    try:
+    with replaced(*((kind, "init_weight", lambda self: None) for kind in (CAE, VisionTransformer))):
         yield
-    finally:
-        for kind, original in originals.items():
-            kind.init_weight = original
 
 
 def fit_positions(layer: nn.Layer, weights: str) -> None:
@@ -65,11 +72,8 @@ def gathering_booleans() -> Iterator[None]:
             return original(x, index, axis, name)
         return original(x.astype("int32"), index, axis, name).astype("bool")
 
-    paddle.gather = gather
-    try:
+    with replaced((paddle, "gather", gather)):
         yield
-    finally:
-        paddle.gather = original
 
 
 def provide_deformable_attention() -> None:
