@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 SIZE = (96, 96)
@@ -12,7 +13,7 @@ PREDICT_FLAGS = " --min_score 0"
 LEAST_EQUAL = "0.99"
 
 
-def changes(classes: int, height: int) -> dict[str, Any]:
+def changes(model: Mapping[str, Any], classes: int, height: int) -> dict[str, Any]:
     """What a training of seconds on generated data changes in a configuration besides its data."""
     return {"model": {"num_classes": classes - 1, "input_size": height}, "clip": {"norm": 10.0}, "freeze": []}
 

@@ -27,7 +27,6 @@ from mobileseg.runtime.live import LiveFrames, Policy
 from mobileseg.runtime.video import DEFAULT_FPS, FrameReader, VideoReader, VideoWriter, Window
 from mobileseg.tasks import stage
 from mobileseg.tracking.options import TrackingOptions
-from mobileseg.tracking.tracker import with_ids
 from mobileseg.viz.hud import FrameMeter, draw_lines
 from mobileseg.viz.task import Model, ObjectVisualization, ResultsFile, TrackOutputs, Visualization
 
@@ -50,6 +49,8 @@ class Segments(Model, Protocol):
     def pixels(self) -> PixelFormat: ...
 
     def __call__(self, image: np.ndarray, /) -> Any: ...
+
+    def stream(self, *, track: TrackingOptions | Literal[False] | None = None, smooth: float | None = None) -> Any: ...
 
 
 @dataclass
@@ -271,7 +272,7 @@ class PredictionWriter:
         if masks:
             masks.mkdir(exist_ok=True)
         meter, drawing = FrameMeter(), 0.0
-        step = frame_function(self.segmenter, self._tracking, self._smooth)
+        step = self.segmenter.stream(track=self._tracking, smooth=self._smooth).step
         with (
             self._tracks.video(source.name, reader.fps) if self._tracks else nullcontext() as tracks,
             VideoWriter(video or os.devnull, reader.fps) as writer,
@@ -319,31 +320,6 @@ class PredictionWriter:
     def _failed(self, error: MobileSegError) -> None:
         self.summary.errors.append(str(error))
         self.warn(f"error: {error}")
-
-
-def frame_function(
-    segmenter: Segments, tracking: TrackingOptions | Literal[False] | None = None, smooth: float | None = None
-) -> Callable[[np.ndarray], Any]:
-    """What takes the frames of one video in their order: a stream of its own where the segmenter has streams.
-
-    Args:
-        segmenter: the network.
-        tracking: objects have ids that stay; False for none, None for what the network does by itself.
-        smooth: weight of earlier frames in class probabilities.
-
-    Raises:
-        RuntimeEngineError: the network has no such option.
-    """
-    if hasattr(segmenter, "stream"):
-        step: Callable[[np.ndarray], Any] = segmenter.stream(track=tracking, smooth=smooth).step
-        return step
-    if smooth is not None:
-        raise RuntimeEngineError("only exported models smooth their labels", remedy="export the network first")
-    if not tracking:
-        return segmenter
-    options = tracking
-    memory: dict[str, Any] = {}
-    return lambda frame: with_ids(segmenter(frame), memory, options)
 
 
 def _timed(frames: Iterable[np.ndarray]) -> Iterator[tuple[float, np.ndarray]]:

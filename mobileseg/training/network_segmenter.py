@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,18 @@ from mobileseg.config.load import RUN_CONFIG, Config, load_config
 from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.data.sample import Sample
 from mobileseg.data.transforms.build import build_transforms
-from mobileseg.errors import ConfigError, DataError
+from mobileseg.errors import ConfigError, DataError, RuntimeEngineError
 from mobileseg.registry import DATASETS
 from mobileseg.runtime.images import ImageLike, load_image
 from mobileseg.runtime.manifest import Manifest, is_artefact
 from mobileseg.runtime.segmenter import milliseconds_since
 from mobileseg.structures import InstanceResult, SemanticResult
 from mobileseg.tasks import task_of
+from mobileseg.tracking.options import TrackingOptions
+from mobileseg.tracking.tracker import with_ids
 from mobileseg.training.predictors import make_predictor
 from mobileseg.training.store import run_folder_of
+from mobileseg.training.task import FollowsObjects, Predictor
 from mobileseg.training.weights import OTHER_CLASSES, classes_of, load_checkpoint_weights
 from mobileseg.viz.palette import palette as generated_palette
 
@@ -57,7 +61,8 @@ class NetworkSegmenter:
         self.weights = load_checkpoint_weights(os.fspath(weights), network)
         network.eval()
         self.task = task_of(network)
-        self._predict: Any = make_predictor(network, data, test_config)
+        self._predictor = partial(make_predictor, network, data, test_config)
+        self._predictor()  # what is wrong with the options is said here
         self.classes, self.palette, self.category_ids = _appearance(data, Path(weights))
 
     @classmethod
@@ -80,7 +85,7 @@ class NetworkSegmenter:
         return cls(load_config(run / RUN_CONFIG), folder, test_config)
 
     def __call__(self, image: ImageLike) -> SemanticResult | InstanceResult:
-        """Segment one image.
+        """Segment one image: a stream of one frame.
 
         Args:
             image: uint8 [H, W, 3] in RGB, the path of a file, or a `PIL.Image`.
@@ -88,21 +93,73 @@ class NetworkSegmenter:
         Returns:
             Labels or objects in the pixels of the image. The 'inference' includes the way back to its size.
         """
+        return self.stream().step(image)
+
+    def stream(
+        self, *, track: bool | Mapping[str, Any] | TrackingOptions | None = None, smooth: float | None = None
+    ) -> NetworkStream:
+        """A stream of frames; see :meth:`mobileseg.runtime.segmenter.Segmenter.stream`.
+
+        Raises:
+            RuntimeEngineError: smoothing, which exported models alone do, or an option that the network does not know.
+            ConfigError: options that cannot be used.
+        """
+        if smooth is not None:
+            raise RuntimeEngineError("only exported models smooth their labels", remedy="export the network first")
+        predict = self._predictor()
+        if isinstance(predict, FollowsObjects):
+            return NetworkStream(self, predict.for_stream(track), None)
+        return NetworkStream(self, predict, TrackingOptions.of(track))
+
+    def prepare(self, image: ImageLike) -> tuple[Sample, dict[str, float]]:
+        """The image behind the validation transforms, and the milliseconds that it took."""
         times: dict[str, float] = {}
         if not isinstance(image, np.ndarray):
             start = time.perf_counter()
             image = load_image(image, self.pixels)
             times["decode"] = milliseconds_since(start)
         start = time.perf_counter()
-        sample = Sample(self.pixels.levels(image), None, {"geometry": []})
+        sample = Sample(self.pixels.levels(image), None, {"geometry": [], "frame": image})
         rng = np.random.default_rng(0)
         for transform in self._transforms:
             sample = transform(sample, rng)
             if sample.image.ndim == 2:  # OpenCV drops an axis of length 1
                 sample.image = sample.image[..., None]
         times["preprocess"] = milliseconds_since(start)
+        return sample, times
+
+
+class NetworkStream:
+    """Frames of one source, in their order; made by `NetworkSegmenter.stream`.
+
+    Args:
+        segmenter: prepares the frames.
+        predict: of this stream alone; what it remembers belongs to the frames so far.
+        tracking: the tracker gives the objects ids; None for those that the network gives, or none.
+    """
+
+    def __init__(self, segmenter: NetworkSegmenter, predict: Predictor, tracking: TrackingOptions | None) -> None:
+        self._segmenter = segmenter
+        self._predict = predict
+        self._tracking = tracking
+        self._memory: dict[str, Any] = {}
+
+    def step(self, image: ImageLike) -> SemanticResult | InstanceResult:
+        """Segment the next frame; see :meth:`NetworkSegmenter.__call__`.
+
+        Raises:
+            RuntimeEngineError: ids are asked for, and the network finds no objects.
+        """
+        sample, times = self._segmenter.prepare(image)
         start = time.perf_counter()
         found = self._predict(sample)
+        if self._tracking is not None:
+            if not isinstance(found, InstanceResult):
+                raise RuntimeEngineError(
+                    f"'{self._segmenter.name}' finds no objects that could be tracked",
+                    remedy="leave tracking out, or use an instance segmentation model",
+                )
+            found = with_ids(found, self._memory, self._tracking)
         times["inference"] = milliseconds_since(start)
         result: SemanticResult | InstanceResult = replace(found, times=times)
         return result

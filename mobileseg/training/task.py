@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from mobileseg.tasks import stage
 if TYPE_CHECKING:
     import argparse
 
+    from mobileseg.tracking.options import TrackingOptions
     from mobileseg.training.steps import Step
 
 
@@ -30,6 +31,24 @@ class Predictor(Protocol):
     """
 
     def __call__(self, sample: Sample) -> Any: ...
+
+
+@runtime_checkable
+class FollowsObjects(Protocol):
+    """A predictor whose network follows objects by itself, so that the tracker has nothing to add."""
+
+    def for_stream(self, track: bool | Mapping[str, Any] | TrackingOptions | None) -> Predictor:
+        """The same for frames of another source, which reports ids or not.
+
+        Args:
+            track: False for no ids; True or options for the objects of tracks alone; None for what the task does by
+                itself.
+
+        Raises:
+            RuntimeEngineError: an option that only the tracker has.
+            ConfigError: options that cannot be used.
+        """
+        ...
 
 
 class ProcessGroup(Protocol):

@@ -88,7 +88,8 @@ def planned(rule: KeyframeOptions, memory: dict[str, Any], sample: Sample) -> St
     Args:
         rule: of key frames.
         memory: of the sequence, as :func:`mobileseg.video.runtime.next_step` keeps it; changed.
-        sample: the next one. The first one of a sequence always is a key frame.
+        sample: the next one. The first one of a sequence always is a key frame. Where thumbnails are compared, its
+            ``meta`` has the ``frame`` itself, uint8 [H, W, 3] RGB, or the ``image_path`` to read it from.
 
     Raises:
         DataError: thumbnails of frames are compared, and the file of this one cannot be read.
@@ -97,5 +98,7 @@ def planned(rule: KeyframeOptions, memory: dict[str, Any], sample: Sample) -> St
     if told is not None and "age" in memory:
         memory |= {"age": 0, "pipeline": KEY} if told else {}
         return StepPlan(KEY if told else NONKEY)
-    image = None if rule.scene_cut is None else read_image(sample.meta["image_path"])
-    return next_step(rule, memory, image)
+    if rule.scene_cut is None:
+        return next_step(rule, memory, None)
+    frame = sample.meta.get("frame")
+    return next_step(rule, memory, read_image(sample.meta["image_path"]) if frame is None else frame)

@@ -4,12 +4,11 @@ import csv
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from mobileseg.cli import main
 from mobileseg.errors import ConfigError, RuntimeEngineError
-from mobileseg.prediction.predict import PredictionWriter, frame_function
+from mobileseg.prediction.predict import PredictionWriter
 from mobileseg.prediction.sources import Source
 from mobileseg.runtime.segmenter import Segmenter
 from mobileseg.runtime.video import VideoWriter
@@ -95,21 +94,6 @@ def test_a_model_without_objects_cannot_track(tmp_path: Path) -> None:
     segmenter.stream(track=False)
     with pytest.raises(ConfigError, match="no objects that could be tracked"):
         PredictionWriter(segmenter, tmp_path / "out", tracking=TrackingOptions())
-
-
-def test_a_network_without_streams_is_tracked_too(folder: Path) -> None:
-    segmenter = Segmenter(folder)
-
-    class Network:
-        name, task = segmenter.name, segmenter.task
-
-        def __call__(self, image: np.ndarray) -> object:
-            return segmenter(image)
-
-    step = frame_function(Network(), TrackingOptions())  # type: ignore[arg-type]
-    numbers = [sorted(step(blocks(*cells)).track_ids.tolist()) for cells in CELLS]
-    assert numbers == [[0, 1], [0, 1], [0, 1], [0, 1, 2]]
-    assert frame_function(Network())(blocks(*CELLS[0])).track_ids is None  # type: ignore[arg-type]
 
 
 def test_a_video_gives_ids_in_json_and_files_about_tracks(folder: Path, tmp_path: Path) -> None:

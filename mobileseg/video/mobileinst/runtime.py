@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Geometry
 from mobileseg.structures import InstanceResult
 from mobileseg.tracking.options import TrackingOptions
+from mobileseg.video.mobileinst.following import Reports, following, reported
 from mobileseg.video.mobileinst.names import ANSWERS, MASK_FEATURES
 from mobileseg.video.mobileinst.options import QueryOptions
 from mobileseg.video.mobileinst.postprocess import Answers, mask_features_of
@@ -64,47 +65,18 @@ class QueryObjects:
         self._name = manifest.name
         self._num_classes = manifest.num_classes
         self._settings = settings
-        self._track: bool | None = None
+        self._reports: Reports = "all"
 
     def for_stream(self, track: bool | Mapping[str, Any] | TrackingOptions | None) -> QueryObjects:
-        """The same for a stream that reports ids or not.
-
-        Args:
-            track: False for no ids; None for an id for every object, of those that belong to no track one of its own;
-                True or options to leave these out. Of the options ``score`` is the one that kernels have as well: the
-                score from which an object begins a track, when it is not the usual one.
-
-        Raises:
-            RuntimeEngineError: an option that only the tracker of boxes and masks has.
-            ConfigError: see :meth:`TrackingOptions.of`.
-        """
+        """The same for a stream that reports ids or not; see :func:`following`."""
         found = copy(self)
-        options = TrackingOptions.of(track)
-        found._track = None if track is None else options is not None
-        usual = TrackingOptions()
-        if options is None or options == usual:
-            return found
-        same = usual.beginning_at(options.score)
-        foreign = [one.name for one in fields(usual) if getattr(options, one.name) != getattr(same, one.name)]
-        if foreign:
-            raise RuntimeEngineError(
-                f"'{self._name}' follows objects by their kernels, which is done without {', '.join(foreign)}",
-                remedy=f"leave {' and '.join(foreign)} out; the section 'kernels' of the configuration says when "
-                "kernels are of one object",
-            )
-        found._settings = replace(
-            self._settings, kernels=replace(self._settings.kernels, birth_score=float(options.score))
-        )
+        reports, kernels = following(self._name, self._settings.kernels, track)
+        found._reports, found._settings = reports, replace(self._settings, kernels=kernels)
         return found
 
     def reported(self, result: InstanceResult, memory: Mapping[str, Any]) -> InstanceResult:
         """What the caller of the stream wants of the objects of the latest frame."""
-        if self._track is None:
-            return result
-        if not self._track:
-            return replace(result, track_ids=None)
-        assert result.track_ids is not None  # of kernels
-        return result.take(np.flatnonzero(np.isin(result.track_ids, memory[MEMORY].tracks.ids)))
+        return reported(result, memory[MEMORY], self._reports)
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
         """Objects in the pixels of the frame, with ``track_ids``; ``memory`` keeps the kernels, and gets ``stale``.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +15,12 @@ from mobileseg.data.sample import Sample
 from mobileseg.errors import ConfigError
 from mobileseg.instance.predictor import original_size
 from mobileseg.structures import InstanceResult
+from mobileseg.tracking.options import TrackingOptions
 from mobileseg.training.objective import Objective
 from mobileseg.training.steps import Step
 from mobileseg.video.keyframes import KeyframeOptions
 from mobileseg.video.mobileinst.clips import clip_losses
+from mobileseg.video.mobileinst.following import Reports, following, reported
 from mobileseg.video.mobileinst.losses import MobileInstLoss
 from mobileseg.video.mobileinst.model import MobileInst
 from mobileseg.video.mobileinst.names import ANSWERS, MASK_FEATURES
@@ -107,7 +110,15 @@ class QueryPredictor:
                 f"keyframes.delay is {self.rule.delay}, and kernels are used at once",
                 remedy="leave delay out of the section keyframes",
             )
+        self._reports: Reports = "all"
         self.begin()
+
+    def for_stream(self, track: bool | Mapping[str, Any] | TrackingOptions | None) -> QueryPredictor:
+        """The same for frames of another source; see :func:`following`."""
+        found = copy(self)
+        found._reports, found.kernels = following(type(self.network).__name__, self.kernels, track)
+        found.begin()
+        return found
 
     def begin(self) -> None:
         """The next frame begins a sequence."""
@@ -132,7 +143,8 @@ class QueryPredictor:
         self._state, found = show(self._state, features, stride, sample.size, size, self.queries, self.kernels)
         self._memory["stale"] = self._state.stale
         times = {"frame": (time.perf_counter() - begun) * 1000}
-        return replace(remembered(self.rule, self._memory, found), times=times)
+        found = reported(remembered(self.rule, self._memory, found), self._state, self._reports)
+        return replace(found, times=times)
 
     @paddle.no_grad()
     def _outputs(self, image: np.ndarray, due: bool) -> dict[str, np.ndarray]:
