@@ -82,7 +82,7 @@ class QuantizeRecipe(Recipe):
         self.variants.set_facts(
             quantize={
                 "layers": len(layers),
-                "float_layers": [layer for layer in prepared.layers if layer not in set(layers)],
+                "float_layers": prepared.in_float(layers),
                 "algorithm": settings.algorithm,
                 "images": ranges.images,
                 "kernels": written.kernels,

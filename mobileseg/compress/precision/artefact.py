@@ -102,7 +102,7 @@ def write_int8(
             "int8; Paddle rounds what kernels read, ONNX Runtime also what they give",
             "golden": task.golden_note,
         }
-        left = [layer for layer in prepared.layers if layer not in set(layers)]
+        left = prepared.in_float(layers)
         if left:
             notes["float_layers"] = " ".join(left)
         deployed = task.deployment(prepared.network, options)

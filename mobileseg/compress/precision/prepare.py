@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -61,6 +62,8 @@ class Prepared:
         subject: name, classes, palette.
         task: of the network.
         graphs: in the order in which they first run.
+        shared: paths of the layers that are in several graphs. They stay float32: what they read has another range in
+            each.
     """
 
     network: Any
@@ -68,11 +71,16 @@ class Prepared:
     subject: Subject
     task: ExportTask
     graphs: tuple[TracedGraph, ...]
+    shared: tuple[str, ...] = ()
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Paths of the layers that can run in int8, in the order of the graphs."""
         return tuple(layer for graph in self.graphs for layer in graph.calls)
+
+    def in_float(self, layers: Sequence[str]) -> list[str]:
+        """Paths of the layers with a kernel that stay float32 when ``layers`` are quantised."""
+        return [*(layer for layer in self.layers if layer not in set(layers)), *self.shared]
 
 
 def prepare(network: Any, config: Config, dataset: Any, work: Path, zoo: Path | None = None) -> Prepared:
@@ -111,7 +119,7 @@ def trace(network: Any, options: ExportOptions, subject: Subject, work: Path) ->
         work: folder for the float graphs.
 
     Raises:
-        CompressionError: there is nothing to quantise, or a layer is in several graphs.
+        CompressionError: there is nothing to quantise.
     """
     options = replace(options, output_op=options.graph_op)  # one trace is for all targets
     task = task_for(network, options, subject.settings)
@@ -126,16 +134,15 @@ def trace(network: Any, options: ExportOptions, subject: Subject, work: Path) ->
             if isinstance(layers.get(path), (nn.Conv2D, nn.Conv2DTranspose))
         }
         graphs.append(TracedGraph(graph.name, program, stem.with_name(f"{stem.name}.pdmodel"), calls))
-    found = [layer for graph in graphs for layer in graph.calls]
-    if not found:
+    times = Counter(layer for graph in graphs for layer in graph.calls)
+    shared = tuple(layer for layer, count in times.items() if count > 1)
+    graphs = [
+        replace(graph, calls={layer: uses for layer, uses in graph.calls.items() if layer not in shared})
+        for graph in graphs
+    ]
+    if not any(graph.calls for graph in graphs):
         raise CompressionError("the network has no convolution that could run in int8")
-    if len(set(found)) < len(found):
-        twice = next(layer for layer in found if found.count(layer) > 1)
-        raise CompressionError(
-            f"the layer '{twice}' is in several graphs, and its input would have another range in each",
-            remedy="let graphs() of the network put every layer into one graph",
-        )
-    return Prepared(network, options, subject, task, tuple(graphs))
+    return Prepared(network, options, subject, task, tuple(graphs), shared)
 
 
 def calibration_streams(

@@ -12,7 +12,6 @@ from mobileseg.compress.precision.simulate import simulated
 from mobileseg.compress.precision.streams import read_streams, record_inputs, run_stream
 from mobileseg.data.io import write_png
 from mobileseg.data.pixel_format import PHOTOGRAPH
-from mobileseg.errors import CompressionError
 from mobileseg.export.from_config import synthetic_images
 from mobileseg.export.options import ExportOptions
 from mobileseg.nn.components import component_paths
@@ -152,11 +151,3 @@ def test_a_graph_without_int8_is_written_in_float(video, ranges, tmp_path):
     )
     files = {name: graph.files["onnx"].precision for name, graph in Manifest.read(tmp_path / "out").graphs.items()}
     assert files == {"stem": None, "deep": None, "flow": None, "heads": "int8"}
-
-
-def test_a_layer_in_two_graphs_is_refused(video, tmp_path, monkeypatch):
-    deployed = video.network.graphs(SIZE)
-    doubled = type(deployed)((*deployed.graphs, deployed.graphs[0]), deployed.pipelines, deployed.state)
-    monkeypatch.setattr(video.network, "graphs", lambda _size: doubled)
-    with pytest.raises(CompressionError, match="is in several graphs"):
-        trace(video.network, video.options, video.subject, tmp_path)
