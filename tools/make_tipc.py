@@ -80,7 +80,7 @@ class TipcTask(Protocol):
     """Least share of results that an exported model has in common with the checkpoint."""
 
     def changes(self, model: Mapping[str, Any], classes: int, height: int) -> dict[str, Any]:
-        """What a training of seconds on generated data changes in a configuration, whose section `model` it is given."""
+        """What a training of seconds on generated data changes in a configuration with this section `model`."""
 
     def dataset(self, part: str, root: str, classes: int) -> dict[str, Any]:
         """The section of the generated dataset, without its transforms."""

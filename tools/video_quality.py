@@ -1,17 +1,21 @@
-"""What key frames and flow cost in quality, for the tables in docs/video.md::
+"""What key frames cost in quality, for the tables in docs/video.md::
 
     python tools/video_quality.py RUN_OR_ZOO_FOLDER data/clips
+    python tools/video_quality.py zoo/mobileinst_mobilenetv2_clips data/clips --every 2 3 5 6
 
-The second folder takes the place of ``val_dataset.dataset_root``. Three ways over the frames: every frame computed
-whole, one key frame in ``--every``, and the same key frames with their features copied to the other frames as they are.
-Frames that are no key frames in the second way are judged apart in all three. Flicker is that of the exact flow where
-the clips have it (``mobileseg.data.synthetic.video.generate_clips(..., flow=True)``), else it is estimated from the
-images. *IoU* is that of all objects together, found and true, over all frames.
+The second folder takes the place of ``val_dataset.dataset_root``. Ways over the frames: every frame computed whole, and
+for each number of ``--every`` one key frame in so many; of networks whose features move along a flow, the same key
+frames also with their features copied to the other frames as they are. Frames that are no key frames with the first of
+these numbers are judged apart, also where every frame is computed whole. Objects of queries are those of tracks.
+Flicker is that of the exact flow where the clips have it (``mobileseg.data.synthetic.video.generate_clips(...,
+flow=True)``), else it is estimated from the images. *IoU* is that of all objects together, found and true, over all
+frames.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,9 +30,12 @@ from mobileseg.instance.fpn import onto
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.tracking.flicker import FlickerMeter, changes, label_map
 from mobileseg.training.evaluator import evaluate
+from mobileseg.training.predictors import make_predictor
 from mobileseg.training.store import run_folder_of
 from mobileseg.training.weights import load_checkpoint_weights
 from mobileseg.video.keyframes import KeyframeOptions
+from mobileseg.video.mobileinst.model import MobileInst
+from mobileseg.video.mobileinst.training import QueryPredictor
 from mobileseg.video.names import KEY, NONKEY
 from mobileseg.video.predictor import VideoPredictor
 
@@ -45,7 +52,7 @@ class Watched:
         every: distance of the frames that are called key frames.
     """
 
-    def __init__(self, predict: VideoPredictor, dataset: Any, every: int) -> None:
+    def __init__(self, predict: VideoPredictor | QueryPredictor, dataset: Any, every: int) -> None:
         self.predict, self.dataset, self.every = predict, dataset, every
         self.changed = self.compared = self.shared = self.joined = 0
         self._indices = iter([index for sequence in dataset.sequences() for index in sequence])
@@ -102,35 +109,52 @@ class Watched:
 class CopyPredictor(VideoPredictor):
     """As its base, with the key frame's coarse maps used in other frames as they are, neither moved nor refined."""
 
-    def begin(self) -> None:
-        super().begin()
+    def outputs(self, image: np.ndarray) -> dict[str, np.ndarray]:
         network: Any = self.network
         network.transform = lambda lateral, _reduced, key: [onto(lateral, key.level4), key.level4, key.level5]
+        try:
+            return super().outputs(image)
+        finally:
+            del network.transform
+
+
+def predictors(
+    network: Any, settings: Mapping[str, Any], numbers: Sequence[int]
+) -> Iterator[tuple[str, int, VideoPredictor | QueryPredictor]]:
+    """Way over the frames, distance of its key frames, and what goes it."""
+    whole = "every frame whole"
+    if isinstance(network, MobileInst):
+        for every in (1, *numbers):
+            predict = make_predictor(network, {**settings, "keyframes": {"every": every}})
+            assert isinstance(predict, QueryPredictor)
+            yield whole if every == 1 else f"kernels of {every} frames", every, predict.for_stream(True)
+        return
+    detection = DetectionOptions(**settings["detection"])
+    yield whole, 1, VideoPredictor(network, detection, KeyframeOptions(every=1))
+    for every in numbers:
+        yield f"one key frame in {every}, flow", every, VideoPredictor(network, detection, KeyframeOptions(every=every))
+        copied = CopyPredictor(network, detection, KeyframeOptions(every=every))
+        yield f"one key frame in {every}, copied", every, copied
 
 
 def main() -> None:
-    """Evaluate three times, print a table."""
+    """Evaluate every way, print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path, help="run or zoo folder of a network whose features move along a flow")
+    parser.add_argument("folder", type=Path, help="run or zoo folder of a video network")
     parser.add_argument("clips", help="folder of the validation videos")
-    parser.add_argument("--every", type=int, default=5, help="distance of key frames (default: 5)")
+    parser.add_argument("--every", type=int, nargs="+", default=[5], help="distances of key frames (default: 5)")
     args = parser.parse_args()
     run = run_folder_of(args.folder)
     config = load_config(run / RUN_CONFIG, [f"val_dataset.dataset_root={args.clips}"])
     settings = config.to_dict()
     dataset = build_dataset(settings["val_dataset"])
+    network = build_network(config, load_pretrained=False)
+    load_checkpoint_weights(str(args.folder), network)
+    network.eval()
     print("| way | mask AP | of key frames | of the others | track AP | HOTA | IDF1 | of perfect | flicker | IoU |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for way, every, kind in (
-        ("every frame whole", 1, VideoPredictor),
-        (f"one key frame in {args.every}, flow", args.every, VideoPredictor),
-        (f"one key frame in {args.every}, copied", args.every, CopyPredictor),
-    ):
-        network = build_network(config, load_pretrained=False)
-        load_checkpoint_weights(str(args.folder), network)
-        network.eval()
-        detection = DetectionOptions(**settings["detection"])
-        watched = Watched(kind(network, detection, KeyframeOptions(every=every)), dataset, args.every)
+    for way, every, predict in predictors(network, settings, args.every):
+        watched = Watched(predict, dataset, args.every[0] if every == 1 else every)
         scores = evaluate(watched, dataset)
         kinds, tracking = scores["frame_kinds"], scores["tracking"]
         values = [
