@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mobileseg.data import annotation_cache
-from mobileseg.data.formats import coco_json
+from mobileseg.data.formats import annotation_json
 from mobileseg.data.formats.coco_json import CocoFile, _parsed, read_coco
 from mobileseg.errors import DataError
 
@@ -222,9 +222,9 @@ def test_large_files_are_read_annotation_by_annotation(source, monkeypatch, orde
     source.write_text(json.dumps({key: full[key] for key in order}, indent=1, ensure_ascii=False), encoding="utf-8")
     expected = _parsed(source, ["cat", "Hund"], "")
     whole = []
-    read_json = coco_json.read_json
-    monkeypatch.setattr(coco_json, "read_json", lambda *given: (whole.append(given), read_json(*given))[1])
-    monkeypatch.setattr(coco_json, "_LARGE_BYTES", 1)
+    read_json = annotation_json.read_json
+    monkeypatch.setattr(annotation_json, "read_json", lambda *given: (whole.append(given), read_json(*given))[1])
+    monkeypatch.setattr(annotation_json, "_LARGE_BYTES", 1)
     assert_same(_parsed(source, ["cat", "Hund"], ""), expected)
     assert (not whole) is streamed
 
@@ -238,7 +238,7 @@ def test_faults_of_large_files_are_those_of_small_ones(source, monkeypatch, text
     for content in (text, json.dumps(document()).replace('"iscrowd": 0', '"iscrowd": 9', 1)):
         source.write_text(content, encoding="utf-8")
         for size in (1 << 30, 1):
-            monkeypatch.setattr(coco_json, "_LARGE_BYTES", size)
+            monkeypatch.setattr(annotation_json, "_LARGE_BYTES", size)
             with pytest.raises(DataError) as caught:
                 _parsed(source, None, "hint")
             messages.append(str(caught.value))

@@ -16,8 +16,8 @@ from pycocotools import mask as coco_mask
 
 from mobileseg.data.annotations import AnnotationRows, AnnotationTable, Rle
 from mobileseg.data.base import Item, checked_mode, existing_folder
+from mobileseg.data.formats.annotation_json import choose_classes, read_json
 from mobileseg.data.formats.coco_annotations import is_far
-from mobileseg.data.formats.coco_json import choose_classes, read_json
 from mobileseg.data.formats.listfile import CLASS_FILE, find_file, read_class_names, read_lines
 from mobileseg.data.instance_base import InstanceDataset
 from mobileseg.data.instances import Region, Size

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg.data.base import Item, checked_mode, existing_folder
-from mobileseg.data.formats.coco_json import choose_classes
+from mobileseg.data.formats.annotation_json import choose_classes
 from mobileseg.data.formats.listfile import find_file, read_lines
 from mobileseg.data.formats.voc import PascalVOC
 from mobileseg.data.instance_base import InstanceDataset

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mobileseg.data.base import Item, checked_mode, existing_folder
-from mobileseg.data.formats.coco_json import count_categories
+from mobileseg.data.formats.annotation_json import count_categories
 from mobileseg.data.formats.listfile import find_file
 from mobileseg.data.formats.youtube_vis_json import VideoEntry, YouTubeVisFile, read_youtube_vis
 from mobileseg.data.video_base import Video, VideoDataset, file_numbers

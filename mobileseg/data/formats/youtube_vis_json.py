@@ -11,6 +11,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from mobileseg.data.annotations import AnnotationRows, AnnotationTable
+from mobileseg.data.formats.annotation_json import choose_classes, document_lists, read_categories, read_json
 from mobileseg.data.formats.coco_annotations import (
     AnnotationProblem,
     annotation_error,
@@ -19,7 +20,6 @@ from mobileseg.data.formats.coco_annotations import (
     is_integer,
     mask_of,
 )
-from mobileseg.data.formats.coco_json import choose_classes, document_lists, read_categories, read_json
 from mobileseg.data.instances import Size
 from mobileseg.errors import DataError
 from mobileseg.limits import broken_character, shown, size_fault
