@@ -29,8 +29,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from mobileseg.cache import CACHE_VARIABLE, cache_folder
 from mobileseg.files import sha256_of
-from mobileseg.weights.download import CACHE_VARIABLE, cache_folder
 
 VERSION = 2
 MIN_BYTES = 2 << 20
