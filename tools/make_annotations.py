@@ -170,7 +170,7 @@ def _video_mask(box: tuple[int, ...], rng: np.random.Generator) -> object:
         return [_polygon(box, rng).tolist()]
     left, top, width, height = box
     seen = rng.integers(1, height, width)  # pixels of every column, which begin at the top of the box
-    counts = np.stack([_VIDEO_HEIGHT - seen, seen], axis=1).ravel()
+    counts = np.stack([_VIDEO_HEIGHT - np.roll(seen, 1), seen], axis=1).ravel()  # from the end of one to the next
     counts[0] = left * _VIDEO_HEIGHT + top
     rest = _VIDEO_HEIGHT * _VIDEO_WIDTH - counts.sum()
     return {"counts": [*counts.tolist(), int(rest)], "size": [_VIDEO_HEIGHT, _VIDEO_WIDTH]}

@@ -179,6 +179,24 @@ def test_two_processes_build_the_same_entry(source):
     assert len(entries(source)) == 1
 
 
+def test_a_worker_that_is_killed_while_it_reads_harms_nothing(source, monkeypatch):
+    expected = read_coco(source)
+    (entry,) = entries(source)
+    before = entry.read_bytes()
+    code = "import sys; from mobileseg.data import annotation_cache as c; c.MIN_BYTES = 1\n"
+    code += "from pathlib import Path; from mobileseg.data.formats.coco_json import read_coco\n"
+    code += "table = read_coco(Path(sys.argv[1])).table\n"
+    code += "while True: print(type(table.store.numbers), sum(len(table.instances(i)) for i in range(40)), flush=True)"
+    with subprocess.Popen([sys.executable, "-c", code, str(source)], stdout=-1) as worker:
+        line = worker.stdout.readline()
+        worker.kill()
+    assert b"memmap" in line
+    assert b" 120" in line
+    seen = parses(monkeypatch)
+    assert_same(read_coco(source), expected)
+    assert (seen, entry.read_bytes()) == ([], before)
+
+
 def test_entries_of_earlier_states_go_after_a_day(source):
     read_coco(source)
     (first,) = entries(source)
