@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mobileseg.data.base import Item, checked_mode, existing_folder
+from mobileseg.data.base import checked_mode, existing_folder
 from mobileseg.data.formats.annotation_json import choose_classes
 from mobileseg.data.formats.labelme_json import HINT, LabelmeFiles, image_of, read_labelme
 from mobileseg.data.formats.listfile import CLASS_FILE, find_file, read_class_names, read_lines
 from mobileseg.data.instance_base import InstanceDataset
 from mobileseg.data.io import IMAGE_SUFFIXES
+from mobileseg.data.items import Item
 from mobileseg.errors import DataError
 from mobileseg.registry import DATASETS
 

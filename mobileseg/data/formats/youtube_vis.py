@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from mobileseg.data.base import Item, checked_mode, existing_folder
+from mobileseg.data.base import checked_mode, existing_folder
 from mobileseg.data.formats.annotation_json import count_categories
 from mobileseg.data.formats.listfile import find_file
 from mobileseg.data.formats.youtube_vis_json import VideoEntry, read_youtube_vis
+from mobileseg.data.items import Item
 from mobileseg.data.video_base import Video, VideoDataset, file_numbers
 from mobileseg.errors import ConfigError, DataError
 from mobileseg.registry import DATASETS
