@@ -73,7 +73,7 @@ def write_labelme(folder: Path, share: float, rng: np.random.Generator) -> str:
              "description": "", "shape_type": "polygon", "flags": {}, "mask": None}
             for polygon in (_polygon(_box(_WIDTH, _HEIGHT, rng), rng) for _ in range(SHAPES))
         ]  # fmt: skip
-        document = {
+        document: dict[str, Any] = {
             "version": "5.4.1", "flags": {}, "shapes": shapes, "imagePath": f"{path.stem}.jpg", "imageData": None,
             "imageHeight": _HEIGHT, "imageWidth": _WIDTH,
         }  # fmt: skip

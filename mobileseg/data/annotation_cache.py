@@ -24,6 +24,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -88,26 +89,24 @@ class CachedSource:
     """
 
     def __init__(self, source: Path, asked: Any, files: Sequence[Path] | None = None) -> None:
-        self._source, self._folder = source, files is not None
+        self._source, self._asked, self._folder = source, asked, files is not None
         self._files = [source] if files is None else files
-        self._state = self._found_state()
-        key = json.dumps([VERSION, str(source.resolve()), asked])
-        self._key = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:24]
 
     def read(self, kind: type[Kind], parse: Callable[[], Kind]) -> Kind:
         """What was kept of the source, or else what ``parse`` gives, which is then kept.
 
         Small sources are parsed every time, and so is what cannot be found or is no regular file.
         """
-        if self._state is None or self._state.size < MIN_BYTES:
+        state = self._state()
+        if state is None or state.size < MIN_BYTES:
             return parse()
-        entry = self._load(self._state)
+        entry = self._load(state)
         if entry is None:
             found = parse()
             entry = found.entry()
             if entry is None:
                 return found
-            entry = self._store(entry, self._state)
+            entry = self._store(entry, state)
         return kind.of_entry(entry)
 
     def _load(self, state: _State) -> Entry | None:
@@ -130,7 +129,7 @@ class CachedSource:
         partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
         try:
             digest = "" if self._folder else sha256_of(self._source)
-            if self._found_state() != state:  # written while it was parsed
+            if self._state() != state:  # written while it was parsed
                 return entry
             place.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -151,9 +150,9 @@ class CachedSource:
             return entry
         return _read(place)[0] or entry
 
-    def _found_state(self) -> _State | None:
+    def _state(self) -> _State | None:
         """None where one of the files is missing, or no regular file."""
-        size, digest, start = 0, hashlib.sha256(), len(str(self._source))
+        size, digest, source = 0, hashlib.sha256(), str(self._source)
         for path in self._files:
             try:
                 found = os.stat(path)
@@ -162,9 +161,14 @@ class CachedSource:
             if not stat.S_ISREG(found.st_mode):
                 return None
             size += found.st_size
-            facts = [str(path)[start:], found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+            facts = [str(path).removeprefix(source), found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
             digest.update(json.dumps(facts).encode())
         return _State(size, digest.hexdigest()[:16])
+
+    @cached_property
+    def _key(self) -> str:
+        text = json.dumps([VERSION, str(self._source.resolve()), self._asked])
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     def _place(self, state: _State) -> Path:
         return cache_folder() / "annotations" / f"{self._key}-{state.digest}"

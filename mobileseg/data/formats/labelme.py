@@ -61,7 +61,7 @@ class LabelmeInstances(InstanceDataset):
         root = existing_folder(dataset_root, "LabelmeInstances", HINT)
         given = {"train": train_path, "val": val_path, "test": test_path}[mode]
         if classes is not None:
-            classes = choose_classes(classes, classes, str(root))
+            classes = tuple(map(str, choose_classes(classes, classes, str(root))))
         files, source = _files(root, mode, given)
         found = _read(root, files, source, classes)
         if classes is not None and mode == "train":

@@ -116,6 +116,13 @@ def test_parts_and_classes_have_entries_of_their_own(root: Path, parsed: list[st
     assert_is(opened(root), FIRST, ("nut", "bolt"))
 
 
+def test_a_class_that_yaml_takes_for_a_number(root: Path) -> None:
+    draw(root, "train/b", [("7", 0, 0, 9, 9)])
+    for _ in range(2):
+        data = LabelmeInstances(str(root), classes=[7])
+        assert_is(data, {"train/b.jpg": [("7", 0, 0, 9, 9)]}, ("7",))
+
+
 def test_an_edit_that_keeps_size_and_time_is_seen(root: Path, parsed: list[str]) -> None:
     rewrite(root / "train/b.json", '"bolt"', '"boot"')
     assert_is(opened(root), FIRST | {"train/b.jpg": [("boot", 0, 0, 9, 9)]}, ("bolt", "boot", "nut", "washer"))
