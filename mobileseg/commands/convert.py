@@ -91,7 +91,7 @@ def _exports(source: Path) -> list[Path]:
 
 
 def _read(path: Path, frames: dict[str, FrameCount], *, boxes: bool) -> dict[str, ExportedVideo]:
-    from mobileseg.data.formats.coco_json import read_json
+    from mobileseg.data.formats.annotation_json import read_json
     from mobileseg.data.formats.coco_tracks import read_coco_tracks
     from mobileseg.data.formats.cvat_video import read_cvat
     from mobileseg.data.formats.label_studio_video import read_label_studio

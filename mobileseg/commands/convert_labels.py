@@ -135,7 +135,7 @@ def _write_lists(args: argparse.Namespace, parts: dict[str, list[Any]]) -> None:
 def _labelme(args: argparse.Namespace) -> None:
     import numpy as np
 
-    from mobileseg.data.formats.labelme import label_mask, label_names, labelled_image
+    from mobileseg.data.formats.labelme_json import label_mask, label_names, labelled_image
     from mobileseg.viz.mask_file import write_mask
     from mobileseg.viz.palette import palette
 

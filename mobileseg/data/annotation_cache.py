@@ -1,9 +1,11 @@
-"""Annotation files that were parsed before: their arrays in one file each, mapped into memory.
+"""Annotations that were parsed before: their arrays in one file for each source, mapped into memory.
 
 An entry belongs to a source (its resolved path), to what was asked of it, and to the version of the format; these make
-the first part of its name. It is used when the source has the size, the modification time, the change time and the
-inode that it had when it was parsed, which make the second part. Where one of the times or the inode differs and the
-size does not (a copied or touched file), it is used when the SHA-256 of the content is the same.
+the first part of its name. A source is an annotation file, or a folder of them. The second part of the name is a digest
+of the size, the modification time, the change time and the inode of every file, and of the names of the files of a
+folder in their order: an entry is used when all of them are what they were when it was parsed. Where one of the times
+or the inode of a single file differs and the size does not (a copied or touched file), its entry is used when the
+SHA-256 of the content is the same; a folder is parsed anew.
 
 The system sets the change time at every write, and what sets a modification time back does not set that one: an edit
 that keeps size and modification time is seen. Nothing else is trusted either: the head has a checksum and so has every
@@ -17,19 +19,21 @@ import hashlib
 import json
 import logging
 import os
+import stat
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from mobileseg.cache import CACHE_VARIABLE, cache_folder
 from mobileseg.files import sha256_of
-from mobileseg.weights.download import CACHE_VARIABLE, cache_folder
 
-VERSION = 1
+VERSION = 2
 MIN_BYTES = 2 << 20
 """Smaller sources are parsed every time: it takes a moment."""
 
@@ -54,55 +58,82 @@ class Entry(NamedTuple):
     arrays: dict[str, np.ndarray]
 
 
+class _State(NamedTuple):
+    """Of the files of a source: their bytes, and a digest of what the system says of them."""
+
+    size: int
+    digest: str
+
+
+Kind = TypeVar("Kind", bound="Parsed")
+
+
+class Parsed(Protocol):
+    """What was parsed of a source."""
+
+    def entry(self) -> Entry | None:
+        """What is kept of it; None where nothing may be."""
+
+    @classmethod
+    def of_entry(cls: type[Kind], entry: Entry) -> Kind:
+        """What was kept."""
+
+
 class CachedSource:
     """The entry of one source.
 
     Args:
-        source: annotation file.
+        source: annotation file, or folder of them.
         asked: what decides what is taken of it, as JSON can hold it.
+        files: those of a folder that are parsed, in their order.
     """
 
-    def __init__(self, source: Path, asked: Any) -> None:
-        self._source = source.resolve()
-        self._state = _state(self._source)
-        key = json.dumps([VERSION, str(self._source), asked])
-        self._key = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+    def __init__(self, source: Path, asked: Any, files: Sequence[Path] | None = None) -> None:
+        self._source, self._asked, self._folder = source, asked, files is not None
+        self._files = [source] if files is None else files
 
-    @property
-    def worthwhile(self) -> bool:
-        """Whether parsing the source takes long enough."""
-        return self._state is not None and self._state[0] >= MIN_BYTES
+    def read(self, kind: type[Kind], parse: Callable[[], Kind]) -> Kind:
+        """What was kept of the source, or else what ``parse`` gives, which is then kept.
 
-    def load(self) -> Entry | None:
-        """The entry; None when there is none that can be used."""
-        if self._state is None or not self.worthwhile:
-            return None
-        place = self._place()
+        Small sources are parsed every time, and so is what cannot be found or is no regular file.
+        """
+        state = self._state()
+        if state is None or state.size < MIN_BYTES:
+            return parse()
+        entry = self._load(state)
+        if entry is None:
+            found = parse()
+            entry = found.entry()
+            if entry is None:
+                return found
+            entry = self._store(entry, state)
+        return kind.of_entry(entry)
+
+    def _load(self, state: _State) -> Entry | None:
+        place = self._place(state)
         entry, _ = _read(place)
-        if entry is not None:
+        if entry is not None or self._folder:
             return entry
         for other in self._others(place):
             entry, head = _read(other)
-            if entry is None or head["state"][0] != self._state[0] or sha256_of(self._source) != head["sha256"]:
+            if entry is None or head["size"] != state.size or sha256_of(self._source) != head["sha256"]:
                 continue
             with suppress(OSError):
                 os.link(other, place)
             return entry
         return None
 
-    def store(self, entry: Entry) -> Entry:
+    def _store(self, entry: Entry, state: _State) -> Entry:
         """Write the entry and return it as the file has it; as it was given where nothing can be written."""
-        if self._state is None or not self.worthwhile:
-            return entry
-        place = self._place()
+        place = self._place(state)
         partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
         try:
-            digest = sha256_of(self._source)
-            if _state(self._source) != self._state:  # written while it was parsed
+            digest = "" if self._folder else sha256_of(self._source)
+            if self._state() != state:  # written while it was parsed
                 return entry
             place.parent.mkdir(parents=True, exist_ok=True)
             try:
-                _write(partial, entry, {"state": list(self._state), "sha256": digest})
+                _write(partial, entry, {"size": state.size, "sha256": digest})
                 os.replace(partial, place)
             finally:
                 partial.unlink(missing_ok=True)
@@ -119,9 +150,28 @@ class CachedSource:
             return entry
         return _read(place)[0] or entry
 
-    def _place(self) -> Path:
-        state = hashlib.sha256(json.dumps(self._state).encode()).hexdigest()[:16]
-        return cache_folder() / "annotations" / f"{self._key}-{state}"
+    def _state(self) -> _State | None:
+        """None where one of the files is missing, or no regular file."""
+        size, digest, source = 0, hashlib.sha256(), str(self._source)
+        for path in self._files:
+            try:
+                found = os.stat(path)
+            except (OSError, ValueError):  # also a name that no file can have
+                return None
+            if not stat.S_ISREG(found.st_mode):
+                return None
+            size += found.st_size
+            facts = [str(path).removeprefix(source), found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+            digest.update(json.dumps(facts).encode())
+        return _State(size, digest.hexdigest()[:16])
+
+    @cached_property
+    def _key(self) -> str:
+        text = json.dumps([VERSION, str(self._source.resolve()), self._asked])
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    def _place(self, state: _State) -> Path:
+        return cache_folder() / "annotations" / f"{self._key}-{state.digest}"
 
     def _others(self, place: Path) -> list[Path]:
         return sorted(path for path in place.parent.glob(f"{self._key}-*") if path != place)
@@ -134,13 +184,15 @@ class CachedSource:
                     path.unlink()
 
 
-def _state(path: Path) -> tuple[int, int, int, int] | None:
-    """Size, times of modification and change (ns), inode."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+def packed_texts(texts: Sequence[str]) -> np.ndarray:
+    """Many texts, uint8 [n]."""
+    return np.frombuffer(json.dumps(texts).encode(), np.uint8)
+
+
+def unpacked_texts(packed: np.ndarray) -> list[str]:
+    """The texts of `packed_texts`."""
+    texts: list[str] = json.loads(packed.tobytes())
+    return texts
 
 
 def _write(path: Path, entry: Entry, head: dict[str, Any]) -> None:

@@ -127,6 +127,16 @@ class AnnotationTable:
         table.sizes, table.starts, table._store, table._chosen = sizes, starts, store, None
         return table
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays by name, of a table from which nothing was chosen."""
+        assert self._chosen is None, "the arrays of the store are those of another table"
+        return {"starts": self.starts, "sizes": self.sizes, **self._store.arrays()}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> AnnotationTable:
+        """The table whose `arrays` these are."""
+        return cls.of_store(AnnotationStore(arrays), arrays["starts"], arrays["sizes"])
+
     @property
     def store(self) -> AnnotationStore:
         """The annotations that this table is chosen from."""
@@ -241,6 +251,19 @@ class AnnotationTable:
         ends = np.cumsum(counts)
         rows = np.repeat(starts - (ends - counts), counts) + np.arange(int(counts.sum()))
         return self._taken(rows, np.concatenate([[0], ends]), self.sizes[picked])
+
+    def place_images(self, places: np.ndarray, sizes: np.ndarray) -> AnnotationTable:
+        """The table with its images among others that have no objects.
+
+        Args:
+            places: int64 [images], ascending, where each image comes to stand.
+            sizes: int64 [all images, 2], height and width.
+        """
+        counts = np.zeros(len(sizes), np.int64)
+        counts[places] = np.diff(self.starts)
+        table = AnnotationTable.of_store(self._store, np.concatenate([[0], np.cumsum(counts)]), sizes)
+        table._chosen = self._chosen
+        return table
 
     def select_rows(self, keep: np.ndarray) -> AnnotationTable:
         """The table with some of the objects, bool [n]; all images stay."""

@@ -6,13 +6,14 @@ import copy
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
 
 from mobileseg.class_names import checked_names
 from mobileseg.data.io import read_label
+from mobileseg.data.items import Item, Items
 from mobileseg.data.label_values import check_label_arguments, range_remedy
 from mobileseg.data.pixel_format import PHOTOGRAPH, PixelFormat
 from mobileseg.data.sample import Sample, Transform
@@ -23,13 +24,6 @@ from mobileseg.tasks import SEMANTIC
 from mobileseg.viz.palette import palette as generated_palette
 
 EVALUATION_MODES = ("val", "test")
-
-
-class Item(NamedTuple):
-    """One image of a dataset and the file that its label is in (None: the dataset has no label for it)."""
-
-    image: Path
-    label: Path | None
 
 
 class ImageDataset:
@@ -83,7 +77,7 @@ class ImageDataset:
             )
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MAX_INTEGER:
             raise ConfigError(f"seed is {shown(seed)}; expected a whole number, at least 0", remedy="write seed: 0")
-        self.items = list(items)
+        self.items = Items(items)
         self.mode = mode
         self.classes = checked_names(classes, f"the dataset of {source}" if source else "the dataset")
         self.num_classes = len(self.classes)

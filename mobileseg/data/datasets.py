@@ -1,6 +1,6 @@
 """All datasets, registered by importing this module."""
 
-from mobileseg.data.base import Item, SegmentationDataset
+from mobileseg.data.base import SegmentationDataset
 from mobileseg.data.concat import Concat
 from mobileseg.data.formats.ade20k import ADE20K
 from mobileseg.data.formats.camvid import CamVid
@@ -31,6 +31,7 @@ from mobileseg.data.formats.voc import PascalVOC
 from mobileseg.data.formats.voc_instances import VocInstances
 from mobileseg.data.formats.youtube_vis import YouTubeVIS
 from mobileseg.data.instance_base import InstanceDataset
+from mobileseg.data.items import Item
 from mobileseg.data.mixed_clips import MixedClips
 from mobileseg.data.pseudo_clips import PseudoClips
 from mobileseg.data.video_base import Video, VideoDataset

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mobileseg.data.annotations import AnnotationRows, AnnotationTable, coco_document
-from mobileseg.data.base import ImageDataset, Item, channels_first
+from mobileseg.data.base import ImageDataset, channels_first
 from mobileseg.data.instances import Instances
 from mobileseg.data.io import read_image
+from mobileseg.data.items import Item
 from mobileseg.data.sample import Sample, Transform
 from mobileseg.errors import DataError
 from mobileseg.rle import encode_region
@@ -238,7 +239,7 @@ class InstanceDataset(ImageDataset):
                 f"{', '.join(self.classes[:8])}{', ...' if self.num_classes > 8 else ''} to train on{crowds}",
                 remedy="check classes and the annotation file, or write keep_empty: true to train on background alone",
             )
-        self.items = [self.items[i] for i in chosen]
+        self.items = self.items.select(chosen)
         self._file_names = [self._file_names[i] for i in chosen]
         self._image_ids = self._image_ids[chosen]
         self._table = self.annotations.select_images(chosen)

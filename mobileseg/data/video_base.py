@@ -12,10 +12,11 @@ import numpy as np
 
 from mobileseg.data import clips
 from mobileseg.data.annotations import AnnotationTable
-from mobileseg.data.base import Item, channels_first
+from mobileseg.data.base import channels_first
 from mobileseg.data.instance_base import InstanceDataset
 from mobileseg.data.instances import Instances
 from mobileseg.data.io import read_image
+from mobileseg.data.items import Item
 from mobileseg.data.sample import Sample, Transform
 from mobileseg.data.tracks import video_document
 from mobileseg.errors import ConfigError, DataError

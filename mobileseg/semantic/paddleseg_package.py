@@ -109,7 +109,7 @@ def import_paddleseg() -> tuple[Any, Any]:
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Undo what importing the package changes for the whole process, and keep its folders out of the home folder."""
-    from mobileseg.weights.download import cache_folder
+    from mobileseg.cache import cache_folder
 
     root = logging.getLogger()
     handlers, level, options = list(root.handlers), root.level, np.get_printoptions()

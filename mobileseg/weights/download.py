@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
 import time
 import urllib.error
@@ -15,11 +14,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlparse, urlsplit
 
+from mobileseg.cache import CACHE_VARIABLE, cache_folder
 from mobileseg.errors import WeightsError
 from mobileseg.files import sha256_of, write_whole
 from mobileseg.locks import locked
 
-CACHE_VARIABLE = "MOBILESEG_CACHE"
 _BLOCK = 1 << 20
 _TIMEOUT = 30.0
 _ATTEMPTS = 3
@@ -32,12 +31,6 @@ logger = logging.getLogger(__name__)
 def is_url(source: object) -> bool:
     """Whether it is an http or https address."""
     return isinstance(source, str) and source.lower().startswith(("http://", "https://"))
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: MOBILESEG_CACHE, or ~/.cache/mobileseg."""
-    named = os.environ.get(CACHE_VARIABLE)
-    return Path(named) if named else Path.home() / ".cache" / "mobileseg"
 
 
 def cached_path(url: str) -> Path:

@@ -11,8 +11,8 @@ from mobileseg.compress.gate import read_gate
 from mobileseg.compress.recipe_quantize import QuantizeRecipe
 from mobileseg.compress.steps import save_network
 from mobileseg.config.build import build_network
-from mobileseg.data.base import Item
 from mobileseg.data.io import read_image
+from mobileseg.data.items import Item
 from mobileseg.errors import CompressionError
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.segmenter import Segmenter

@@ -65,6 +65,18 @@ class Modules(Numbers):
         return super().__getitem__(key) | {"heavy": np.array(heavy), "ignored": np.array(ignored)}
 
 
+class ModulesOf(Modules):
+    """The same, after a sample of another dataset was made."""
+
+    def __init__(self, dataset):
+        super().__init__()
+        self.dataset = dataset
+
+    def __getitem__(self, key):
+        assert self.dataset[key[0], key[1] % len(self.dataset)]
+        return super().__getitem__(key)
+
+
 class Boxes(Numbers):
     """Sample i has i rows of boxes."""
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mobileseg.data import annotation_cache
-from mobileseg.data.formats import coco_json
+from mobileseg.data.formats import annotation_json
 from mobileseg.data.formats.coco_json import CocoFile, _parsed, read_coco
 from mobileseg.errors import DataError
 
@@ -179,6 +179,24 @@ def test_two_processes_build_the_same_entry(source):
     assert len(entries(source)) == 1
 
 
+def test_a_worker_that_is_killed_while_it_reads_harms_nothing(source, monkeypatch):
+    expected = read_coco(source)
+    (entry,) = entries(source)
+    before = entry.read_bytes()
+    code = "import sys; from mobileseg.data import annotation_cache as c; c.MIN_BYTES = 1\n"
+    code += "from pathlib import Path; from mobileseg.data.formats.coco_json import read_coco\n"
+    code += "table = read_coco(Path(sys.argv[1])).table\n"
+    code += "while True: print(type(table.store.numbers), sum(len(table.instances(i)) for i in range(40)), flush=True)"
+    with subprocess.Popen([sys.executable, "-c", code, str(source)], stdout=-1) as worker:
+        line = worker.stdout.readline()
+        worker.kill()
+    assert b"memmap" in line
+    assert b" 120" in line
+    seen = parses(monkeypatch)
+    assert_same(read_coco(source), expected)
+    assert (seen, entry.read_bytes()) == ([], before)
+
+
 def test_entries_of_earlier_states_go_after_a_day(source):
     read_coco(source)
     (first,) = entries(source)
@@ -222,9 +240,9 @@ def test_large_files_are_read_annotation_by_annotation(source, monkeypatch, orde
     source.write_text(json.dumps({key: full[key] for key in order}, indent=1, ensure_ascii=False), encoding="utf-8")
     expected = _parsed(source, ["cat", "Hund"], "")
     whole = []
-    read_json = coco_json.read_json
-    monkeypatch.setattr(coco_json, "read_json", lambda *given: (whole.append(given), read_json(*given))[1])
-    monkeypatch.setattr(coco_json, "_LARGE_BYTES", 1)
+    read_json = annotation_json.read_json
+    monkeypatch.setattr(annotation_json, "read_json", lambda *given: (whole.append(given), read_json(*given))[1])
+    monkeypatch.setattr(annotation_json, "_LARGE_BYTES", 1)
     assert_same(_parsed(source, ["cat", "Hund"], ""), expected)
     assert (not whole) is streamed
 
@@ -238,7 +256,7 @@ def test_faults_of_large_files_are_those_of_small_ones(source, monkeypatch, text
     for content in (text, json.dumps(document()).replace('"iscrowd": 0', '"iscrowd": 9', 1)):
         source.write_text(content, encoding="utf-8")
         for size in (1 << 30, 1):
-            monkeypatch.setattr(coco_json, "_LARGE_BYTES", size)
+            monkeypatch.setattr(annotation_json, "_LARGE_BYTES", size)
             with pytest.raises(DataError) as caught:
                 _parsed(source, None, "hint")
             messages.append(str(caught.value))

@@ -48,6 +48,16 @@ def test_choice_of_images_and_pickling() -> None:
     assert made.ids.tolist() == [5, 0, 3]
 
 
+def test_images_among_others_without_objects() -> None:
+    made, masks = table()
+    placed = made.select_images([2, 0]).place_images(np.array([1, 4]), np.array([(5, 5), SIZE, (6, 7), (8, 9), SIZE]))
+    assert [list(placed.rows(i)) for i in range(5)] == [[], [0, 1], [], [], [2]]
+    assert placed.ids.tolist() == [0, 3, 5]
+    assert [placed.size(i) for i in (1, 2)] == [SIZE, (6, 7)]
+    np.testing.assert_array_equal(placed.instances(1).masks, masks)
+    assert len(made.select_images([]).place_images(np.zeros(0, np.int64), np.array([SIZE]))) == 0
+
+
 def test_size_of_a_pickle() -> None:
     rows = AnnotationRows()
     for index in range(2000):

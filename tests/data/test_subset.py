@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mobileseg.data.base import Item
 from mobileseg.data.datasets import CocoInstances, Concat, MixedClips, YouTubeVIS
+from mobileseg.data.items import Item
 from mobileseg.data.subset import ImageSubset, share_of, subset_of
 from mobileseg.data.synthetic.datasets import generate
 from mobileseg.errors import ConfigError, DataError

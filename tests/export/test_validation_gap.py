@@ -6,8 +6,9 @@ import numpy as np
 import paddle
 import pytest
 
-from mobileseg.data.base import Item, SegmentationDataset
+from mobileseg.data.base import SegmentationDataset
 from mobileseg.data.io import write_png
+from mobileseg.data.items import Item
 from mobileseg.export.options import ExportOptions
 from mobileseg.export.validation_gap import difference, warning
 

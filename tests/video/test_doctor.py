@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from mobileseg.data.annotations import AnnotationRows, AnnotationTable
-from mobileseg.data.base import Item
 from mobileseg.data.datasets import Davis, FlyingChairs, PseudoClips, Video, VideoDataset, YouTubeVIS
 from mobileseg.data.doctor.checks import Finding
 from mobileseg.data.doctor.scan import scan
 from mobileseg.data.flow import write_flow
 from mobileseg.data.formats.coco_annotations import AnnotationError
+from mobileseg.data.items import Item
 from mobileseg.errors import DataError
 from mobileseg.video import doctor
 from tests.data.instance_folder import CocoFolder

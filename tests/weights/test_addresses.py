@@ -5,9 +5,10 @@ import threading
 
 import pytest
 
+from mobileseg.cache import cache_folder
 from mobileseg.errors import WeightsError
 from mobileseg.weights import download
-from mobileseg.weights.download import cache_folder, fetch
+from mobileseg.weights.download import fetch
 
 pytestmark = pytest.mark.both
 

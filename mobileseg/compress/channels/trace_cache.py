@@ -16,10 +16,10 @@ from typing import Any
 import paddle
 from paddle import nn
 
+from mobileseg.cache import cache_folder
 from mobileseg.compress.channels.trace import TRACE_SIZE, NetworkTrace, Op, trace
 from mobileseg.files import write_whole
 from mobileseg.tasks import packages
-from mobileseg.weights.download import cache_folder
 
 FORMAT = 1
 _SOURCES = ("mobileseg.nn", "mobileseg.backbones", "mobileseg.compress.channels.trace")

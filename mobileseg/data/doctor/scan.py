@@ -14,8 +14,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mobileseg.data.base import Item
 from mobileseg.data.io import FileError, decode_label, label_colours, orientation, read_bytes
+from mobileseg.data.items import Item
 from mobileseg.data.pixel_format import PHOTOGRAPH, PixelFormat
 from mobileseg.pixels import resize
 

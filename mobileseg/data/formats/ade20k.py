@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mobileseg.data.base import Item, SegmentationDataset, checked_mode, existing_folder
+from mobileseg.data.base import SegmentationDataset, checked_mode, existing_folder
+from mobileseg.data.items import Item
 from mobileseg.registry import DATASETS
 
 _HINT = (

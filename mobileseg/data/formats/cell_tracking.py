@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mobileseg.data.base import checked_mode, existing_folder
-from mobileseg.data.formats.coco_json import choose_classes
+from mobileseg.data.formats.annotation_json import choose_classes
 from mobileseg.data.formats.frame_folders import FrameFolder, assemble, choose_sequences, instances_of, list_frames
 from mobileseg.data.formats.listfile import read_lines
 from mobileseg.data.instances import Instances

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from mobileseg.data.annotations import AnnotationTable
-from mobileseg.data.base import Item, checked_mode, existing_folder
-from mobileseg.data.formats.coco_json import CocoFile, count_categories, read_coco
+from mobileseg.data.base import checked_mode, existing_folder
+from mobileseg.data.formats.annotation_json import count_categories
+from mobileseg.data.formats.coco_json import CocoFile, read_coco
 from mobileseg.data.formats.listfile import find_file
 from mobileseg.data.instance_base import InstanceDataset
+from mobileseg.data.items import Item
 from mobileseg.errors import DataError
 from mobileseg.registry import DATASETS
 

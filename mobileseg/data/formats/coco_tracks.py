@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mobileseg.data.formats.annotation_json import read_json
 from mobileseg.data.formats.coco_annotations import is_integer
-from mobileseg.data.formats.coco_json import read_coco, read_json
+from mobileseg.data.formats.coco_json import read_coco
 from mobileseg.data.formats.exported_tracks import ExportedTrack, ExportedVideo
 from mobileseg.errors import DataError
 

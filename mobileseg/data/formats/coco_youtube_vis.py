@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from mobileseg.data.formats.annotation_json import choose_classes
 from mobileseg.data.formats.coco import CocoInstances
-from mobileseg.data.formats.coco_json import CocoFile, choose_classes, read_coco
+from mobileseg.data.formats.coco_json import CocoFile, read_coco
 from mobileseg.errors import ConfigError
 from mobileseg.registry import DATASETS
 

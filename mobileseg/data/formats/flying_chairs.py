@@ -10,11 +10,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mobileseg.data.base import ImageDataset, Item, channels_first, checked_mode, existing_folder
+from mobileseg.data.base import ImageDataset, channels_first, checked_mode, existing_folder
 from mobileseg.data.clips import generator_at
 from mobileseg.data.flow import UNKNOWN, read_flow
 from mobileseg.data.formats.listfile import find_file, read_lines
 from mobileseg.data.io import read_image
+from mobileseg.data.items import Item
 from mobileseg.data.sample import Sample
 from mobileseg.data.transforms.resize import pair
 from mobileseg.errors import ConfigError, DataError

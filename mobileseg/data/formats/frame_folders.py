@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mobileseg.data.base import Item
 from mobileseg.data.instances import Instances, Region
 from mobileseg.data.io import IMAGE_SUFFIXES
+from mobileseg.data.items import Item
 from mobileseg.data.video_base import Video, file_numbers
 from mobileseg.errors import ConfigError, DataError
 

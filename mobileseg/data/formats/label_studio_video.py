@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from mobileseg.data.formats.annotation_json import read_json
 from mobileseg.data.formats.coco_annotations import are_numbers, is_beyond, is_integer
-from mobileseg.data.formats.coco_json import read_json
 from mobileseg.data.formats.exported_tracks import Canvas, ExportedTrack, ExportedVideo, FrameCount, frame_number
 from mobileseg.errors import DataError
 from mobileseg.limits import shown

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from mobileseg.data.base import Item, SegmentationDataset, checked_mode, existing_folder
+from mobileseg.data.base import SegmentationDataset, checked_mode, existing_folder
 from mobileseg.data.formats.listfile import read_list
+from mobileseg.data.items import Item
 from mobileseg.registry import DATASETS
 
 _ARCHIVES = "https://paddleseg.bj.bcebos.com/dataset"

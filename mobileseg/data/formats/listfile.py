@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mobileseg.class_names import generated_names
-from mobileseg.data.base import Item, SegmentationDataset, check_count, checked_mode, existing_folder
+from mobileseg.data.base import SegmentationDataset, check_count, checked_mode, existing_folder
+from mobileseg.data.items import Item
 from mobileseg.data.pixel_format import PixelFormat
 from mobileseg.data.transforms.ranges import check_channels
 from mobileseg.errors import ConfigError, DataError

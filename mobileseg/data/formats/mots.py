@@ -10,7 +10,7 @@ import numpy as np
 
 from mobileseg.data.annotations import AnnotationRows, AnnotationTable
 from mobileseg.data.base import checked_mode, existing_folder
-from mobileseg.data.formats.coco_json import choose_classes
+from mobileseg.data.formats.annotation_json import choose_classes
 from mobileseg.data.formats.frame_folders import FrameFolder, assemble, choose_sequences, list_frames
 from mobileseg.data.formats.mots_text import MotsObject, read_mots
 from mobileseg.data.instances import Instances, Region

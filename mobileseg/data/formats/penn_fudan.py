@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from mobileseg.data.base import Item, checked_mode, existing_folder
+from mobileseg.data.base import checked_mode, existing_folder
 from mobileseg.data.formats.listfile import find_file, read_lines
 from mobileseg.data.instance_base import InstanceDataset
 from mobileseg.data.instances import Instances, Region
 from mobileseg.data.io import MissingFileError, read_label
+from mobileseg.data.items import Item
 from mobileseg.errors import DataError
 from mobileseg.registry import DATASETS
 

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
-from mobileseg.data.base import Item, SegmentationDataset, checked_mode, existing_folder
+from mobileseg.data.base import SegmentationDataset, checked_mode, existing_folder
 from mobileseg.data.formats.listfile import read_list
+from mobileseg.data.items import Item
 from mobileseg.data.sample import Sample
 from mobileseg.registry import DATASETS
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from mobileseg.data.base import ImageDataset, Item, SegmentationDataset, checked_mode, existing_folder
+from mobileseg.data.base import ImageDataset, SegmentationDataset, checked_mode, existing_folder
 from mobileseg.data.formats.listfile import read_class_names, read_list
 from mobileseg.data.io import read_image
+from mobileseg.data.items import Item
 from mobileseg.data.sample import Sample
 from mobileseg.errors import DataError
 from mobileseg.registry import DATASETS

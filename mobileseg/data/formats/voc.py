@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mobileseg.data.base import Item, SegmentationDataset, checked_mode, existing_folder
+from mobileseg.data.base import SegmentationDataset, checked_mode, existing_folder
 from mobileseg.data.formats.listfile import read_lines
+from mobileseg.data.items import Item
 from mobileseg.errors import DataError
 from mobileseg.registry import DATASETS
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from mobileseg.data.base import Item, checked_mode, existing_folder
-from mobileseg.data.formats.coco_json import choose_classes
+from mobileseg.data.base import checked_mode, existing_folder
+from mobileseg.data.formats.annotation_json import choose_classes
 from mobileseg.data.formats.listfile import find_file, read_lines
 from mobileseg.data.formats.voc import PascalVOC
 from mobileseg.data.instance_base import InstanceDataset
 from mobileseg.data.instances import Instances, Region
 from mobileseg.data.io import FileError, MissingFileError, read_bytes, read_label
+from mobileseg.data.items import Item
 from mobileseg.errors import DataError, DependencyError
 from mobileseg.registry import DATASETS
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from mobileseg.data.base import Item, checked_mode, existing_folder
-from mobileseg.data.formats.coco_json import count_categories
+from mobileseg.data.base import checked_mode, existing_folder
+from mobileseg.data.formats.annotation_json import count_categories
 from mobileseg.data.formats.listfile import find_file
-from mobileseg.data.formats.youtube_vis_json import VideoEntry, YouTubeVisFile, read_youtube_vis
+from mobileseg.data.formats.youtube_vis_json import VideoEntry, read_youtube_vis
+from mobileseg.data.items import Item
 from mobileseg.data.video_base import Video, VideoDataset, file_numbers
 from mobileseg.errors import ConfigError, DataError
 from mobileseg.registry import DATASETS
@@ -95,18 +97,20 @@ class YouTubeVIS(VideoDataset):
         entries = _part(found.videos, mode, holdout)
         folder = _image_folder(root, mode, image_dir, entries)
         frames = _frames(folder, entries, path, all_frames=all_frames)
-        videos, positions = _numbered(entries, frames)
-        sizes = [entry.size for entry, names in zip(entries, frames, strict=True) for _ in names]
-        known = found.annotated_videos()
+        videos, places = _numbered(entries, frames)
+        counts = [len(names) for names in frames]
+        sizes = np.repeat(np.array([entry.size for entry in entries], np.int64).reshape(-1, 2), counts, axis=0)
         annotated = np.zeros(len(sizes), bool)
-        for entry in entries:
-            annotated[positions[entry.identifier]] = entry.identifier in known
-        _require_annotations(found, entries, mode)
+        annotated[places] = np.repeat(
+            [entry.identifier in found.annotated for entry in entries], [len(entry.frames) for entry in entries]
+        )
+        _require_annotations(path, entries, found.annotated, mode)
+        listed = found.table.select_images([number for entry in entries for number in entry.frames])
         names = [name for video in frames for name in video]
         super().__init__(
             [Item(folder / name, path) for name in names],
             videos,
-            found.table(positions, sizes),
+            listed.place_images(places, sizes),
             annotated=annotated,
             mode=mode,
             transforms=transforms,
@@ -205,25 +209,23 @@ def _with_frames_between(names: Sequence[str], listed: Mapping[str, set[str]]) -
     return [os.path.join(parent, by_number[number]) for number in sorted(between)]
 
 
-def _numbered(
-    entries: Sequence[VideoEntry], frames: Sequence[Sequence[str]]
-) -> tuple[list[Video], dict[int, list[int]]]:
-    """The videos over the items, and the items of the listed frames of every video."""
-    videos, positions, start = [], {}, 0
+def _numbered(entries: Sequence[VideoEntry], frames: Sequence[Sequence[str]]) -> tuple[list[Video], np.ndarray]:
+    """The videos over the items, and int64 [listed frames] the item of each."""
+    videos, places, start = [], [], 0
     for entry, names in zip(entries, frames, strict=True):
         place = {name: start + position for position, name in enumerate(names)}
-        positions[entry.identifier] = [place[name] for name in entry.file_names]
+        places += [place[name] for name in entry.file_names]
         parent = str(PurePosixPath(entry.file_names[0]).parent)
         name = parent if parent != "." else str(entry.identifier)
         videos.append(Video(name, range(start, start + len(names)), file_numbers(names), entry.identifier))
         start += len(names)
-    return videos, positions
+    return videos, np.array(places, np.int64)
 
 
-def _require_annotations(found: YouTubeVisFile, videos: Sequence[VideoEntry], mode: str) -> None:
-    if mode == "val" and videos and not found.annotated_videos() & {video.identifier for video in videos}:
+def _require_annotations(path: Path, videos: Sequence[VideoEntry], annotated: AbstractSet[int], mode: str) -> None:
+    if mode == "val" and videos and not any(video.identifier in annotated for video in videos):
         raise DataError(
-            f"{found.path}: none of the {len(videos)} videos has an annotation; nothing can be evaluated on them",
+            f"{path}: none of the {len(videos)} videos has an annotation; nothing can be evaluated on them",
             remedy="use a file with annotations (those of the official validation part are not public: holdout splits "
             "the training videos), or mode: test",
         )

@@ -3,105 +3,115 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from mobileseg.data.annotation_cache import CachedSource, Entry, packed_texts, unpacked_texts
 from mobileseg.data.annotations import AnnotationRows, AnnotationTable
+from mobileseg.data.formats.annotation_json import DocumentForm, choose_classes, read_categories, read_document
 from mobileseg.data.formats.coco_annotations import (
     AnnotationProblem,
-    annotation_error,
     area_of,
     box_fault,
     is_integer,
     mask_of,
 )
-from mobileseg.data.formats.coco_json import choose_classes, document_lists, read_categories, read_json
 from mobileseg.data.instances import Size
 from mobileseg.errors import DataError
 from mobileseg.limits import broken_character, shown, size_fault
 from mobileseg.rle import decode_region
 
-_EXPECTED = "expected a YouTube-VIS file: an object with the lists 'videos', 'annotations' and 'categories'"
 _EXPORT = "export the annotations as YouTube-VIS; 'mobileseg convert tracks' makes such a file of other tools' exports"
+_FORM = DocumentForm(
+    "videos",
+    "expected a YouTube-VIS file: an object with the lists 'videos', 'annotations' and 'categories'",
+    _EXPORT,
+)
 
 
 class VideoEntry(NamedTuple):
-    """A video as its file has it: id, names of the frames in time order, (height, width)."""
+    """A video as its file has it.
+
+    Attributes:
+        identifier: its id.
+        file_names: names of its listed frames, in time order.
+        size: height and width.
+        start: number of its first frame among the listed frames of all videos, one video after the other.
+    """
 
     identifier: int
     file_names: tuple[str, ...]
     size: Size
+    start: int
+
+    @property
+    def frames(self) -> range:
+        """Numbers of its frames among those of all videos."""
+        return range(self.start, self.start + len(self.file_names))
 
 
 class YouTubeVisFile(NamedTuple):
-    """A document whose videos and categories are checked; its tracks are read by :meth:`table`.
+    """A checked YouTube-VIS document.
 
     Attributes:
-        path: of the file.
         classes: names of the chosen classes.
         category_ids: their ids.
-        names: of all categories, by id.
         videos: in the order of the file.
-        entries: the annotations as they stand there.
+        annotated: ids of the videos that have an annotation of any class.
+        table: the objects of the chosen classes with the ids of their annotations; its images are the listed frames of
+            all videos.
     """
 
-    path: Path
     classes: tuple[str, ...]
     category_ids: tuple[int, ...]
-    names: Mapping[int, str]
     videos: tuple[VideoEntry, ...]
-    entries: Sequence[dict[str, Any]]
+    annotated: frozenset[int]
+    table: AnnotationTable
 
-    def annotated_videos(self) -> set[Any]:
-        """Ids of the videos that have an annotation of any class."""
-        return {entry.get("video_id") for entry in self.entries if is_integer(entry.get("video_id"))}
+    def entry(self) -> Entry:
+        """What is kept of it."""
+        arrays = {
+            "video_ids": np.array([video.identifier for video in self.videos], np.int64),
+            "video_sizes": np.array([video.size for video in self.videos], np.int64).reshape(-1, 2),
+            "video_starts": np.cumsum([0, *(len(video.file_names) for video in self.videos)]),
+            "file_names": packed_texts([name for video in self.videos for name in video.file_names]),
+            "annotated": np.array(sorted(self.annotated), np.int64),
+            **self.table.arrays(),
+        }
+        return Entry({"classes": self.classes, "category_ids": self.category_ids}, arrays)
 
-    def table(self, positions: Mapping[int, Sequence[int]], sizes: Sequence[Size]) -> AnnotationTable:
-        """The objects of the chosen classes, frame by frame, with the id of their annotation.
-
-        Args:
-            positions: id of a video -> number of the item that each of its frames became; annotations of videos that
-                are not named are left out.
-            sizes: height and width of every item.
-
-        Raises:
-            AnnotationError: annotations that cannot be used.
-        """
-        rows = AnnotationRows()
-        problems = list(self._read(positions, rows))
-        if problems:
-            raise annotation_error(self.path, problems)
-        return AnnotationTable(rows, sizes)
-
-    def _read(self, positions: Mapping[int, Sequence[int]], rows: AnnotationRows) -> Iterator[AnnotationProblem]:
-        videos = {video.identifier: video for video in self.videos}
-        chosen = {category: index for index, category in enumerate(self.category_ids)}
-        seen: set[int] = set()
-        for entry in self.entries:
-            problem = _track_problem(entry, videos, self.names, seen)
-            if problem is not None:
-                yield problem
-                continue
-            seen.add(entry["id"])
-            if entry["category_id"] not in chosen or entry["video_id"] not in positions:
-                continue
-            yield from _read_track(
-                entry,
-                videos[entry["video_id"]],
-                positions[entry["video_id"]],
-                chosen[entry["category_id"]],
-                rows,
-            )
+    @classmethod
+    def of_entry(cls, entry: Entry) -> YouTubeVisFile:
+        """What was kept."""
+        facts, arrays = entry
+        names = unpacked_texts(arrays["file_names"])
+        parts = zip(
+            arrays["video_ids"].tolist(),
+            arrays["video_sizes"].tolist(),
+            pairwise(arrays["video_starts"].tolist()),
+            strict=True,
+        )
+        return cls(
+            tuple(facts["classes"]),
+            tuple(facts["category_ids"]),
+            tuple(
+                VideoEntry(identifier, tuple(names[start:stop]), (height, width), start)
+                for identifier, (height, width), (start, stop) in parts
+            ),
+            frozenset(arrays["annotated"].tolist()),
+            AnnotationTable.of_arrays(arrays),
+        )
 
 
 def read_youtube_vis(
     path: Path, classes: Sequence[str] | None = None, *, needs_annotations: bool = True, remedy: str = _EXPORT
 ) -> YouTubeVisFile:
-    """Read a YouTube-VIS file and check its videos and categories.
+    """Read and check a YouTube-VIS file. What was parsed is kept (:mod:`mobileseg.data.annotation_cache`).
 
     Args:
         path: the file.
@@ -111,27 +121,63 @@ def read_youtube_vis(
 
     Raises:
         DataError: no YouTube-VIS file, or a video that cannot be used.
+        AnnotationError: annotations that cannot be used.
         ConfigError: ``classes`` has a name that is no category.
     """
-    document = read_json(path, remedy)
-    if isinstance(document, dict) and not needs_annotations and document.get("annotations") is None:
-        document["annotations"] = []
-    lists = document_lists(document, path, ("videos", "annotations", "categories"), _EXPECTED, _EXPORT)
-    names = read_categories(lists["categories"], path)
-    chosen = choose_classes(classes, list(names.values()), str(path))
-    by_name = {name: identifier for identifier, name in names.items()}
-    return YouTubeVisFile(
-        path,
-        chosen,
-        tuple(by_name[name] for name in chosen),
-        names,
-        _videos(lists["videos"], path),
-        lists["annotations"],
+    names = None if classes is None else [str(name) for name in classes]
+    asked = {"format": "youtube_vis", "classes": names, "needs_annotations": needs_annotations}
+    return CachedSource(path, asked).read(
+        YouTubeVisFile,
+        lambda: read_document(
+            path,
+            _FORM,
+            lambda *lists: _Reading(path, classes, *lists),
+            remedy=remedy,
+            needs_annotations=needs_annotations,
+        ),
     )
 
 
+class _Reading:
+    """A document whose annotations are being read."""
+
+    def __init__(
+        self,
+        path: Path,
+        classes: Sequence[str] | None,
+        videos: Sequence[dict[str, Any]],
+        categories: Sequence[dict[str, Any]],
+    ) -> None:
+        self._names = read_categories(categories, path)
+        self._chosen = choose_classes(classes, list(self._names.values()), str(path))
+        by_name = {name: identifier for identifier, name in self._names.items()}
+        self._category_ids = tuple(by_name[name] for name in self._chosen)
+        self._videos = {video.identifier: video for video in _videos(videos, path)}
+        self._annotated: set[int] = set()
+        self._rows = AnnotationRows()
+
+    def read(self, annotations: Iterable[dict[str, Any]]) -> Iterator[AnnotationProblem]:
+        labels = {category: index for index, category in enumerate(self._category_ids)}
+        seen: set[int] = set()
+        for entry in annotations:
+            problem = _track_problem(entry, self._videos, self._names, seen)
+            if problem is not None:
+                yield problem
+                continue
+            seen.add(entry["id"])
+            self._annotated.add(entry["video_id"])
+            if entry["category_id"] in labels:
+                yield from _read_track(entry, self._videos[entry["video_id"]], labels[entry["category_id"]], self._rows)
+
+    def found(self) -> YouTubeVisFile:
+        videos = tuple(self._videos.values())
+        sizes = [video.size for video in videos for _ in video.file_names]
+        table = AnnotationTable(self._rows, sizes)
+        return YouTubeVisFile(self._chosen, self._category_ids, videos, frozenset(self._annotated), table)
+
+
 def _videos(entries: Sequence[dict[str, Any]], path: Path) -> tuple[VideoEntry, ...]:
-    videos = []
+    videos, start = [], 0
     for entry in entries:
         identifier, names = entry.get("id"), entry.get("file_names")
         where = f"{path}: video {shown(identifier)}"
@@ -156,7 +202,9 @@ def _videos(entries: Sequence[dict[str, Any]], path: Path) -> tuple[VideoEntry, 
                 f"{where} has length {shown(length)} but {len(names)} file_names",
                 remedy="write the number of its frames, or list the missing ones",
             )
-        videos.append(VideoEntry(identifier, tuple(name.replace("\\", "/") for name in names), _size(entry, where)))
+        files = tuple(name.replace("\\", "/") for name in names)
+        videos.append(VideoEntry(identifier, files, _size(entry, where), start))
+        start += len(files)
     ids = Counter(video.identifier for video in videos)
     if len(ids) < len(videos):
         raise DataError(
@@ -211,7 +259,7 @@ def _track_problem(
 
 
 def _read_track(
-    entry: Mapping[str, Any], video: VideoEntry, positions: Sequence[int], label: int, rows: AnnotationRows
+    entry: Mapping[str, Any], video: VideoEntry, label: int, rows: AnnotationRows
 ) -> Iterator[AnnotationProblem]:
     identifier, length = entry["id"], len(video.file_names)
     boxes, areas = entry.get("bboxes") or [None] * length, entry.get("areas") or [None] * length
@@ -234,7 +282,7 @@ def _read_track(
             continue
         x, y, width, height = box
         rows.add(
-            positions[time],
+            video.start + time,
             label,
             identifier=identifier,
             crowd=bool(entry.get("iscrowd")),

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mobileseg.cache import cache_folder
 from mobileseg.errors import RuntimeEngineError
 from mobileseg.files import sha256_of
 from mobileseg.runtime.engines.predictors import Part
-from mobileseg.weights.download import cache_folder
 
 PRECISIONS = {"fp32": "Float32", "fp16": "Half", "int8": "Int8"}
 """Name of a precision -> its name in `paddle.inference.PrecisionType`."""

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from mobileseg.compress.precision.images import choose_images, coverage, read_chosen
-from mobileseg.data.base import Item
 from mobileseg.data.io import write_png
+from mobileseg.data.items import Item
 from mobileseg.data.pixel_format import PHOTOGRAPH
 from mobileseg.data.sample import Sample
 from mobileseg.errors import CompressionError, DataError

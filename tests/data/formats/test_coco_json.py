@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
+from mobileseg.data.formats.annotation_json import count_categories
 from mobileseg.data.formats.coco_annotations import AnnotationError
-from mobileseg.data.formats.coco_json import count_categories, read_coco
+from mobileseg.data.formats.coco_json import read_coco
 from mobileseg.errors import ConfigError, DataError
 
 SQUARE = [[2, 3, 12, 3, 12, 13, 2, 13]]

@@ -1,14 +1,19 @@
 """YouTube-VIS files: what is read, and what is said about what cannot be."""
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
+from mobileseg.data import annotation_cache
 from mobileseg.data.datasets import YouTubeVIS
+from mobileseg.data.formats import annotation_json
 from mobileseg.data.formats.coco_annotations import AnnotationError
 from mobileseg.errors import ConfigError, DataError
 from tests.data.video_folder import SIZE, VideoFolder, box_mask, moving
@@ -203,3 +208,98 @@ def test_real_files(photos: Path) -> None:
             assert len(found) == (rle is not None)
             if rle is not None:
                 np.testing.assert_array_equal(found[0], coco_mask.decode(rle))
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Files of any size are kept; how many are there."""
+    monkeypatch.setenv("MOBILESEG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(annotation_cache, "MIN_BYTES", 1)
+    return lambda: len(list((tmp_path / "cache").rglob("*-*")))
+
+
+def no_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mobileseg.data.formats.youtube_vis_json.read_document", None)
+
+
+def two_videos(root: Path) -> tuple[VideoFolder, dict[str, list[list[int]]]]:
+    """Frames 0, 2, 4 of two videos with unlisted ones between, and the ids of tracks in every frame of each."""
+    folder = VideoFolder(root)
+    first, second = (folder.video([0, 2, 4], extra=[1, 3]) for _ in range(2))
+    folder.track(second, moving(3))
+    folder.track(first, [None, *moving(2)], 20)
+    folder.track(second, [box_mask(1, 2, 30, 40), None, None], 20)
+    folder.annotations[2]["segmentations"][0] = [[1, 2, 30, 2, 30, 40, 1, 40]]
+    return folder, {"v100": [[], [], [2], [], [2]], "v101": [[1, 3], [], [1], [], [1]]}
+
+
+def assert_read(data: YouTubeVIS, tracks: dict[str, list[list[int]]]) -> None:
+    assert [video.name for video in data.videos] == list(tracks)
+    for video in data.videos:
+        for index, number, ids in zip(video.frames, video.numbers, tracks[video.name], strict=True):
+            found = data.objects(index)
+            assert data.items[index].image.stem == f"{number:05d}"
+            assert found.ids.tolist() == ids
+            for track, mask in zip(ids, found.masks, strict=True):
+                shift = {1: number, 2: number - 2}.get(track, 0)
+                expected = box_mask(1, 2, 30, 40) if track == 3 else box_mask(4 + shift, 8, 24 + shift, 32)
+                np.testing.assert_array_equal(mask, expected)
+            assert data.annotated(index) == (number % 2 == 0)
+
+
+def test_tracks_that_were_read_before(tmp_path: Path, kept: Callable[[], int], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, tracks = two_videos(tmp_path / "data")
+    root = folder.write()
+    assert_read(YouTubeVIS(root), tracks)
+    assert kept() == 1
+    YouTubeVIS(root, classes=["dog"])
+    assert kept() == 2
+    no_parsing(monkeypatch)
+    data = YouTubeVIS(root)
+    assert_read(data, tracks)
+    assert isinstance(data.annotations.store.rle_bytes, np.memmap)
+    dogs = YouTubeVIS(root, classes=["dog"])
+    assert [dogs.objects(dogs.videos[1].frames[0]).ids.tolist(), dogs.category_ids] == [[3], (20,)]
+    parts = [YouTubeVIS(root, holdout=0.5), YouTubeVIS(root, mode="val", holdout=0.5, annotation_file="train.json")]
+    assert sorted(video.name for part in parts for video in part.videos) == list(tracks)
+    for part in parts:
+        assert_read(part, {part.videos[0].name: tracks[part.videos[0].name]})
+
+
+def test_an_edited_file_and_a_damaged_entry(tmp_path: Path, kept: Callable[[], int]) -> None:
+    folder, tracks = two_videos(tmp_path / "data")
+    file = Path(folder.write()) / "train.json"
+    YouTubeVIS(str(file.parent))
+    (entry,) = (tmp_path / "cache").rglob("*-*")
+    content = entry.read_bytes()
+    entry.write_bytes(content[:-300] + bytes(200) + content[-100:])
+    assert_read(YouTubeVIS(str(file.parent)), tracks)
+    before = file.stat()
+    sleep(0.02)  # the clock of file systems ticks every few milliseconds
+    file.write_text(file.read_text().replace('"cat"', '"cow"'))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert YouTubeVIS(str(file.parent)).classes == ("cow", "dog")
+    assert kept() == 2
+
+
+def test_a_file_that_is_read_for_testing_is_still_refused_for_training(
+    tmp_path: Path, kept: Callable[[], int], folder: VideoFolder
+) -> None:
+    file = Path(folder.write()) / "train.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"annotations": None}))
+    assert len(YouTubeVIS(str(tmp_path), mode="test", annotation_file="train.json", image_dir="train/JPEGImages")) == 3
+    assert kept() == 1
+    with pytest.raises(DataError, match="'annotations' is no list of objects"):
+        YouTubeVIS(str(tmp_path))
+
+
+@pytest.mark.parametrize("order", [("videos", "categories", "annotations"), ("annotations", "videos", "categories")])
+def test_large_files_are_read_track_by_track(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any) -> None:
+    folder, tracks = two_videos(tmp_path)
+    file = Path(folder.write()) / "train.json"
+    full = json.loads(file.read_text())
+    file.write_text(json.dumps({key: full[key] for key in order}))
+    monkeypatch.setattr(annotation_json, "_LARGE_BYTES", 1)
+    if order[0] == "videos":  # in this order nothing reads the file as a whole
+        monkeypatch.setattr(annotation_json, "read_json", None)
+    assert_read(YouTubeVIS(str(tmp_path)), tracks)

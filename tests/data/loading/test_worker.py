@@ -1,18 +1,22 @@
 """What runs in a data worker."""
 
+import json
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mobileseg.config import plugins
+from mobileseg.data.datasets import CocoInstances, Dataset, LabelmeInstances, YouTubeVIS
 from mobileseg.data.loading.batching import SampleOrder
 from mobileseg.data.loading.workers import batches_from_workers
 from mobileseg.errors import TrainingError
 from mobileseg.registry import DATASETS
-from tests.data.numbers import Talkative, expected, values
+from tests.data.numbers import ModulesOf, Talkative, expected, values
+from tests.data.video_folder import VideoFolder, moving, noise
 
 pytestmark = pytest.mark.both
 
@@ -69,6 +73,39 @@ def test_prints_of_the_dataset_do_not_disturb_the_batches(capfd):
     captured = capfd.readouterr()
     assert captured.out == ""
     assert captured.err.count("from a C library") == captured.err.count("sample (0, ") == 16
+
+
+STEPS = [{"type": "RandomHorizontalFlip"}, {"type": "Resize", "target_size": [16, 16]}, {"type": "Normalize"}]
+
+
+def test_workers_of_real_datasets_import_no_paddle(tmp_path):
+    """Paddle takes seconds to import: the first batch would come that much later, and memory be taken per worker."""
+    video, images = VideoFolder(tmp_path / "video"), tmp_path / "images"
+    video.track(video.video([0, 1, 2]), moving(3))
+    images.mkdir()
+    Image.fromarray(noise(0, (40, 60))).save(images / "a.png")
+    Image.fromarray(noise(1, (40, 60))[..., 0] % 2).save(images / "b.png")
+    (images / "train.txt").write_text("a.png b.png\n")
+    shape = {"label": "nut", "points": [[1, 1], [30, 1], [30, 30]]}
+    document = {"shapes": [shape], "imagePath": "../../a.png", "imageHeight": 40, "imageWidth": 60}
+    (images / "drawn" / "train").mkdir(parents=True)
+    (images / "drawn" / "train" / "a.json").write_text(json.dumps(document))
+    polygons = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 29, 29], "segmentation": [[1, 1, 30, 1, 9, 9]]}
+    coco = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 40, "width": 60}],
+        "annotations": [polygons],
+        "categories": [{"id": 1, "name": "nut"}],
+    }
+    (images / "instances_train.json").write_text(json.dumps(coco))
+    datasets = [
+        YouTubeVIS(video.write(), STEPS, reference=[1, 2]),
+        CocoInstances(str(images), STEPS),
+        LabelmeInstances(str(images / "drawn"), STEPS),
+        Dataset(str(images), STEPS, train_path="train.txt", num_classes=2),
+    ]
+    for dataset in datasets:
+        batch = next(batches_from_workers(ModulesOf(dataset), ORDER, 0, 1, 1))
+        assert not batch["heavy"].any(), type(dataset).__name__
 
 
 WORKER = "from mobileseg.data.loading.worker import main; main({}, range(4))"
