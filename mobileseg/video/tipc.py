@@ -12,7 +12,7 @@ from mobileseg.video.mobileinst.model import MobileInst
 
 __all__ = ["BATCH", "EVAL_FLAGS", "KIND", "LEAST_EQUAL", "PREDICT_FLAGS", "SIZE", "changes", "dataset"]
 
-TRAINED_QUERIES = "zoo/mobileinst_mobilenetv2_synthetic/model.pdparams"
+TRAINED_QUERIES = "zoo/mobileinst_mobilenetv2_clips/model.pdparams"
 """Where a chain of MobileInst starts: from random weights, queries find nothing within the steps of a chain, and
 agreement about empty masks shows nothing."""
 

@@ -113,7 +113,7 @@ def test_missing_configuration_and_foreign_weights_are_named(
 
 
 ZOO = Path(__file__).resolve().parents[2] / "zoo"
-VIDEO_NETWORKS = ("mobileinst_mobilenetv2_synthetic", "mobileyolact_edge_mobilenetv2_clips")
+VIDEO_NETWORKS = ("mobileinst_mobilenetv2_clips", "mobileyolact_edge_mobilenetv2_clips")
 
 
 @pytest.fixture(scope="module")
