@@ -37,6 +37,8 @@ from mobileseg.runtime.manifest import Manifest  # noqa: E402
 
 WORKER = str(ROOT / "tools" / "deployment_worker.py")
 TARGETS = {engine: target for target, engine in ENGINES.items()}
+OWN_KEYS = ("strides", "aux_upsample", "aux_heads")
+"""Keys of networks that PaddleSeg does not know: those of training alone, and another word for its indices."""
 CLOCKS = {"wall": "clock", "cpu": "processor"}
 
 
@@ -87,10 +89,10 @@ def main() -> None:
     sizes = [tuple(size) for size in args.picture_size or [args.size]]
     with scratch_folder() as folder:
         pictures = [_picture(args.image, size, folder / f"picture{number}.npy") for number, size in enumerate(sizes)]
-        config, weights = _export(args, folder)
+        given = _export(args, folder)
         ours = _sides([folder / "mobileseg", *map(Path, args.also)], args.engines)
         for size, picture in zip(sizes, pictures, strict=True):
-            base = _export_paddleseg(args, config, weights, resized=size != tuple(args.size), folder=folder)
+            base = _export_paddleseg(args, given, resized=size != tuple(args.size), folder=folder)
             baseline = _started("PaddleSeg", [args.paddleseg, WORKER, "paddleseg", str(base)])
             for side in ours:
                 side.times.clear()
@@ -139,8 +141,12 @@ def _picture(image: str | None, size: tuple[int, ...], file: Path) -> Path:
     return file
 
 
-def _export(args: argparse.Namespace, folder: Path) -> tuple[Any, Path]:
-    """The suite's export into ``mobileseg``; the configuration and the file with the weights."""
+def _export(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The suite's export into ``mobileseg``; what PaddleSeg needs to export the same network.
+
+    Returns:
+        ``model``: the section of PaddleSeg's configuration; ``weights``: their file; ``normalize``: the transform.
+    """
     import paddle
 
     from mobileseg.config.build import build_network
@@ -157,38 +163,40 @@ def _export(args: argparse.Namespace, folder: Path) -> tuple[Any, Path]:
     network.eval()
     weights = folder / "weights.pdparams"
     paddle.save(network.state_dict(), str(weights))
+    options = options_from(config, {"height": args.size[0], "width": args.size[1]})
     export(
         network,
         config,
         folder / "mobileseg",
-        options=options_from(config, {"height": args.size[0], "width": args.size[1]}),
+        options=options,
         targets=[TARGETS[engine] for engine in args.engines],
         accept_weak=True,
         untrained=not args.model_path,
     )
-    return config, weights
+    model = {key: value for key, value in config.to_dict()["model"].items() if key not in OWN_KEYS}
+    model["backbone"] = {key: value for key, value in model["backbone"].items() if key != "pretrained"}
+    if hasattr(network, "indices"):
+        model["backbone_indices"] = list(network.indices)
+    normalize = {"type": "Normalize", "mean": list(options.mean), "std": list(options.std)}
+    return {"model": model, "weights": weights, "normalize": normalize}
 
 
-def _export_paddleseg(args: argparse.Namespace, config: Any, weights: Path, *, resized: bool, folder: Path) -> Path:
+def _export_paddleseg(args: argparse.Namespace, given: dict[str, Any], *, resized: bool, folder: Path) -> Path:
     """The folder of PaddleSeg's export of the same network, for pictures of the input's size or of others."""
     import yaml
-
-    from mobileseg.export.from_config import options_from
 
     out = folder / f"paddleseg{int(resized)}"
     if out.is_dir():
         return out
     out.mkdir()
-    options = options_from(config, {})
-    model = dict(config.to_dict()["model"])
-    model["backbone"] = {key: value for key, value in model["backbone"].items() if key != "pretrained"}
-    transforms: list[dict[str, Any]] = [{"type": "Resize", "target_size": args.size[::-1]}] if resized else []
-    transforms.append({"type": "Normalize", "mean": list(options.mean), "std": list(options.std)})
-    data = {"type": "Dataset", "num_classes": model["num_classes"], "mode": "val", "transforms": transforms}
+    resize = [{"type": "Resize", "target_size": args.size[::-1]}] if resized else []
+    classes = given["model"]["num_classes"]
+    data = {"type": "Dataset", "num_classes": classes, "mode": "val", "transforms": [*resize, given["normalize"]]}
+    network = {"model": given["model"], "train_dataset": data, "val_dataset": data}
     file = out / "network.yml"
-    file.write_text(yaml.safe_dump({"model": model, "train_dataset": data, "val_dataset": data}), encoding="utf-8")
+    file.write_text(yaml.safe_dump(network), encoding="utf-8")
     size = [] if args.any_size else [str(side) for side in args.size]
-    call = [args.paddleseg, WORKER, "export", str(file), str(weights), str(out), *size]
+    call = [args.paddleseg, WORKER, "export", str(file), str(given["weights"]), str(out), *size]
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"PaddleSeg's export failed with {done.returncode}:\n{done.stdout[-1000:]}{done.stderr[-2000:]}")
