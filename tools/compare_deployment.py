@@ -1,14 +1,14 @@
-"""How much faster a network segments pictures than PaddleSeg 2.8's own export of it on Paddle Inference with oneDNN.
+"""How much faster a network segments images than PaddleSeg 2.8's own export of it on Paddle Inference with oneDNN.
 
 PaddleSeg runs in an environment of its own, made as tools/compare_training.py says::
 
     python tools/compare_deployment.py --paddleseg /tmp/paddleseg/bin/python \\
         --config configs/mobileseg/mobileseg_mobilenetv2_cityscapes_1024x512_80k.yml \\
-        --size 256 256 --picture_size 256 256 --picture_size 720 1280 --engines onnxruntime lite
+        --size 256 256 --image_size 256 256 --image_size 720 1280 --engines onnxruntime lite
 
 The same weights (random ones, unless ``--model_path`` names some) are exported once as PaddleSeg's script does it,
 with argmax, and once as `mobileseg export` does it by itself. Every side is a process on one thread that goes from the
-decoded picture to labels of its size; the processes take turns, a few runs at a time, so that a change of the machine
+decoded image to labels of its size; the processes take turns, a few runs at a time, so that a change of the machine
 meets all of them. ``--also`` times further exported models of the network, such as its int8 form. Printed are medians
 of all runs, by the clock and of the processor, and the median and the quartiles of the ratios of the turns.
 """
@@ -44,13 +44,13 @@ CLOCKS = {"wall": "clock", "cpu": "processor"}
 
 @dataclass
 class Side:
-    """A process that segments pictures.
+    """A process that segments images.
 
     Attributes:
         name: for the table.
         process: see tools/deployment_worker.py.
         times: clock -> milliseconds of the runs of every turn.
-        labels: of the picture that was asked for last.
+        labels: of the image that was asked for last.
     """
 
     name: str
@@ -79,50 +79,48 @@ def main() -> None:
     parser.add_argument("--model_path", help="trained weights")
     parser.add_argument("--size", nargs=2, type=int, metavar=("H", "W"), required=True, help="of the input")
     parser.add_argument("--any_size", action="store_true", help="let PaddleSeg export without a size, its default")
-    parser.add_argument("--picture_size", nargs=2, type=int, action="append", metavar=("H", "W"))
+    parser.add_argument("--image_size", nargs=2, type=int, action="append", metavar=("H", "W"))
     parser.add_argument("--image", help="photograph to use, resized to these sizes")
     parser.add_argument("--engines", nargs="+", default=["onnxruntime"], choices=sorted(TARGETS))
     parser.add_argument("--also", action="append", default=[], metavar="FOLDER", help="exported model to time as well")
     parser.add_argument("--turns", type=int, default=20)
     parser.add_argument("--runs", type=int, default=4, help="of a turn")
     args = parser.parse_args()
-    sizes = [tuple(size) for size in args.picture_size or [args.size]]
+    sizes = [tuple(size) for size in args.image_size or [args.size]]
     with scratch_folder() as folder:
-        pictures = [_picture(args.image, size, folder / f"picture{number}.npy") for number, size in enumerate(sizes)]
+        images = [_saved(args.image, size, folder / f"image{number}.npy") for number, size in enumerate(sizes)]
         given = _export(args, folder)
         ours = _sides([folder / "mobileseg", *map(Path, args.also)], args.engines)
-        for size, picture in zip(sizes, pictures, strict=True):
+        for size, image in zip(sizes, images, strict=True):
             base = _export_paddleseg(args, given, resized=size != tuple(args.size), folder=folder)
             baseline = _started("PaddleSeg", [args.paddleseg, WORKER, "paddleseg", str(base)])
             for side in ours:
                 side.times.clear()
-            take_turns([baseline, *ours], picture, args.turns, args.runs, folder)
+            take_turns([baseline, *ours], image, args.turns, args.runs, folder)
             print(*table(baseline, ours, size), sep="\n", flush=True)
             _end(baseline)
         for side in ours:
             _end(side)
 
 
-def take_turns(sides: list[Side], picture: Path, turns: int, runs: int, folder: Path) -> None:
+def take_turns(sides: list[Side], image: Path, turns: int, runs: int, folder: Path) -> None:
     """Fill `Side.times` and `Side.labels`."""
     answer = folder / "labels.npy"
     for side in sides:
-        side.ask({"picture": str(picture), "runs": 3, "labels": str(answer)})  # to warm up
+        side.ask({"image": str(image), "runs": 3, "labels": str(answer)})  # to warm up
         side.labels = np.load(answer)
     for turn in range(turns):
         for side in sides if turn % 2 else sides[::-1]:
-            found = side.ask({"picture": str(picture), "runs": runs, "labels": None})
+            found = side.ask({"image": str(image), "runs": runs, "labels": None})
             for clock in CLOCKS:
                 side.times.setdefault(clock, []).append(found[clock])
 
 
 def table(baseline: Side, ours: list[Side], size: tuple[int, ...]) -> list[str]:
     """Lines of Markdown: a row for every side but the one that the others are compared with."""
-    lines = [
-        f"| picture {size[0]}x{size[1]} | " + " | ".join(CLOCKS.values()) + " | labels equal |",
-        "|---|---|---|---|",
-    ]
     assert baseline.labels is not None
+    shown = f"image {size[0]}x{size[1]}, classes in labels: {len(np.unique(baseline.labels))}"
+    lines = [f"| {shown} | " + " | ".join(CLOCKS.values()) + " | labels equal |", "|---|---|---|---|"]
     for side in ours:
         cells = [side.name]
         for clock in CLOCKS:
@@ -134,8 +132,8 @@ def table(baseline: Side, ours: list[Side], size: tuple[int, ...]) -> list[str]:
     return lines
 
 
-def _picture(image: str | None, size: tuple[int, ...], file: Path) -> Path:
-    from tools.compare_output_forms import image_of
+def _saved(image: str | None, size: tuple[int, ...], file: Path) -> Path:
+    from compare_output_forms import image_of
 
     np.save(file, image_of(image, (size[0], size[1]))[..., ::-1].copy())
     return file
@@ -182,7 +180,7 @@ def _export(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def _export_paddleseg(args: argparse.Namespace, given: dict[str, Any], *, resized: bool, folder: Path) -> Path:
-    """The folder of PaddleSeg's export of the same network, for pictures of the input's size or of others."""
+    """The folder of PaddleSeg's export of the same network, for images of the input's size or of others."""
     import yaml
 
     out = folder / f"paddleseg{int(resized)}"

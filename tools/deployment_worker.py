@@ -4,9 +4,9 @@
     python tools/deployment_worker.py paddleseg FOLDER
     python tools/deployment_worker.py mobileseg FOLDER ENGINE
 
-The last two answer questions, a line of JSON each: ``{"picture": FILE, "runs": N, "labels": FILE or null}`` is
+The last two answer questions, a line of JSON each: ``{"image": FILE, "runs": N, "labels": FILE or null}`` is
 answered by the milliseconds of every run by the clock and of the processor, ``{"wall": [...], "cpu": [...]}``. A
-picture is what OpenCV makes of a file, uint8 [h,w,3] in BGR; a run ends with its labels, [h,w].
+image is what OpenCV makes of a file, uint8 [h,w,3] in BGR; a run ends with its labels, [h,w].
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ def serve(segment: Callable[[np.ndarray], np.ndarray], questions: TextIO, answer
     print(json.dumps({"ready": True}), file=answers, flush=True)
     for line in questions:
         question = json.loads(line)
-        picture = np.load(question["picture"])
+        image = np.load(question["image"])
         wall, cpu = [], []
         for _ in range(question["runs"]):
             start = time.perf_counter(), time.process_time()
-            labels = segment(picture)
+            labels = segment(image)
             end = time.perf_counter(), time.process_time()
             wall.append((end[0] - start[0]) * 1e3)
             cpu.append((end[1] - start[1]) * 1e3)
@@ -62,13 +62,13 @@ def mobileseg(folder: str, engine: str) -> Callable[[np.ndarray], np.ndarray]:
     from mobileseg.runtime.segmenter import Segmenter
 
     segmenter = Segmenter(folder, engine=engine, threads=1)
-    return lambda picture: np.asarray(segmenter(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).labels)
+    return lambda image: np.asarray(segmenter(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)).labels)
 
 
 def paddleseg(folder: str) -> Callable[[np.ndarray], np.ndarray]:
     """What PaddleSeg's deployment does on a CPU with oneDNN: its transforms, Paddle Inference with its settings.
 
-    Its script ends at labels of the input's size; here they are resized to the picture's, where that is another.
+    Its script ends at labels of the input's size; here they are resized to the image's, where that is another.
     """
     from paddle import inference
     from paddleseg.deploy.infer import DeployConfig
@@ -86,13 +86,13 @@ def paddleseg(folder: str) -> Callable[[np.ndarray], np.ndarray]:
     fed = predictor.get_input_handle(predictor.get_input_names()[0])
     given = predictor.get_output_handle(predictor.get_output_names()[0])
 
-    def segment(picture: np.ndarray) -> np.ndarray:
-        data = np.array([deployed.transforms({"img": picture.astype("float32")})["img"]])
+    def segment(image: np.ndarray) -> np.ndarray:
+        data = np.array([deployed.transforms({"img": image.astype("float32")})["img"]])
         fed.reshape(data.shape)
         fed.copy_from_cpu(data)
         predictor.run()
         labels = given.copy_to_cpu()[0].astype(np.uint8)
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         if labels.shape == (height, width):
             return np.asarray(labels)
         return cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)

@@ -43,9 +43,9 @@ class Answers:
 
 
 def test_a_side_answers_with_a_time_for_every_run_and_its_labels(tmp_path):
-    picture = np.random.default_rng(0).integers(0, 255, (4, 6, 3)).astype(np.uint8)
-    np.save(tmp_path / "picture.npy", picture)
-    question = {"picture": str(tmp_path / "picture.npy"), "runs": 3, "labels": None}
+    image = np.random.default_rng(0).integers(0, 255, (4, 6, 3)).astype(np.uint8)
+    np.save(tmp_path / "image.npy", image)
+    question = {"image": str(tmp_path / "image.npy"), "runs": 3, "labels": None}
     asked = [question, question | {"runs": 1, "labels": str(tmp_path / "labels.npy")}]
     written = io.StringIO()
     serve(lambda given: given[..., 0], io.StringIO("".join(json.dumps(one) + "\n" for one in asked)), written)
@@ -53,17 +53,17 @@ def test_a_side_answers_with_a_time_for_every_run_and_its_labels(tmp_path):
     assert ready == {"ready": True}
     assert [len(one[clock]) for one in (first, second) for clock in ("wall", "cpu")] == [3, 3, 1, 1]
     assert min(first["wall"]) > 0
-    np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), picture[..., 0])
+    np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), image[..., 0])
 
 
 def test_sides_take_turns_in_both_orders_and_the_first_runs_do_not_count(tmp_path):
     order = []
     sides = [Answers("a", 6.0, np.zeros((2, 2)), order), Answers("b", 2.0, np.eye(2), order)]
-    take_turns(sides, tmp_path / "picture.npy", turns=4, runs=2, folder=tmp_path)
+    take_turns(sides, tmp_path / "image.npy", turns=4, runs=2, folder=tmp_path)
     assert order == ["b", "a", "a", "b"] * 2
     assert sides[0].times == {"wall": [[6.0, 6.0]] * 4, "cpu": [[3.0, 3.0]] * 4}
     rows = table(sides[0], sides[1:], (720, 1280))
-    assert rows[0] == "| picture 720x1280 | clock | processor | labels equal |"
+    assert rows[0] == "| image 720x1280, classes in labels: 1 | clock | processor | labels equal |"
     assert rows[2:] == ["| b | 6.00 to 2.00 ms: 3.00 (3.00 to 3.00) | 3.00 to 1.00 ms: 3.00 (3.00 to 3.00) | 50.00% |"]
 
 
@@ -87,7 +87,7 @@ def test_a_side_that_dies_is_an_error():
 def test_both_exports_answer_alike(tmp_path):
     (tmp_path / "config.yml").write_text(CONFIG)
     words = ["--paddleseg", sys.executable, "--config", str(tmp_path / "config.yml"), "--size", "32", "32"]
-    words += ["--picture_size", "32", "32", "--picture_size", "40", "60", "--turns", "2", "--runs", "1"]
+    words += ["--image_size", "32", "32", "--image_size", "40", "60", "--turns", "2", "--runs", "1"]
     call = [sys.executable, str(ROOT / "tools" / "compare_deployment.py"), *words]
     done = subprocess.run(call, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr

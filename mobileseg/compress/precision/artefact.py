@@ -93,8 +93,8 @@ def write_int8(
     weakness = task.weakness(reference, len(prepared.subject.classes))
     with staging(folder, True) as (stage, work):
         writer = _GraphWriter(prepared, ranges, layers, stage, work)
-        for target, graphs in graphs_for(prepared, targets, work).items():
-            for graph in graphs:
+        for target, traced in graphs_for(prepared, targets, work).items():
+            for graph in traced:
                 say(f"convert the graph '{graph.name}' to {target}")
                 writer.write(graph, target)
         kernels = {graph.name: writer.kernels(graph) for graph in prepared.graphs}
