@@ -54,7 +54,7 @@ def main() -> None:
         segmenters = dict(zip(FORMS, (Segmenter(place, engine=ENGINES[args.target]) for place in folders), strict=True))
         spec = segmenters["argmax"].manifest.image
         for size in args.image_size or [(spec.height, spec.width)]:
-            _compare(segmenters, _image_of(args.image, tuple(size)), args.runs)
+            _compare(segmenters, image_of(args.image, tuple(size)), args.runs)
 
 
 def _exported(args: argparse.Namespace, folder: Path) -> list[Path]:
@@ -86,7 +86,7 @@ def _exported(args: argparse.Namespace, folder: Path) -> list[Path]:
     return [folder / form for form in FORMS]
 
 
-def _image_of(path: str | None, size: tuple[int, int]) -> np.ndarray:
+def image_of(path: str | None, size: tuple[int, int]) -> np.ndarray:
     from mobileseg.data.io import read_image
     from mobileseg.export.from_config import synthetic_images
     from mobileseg.pixels import resize

@@ -19,7 +19,7 @@ from mobileseg.compress.precision.combine import (
     best_row,
     with_latency,
 )
-from mobileseg.compress.precision.prepare import Prepared, calibrate, calibration_streams, prepare
+from mobileseg.compress.precision.prepare import Prepared, calibrate, calibration_streams, graphs_for, prepare
 from mobileseg.compress.precision.qdq import write_qdq
 from mobileseg.compress.precision.ranges import Ranges
 from mobileseg.compress.precision.scores import Evaluation
@@ -143,7 +143,7 @@ class SearchRecipe(Recipe):
         timed = [one for one in combinations if "fp16" not in one]
         files: dict[_Timed, Path] = {}
         needed = [_layers_of(prepared, paths, one) for one in timed]
-        for graph in prepared.graphs:
+        for graph in graphs_for(prepared, ["onnx"], work)["onnx"]:
             converted = work / f"{graph.name}.onnx"
             try:
                 onnx.convert(graph.model, graph.params, converted, prepared.options.opset)
@@ -155,7 +155,7 @@ class SearchRecipe(Recipe):
                 files[graph.name, layers] = converted
                 if layers:
                     files[graph.name, layers] = work / f"timed{len(files)}.onnx"
-                    own = ranges.graphs[graph.name]
+                    own = ranges.graphs[graph.name].renamed(graph.renamed)
                     write_qdq(converted, graph.program, own, layers, files[graph.name, layers])
         self.say(f"latency of {len(timed)} combinations, {self.settings.runs} runs each")
         load = load_of_others(self.say)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from mobileseg.compress.precision import slim
 from mobileseg.compress.precision.graph import without_runtime_attributes
-from mobileseg.compress.precision.prepare import Prepared, TracedGraph
+from mobileseg.compress.precision.prepare import Prepared, TracedGraph, graphs_for
 from mobileseg.compress.precision.qdq import write_qdq
 from mobileseg.compress.precision.ranges import Ranges, float_weights
 from mobileseg.compress.precision.simulate import Precision, simulated
@@ -74,12 +74,15 @@ def write_int8(
         say: told what is going on.
 
     Raises:
-        CompressionError: PaddleSlim failed, or an engine disagrees (the folder is kept as ``<folder>.failed``).
+        CompressionError: a target cannot be in int8, PaddleSlim failed, or an engine disagrees (the folder is kept as
+            ``<folder>.failed``).
         DependencyError: a converter is not installed.
         ExportError: a conversion failed, or the folder holds something else.
     """
     refuse_existing(folder, overwrite=True)
     for target in targets:
+        if target not in TARGETS:
+            raise CompressionError(f"{target} cannot be written in int8", remedy=f"choose from {' '.join(TARGETS)}")
         converters.require(target)
     task, options = prepared.task, prepared.options
     size = options.height, options.width
@@ -89,10 +92,12 @@ def write_int8(
         reference = build_reference(task, prepared.network, options, images, [size], source)
     weakness = task.weakness(reference, len(prepared.subject.classes))
     with staging(folder, True) as (stage, work):
-        kernels = {
-            graph.name: _write_graph(prepared, graph, ranges, layers, targets, stage, work, say)
-            for graph in prepared.graphs
-        }
+        writer = _GraphWriter(prepared, ranges, layers, stage, work)
+        for target, traced in graphs_for(prepared, targets, work).items():
+            for graph in traced:
+                say(f"convert the graph '{graph.name}' to {target}")
+                writer.write(graph, target)
+        kernels = {graph.name: writer.kernels(graph) for graph in prepared.graphs}
         reference.save(stage / GOLDEN_FILE)
         task.write_files(stage)
         notes = {
@@ -132,49 +137,58 @@ def _marked(graph: GraphSpec) -> GraphSpec:
     return replace(graph, files={target: replace(files, precision="int8") for target, files in graph.files.items()})
 
 
-def _write_graph(
-    prepared: Prepared,
-    graph: TracedGraph,
-    ranges: Ranges,
-    layers: Collection[str],
-    targets: Sequence[str],
-    stage: Path,
-    work: Path,
-    say: Callable[[str], None],
-) -> int:
-    """The files of one graph; returns how many of its kernels are in int8, which may be none."""
-    kernels = sum(len(graph.calls[layer]) for layer in layers if layer in graph.calls)
-    model, params, program = graph.model, graph.params, graph.program
-    if kernels:
-        say(f"write the graph '{graph.name}' with fake-quantise operators")
-        folder = work / f"int8.{graph.name}"
-        limits = ranges.graphs[graph.name].limits
-        slim.write_graph(graph.model, limits, float_weights(graph.program, layers), folder)
-        model, params = folder / "model.pdmodel", folder / "model.pdiparams"
-        program = Program.read(model)
-        program.name_outputs(prepared.task.output_names(graph.name, prepared.options))
-        program.write(model)
-    for target in targets:
-        say(f"convert the graph '{graph.name}' to {target}")
-        names = [stage / name for name in file_names(target, graph.name)]
+@dataclass
+class _GraphWriter:
+    """Writes graphs of a network, target by target."""
+
+    prepared: Prepared
+    ranges: Ranges
+    layers: Collection[str]
+    stage: Path
+    work: Path
+    fake_quantised: dict[Path, tuple[Program, Path]] = field(default_factory=dict)
+    """Float graph -> the same with fake-quantise operators, and the file with its weights."""
+
+    def kernels(self, graph: TracedGraph) -> int:
+        """How many kernels of a graph are in int8, which may be none."""
+        return sum(len(graph.calls[layer]) for layer in self.layers if layer in graph.calls)
+
+    def write(self, graph: TracedGraph, target: str) -> None:
+        """The files of one graph for one target; raises ExportError where the converter fails."""
+        names = [self.stage / name for name in file_names(target, graph.name)]
         try:
+            if target == "onnx":
+                self._write_onnx(graph, names[0])
+                return
+            program, params = self._rounded(graph, target) if self.kernels(graph) else (graph.program, graph.params)
             if target == "paddle":
-                names[0].write_bytes(model.read_bytes())
+                program.write(names[0])
                 names[1].write_bytes(params.read_bytes())
-            elif target == "onnx":
-                converted = work / f"{graph.name}.onnx"
-                onnx.convert(graph.model, graph.params, converted, prepared.options.opset)
-                if kernels:
-                    write_qdq(converted, graph.program, ranges.graphs[graph.name], layers, names[0])
-                else:
-                    names[0].write_bytes(converted.read_bytes())
-            elif target == "lite_arm":
-                plain = work / f"{graph.name}.lite.pdmodel"
+            else:
+                plain = self.work / f"{graph.name}.lite.pdmodel"
                 without_runtime_attributes(program).write(plain)
                 lite.convert(plain, params, names[0], target)
-            else:
-                raise CompressionError(f"{target} cannot be written in int8", remedy=f"choose from {' '.join(TARGETS)}")
         except Failure as failure:
             log = f"\n  last output: {failure.log.splitlines()[-1]}" if failure.log else ""
             raise ExportError(f"conversion to {target} in int8 failed: {failure}{log}") from failure
-    return kernels
+
+    def _write_onnx(self, graph: TracedGraph, out: Path) -> None:
+        converted = self.work / f"{graph.name}.onnx"
+        onnx.convert(graph.model, graph.params, converted, self.prepared.options.opset)
+        if self.kernels(graph):
+            ranges = self.ranges.graphs[graph.name].renamed(graph.renamed)
+            write_qdq(converted, graph.program, ranges, self.layers, out)
+        else:
+            out.write_bytes(converted.read_bytes())
+
+    def _rounded(self, graph: TracedGraph, target: str) -> tuple[Program, Path]:
+        """What `fake_quantised` holds for a graph, made when it is first asked for."""
+        if graph.model not in self.fake_quantised:
+            folder = self.work / f"int8.{graph.name}{len(self.fake_quantised)}"
+            limits = self.ranges.graphs[graph.name].renamed(graph.renamed).limits
+            slim.write_graph(graph.model, limits, float_weights(graph.program, self.layers), folder)
+            program = Program.read(folder / "model.pdmodel")
+            form = self.prepared.task.form(target, self.prepared.options)
+            program.name_outputs(self.prepared.task.output_names(graph.name, form))
+            self.fake_quantised[graph.model] = program, folder / "model.pdiparams"
+        return self.fake_quantised[graph.model]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,14 @@ class TracedGraph:
         program: with the origins of its operators.
         model: its file; the weights lie beside it.
         calls: layer -> uses of its kernel.
+        renamed: variable of the graph that is calibrated -> its name here, where that is another.
     """
 
     name: str
     program: Program
     model: Path
     calls: dict[str, tuple[Call, ...]]
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def params(self) -> Path:
@@ -121,8 +123,40 @@ def trace(network: Any, options: ExportOptions, subject: Subject, work: Path) ->
     Raises:
         CompressionError: there is nothing to quantise.
     """
-    options = replace(options, output_op=options.graph_op)  # one trace is for all targets
     task = task_for(network, options, subject.settings)
+    graphs, shared = _traced(network, options, task, work)
+    if not any(graph.calls for graph in graphs):
+        raise CompressionError("the network has no convolution that could run in int8")
+    return Prepared(network, options, subject, task, graphs, shared)
+
+
+def graphs_for(prepared: Prepared, targets: Sequence[str], work: Path) -> dict[str, tuple[TracedGraph, ...]]:
+    """The graphs in the form of every target, traced again where that is not the form that is calibrated.
+
+    Args:
+        prepared: the network, in float32.
+        targets: what is converted to.
+        work: folder for the float graphs.
+
+    Raises:
+        CompressionError: another form runs other kernels, so that the ranges would not be those of its tensors.
+    """
+    forms = {target: prepared.task.form(target, prepared.options) for target in targets}
+    traced = {prepared.options: prepared.graphs}
+    for form in forms.values():
+        if form not in traced:
+            folder = work / f"form{len(traced)}"
+            folder.mkdir()
+            again, _ = _traced(prepared.network, form, prepared.task, folder)
+            pairs = zip(again, prepared.graphs, strict=True)
+            traced[form] = tuple(replace(graph, renamed=_renamed(graph, calibrated)) for graph, calibrated in pairs)
+    return {target: traced[form] for target, form in forms.items()}
+
+
+def _traced(
+    network: Any, options: ExportOptions, task: ExportTask, work: Path
+) -> tuple[tuple[TracedGraph, ...], tuple[str, ...]]:
+    """The graphs, with the calls of layers that are in one of them alone, and the layers that are in several."""
     layers = dict(network.named_sublayers())
     graphs: list[TracedGraph] = []
     for graph in task.deployment(network, options).graphs:
@@ -136,13 +170,33 @@ def trace(network: Any, options: ExportOptions, subject: Subject, work: Path) ->
         graphs.append(TracedGraph(graph.name, program, stem.with_name(f"{stem.name}.pdmodel"), calls))
     times = Counter(layer for graph in graphs for layer in graph.calls)
     shared = tuple(layer for layer, count in times.items() if count > 1)
-    graphs = [
+    alone = tuple(
         replace(graph, calls={layer: uses for layer, uses in graph.calls.items() if layer not in shared})
         for graph in graphs
-    ]
-    if not any(graph.calls for graph in graphs):
-        raise CompressionError("the network has no convolution that could run in int8")
-    return Prepared(network, options, subject, task, tuple(graphs), shared)
+    )
+    return alone, shared
+
+
+def _renamed(graph: TracedGraph, calibrated: TracedGraph) -> dict[str, str]:
+    """See `TracedGraph.renamed`: two traces name what kernels read alike, and each names its outputs after the form."""
+    one, other = (
+        [(layer, call.weight, call.input) for layer, calls in each.calls.items() for call in calls]
+        for each in (graph, calibrated)
+    )
+    if one != other:
+        raise CompressionError(
+            f"the graph '{graph.name}' has other kernels when it ends at the decoder ({len(one)}) than when it ends in "
+            f"results ({len(other)}), or has them in another order",
+            remedy="let forward() of the network call coarse_logits(), or set -o export.output_op=argmax",
+        )
+    before = {(op.type, str(op.inputs)): op.results() for op in calibrated.program.operators()}
+    ends = set(graph.program.outputs())
+    return {
+        old: new
+        for op in graph.program.operators()
+        for old, new in zip(before.get((op.type, str(op.inputs)), []), op.results(), strict=False)
+        if new in ends
+    }
 
 
 def calibration_streams(

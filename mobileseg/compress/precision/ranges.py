@@ -5,8 +5,8 @@ One calibration serves everything: the simulation in memory, the Paddle graph, i
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from mobileseg.export.conversion.pdmodel import Program
 
@@ -45,6 +45,17 @@ class GraphRanges:
     limits: dict[str, float]
     largest: dict[str, float]
     calls: dict[str, tuple[Call, ...]]
+
+    def renamed(self, names: Mapping[str, str]) -> GraphRanges:
+        """The same ranges for a trace that names some variables otherwise (old name -> new name)."""
+        limits, largest = (
+            {names.get(name, name): value for name, value in found.items()} for found in (self.limits, self.largest)
+        )
+        calls = {
+            layer: tuple(replace(call, output=names.get(call.output, call.output)) for call in uses)
+            for layer, uses in self.calls.items()
+        }
+        return GraphRanges(limits, largest, calls)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,21 @@
 from dataclasses import replace
 
+import onnx
 import pytest
 
+from mobileseg.compress.fold import fold_norms
 from mobileseg.compress.precision.artefact import write_int8
+from mobileseg.compress.precision.prepare import calibrate, trace
 from mobileseg.errors import CompressionError
 from mobileseg.export.from_config import synthetic_images
+from mobileseg.export.verify import verify
 from mobileseg.runtime.manifest import Manifest
+from mobileseg.runtime.segmenter import Segmenter
+from tests.compress.precision.small import SIZE, SUBJECT, EndsEarly, options, small, streams
 
 
-def write(prepared, ranges, folder, **options):
-    settings = {"agreement": 0.9, "targets": ["onnx"], **options}
+def write(prepared, ranges, folder, **changes):
+    settings = {"agreement": 0.9, "targets": ["onnx"], **changes}
     return write_int8(
         prepared, ranges, ranges.layers, folder, synthetic_images((40, 60), 5), "drawn scenes", **settings
     )
@@ -46,3 +52,34 @@ def test_an_engine_that_disagrees_is_an_error_and_the_folder_is_kept_aside(prepa
 def test_other_targets_are_refused(prepared, ranges, tmp_path):
     with pytest.raises(CompressionError, match="ncnn cannot be written in int8"):
         write(prepared, ranges, tmp_path / "int8", targets=["ncnn"])
+
+
+@pytest.fixture(scope="module")
+def early(tmp_path_factory):
+    network = small(EndsEarly)
+    fold_norms(network, SIZE)
+    found = trace(network, options(), SUBJECT, tmp_path_factory.mktemp("early"))
+    return found, calibrate(found, streams(), "avg")
+
+
+def test_graphs_end_at_the_decoder_and_answer_as_paddle_s_which_does_not(early, tmp_path):
+    prepared, ranges = early
+    write(prepared, ranges, tmp_path / "int8", targets=["paddle", "onnx", "lite_arm"])
+    manifest = Manifest.read(tmp_path / "int8")
+    assert {row.engine: row.status for row in manifest.verification} == {
+        "paddle": "ok",
+        "onnx": "ok",
+        "lite_arm": "converted-not-run",
+    }
+    whole, *coarse = (manifest.outputs_of(target)[0] for target in ("paddle", "onnx", "lite_arm"))
+    assert (whole.kind, whole.shape, whole.upsample) == ("labels", (1, *SIZE), None)
+    assert [(spec.kind, spec.shape, spec.upsample) for spec in coarse] == [("logits", (1, 3, 16, 24), SIZE)] * 2
+    graph = onnx.load(str(tmp_path / "int8" / "model.onnx")).graph
+    weights = [tensor for tensor in graph.initializer if tensor.name.endswith(".int8")]
+    assert len(weights) == len(ranges.layers)
+    assert not {"ArgMax", "Resize"} & {node.op_type for node in graph.node}
+    assert {row.status for row in verify(tmp_path / "int8")} == {"ok", "converted-not-run"}
+    for image in synthetic_images((50, 70), 2):
+        one, other = (Segmenter(tmp_path / "int8", engine=name)(image).labels for name in ("paddle", "onnxruntime"))
+        assert one.shape == other.shape == (50, 70)
+        assert (one == other).mean() > 0.95

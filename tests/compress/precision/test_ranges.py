@@ -1,4 +1,4 @@
-from mobileseg.compress.precision.ranges import find_calls, float_weights
+from mobileseg.compress.precision.ranges import Call, GraphRanges, find_calls, float_weights
 
 
 def test_a_layer_that_is_used_twice_has_two_calls_with_one_kernel(prepared):
@@ -31,3 +31,10 @@ def test_a_graph_without_kernels_has_no_calls(prepared):
     empty = prepared.graphs[0].program.copy()
     del empty.block.ops[:]
     assert find_calls(empty) == {}
+
+
+def test_ranges_of_a_trace_that_ends_earlier_follow_its_names():
+    found = GraphRanges({"x": 1.0, "last": 2.0}, {"x": 3.0, "last": 4.0}, {"conv": (Call("w", "x", "last"),)})
+    calls = {"conv": (Call("w", "x", "logits"),)}
+    assert found.renamed({"last": "logits"}) == GraphRanges({"x": 1.0, "logits": 2.0}, {"x": 3.0, "logits": 4.0}, calls)
+    assert found.renamed({}) == found
