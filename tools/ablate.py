@@ -1,14 +1,14 @@
 """What each option of a configuration gives alone: one short run per option and seed, and one table.
 
-    python tools/ablate.py configs/ablation/camvid.yml --classes pole sign pedestrian
+    python tools/ablate.py tools/ablation/camvid.yml --classes pole sign pedestrian
 
 ROWS.yml has ``base`` (a configuration), ``seeds`` and ``rows``: each has a ``name`` and an ``override``, a list of
 KEY=VALUE. The base itself is the first row. Runs are made one after the other, each by ``mobileseg train`` in a process
-and a folder of its own below ``--save_dir``/ROWS; called again, the tool takes finished runs as they are and continues one
-that was cut. All rows are scored by the evaluation at the end of their run, whatever scores came before it.
+and a folder of its own below ``--save_dir``/ROWS; called again, the tool takes finished runs as they are and continues
+one that was cut. All rows are scored by the evaluation at the end of their run, whatever scores came before it.
 
-Differences are to the base with the same seeds: it begins with the same weights and meets the same images, as far as the
-option leaves them alone. Written are ``table.md`` and ``table.json``.
+Differences are to the base with the same seeds: it begins with the same weights and meets the same images, as far as
+the option leaves them alone. Written are ``table.md`` and ``table.json``.
 """
 
 from __future__ import annotations
@@ -155,7 +155,9 @@ def ablate(base: str, seeds: Sequence[int], rows: Sequence[Row], folder: Path, r
     return found
 
 
-def table(rows: Sequence[Row], results: Sequence[Sequence[Measured]], seeds: Sequence[int], names: Sequence[str]) -> str:
+def table(
+    rows: Sequence[Row], results: Sequence[Sequence[Measured]], seeds: Sequence[int], names: Sequence[str]
+) -> str:
     """Markdown: the mean score of each row, its difference to the base, seeds, named values, minutes per run."""
     several = [f"seed {seed}" for seed in seeds] if len(seeds) > 1 else []
     head = ["row", "score", "difference", *several, *names, "minutes"]

@@ -19,8 +19,8 @@ Two peers, each in an environment of its own, none of which needs this suite::
 ``paddleseg`` is trained by PaddleSeg's own trainer, with the ImageNet weights of MobileNetV2 under PaddleSeg's names
 (``weights`` writes them). ``smp`` is a network of segmentation_models.pytorch on EfficientNet-Lite0 with the ImageNet
 weights that the suite's network starts from; that package has no trainer, so a plain loop does. Both meet crops of the
-same size from images of the same scales, mirrored, with other colours; AdamW, a warm-up, polynomial decay; a rate that is
-lower for the backbone. At the end each writes the labels of the validation images as PNG, which ``score`` compares.
+same size from images of the same scales, mirrored, with other colours; AdamW, a warm-up, polynomial decay; a lower rate
+for the backbone. At the end each writes the labels of the validation images as PNG, which ``score`` compares.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def paddleseg(args: argparse.Namespace) -> None:
     """A network of PaddleSeg, by PaddleSeg's trainer."""
     import zlib  # noqa: F401  # before Paddle, which brings another one
 
-    os.environ["FLAGS_set_to_1d"] = "1"  # PaddleSeg 2.8 reads losses as arrays of one element
+    os.environ["FLAGS_set_to_1d"] = "1"  # noqa: SIM112  # PaddleSeg 2.8 reads losses as arrays of one element
     import paddle
     import yaml
     from paddleseg.core import train

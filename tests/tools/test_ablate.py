@@ -142,7 +142,7 @@ def test_the_real_trainer(rows_file, capsys):
 @pytest.mark.parametrize("name", ["camvid", "person"])
 def test_the_rows_of_the_repository_change_what_they_say(name, monkeypatch):
     monkeypatch.chdir(ROOT)
-    base, seeds, rows = ablate.read_rows(Path("configs/ablation") / f"{name}.yml")
+    base, seeds, rows = ablate.read_rows(Path("tools/ablation") / f"{name}.yml")
     configs = [load_config(base, list(row.override)) for row in rows]
     assert len({config.hash for config in configs}) == len(rows) >= 6
     assert len(seeds) == 1

@@ -32,8 +32,9 @@ def data(tmp_path):
 
 
 def options(data, **more):
-    values = {"data": data, "crop": [64, 48], "scales": [1.0, 1.75], "input": [80, 60], "verb": "smp", "network": "unet"}
-    return argparse.Namespace(**(values | {"save_dir": data / "run", "crops": 16, "seed": 0} | more))
+    values = {"data": data, "crop": [64, 48], "scales": [1.0, 1.75], "input": [80, 60], "crops": 16, "seed": 0}
+    names = {"verb": "smp", "network": "unet", "save_dir": data / "run"}
+    return argparse.Namespace(**(values | names | more))
 
 
 def test_a_crop_keeps_image_and_label_together(data):

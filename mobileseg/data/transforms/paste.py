@@ -86,6 +86,7 @@ class CopyPaste(OtherImages):
         if sample.instances is None or rng.random() >= self.prob:
             return sample
         other = self._draw(rng)
+        assert other.instances is not None  # of every image of the dataset
         usable = np.flatnonzero(~other.instances.crowd & (other.instances.areas() >= _SMALLEST))
         count = int(rng.integers(1, self.max_objects + 1))
         for number in rng.permutation(usable)[:count]:
