@@ -46,6 +46,12 @@ class Ema(Section):
     decay: float = Field(0.999, gt=0, lt=1, description="weight of the past")
 
 
+class MultiScale(Section):
+    """Every training batch is resized to one of several sizes, drawn by seed and number of the batch."""
+
+    sizes: list[Size] = Field(min_length=1, description="sizes [width, height], each drawn equally often")
+
+
 class EarlyStop(Section):
     """Stop when the metric has not improved."""
 
@@ -115,6 +121,7 @@ class Schema(Section):
     log_iters: Count = Field(10, description="iterations between two log lines")
     eval_interval: Count | None = Field(None, description="iterations between two evaluations; null: save_interval")
     accumulate: Count = Field(1, description="batches per optimizer step")
+    multi_scale: MultiScale | None = Field(None, description="batches of several sizes")
     clip: Clip | None = Field(None, description="gradient clipping")
     amp: Amp | None = Field(None, description="mixed precision (needs a GPU)")
     ema: Ema | None = Field(None, description="moving average of the weights")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import paddle
 
-from mobileseg.data.loading.batching import SampleOrder, load_batch
+from mobileseg.data.loading.batching import SampleOrder, batch_at
 from mobileseg.data.loading.workers import batches_from_workers
 
 
@@ -42,4 +42,4 @@ def _batches_from_here(
     dataset: Any, order: SampleOrder, start: int, stop: int
 ) -> Generator[dict[str, np.ndarray], None, None]:
     for position in range(start, stop):
-        yield load_batch(dataset, order.batch(position))
+        yield batch_at(dataset, order, position)

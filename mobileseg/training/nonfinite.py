@@ -84,6 +84,8 @@ class FiniteWatch:
             made = range(position - self.accumulate, position)
             keys = [key for number in made for key in running.order.batch(number)]
             own: dict[str, Any] = dict(load_batch(running.step.dataset, keys))
+            if running.order.sizes:  # what it was resized to: batches of several sizes do not stack
+                own["multi_scale"] = np.array([running.order.image_size(number) for number in made], np.int64)
             items = getattr(running.step.dataset, "items", None)
             if items is not None:
                 own["files"] = np.array([[str(items[index].image), str(items[index].label)] for _, index in keys])

@@ -14,6 +14,7 @@ from mobileseg.config.components import task_problems
 from mobileseg.config.load import Config
 from mobileseg.data.doctor.diagnose import preflight
 from mobileseg.data.loading.batching import SampleOrder
+from mobileseg.data.loading.multi_scale import sizes_of
 from mobileseg.errors import ConfigError, MobileSegError, TrainingError
 from mobileseg.nn.compat import say_untested_paddle
 from mobileseg.scores import Scores
@@ -122,15 +123,9 @@ class Trainer:
         self.network, optimizer = self.precision.decorate(self.network, optimizer)
         for extension in self.extensions.values():
             extension.start(self.network)
+        running = [self._running(step) for step in steps]
         self.state = run_state.RunState(
-            self.network,
-            optimizer,
-            groups,
-            schedule,
-            self.precision,
-            [self._running(step) for step in steps],
-            self.extensions,
-            self.seed,
+            *(self.network, optimizer, groups, schedule, self.precision, running, self.extensions, self.seed),
             self.iters,
             tuple(map(str, getattr(train_dataset, "classes", ()))),
             None if self.val_dataset is None else run_state.judge_of(config, self.val_dataset),
@@ -287,9 +282,12 @@ class Trainer:
         return waited
 
     def _running(self, step: Step) -> Running:
-        size, ranks = step.batch_size or self.settings["batch_size"], (self.processes.rank, self.processes.count)
-        order = None if step.dataset is None else SampleOrder(len(step.dataset), size, self.seed, *ranks)
+        order = None if step.dataset is None else self._order(step.dataset, step.batch_size)
         return Running(step, order, self.processes.wrap(step.objective, partly=step.objective.partly))
+
+    def _order(self, dataset: Any, batch_size: int | None) -> SampleOrder:
+        ranks, sizes = (self.processes.rank, self.processes.count), sizes_of(self.settings["multi_scale"], dataset)
+        return SampleOrder(len(dataset), batch_size or self.settings["batch_size"], self.seed, *ranks, sizes)
 
     def train_mode(self) -> None:
         """Training mode, except for frozen batch normalisations."""

@@ -31,7 +31,7 @@ GEOMETRIC = {
     "RandomInstanceCrop": {},
 }
 OTHERS = {
-    "CopyPaste", "DiscardSmallInstances", "Normalize", "PhotometricDistort", "RandomBlur", "RandomDistort",
+    "CopyPaste", "DiscardSmallInstances", "Mosaic", "Normalize", "PhotometricDistort", "RandomBlur", "RandomDistort",
     "RandomGrayscale", "RandomNoise",
 }  # fmt: skip
 

@@ -39,7 +39,8 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_batch(toy_config, tmp_path)
 def test_where_looking_is_expensive_it_is_done_before_log_lines_and_saves(toy_config, tmp_path, monkeypatch):
     """As on a GPU: the loss of iteration 3 is found at the log line of iteration 6, and its own batch is kept."""
     monkeypatch.setattr(FiniteWatch, "add", _note_only)
-    trainer = Trainer(toy_config("accumulate=2", "log_iters=6", "save_interval=8"), tmp_path, do_eval=False)
+    several = "multi_scale.sizes=[[24, 40], [16, 16]]"
+    trainer = Trainer(toy_config("accumulate=2", "log_iters=6", "save_interval=8", several), tmp_path, do_eval=False)
     criterion = trainer.state.steps[0].step.objective.criterion
     real = criterion.forward
 
@@ -56,7 +57,9 @@ def test_where_looking_is_expensive_it_is_done_before_log_lines_and_saves(toy_co
     with np.load(tmp_path / "nonfinite_iter_000003.npz") as saved:
         expected = [list(key) for position in (4, 5) for key in trainer.state.steps[0].order.batch(position)]
         assert saved["epoch_index"].tolist() == expected
-        assert saved["label"].shape == (8, 32, 32)
+        assert saved["label"].shape == (8, 32, 32)  # as before it was resized
+        sizes = [trainer.state.steps[0].order.image_size(position) for position in (4, 5)]
+        np.testing.assert_array_equal(saved["multi_scale"], sizes)
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 

@@ -207,3 +207,19 @@ def test_seeding_covers_the_three_generators():
     seed_everything(1, 2)
     assert one == (random.random(), np.random.rand(), paddle.rand([1]).item())
     assert all(a != b for a, b in zip(one, other, strict=True))
+
+
+def test_batches_of_several_sizes_resume_exactly(toy_config, tmp_path):
+    config = toy_config("multi_scale.sizes=[[32, 32], [24, 40], [16, 16]]", "num_workers=2", *EXACT)
+    whole = Trainer(config, tmp_path / "whole")
+    seen = []
+    forward = whole.network.forward
+    whole.network.forward = lambda image: (seen.append(tuple(image.shape[2:])), forward(image))[1]
+    whole.fit()
+    order = whole.state.steps[0].order
+    drawn = [order.image_size(position) for position in range(config.iters)]
+    assert [size for size in seen if size in {(32, 32), (40, 24), (16, 16)}] == drawn
+    assert len(set(drawn)) > 1
+    halves = interrupted_and_resumed(config, tmp_path / "halves", stop_at=3)
+    assert equal(weights_of(whole), weights_of(halves))
+    assert losses_of(tmp_path / "whole") == losses_of(tmp_path / "halves")

@@ -113,3 +113,27 @@ def test_views_of_pixels_are_refused_before_training(instance_config, tmp_path):
     with pytest.raises(ConfigError, match="aug_eval"):
         Trainer(instance_config("test_config.aug_eval=true"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_batches_of_several_sizes_resume_exactly(instance_config, tmp_path):
+    config = instance_config("multi_scale.sizes=[[96, 96], [64, 64], [96, 64]]", "ema.decay=0.9")
+    whole = Trainer(config, tmp_path / "whole")
+    assert whole.fit().reason == "finished"
+    halves = interrupted_and_resumed(config, tmp_path / "halves", stop_at=3)
+    assert equal(weights_of(whole), weights_of(halves))
+    assert losses_of(tmp_path / "whole") == losses_of(tmp_path / "halves")
+    plain = Trainer(instance_config("ema.decay=0.9"), tmp_path / "plain")
+    plain.fit()
+    assert losses_of(tmp_path / "whole") != losses_of(tmp_path / "plain")
+
+
+def test_two_processes_draw_the_same_sizes(instance_config, instance_file, tmp_path):
+    sizes = "multi_scale.sizes=[[96, 96], [64, 64], [96, 64]]"
+    single = Trainer(instance_config("batch_size=4", sizes), tmp_path / "single", do_eval=False)
+    single.fit()
+    run = tmp_path / "double"
+    words = [str(instance_file), "--save_dir", str(run), "--batch_size", "2", "--device", "cpu", "--no_eval"]
+    launch([*words, "-o", sizes], tmp_path / "logs")
+    for name, array in weights_of(single).items():
+        saved = read_checkpoint(run / "last").weights[name]
+        np.testing.assert_allclose(saved, array, rtol=1e-3, atol=5e-6, err_msg=name)

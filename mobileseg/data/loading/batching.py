@@ -12,9 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from mobileseg.data.loading.multi_scale import resize_batch
 from mobileseg.errors import DataError
 
 Key = tuple[int, int]
+
+_SIZES = 1
+"""Tells the draws of sizes from other draws of the same seed and number."""
 
 
 class SampleOrder:
@@ -29,12 +33,22 @@ class SampleOrder:
         seed: seed of the run.
         rank: number of this process.
         count: number of processes.
+        sizes: (height, width) that the images of a batch are resized to, one of them drawn for each batch, the same in
+            all processes; none: they stay as the transforms made them.
 
     Raises:
         DataError: the dataset is empty or smaller than one batch of all processes.
     """
 
-    def __init__(self, size: int, batch_size: int, seed: int, rank: int = 0, count: int = 1) -> None:
+    def __init__(
+        self,
+        size: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        count: int = 1,
+        sizes: Sequence[tuple[int, int]] = (),
+    ) -> None:
         if size == 0:
             raise DataError("the training dataset is empty", remedy="check dataset_root and train_path")
         whole = batch_size * count
@@ -44,6 +58,7 @@ class SampleOrder:
                 remedy=f"set batch_size to at most {max(1, size // count)}",
             )
         self.size, self.batch_size, self.seed, self.rank, self.whole = size, batch_size, seed, rank, whole
+        self.sizes = tuple(sizes)
         self.batches_per_epoch = size // whole
         self._epoch = -1
         self._permutation = np.empty(0, dtype=np.int64)
@@ -56,6 +71,19 @@ class SampleOrder:
             self._epoch = epoch
         start = number * self.whole + self.rank * self.batch_size
         return [(epoch, int(index)) for index in self._permutation[start : start + self.batch_size]]
+
+    def image_size(self, position: int) -> tuple[int, int] | None:
+        """(height, width) of the images of the batch at a position; None: as the transforms made them."""
+        if not self.sizes:
+            return None
+        return self.sizes[np.random.default_rng([self.seed, position, 0, _SIZES]).integers(len(self.sizes))]
+
+
+def batch_at(dataset: Any, order: SampleOrder, position: int) -> dict[str, np.ndarray]:
+    """The batch at a position of the order, in the size that was drawn for it; see :func:`load_batch`."""
+    batch = load_batch(dataset, order.batch(position))
+    size = order.image_size(position)
+    return batch if size is None else resize_batch(batch, size)
 
 
 def load_batch(dataset: Any, keys: Sequence[Key]) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import cv2
 
-from mobileseg.data.loading.batching import load_batch
+from mobileseg.data.loading.batching import batch_at
 from mobileseg.data.loading.pipe import read_block, write_batch, write_error
 from mobileseg.errors import TrainingError
 
@@ -62,7 +62,7 @@ def _work(job: pickle.Unpickler, positions: range, results: io.BufferedWriter) -
         return
     for position in positions:
         try:
-            batch = load_batch(dataset, order.batch(position))
+            batch = batch_at(dataset, order, position)
         except Exception as error:
             write_error(results, error)
             return

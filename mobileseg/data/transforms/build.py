@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mobileseg.data.sample import Transform
-from mobileseg.data.transforms import affine, color, crop, objects, paste, photometric, resize, square
+from mobileseg.data.transforms import affine, color, crop, mosaic, objects, paste, photometric, resize, square
 from mobileseg.data.transforms.ranges import check_chain
 from mobileseg.errors import ConfigError
 from mobileseg.limits import number_faults
@@ -20,6 +20,7 @@ __all__ = [
     "build_transforms",
     "color",
     "crop",
+    "mosaic",
     "objects",
     "paste",
     "photometric",

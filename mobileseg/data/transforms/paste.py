@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from mobileseg.data.instances import Instances, Region
 from mobileseg.data.sample import Sample
+from mobileseg.data.transforms.others import OtherImages
 from mobileseg.errors import ConfigError
 from mobileseg.pixels import resize
 from mobileseg.registry import TRANSFORMS
@@ -33,7 +34,7 @@ class PastedObject(NamedTuple):
 
 
 @TRANSFORMS.add_component
-class CopyPaste:
+class CopyPaste(OtherImages):
     """With probability ``prob`` paste objects of another image of the dataset, each at a place of its own.
 
     An object is mirrored half of the time, scaled, and put where it lies inside the image as a whole. What it covers is
@@ -52,8 +53,6 @@ class CopyPaste:
         blend: deviation in pixels of the Gaussian by which the border fades; 0: a sharp border.
         attempts: places tried per object.
     """
-
-    train_only = True
 
     def __init__(
         self,
@@ -81,28 +80,13 @@ class CopyPaste:
         self.max_covered = max_covered
         self.blend = blend
         self.attempts = attempts
-        self._dataset: Any = None
-
-    def attach(self, dataset: Any) -> None:
-        """Take objects from this dataset.
-
-        Raises:
-            ConfigError: it has no still images with objects.
-        """
-        if not hasattr(dataset, "objects") or hasattr(dataset, "videos"):
-            raise ConfigError(
-                f"CopyPaste pastes objects into still images; the dataset {type(dataset).__name__} is for "
-                f"{dataset.task} segmentation",
-                remedy="remove CopyPaste; for clips, PseudoClips has 'paste'",
-            )
-        self._dataset = dataset
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        if self._dataset is None:
-            raise ConfigError("CopyPaste belongs to no dataset", remedy="name it in the transforms of a dataset")
+        self._require_dataset()
         if sample.instances is None or rng.random() >= self.prob:
             return sample
-        other = self._dataset.load(self._dataset.drawn(int(rng.integers(len(self._dataset))), rng))
+        other = self._draw(rng)
+        assert other.instances is not None  # of every image of the dataset
         usable = np.flatnonzero(~other.instances.crowd & (other.instances.areas() >= _SMALLEST))
         count = int(rng.integers(1, self.max_objects + 1))
         for number in rng.permutation(usable)[:count]:
