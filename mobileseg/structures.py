@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -107,6 +108,10 @@ class InstanceMasks:
         return [encode_region(self.size, *region) for region in self.regions]
 
 
+NO_TRACK = -1
+"""In place of the id of an object that belongs to no track."""
+
+
 @dataclass(frozen=True)
 class InstanceResult:
     """The objects of an image, best first.
@@ -118,7 +123,7 @@ class InstanceResult:
         masks: n masks of the image's size.
         times: milliseconds per stage ('preprocess', 'inference', 'postprocess').
         track_ids: int64 [n], of the frame of a stream: the same number for the same object in every frame, at least 0,
-            no number twice; None for an image.
+            no number twice, or -1 for an object that belongs to no track; None for an image.
         pipeline: name of the pipeline of graphs that gave it, of a network that has several; None otherwise.
     """
 
@@ -142,8 +147,10 @@ class InstanceResult:
                     f"{name} must be {'float' if kind == 'f' else 'int'} {list(shape)} for {count} masks, got "
                     f"{values.dtype} {list(values.shape)}"
                 )
-        if self.track_ids is not None and (len(np.unique(self.track_ids)) < count or (self.track_ids < 0).any()):
-            raise ValueError(f"track_ids must be at least 0 and differ, got {self.track_ids.tolist()}")
+        if self.track_ids is not None:
+            tracks = self.track_ids[self.track_ids != NO_TRACK]
+            if len(np.unique(tracks)) < len(tracks) or (tracks < 0).any():
+                raise ValueError(f"track_ids must be {NO_TRACK} or differ, got {self.track_ids.tolist()}")
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -160,6 +167,21 @@ class InstanceResult:
             track_ids=None if self.track_ids is None else self.track_ids[chosen],
         )
 
+    def of_tracks(self) -> InstanceResult:
+        """The instances that belong to tracks.
+
+        Raises:
+            ValueError: there are no track ids.
+        """
+        if self.track_ids is None:
+            raise ValueError("the result has no track ids")
+        return self.take(np.flatnonzero(self.track_ids != NO_TRACK))
+
     def above(self, score: float) -> InstanceResult:
         """The instances whose score is at least ``score``."""
         return self.take(np.flatnonzero(self.scores >= score))
+
+
+def of_image(result: Any) -> Any:
+    """A result without what belongs to streams: an image has no tracks."""
+    return replace(result, track_ids=None) if isinstance(result, InstanceResult) else result

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mobileseg.structures import InstanceMasks, InstanceResult
+from mobileseg.structures import InstanceMasks, InstanceResult, of_image
 
 
 def result(count: int = 3) -> InstanceResult:
@@ -85,7 +85,7 @@ def test_a_selection_keeps_what_belongs_together() -> None:
         {"track_ids": np.zeros(2, np.int64)},
         {"track_ids": np.arange(3.0)},
         {"track_ids": np.array([1, 2, 1])},
-        {"track_ids": np.array([-1, 2, 1])},
+        {"track_ids": np.array([-2, 2, 1])},
     ],
 )
 def test_parts_of_different_length_or_type_are_refused(change) -> None:
@@ -101,3 +101,12 @@ def test_a_selection_keeps_the_ids_of_tracks() -> None:
     tracked = replace(some, track_ids=np.array([7, 0, 3]))
     assert tracked.take([2, 0]).track_ids.tolist() == [3, 7]
     assert tracked.above(2.0).track_ids.tolist() == []
+
+
+def test_objects_of_no_track_have_no_number() -> None:
+    some = replace(result(4), track_ids=np.array([-1, 5, -1, 0]))
+    assert some.of_tracks().track_ids.tolist() == [5, 0]
+    np.testing.assert_array_equal(some.of_tracks().boxes, some.boxes[[1, 3]])
+    assert of_image(some).track_ids is None
+    with pytest.raises(ValueError, match="no track ids"):
+        of_image(some).of_tracks()

@@ -143,9 +143,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="run or zoo folder of a video network")
     parser.add_argument("clips", help="folder of the validation videos")
     parser.add_argument("--every", type=int, nargs="+", default=[5], help="distances of key frames (default: 5)")
+    parser.add_argument(
+        "-o", "--override", nargs="+", default=[], metavar="KEY=VALUE", help="changes of its configuration"
+    )
     args = parser.parse_args()
     run = run_folder_of(args.folder)
-    config = load_config(run / RUN_CONFIG, [f"val_dataset.dataset_root={args.clips}"])
+    config = load_config(run / RUN_CONFIG, [f"val_dataset.dataset_root={args.clips}", *args.override])
     settings = config.to_dict()
     dataset = build_dataset(settings["val_dataset"])
     network = build_network(config, load_pretrained=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mobileseg.structures import InstanceResult
+from mobileseg.structures import NO_TRACK, InstanceResult
 from mobileseg.viz.palette import palette as generated_palette
 from mobileseg.viz.text import descent, draw_text, text_width
 
@@ -35,15 +35,14 @@ def instance_colours(classes: np.ndarray, palette: np.ndarray, track_ids: np.nda
     """A colour per instance, uint8 [n, 3] RGB.
 
     In an image it is a shade of the class's colour, another for each instance of the class. In a video with tracks it
-    is the colour of the track, whatever else is in the frame: ids that follow each other have colours far apart.
+    is the colour of the track, whatever else is in the frame: ids that follow each other have colours far apart. An
+    object of no track is coloured as in an image.
 
     Args:
         classes: int [n], class indices.
         palette: uint8 [K, 3], RGB.
         track_ids: int64 [n], or None.
     """
-    if track_ids is not None:
-        return generated_palette(_TRACK_COLOURS)[track_ids % _TRACK_COLOURS]
     colours = np.zeros((len(classes), 3), np.uint8)
     seen: dict[int, int] = {}
     for index, kind in enumerate(classes.tolist()):
@@ -52,6 +51,9 @@ def instance_colours(classes: np.ndarray, palette: np.ndarray, track_ids: np.nda
         shade = _SHADES[turn % len(_SHADES)]
         base = palette[kind].astype(np.float64)
         colours[index] = np.rint(base + shade * ((255 - base) if shade > 0 else base))
+    if track_ids is not None:
+        tracked = track_ids != NO_TRACK
+        colours[tracked] = generated_palette(_TRACK_COLOURS)[track_ids[tracked] % _TRACK_COLOURS]
     return colours
 
 
@@ -93,7 +95,8 @@ def instance_overlay(
             cv2.rectangle(drawn, *_corners(box, image.shape), colour, style.line)
     if names:
         tags = _Tags(drawn, style.cap)
-        ids = [""] * len(result) if result.track_ids is None else [f"{number}: " for number in result.track_ids]
+        numbers = [NO_TRACK] * len(result) if result.track_ids is None else result.track_ids.tolist()
+        ids = ["" if number == NO_TRACK else f"{number}: " for number in numbers]
         rows = zip(ids, result.boxes, result.classes, result.scores, colours, strict=True)
         for number, box, kind, score, colour in rows:
             tags.write(f"{number}{classes[kind]} {score:.2f}", box, colour)

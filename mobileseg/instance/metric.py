@@ -11,7 +11,7 @@ from mobileseg.errors import DataError
 from mobileseg.instance.metric_coco import choose_backend, measure
 from mobileseg.instance.metric_table import render
 from mobileseg.scores import Scores
-from mobileseg.structures import InstanceResult
+from mobileseg.structures import NO_TRACK, InstanceResult
 
 
 class InstanceTruth(Protocol):
@@ -61,7 +61,8 @@ def coco_entries(result: InstanceResult, image_id: int | str, category_ids: Sequ
         )
     if result.track_ids is not None:
         for entry, track_id in zip(entries, result.track_ids.tolist(), strict=True):
-            entry["track_id"] = track_id
+            if track_id != NO_TRACK:
+                entry["track_id"] = track_id
     return entries
 
 

@@ -124,7 +124,8 @@ class VideoTracks:
         self._mots: GrowingText | None = None
 
     def add(self, result: InstanceResult) -> None:
-        """Take in the next frame; the result has track ids."""
+        """Take in the next frame; the result has track ids. What belongs to no track is left out."""
+        result = result.of_tracks()
         assert result.track_ids is not None
         self._size = result.masks.size
         areas = result.masks.areas()

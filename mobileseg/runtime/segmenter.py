@@ -22,6 +22,7 @@ from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.preprocess import Geometry, Preprocessor
 from mobileseg.runtime.streams import Stream, StreamState
 from mobileseg.runtime.task import Pipeline
+from mobileseg.structures import of_image
 from mobileseg.tracking.options import TrackingOptions
 
 
@@ -164,7 +165,7 @@ class Segmenter:
             DataError: the image cannot be read or used.
             RuntimeEngineError: the graph does not take this size, or fails.
         """
-        return Stream(self).step(image)
+        return of_image(Stream(self).step(image))
 
     def prepare(self, image: ImageLike, *, reuse: bool = False) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
         """Decoded image, tensor of it that graphs take, and the milliseconds that they took.

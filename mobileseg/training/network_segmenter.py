@@ -23,7 +23,7 @@ from mobileseg.registry import DATASETS
 from mobileseg.runtime.images import ImageLike, load_image
 from mobileseg.runtime.manifest import Manifest, is_artefact
 from mobileseg.runtime.segmenter import milliseconds_since
-from mobileseg.structures import InstanceResult, SemanticResult
+from mobileseg.structures import InstanceResult, SemanticResult, of_image
 from mobileseg.tasks import task_of
 from mobileseg.tracking.options import TrackingOptions
 from mobileseg.tracking.tracker import with_ids
@@ -93,7 +93,8 @@ class NetworkSegmenter:
         Returns:
             Labels or objects in the pixels of the image. The 'inference' includes the way back to its size.
         """
-        return self.stream().step(image)
+        found: SemanticResult | InstanceResult = of_image(self.stream().step(image))
+        return found
 
     def stream(
         self, *, track: bool | Mapping[str, Any] | TrackingOptions | None = None, smooth: float | None = None

@@ -27,7 +27,6 @@ class MaskTrack:
         label: class index.
         masks: compressed RLE of every frame, None where the object is not seen.
         score: of a found track.
-        best: largest score of its objects.
         crowd: an annotated group that was not taken apart; it need not be found, and finding it is no mistake.
         stated_areas: pixels of every frame as annotated (None or 0: not seen); None: those of the masks.
     """
@@ -38,7 +37,6 @@ class MaskTrack:
     score: float = 1.0
     crowd: bool = False
     stated_areas: Sequence[float | None] | None = None
-    best: float = 1.0
 
     @cached_property
     def areas(self) -> np.ndarray:
@@ -77,10 +75,6 @@ class FrameOverlap(NamedTuple):
     def iou(self) -> np.ndarray:
         """float64 [d, g]."""
         return np.asarray(self.shared / (self.found_areas[:, None] + self.true_areas[None, :] - self.shared))
-
-    def of(self, chosen: np.ndarray) -> FrameOverlap:
-        """The same with the chosen found tracks alone, bool [d]."""
-        return self._replace(found=self.found[chosen], shared=self.shared[chosen], found_areas=self.found_areas[chosen])
 
 
 class FrameObjects(NamedTuple):
@@ -130,23 +124,16 @@ class TrackGroup:
         union = _areas_until(self.found, lengths) + _areas_until(self.true, lengths.T).T - shared
         return np.divide(shared, union, out=np.zeros(shared.shape), where=union > 0)
 
-    def objects(self, least: float = 0.0) -> list[FrameObjects]:
+    def objects(self) -> list[FrameObjects]:
         """The frames as far as they count when identities are judged.
-
-        Args:
-            least: found tracks that never reach this score are left out.
-
-        Returns:
-            One for each frame in which there is something; indices are those of all tracks.
 
         Crowd regions are not to be found. A detection with more than half of its pixels in one is neither right nor
         wrong, unless it is matched with an object at an IoU of at least 0.5 (the rule of MOTS: Voigtlaender et al.,
         Multi-Object Tracking and Segmentation, CVPR 2019).
         """
         crowd = np.array([track.crowd for track in self.true], bool)
-        sure = np.array([track.best >= least for track in self.found], bool)
         frames = []
-        for frame in (frame.of(sure[frame.found]) for frame in self.frames):
+        for frame in self.frames:
             in_crowd = crowd[frame.true]
             iou = frame.iou[:, ~in_crowd]
             kept = np.ones(len(frame.found), bool)

@@ -105,7 +105,7 @@ class VideoPipeline:
         """Objects in the pixels of the frame; in a stream with tracking, those of tracks."""
         result = remembered(self._rule, memory, self._objects.finish(tensors, place, memory))
         if isinstance(self._objects, queries.QueryObjects):
-            return self._objects.reported(result, memory)
+            return self._objects.reported(result)
         return result if self._tracking is None else with_ids(result, memory, self._tracking)
 
 

@@ -50,9 +50,8 @@ class VideoScorer(CocoScorer):
 
     Annotated frames are scored; of a video without any, all frames are kept for :meth:`track_results`. Results without
     track ids are followed here, in the order in which they come, which is that of time: so everything that was found
-    counts for the frames, and what belongs to a track for the tracks. Networks that follow objects themselves number
-    weak ones too: AP, which knows scores, counts all; HOTA and IDF1, which do not, the tracks that reach the score from
-    which the tracker begins one.
+    counts for the frames, and what belongs to a track for the tracks. So it is for results with ids, where objects of
+    no track have -1.
 
     Args:
         dataset: gives the annotations.
@@ -153,9 +152,7 @@ class VideoScorer(CocoScorer):
                 for position, entry in seen:
                     masks[position] = entry["segmentation"]
                     weights[labels[entry["category_id"]]] += entry["score"]
-                best = max(entry["score"] for _, entry in seen)
-                mean = float(weights.sum() / len(seen))
-                yield MaskTrack(video.identifier, int(weights.argmax()), masks, mean, best=best)
+                yield MaskTrack(video.identifier, int(weights.argmax()), masks, float(weights.sum() / len(seen)))
 
     def track_results(self) -> Iterator[dict[str, Any]]:
         """Everything found in YouTube-VIS' format: ``video_id``, ``category_id``, ``score``, ``segmentations``."""
@@ -187,7 +184,7 @@ class VideoScorer(CocoScorer):
         matching = TrackMatching(classes)
         hota, identity = [HotaCounts()] * classes, [IdentityCounts()] * classes
         for group in grouped(found, true):
-            frames, sides = group.objects(self._tracking.score), (len(group.found), len(group.true))
+            frames, sides = group.objects(), (len(group.found), len(group.true))
             matching.add(group)
             hota[group.label] += hota_counts(frames, *sides)
             identity[group.label] += identity_counts(frames, *sides)

@@ -20,7 +20,7 @@ agreement about empty masks shows nothing."""
 def changes(model: Mapping[str, Any], classes: int, height: int) -> dict[str, Any]:
     """What a training of seconds on generated data changes in a configuration besides its data."""
     found = of_instances(model, classes, height)
-    if issubclass(NETWORKS.get(model["type"]), MobileInst):
+    if NETWORKS.get(model["type"]) is MobileInst:
         own = {"num_classes": classes - 1, "pretrained": TRAINED_QUERIES}
         return {**found, "model": own}
     own = {"pretrained": None, "anchor_scales": None}

@@ -104,12 +104,6 @@ void KernelTracks::drop_lost(std::size_t length) {
   track_kernels_.resize(kept * length);
 }
 
-int KernelTracks::take_ids(std::size_t count) {
-  const int first = next_id_;
-  next_id_ += static_cast<int>(count);
-  return first;
-}
-
 void KernelTracks::clear() {
   track_ids_.clear();
   track_labels_.clear();

@@ -38,8 +38,6 @@ class KernelTracks {
   void reserve(std::size_t objects, std::size_t length);
   // The id of every object, -1 of those too weak to begin a track. Lasts until the next call.
   const std::vector<int>& associate(const KernelObjects& objects);
-  // Takes the next `count` ids, which no track will get, and returns the first.
-  int take_ids(std::size_t count);
   void clear();
 
  private:

@@ -185,8 +185,6 @@ struct QueryObjects::State {
     kept.choose(answers, settings.queries, &scores);
     ids = tracks.associate(
         {kept.kernels.data(), kept.labels.data(), kept.scores.data(), kept.rows.size(), length});
-    // As in Python, where those without a track may have ids of their own: ids are the same in both.
-    tracks.take_ids(static_cast<std::size_t>(std::count(ids.begin(), ids.end(), -1)));
     started = true;
     first_sure = -1;
   }

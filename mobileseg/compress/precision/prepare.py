@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -80,7 +80,7 @@ class Prepared:
         """Paths of the layers that can run in int8, in the order of the graphs."""
         return tuple(layer for graph in self.graphs for layer in graph.calls)
 
-    def in_float(self, layers: Sequence[str]) -> list[str]:
+    def in_float(self, layers: Collection[str]) -> list[str]:
         """Paths of the layers with a kernel that stay float32 when ``layers`` are quantised."""
         return [*(layer for layer in self.layers if layer not in set(layers)), *self.shared]
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from mobileseg.structures import NO_TRACK
 from mobileseg.tracking.assignment import assign
 from mobileseg.video.mobileinst.options import KernelOptions
 
@@ -120,9 +121,6 @@ class KernelTracks:
         """Before the first frame; kernels are of that length."""
         nothing = np.zeros(0, np.int64)
         return cls(nothing, np.zeros((0, length), np.float32), nothing, nothing)
-
-
-NO_TRACK = -1
 
 
 def associate(

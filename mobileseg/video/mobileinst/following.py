@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, Literal
 
-import numpy as np
-
 from mobileseg.errors import RuntimeEngineError
 from mobileseg.structures import InstanceResult
 from mobileseg.tracking.options import TrackingOptions
 from mobileseg.video.mobileinst.options import KernelOptions
-from mobileseg.video.mobileinst.stream import KernelMemory
 
 Reports = Literal["all", "tracks", "no ids"]
 
@@ -25,8 +22,8 @@ def following(
     Args:
         name: of the network, for messages.
         kernels: how they travel where the caller has no wish.
-        track: False for no ids; None for an id for every object, of those that belong to no track one of its own;
-            True or options to leave these out. Of the options ``score`` is the one that kernels have as well: the
+        track: False for no ids; None for those of tracks, and -1 for objects that belong to none; True or options to
+            leave these out. Of the options ``score`` is the one that kernels have as well: the
             score from which an object begins a track, when it is not the usual one.
 
     Raises:
@@ -51,17 +48,15 @@ def following(
     return "tracks", replace(kernels, birth_score=float(options.score))
 
 
-def reported(result: InstanceResult, state: KernelMemory, reports: Reports) -> InstanceResult:
+def reported(result: InstanceResult, reports: Reports) -> InstanceResult:
     """The objects of a frame, whose ``track_ids`` kernels gave, as the caller of the stream wants them.
 
     Args:
-        result: of the frame, n objects.
-        state: after the frame.
+        result: of the frame.
         reports: see :func:`following`.
     """
     if reports == "all":
         return result
     if reports == "no ids":
         return replace(result, track_ids=None)
-    assert result.track_ids is not None
-    return result.take(np.flatnonzero(np.isin(result.track_ids, state.tracks.ids)))
+    return result.of_tracks()

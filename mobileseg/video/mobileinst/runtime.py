@@ -74,9 +74,9 @@ class QueryObjects:
         found._reports, found._settings = reports, replace(self._settings, kernels=kernels)
         return found
 
-    def reported(self, result: InstanceResult, memory: Mapping[str, Any]) -> InstanceResult:
-        """What the caller of the stream wants of the objects of the latest frame."""
-        return reported(result, memory[MEMORY], self._reports)
+    def reported(self, result: InstanceResult) -> InstanceResult:
+        """What the caller of the stream wants of the objects of a frame."""
+        return reported(result, self._reports)
 
     def finish(self, tensors: Mapping[str, np.ndarray], place: Geometry, memory: dict[str, Any]) -> InstanceResult:
         """Objects in the pixels of the frame, with ``track_ids``; ``memory`` keeps the kernels, and gets ``stale``.

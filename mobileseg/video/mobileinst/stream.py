@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mobileseg.structures import InstanceResult
-from mobileseg.video.mobileinst.association import NO_TRACK, KernelTracks, associate
+from mobileseg.video.mobileinst.association import KernelTracks, associate
 from mobileseg.video.mobileinst.options import KernelOptions, QueryOptions
 from mobileseg.video.mobileinst.postprocess import Answers, finish, keep
 
@@ -21,7 +21,7 @@ class KernelMemory:
 
     Attributes:
         answers: of the queries of the last key frame that are kept.
-        ids: int64 [n], their tracks.
+        ids: int64 [n], their tracks; -1 of those too weak to begin one.
         sure: mean certainty of the key frame's masks; None until there are some.
         stale: the masks of the last frame were not sure enough for another one.
         tracks: all objects that are remembered.
@@ -37,8 +37,6 @@ class KernelMemory:
 def start(state: KernelMemory | None, answers: Answers, queries: QueryOptions, options: KernelOptions) -> KernelMemory:
     """The state with the kernels of a new key frame; its masks are made by :func:`show`.
 
-    Every query that is kept gets an id. That of one too weak to start a track is not given again, and not remembered.
-
     Args:
         state: after the frame before; None at the beginning.
         answers: of all queries of the key frame.
@@ -50,9 +48,7 @@ def start(state: KernelMemory | None, answers: Answers, queries: QueryOptions, o
     chosen = keep(scores, queries)
     kept = answers.take(chosen)
     tracks, ids = associate(tracks, kept.kernels, kept.classes, scores[chosen], options)
-    weak = np.flatnonzero(ids == NO_TRACK)
-    ids[weak] = tracks.next_id + np.arange(len(weak))
-    return KernelMemory(kept, ids, None, False, replace(tracks, next_id=tracks.next_id + len(weak)))
+    return KernelMemory(kept, ids, None, False, tracks)
 
 
 def show(

@@ -143,7 +143,7 @@ class QueryPredictor:
         self._state, found = show(self._state, features, stride, sample.size, size, self.queries, self.kernels)
         self._memory["stale"] = self._state.stale
         times = {"frame": (time.perf_counter() - begun) * 1000}
-        found = reported(remembered(self.rule, self._memory, found), self._state, self._reports)
+        found = reported(remembered(self.rule, self._memory, found), self._reports)
         return replace(found, times=times)
 
     @paddle.no_grad()

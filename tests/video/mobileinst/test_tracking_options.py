@@ -54,8 +54,8 @@ def ids(results: list[InstanceResult]) -> list[list[int]]:
     return [one.track_ids.tolist() for one in results]
 
 
-def test_every_object_has_an_id_by_default() -> None:
-    assert ids(run(pipeline())) == [[0, 1, 2], [0, 1, 2], [0, 1, 3], [0, 1, 3]]
+def test_by_default_objects_of_no_track_are_there_without_an_id() -> None:
+    assert ids(run(pipeline())) == [[0, 1, -1]] * 4
 
 
 @pytest.mark.parametrize("track", [True, {}, TrackingOptions()])
