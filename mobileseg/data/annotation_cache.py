@@ -58,7 +58,7 @@ class Entry(NamedTuple):
     arrays: dict[str, np.ndarray]
 
 
-class _State(NamedTuple):
+class _SourceState(NamedTuple):
     """Of the files of a source: their bytes, and a digest of what the system says of them."""
 
     size: int
@@ -109,7 +109,7 @@ class CachedSource:
             entry = self._store(entry, state)
         return kind.of_entry(entry)
 
-    def _load(self, state: _State) -> Entry | None:
+    def _load(self, state: _SourceState) -> Entry | None:
         place = self._place(state)
         entry, _ = _read(place)
         if entry is not None or self._folder:
@@ -123,7 +123,7 @@ class CachedSource:
             return entry
         return None
 
-    def _store(self, entry: Entry, state: _State) -> Entry:
+    def _store(self, entry: Entry, state: _SourceState) -> Entry:
         """Write the entry and return it as the file has it; as it was given where nothing can be written."""
         place = self._place(state)
         partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
@@ -150,7 +150,7 @@ class CachedSource:
             return entry
         return _read(place)[0] or entry
 
-    def _state(self) -> _State | None:
+    def _state(self) -> _SourceState | None:
         """None where one of the files is missing, or no regular file."""
         size, digest, source = 0, hashlib.sha256(), str(self._source)
         for path in self._files:
@@ -163,14 +163,14 @@ class CachedSource:
             size += found.st_size
             facts = [str(path).removeprefix(source), found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
             digest.update(json.dumps(facts).encode())
-        return _State(size, digest.hexdigest()[:16])
+        return _SourceState(size, digest.hexdigest()[:16])
 
     @cached_property
     def _key(self) -> str:
         text = json.dumps([VERSION, str(self._source.resolve()), self._asked])
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
-    def _place(self, state: _State) -> Path:
+    def _place(self, state: _SourceState) -> Path:
         return cache_folder() / "annotations" / f"{self._key}-{state.digest}"
 
     def _others(self, place: Path) -> list[Path]:

@@ -24,6 +24,7 @@ from mobileseg.training.steps import Step
 from mobileseg.training.task import Predictor
 
 ACCEPTS: tuple[str, ...] = ()
+RESIZABLE = True
 IMITATED = ("head",)
 
 

@@ -23,6 +23,7 @@ from mobileseg.training.task import Predictor
 logger = logging.getLogger(__name__)
 
 ACCEPTS: tuple[str, ...] = ()
+RESIZABLE = True
 IMITATED = ("logits",)
 
 

@@ -102,6 +102,9 @@ class TrainingTask(Protocol):
     ACCEPTS: tuple[str, ...]
     """Further tasks on whose datasets networks of this one train and are evaluated."""
 
+    RESIZABLE: bool
+    """Whether the batches of its datasets can be resized as a whole (``multi_scale``); not where it is missing."""
+
     IMITATED: tuple[str, ...]
     """Keys of the section ``distill`` that say what of a teacher's outputs is imitated."""
 

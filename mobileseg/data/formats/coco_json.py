@@ -80,10 +80,10 @@ def read_coco(path: Path, classes: Sequence[str] | None = None, *, remedy: str =
 
 
 def _parsed(path: Path, classes: Sequence[str] | None, remedy: str) -> CocoFile:
-    return read_document(path, _FORM, lambda *lists: _Reading(path, classes, *lists), remedy=remedy)
+    return read_document(path, _FORM, lambda *lists: _CocoReading(path, classes, *lists), remedy=remedy)
 
 
-class _Reading:
+class _CocoReading:
     """A document whose annotations are being read."""
 
     def __init__(

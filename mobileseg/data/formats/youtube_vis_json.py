@@ -131,14 +131,14 @@ def read_youtube_vis(
         lambda: read_document(
             path,
             _FORM,
-            lambda *lists: _Reading(path, classes, *lists),
+            lambda *lists: _VideoReading(path, classes, *lists),
             remedy=remedy,
             needs_annotations=needs_annotations,
         ),
     )
 
 
-class _Reading:
+class _VideoReading:
     """A document whose annotations are being read."""
 
     def __init__(

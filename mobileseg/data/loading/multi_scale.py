@@ -9,7 +9,7 @@ import numpy as np
 
 from mobileseg.errors import ConfigError
 from mobileseg.pixels import nearest_indices, resize_bilinear
-from mobileseg.tasks import INSTANCE, SEMANTIC, task_of
+from mobileseg.tasks import stage, task_of
 
 Size = tuple[int, int]
 
@@ -26,7 +26,7 @@ def sizes_of(section: Mapping[str, Any] | None, dataset: Any) -> list[Size]:
     """
     if section is None:
         return []
-    if task_of(dataset) not in (SEMANTIC, INSTANCE):
+    if not getattr(stage(dataset, "training"), "RESIZABLE", False):
         raise ConfigError(
             f"multi_scale resizes images with labels or objects; the dataset {type(dataset).__name__} is for "
             f"{task_of(dataset)} segmentation",

@@ -3,7 +3,6 @@
 import base64
 import inspect
 import io
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -15,30 +14,9 @@ from pycocotools import mask as coco_mask
 
 from mobileseg.data.datasets import LabelmeInstances
 from mobileseg.errors import ConfigError, DataError
+from tests.data.labelme_files import save, shape
 
 SQUARE = [[10.0, 5.0], [30.0, 5.0], [30.0, 25.0], [10.0, 25.0]]
-
-
-def shape(label: str, points: list[list[float]], kind: str = "polygon", group: int | None = None, **more: Any) -> dict:
-    """A shape with the keys that labelme 5 writes."""
-    return {"label": label, "points": points, "group_id": group, "description": "", "shape_type": kind, "flags": {},
-            "mask": None} | more  # fmt: skip
-
-
-def save(root: Path, name: str, shapes: list[dict], /, **more: Any) -> Path:
-    """An image of 40x60 and its JSON file beside it."""
-    path = root / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stored = io.BytesIO()
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8))
-    picture.save(stored, "JPEG")
-    path.with_suffix(".jpg").write_bytes(stored.getvalue())
-    document = {
-        "version": "5.4.1", "flags": {}, "shapes": shapes, "imagePath": f"{path.stem}.jpg",
-        "imageData": base64.b64encode(stored.getvalue()).decode(), "imageHeight": 40, "imageWidth": 60,
-    }  # fmt: skip
-    path.write_text(json.dumps(document | more, indent=2))
-    return path
 
 
 def test_folders(tmp_path: Path) -> None:

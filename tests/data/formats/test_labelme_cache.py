@@ -17,7 +17,7 @@ from mobileseg.data import annotation_cache
 from mobileseg.data.datasets import LabelmeInstances
 from mobileseg.data.formats import labelme_json
 from mobileseg.errors import DataError
-from tests.data.formats.test_labelme import save, shape
+from tests.data.labelme_files import save, shape
 
 Boxes = list[tuple[str, int, int, int, int]]
 """Label and x1, y1, x2, y2 of every rectangle of an image of 40x60."""
