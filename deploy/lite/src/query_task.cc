@@ -288,7 +288,9 @@ void QueryObjects::track(const TrackingOptions& options) {
         "leave it out; the section 'kernels' of the configuration says when kernels are of one object");
   }
   KernelOptions kernels = state_->settings.kernels;
-  if (options.score != usual.score) kernels.birth_score = static_cast<float>(options.score);
+  // Scores are float32: that of a program which keeps its options so is the usual one too.
+  const auto score = static_cast<float>(options.score);
+  if (score != static_cast<float>(usual.score)) kernels.birth_score = score;
   state_->tracks = KernelTracks(kernels);
   state_->following = true;
 }

@@ -329,6 +329,24 @@ TEST_CASE("the score of tracking is the one from which a track begins") {
   }
 }
 
+TEST_CASE("the usual score of tracking leaves that of the model") {
+  Manifest manifest = Manifest::read(fixtures::artefact("queries"));
+  Frame key(manifest, true);
+  auto settings = std::make_shared<QuerySettings>(*query_settings_of(manifest));
+  settings->kernels.birth_score = 0.9F;
+  manifest.settings = settings;
+  Result result;
+  TrackingOptions options;
+  for (const double score : {options.score, static_cast<double>(0.3F), 0.31}) {
+    QueryObjects objects(manifest);
+    options.score = score;
+    objects.track(options);
+    key.run(&objects, &result);  // of a score of 0.73
+    REQUIRE_FALSE(result.instances.empty());
+    CHECK((result.instances[0].track_id >= 0) == (score > 0.305));
+  }
+}
+
 TEST_CASE("a manifest of a network with queries that cannot be used is refused with the field's name") {
   const auto option = [](const char* section, const char* name, const Json& value) {
     return [=](Json* d) { (*d)["settings"][section][name] = value; };
