@@ -23,7 +23,7 @@ INSTANCE_METRIC = ["instance.metric", "instance.metric_coco", "instance.metric_t
 VIDEO_METRIC = [f"video.{name}" for name in ("metric_tracks", "metric_ytvis", "metric_hota", "metric_identity")]
 VIDEO_METRIC += ["video.metric_table", "video.protocol", "video.scorer"]
 
-MOBILEINST_RESULT = [f"video.mobileinst.{name}" for name in ("association", "postprocess", "stream")]
+MOBILEINST_RESULT = [f"video.mobileinst.{name}" for name in ("association", "following", "postprocess", "stream")]
 
 TASKS = ("semantic", "instance", "video")
 
