@@ -15,6 +15,7 @@ frames.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from mobileseg.config.build import build_dataset, build_network
 from mobileseg.config.load import RUN_CONFIG, load_config
 from mobileseg.data.flow import read_flow
 from mobileseg.data.io import read_label
+from mobileseg.errors import ConfigError, MobileSegError
 from mobileseg.instance.fpn import onto
 from mobileseg.instance.options import DetectionOptions
 from mobileseg.tracking.flicker import FlickerMeter, changes, label_map
@@ -38,6 +40,7 @@ from mobileseg.video.mobileinst.model import MobileInst
 from mobileseg.video.mobileinst.training import QueryPredictor
 from mobileseg.video.names import KEY, NONKEY
 from mobileseg.video.predictor import VideoPredictor
+from mobileseg.video.yolact_edge import FlowYolact
 
 SHOWN = 0.3
 """Score from which an object is part of the labels whose flicker is measured."""
@@ -121,7 +124,11 @@ class CopyPredictor(VideoPredictor):
 def predictors(
     network: Any, settings: Mapping[str, Any], numbers: Sequence[int]
 ) -> Iterator[tuple[str, int, VideoPredictor | QueryPredictor]]:
-    """Way over the frames, distance of its key frames, and what goes it."""
+    """Way over the frames, distance of its key frames, and what goes it.
+
+    Raises:
+        ConfigError: the network is for images.
+    """
     whole = "every frame whole"
     if isinstance(network, MobileInst):
         for every in (1, *numbers):
@@ -129,6 +136,10 @@ def predictors(
             assert isinstance(predict, QueryPredictor)
             yield whole if every == 1 else f"kernels of {every} frames", every, predict.for_stream(True)
         return
+    if not isinstance(network, FlowYolact):
+        raise ConfigError(
+            f"{type(network).__name__} computes every frame whole", remedy="name the folder of a video network"
+        )
     detection = DetectionOptions(**settings["detection"])
     yield whole, 1, VideoPredictor(network, detection, KeyframeOptions(every=1))
     for every in numbers:
@@ -137,8 +148,8 @@ def predictors(
         yield f"one key frame in {every}, copied", every, copied
 
 
-def main() -> None:
-    """Evaluate every way, print a table."""
+def main() -> int:
+    """Evaluate every way, print a table; 0, or the exit code of an error."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="run or zoo folder of a video network")
     parser.add_argument("clips", help="folder of the validation videos")
@@ -147,6 +158,20 @@ def main() -> None:
         "-o", "--override", nargs="+", default=[], metavar="KEY=VALUE", help="changes of its configuration"
     )
     args = parser.parse_args()
+    try:
+        compare(args)
+    except MobileSegError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def compare(args: argparse.Namespace) -> None:
+    """The table.
+
+    Raises:
+        MobileSegError: network or clips cannot be used.
+    """
     run = run_folder_of(args.folder)
     config = load_config(run / RUN_CONFIG, [f"val_dataset.dataset_root={args.clips}", *args.override])
     settings = config.to_dict()
@@ -169,4 +194,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
