@@ -133,8 +133,7 @@ def with_ids(result: InstanceResult, memory: dict[str, Any], options: TrackingOp
         ValueError: see :func:`track`.
     """
     ids, memory[_KEY] = track(memory.get(_KEY, TrackerState()), result, options)
-    known = np.flatnonzero(ids >= 0)
-    return replace(result.take(known), track_ids=ids[known])
+    return replace(result, track_ids=ids).of_tracks()
 
 
 _KEY = "tracking"

@@ -81,11 +81,10 @@ class VideoScorer(CocoScorer):
         """
         if result.pipeline is not None:
             self._runs[index] = (result.pipeline, float(sum(result.times.values())))
-        ids = self._follow(index, result) if result.track_ids is None else None
+        if result.track_ids is None:
+            result = replace(result, track_ids=self._follow(index, result))
         if index in self._kept:
             super().update(index, sample, result)
-            if ids is not None:
-                self._found[index] = _identified(self._found[index], ids)
 
     def _follow(self, index: int, result: InstanceResult) -> np.ndarray:
         """Ids of the objects of a frame, -1 of those that belong to no track."""
@@ -253,11 +252,3 @@ def _statistics(milliseconds: np.ndarray) -> dict[str, float] | None:
         return None
     p50, p95 = np.percentile(milliseconds, [50, 95]).tolist()
     return {"mean": float(milliseconds.mean()), "p50": p50, "p95": p95, "max": float(milliseconds.max())}
-
-
-def _identified(entries: list[dict[str, Any]], ids: np.ndarray) -> list[dict[str, Any]]:
-    """Results of a frame, those of tracks with their ids."""
-    return [
-        {**entry, "track_id": number} if number >= 0 else entry
-        for entry, number in zip(entries, ids.tolist(), strict=True)
-    ]
