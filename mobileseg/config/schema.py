@@ -124,6 +124,9 @@ class Schema(Section):
     multi_scale: MultiScale | None = Field(None, description="batches of several sizes")
     clip: Clip | None = Field(None, description="gradient clipping")
     amp: Amp | None = Field(None, description="mixed precision (needs a GPU)")
+    compiled_kernels: bool = Field(
+        True, description="train on a CPU with the suite's own depthwise convolutions instead of Paddle's"
+    )
     ema: Ema | None = Field(None, description="moving average of the weights")
     freeze: list[Annotated[str, Field(min_length=1)]] = Field(
         [], description="patterns of parameters to freeze; norm:* is all batch norms"

@@ -26,6 +26,11 @@ def say_untested_paddle() -> None:
         logger.warning("mobileseg was never tested with Paddle %s; it is with %s", found, tested)
 
 
+def cpu_threads() -> int:
+    """CPU threads that Paddle's operators use (OMP_NUM_THREADS)."""
+    return int(paddle.get_flags("FLAGS_paddle_num_threads")["FLAGS_paddle_num_threads"])
+
+
 def require_static_programs() -> None:
     """Refuse to trace, in a Paddle whose programs the converters do not read.
 

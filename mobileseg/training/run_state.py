@@ -21,9 +21,11 @@ from mobileseg.config.load import RUN_CONFIG, Config
 from mobileseg.config.schema import Schema
 from mobileseg.errors import ConfigError, TrainingError
 from mobileseg.files import write_whole
+from mobileseg.nn.compat import cpu_threads
 from mobileseg.paddle_version import BUILDS
 from mobileseg.training.amp import Precision
 from mobileseg.training.checkpoint import Checkpoint
+from mobileseg.training.cpu.speed import kernels_of
 from mobileseg.training.distributed import Processes
 from mobileseg.training.extension import Extension
 from mobileseg.training.optim import ParameterGroup, create_accumulators, load_optimizer_arrays, optimizer_arrays
@@ -74,13 +76,9 @@ def environment_line(processes: Processes, config: Config) -> str:
     """One line that says where and with what a run is done."""
     return (
         f"mobileseg {mobileseg.__version__}, paddle {paddle.__version__}, Python {platform.python_version()}, "
-        f"{paddle.get_device()}, {threads()} thread(s), {processes.count} process(es), config {config.hash[:12]}"
+        f"{paddle.get_device()}, {cpu_threads()} thread(s), {processes.count} process(es), "
+        f"kernels: {kernels_of(config.to_dict())}, config {config.hash[:12]}"
     )
-
-
-def threads() -> int:
-    """CPU threads that Paddle's operators use (OMP_NUM_THREADS)."""
-    return int(paddle.get_flags("FLAGS_paddle_num_threads")["FLAGS_paddle_num_threads"])
 
 
 def versions() -> dict[str, str]:
@@ -185,7 +183,8 @@ def pack(run: RunState, config: Config, processes: Processes) -> Checkpoint:
         "evaluated": evaluated[0] if evaluated else "model",
         "processes": processes.count,
         "device": paddle.get_device(),
-        "threads": threads(),
+        "threads": cpu_threads(),
+        "kernels": kernels_of(config.to_dict()),
         "config": config.to_dict(),
         "config_hash": config.hash,
         "versions": versions(),
@@ -277,7 +276,9 @@ def _say_what_differs(
     """Say what keeps a resumed run from being bit by bit the saved one, if anything does."""
     differing = differences(state["config"], config.to_dict())
     # Sums are rounded in another order by another number of processes or threads.
-    for name, now in (("processes", processes.count), ("threads", threads()), ("device", paddle.get_device())):
+    here = {"processes": processes.count, "threads": cpu_threads(), "device": paddle.get_device()}
+    here["kernels"] = kernels_of(config.to_dict())
+    for name, now in here.items():
         if state.get(name, now) != now:
             differing.append(f"{name}: {state[name]} -> {now}")
     if differing:

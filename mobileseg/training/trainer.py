@@ -21,6 +21,7 @@ from mobileseg.scores import Scores
 from mobileseg.training import run_state
 from mobileseg.training.amp import Precision
 from mobileseg.training.checkpoint import read_checkpoint
+from mobileseg.training.cpu.speed import fast_on_cpu
 from mobileseg.training.datasets import check_datasets
 from mobileseg.training.distributed import Processes
 from mobileseg.training.evaluator import evaluate
@@ -164,6 +165,7 @@ class Trainer:
             held.callback(self.log.close)
             held.enter_context(said_when_lost(self.processes.rank, self.processes.count, self.run))
             self._prepare(held)
+            held.enter_context(fast_on_cpu(self.network, self.settings))
             return self._fit(resume)
 
     def _prepare(self, held: ExitStack) -> None:

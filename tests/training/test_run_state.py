@@ -2,8 +2,9 @@
 
 import pytest
 
+from mobileseg.nn.compat import cpu_threads
 from mobileseg.training.checkpoint import read_state
-from mobileseg.training.run_state import differences, threads, versions
+from mobileseg.training.run_state import differences, versions
 from mobileseg.training.scaler import LossScaler
 from mobileseg.training.trainer import Trainer
 from tests.training.toy import equal, weights_of
@@ -37,7 +38,7 @@ def test_state_tells_where_the_run_stands(toy_config, tmp_path):
     assert state["versions"] == versions()
     assert {"mobileseg", "paddlepaddle", "numpy", "python"} <= state["versions"].keys()
     assert set(state["files"]) == {"model.pdparams", "optimizer.npz"}
-    assert (state["processes"], state["device"], state["threads"]) == (1, "cpu", threads())
+    assert (state["processes"], state["device"], state["threads"]) == (1, "cpu", cpu_threads())
     assert (state["ema"], state["best"], state["evaluated"]) == (None, None, "model")
 
 
@@ -96,3 +97,11 @@ def test_loss_scale_is_exact_skips_overflows_and_is_resumed(toy_config, tmp_path
     resumed = scaled("skipping", 6)
     resumed.fit("auto")
     assert resumed.precision.scaler.state_dict() == {"scale": 1024.0, "good_steps": 1, "skipped": 0}
+
+
+def test_other_kernels_are_said(toy_config, tmp_path, capsys):
+    """Sums are rounded in another order by other kernels, so a resumed run is not bit by bit the saved one."""
+    Trainer(toy_config(), tmp_path, do_eval=False).fit()
+    assert read_state(tmp_path / "last")["kernels"] == "compiled"
+    Trainer(toy_config("compiled_kernels=false", "iters=9"), tmp_path, do_eval=False).fit("auto")
+    assert "kernels: compiled -> paddle" in capsys.readouterr().err
