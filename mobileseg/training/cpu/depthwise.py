@@ -23,8 +23,8 @@ from mobileseg.nn.compat import cpu_threads
 def compiled_depthwise(network: nn.Layer, active: bool = True) -> Iterator[int]:
     """Within the context, depthwise convolutions of a network in training mode are the suite's own.
 
-    Only plain ``nn.Conv2D`` with one filter per channel, equal strides and zero padding on both axes and no dilation
-    are changed; in evaluation mode all are Paddle's, so that what is measured and exported stays what it was.
+    Only plain ``nn.Conv2D`` with one filter per channel, the same stride on both axes, padding by zeros and no
+    dilation are changed; in evaluation mode all are Paddle's, so that what is measured and exported stays what it was.
 
     Args:
         network: changed in place, and back at the end.
@@ -48,9 +48,9 @@ class CompiledDepthwiseConv2D(nn.Conv2D):
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         """float32 [N, C, H, W] to [N, C, H', W']."""
-        stride, padding = self._stride[0], int(np.ravel(self._padding)[0])
-        sizes = zip(x.shape[2:], self._kernel_size, strict=True)
-        sides = [(side + 2 * padding - kernel) // stride + 1 for side, kernel in sizes]
+        stride = self._stride[0]
+        axes = zip(x.shape[2:], self._kernel_size, _paddings(self), strict=True)
+        sides, padding = zip(*(_output_side(*axis, stride) for axis in axes), strict=True)
         if not self.training or x.dtype != paddle.float32 or min(*sides, x.shape[0]) < 1:
             return super().forward(x)
         y = DepthwiseConvolution.apply(x, self.weight, stride, padding, sides)
@@ -62,7 +62,12 @@ class DepthwiseConvolution(paddle.autograd.PyLayer):
 
     @staticmethod
     def forward(
-        ctx: Any, x: paddle.Tensor, weight: paddle.Tensor, stride: int, padding: int, sides: list[int]
+        ctx: Any,
+        x: paddle.Tensor,
+        weight: paddle.Tensor,
+        stride: int,
+        padding: tuple[int, int],
+        sides: tuple[int, int],
     ) -> paddle.Tensor:
         """float32 [N, C, H, W] and [C, 1, K, L] to [N, C, *sides]."""
         x = x.contiguous()
@@ -107,11 +112,26 @@ def _fits(layer: nn.Layer) -> bool:
         one_filter
         and layer._padding_mode == "zeros"
         and layer._data_format == "NCHW"
-        and not isinstance(layer._padding, str)
-        and len({*np.ravel(layer._padding).tolist()}) == 1
+        and _paddings(layer)
         and layer._stride[0] == layer._stride[1]
         and tuple(layer._dilation) == (1, 1)
     )
+
+
+def _paddings(layer: nn.Conv2D) -> tuple[int | None, ...]:
+    """Zeros on both sides of rows and columns, None where they are ``SAME``; () where they are anything else."""
+    if isinstance(layer._padding, str):
+        return {"SAME": (None, None), "VALID": (0, 0)}.get(layer._padding.upper(), ())
+    numbers = np.ravel(layer._padding).tolist()
+    return tuple(numbers * 2)[:2] if len(numbers) <= 2 else ()
+
+
+def _output_side(side: int, kernel: int, padding: int | None, stride: int) -> tuple[int, int]:
+    """Length of an axis of the output, and the zeros in front of that of the input."""
+    if padding is not None:
+        return (side + 2 * padding - kernel) // stride + 1, padding
+    result = -(-side // stride)
+    return result, max((result - 1) * stride + kernel - side, 0) // 2
 
 
 def _view(tensor: paddle.Tensor) -> np.ndarray:

@@ -34,15 +34,17 @@ def _compiled(function: Callable[..., Any]) -> Any:
         return numba.njit(**options)(function)
 
 
-def depthwise(x: np.ndarray, filters: np.ndarray, y: np.ndarray, stride: int, padding: int, threads: int = 1) -> None:
+def depthwise(
+    x: np.ndarray, filters: np.ndarray, y: np.ndarray, stride: int, padding: tuple[int, int], threads: int = 1
+) -> None:
     """Cross-correlate every channel with its filter; zeros outside.
 
     Args:
         x: float32 [N, C, H, W], contiguous like all of them.
         filters: float32 [C, K, L].
-        y: float32 [N, C, H', W'] with ``H' = (H + 2 * padding - K) // stride + 1`` of at least 1, W' likewise; written.
+        y: float32 [N, C, H', W'], not empty but for N; written. Its size says how many zeros follow below and right.
         stride: of rows and columns.
-        padding: zeros on every side.
+        padding: zeros above and left.
         threads: that share the channels.
     """
     _share(threads, x.shape[1], lambda first, last: _forward(x, filters, y, stride, padding, first, last))
@@ -55,7 +57,7 @@ def depthwise_gradients(
     dx: np.ndarray | None,
     dfilters: np.ndarray | None,
     stride: int,
-    padding: int,
+    padding: tuple[int, int],
     threads: int = 1,
 ) -> None:
     """Gradients of :func:`depthwise`; sums over pixels are added up in float64.
@@ -67,7 +69,7 @@ def depthwise_gradients(
         dx: float32 like `x`, written; None: not wanted.
         dfilters: float32 like `filters`, written; None: not wanted.
         stride: of rows and columns.
-        padding: zeros on every side.
+        padding: zeros above and left.
         threads: that share the channels.
     """
     wanted = dx is not None, dfilters is not None
@@ -143,9 +145,9 @@ def _part(phase, padding, stride, length, room):  # type: ignore[no-untyped-def]
 def _take_apart(plane, phases, stride, padding):  # type: ignore[no-untyped-def]
     """Write a plane into its phases; the padding is there already."""
     for a in range(stride):
-        top, y, rows = _part(a, padding, stride, plane.shape[0], phases.shape[2])
+        top, y, rows = _part(a, padding[0], stride, plane.shape[0], phases.shape[2])
         for b in range(stride):
-            left, x, columns = _part(b, padding, stride, plane.shape[1], phases.shape[3])
+            left, x, columns = _part(b, padding[1], stride, plane.shape[1], phases.shape[3])
             for i in range(rows):
                 target = phases[a, b, top + i, left : left + columns]
                 if stride == 1:  # a number that is known when this is compiled makes the copy a faster one
@@ -160,9 +162,9 @@ def _take_apart(plane, phases, stride, padding):  # type: ignore[no-untyped-def]
 def _put_together(phases, plane, stride, padding):  # type: ignore[no-untyped-def]
     """Write what the phases hold of a plane into it."""
     for a in range(stride):
-        top, y, rows = _part(a, padding, stride, plane.shape[0], phases.shape[2])
+        top, y, rows = _part(a, padding[0], stride, plane.shape[0], phases.shape[2])
         for b in range(stride):
-            left, x, columns = _part(b, padding, stride, plane.shape[1], phases.shape[3])
+            left, x, columns = _part(b, padding[1], stride, plane.shape[1], phases.shape[3])
             for i in range(rows):
                 source = phases[a, b, top + i, left : left + columns]
                 if stride == 1:
@@ -228,7 +230,7 @@ def _backward(x, filters, gradient, dx, dfilters, with_x, with_filters, stride, 
     end = (height - 1) * columns + width
     sums = np.zeros((last - first, taps, across), np.float64)
     # Pixels that no tap meets have no gradient.
-    unseen = (rows * stride < x.shape[2] + padding) or (columns * stride < x.shape[3] + padding)
+    unseen = (rows * stride < x.shape[2] + padding[0]) or (columns * stride < x.shape[3] + padding[1])
     for n in range(x.shape[0]):
         for c in range(first, last):
             if with_filters:

@@ -25,6 +25,7 @@ def _step(layer, x, with_x=True):
     )
 
 
+@pytest.mark.parametrize("size", [(13, 11), (12, 9), (8, 10)], ids=str)
 @pytest.mark.parametrize(
     "options",
     [
@@ -33,13 +34,19 @@ def _step(layer, x, with_x=True):
         {"padding": [1, 1], "stride": [2, 2], "bias_attr": False},
         {"padding": 0},
         {"kernel_size": 5, "padding": 2},
+        {"padding": [0, 1]},
+        {"padding": "SAME"},
+        {"padding": "same", "stride": 2},
+        {"kernel_size": 5, "padding": "SAME", "stride": 2},
+        {"kernel_size": 1, "padding": "SAME", "stride": 2},
+        {"padding": "VALID", "stride": 2},
     ],
     ids=str,
 )
-def test_is_paddles_convolution(options):
+def test_is_paddles_convolution(options, size):
     paddle.seed(0)
     layer = nn.Conv2D(6, 6, **({"kernel_size": 3} | options), groups=6)
-    x = np.random.default_rng(0).standard_normal((2, 6, 13, 11), dtype=np.float32)
+    x = np.random.default_rng(0).standard_normal((2, 6, *size), dtype=np.float32)
     expected = _step(layer, x)
     with compiled_depthwise(layer) as count:
         assert count == 1
@@ -60,9 +67,8 @@ def test_is_paddles_convolution(options):
         nn.Conv2D(4, 8, 3, padding=1, groups=4),
         nn.Conv2D(4, 4, 3, padding=1, groups=2),
         nn.Conv2D(4, 4, 3, padding=2, dilation=2, groups=4),
-        nn.Conv2D(4, 4, 3, padding=[0, 1], groups=4),
+        nn.Conv2D(4, 4, 3, padding=[0, 1, 0, 1], groups=4),
         nn.Conv2D(4, 4, 3, padding=1, stride=[1, 2], groups=4),
-        nn.Conv2D(4, 4, 3, padding="SAME", groups=4),
         nn.Conv2D(4, 4, 3, padding=1, padding_mode="reflect", groups=4),
         nn.Conv2D(4, 4, 3, padding=1, groups=4, data_format="NHWC"),
         nn.Conv2D(1, 1, 3, padding=1),

@@ -36,11 +36,11 @@ def _drawn(case):
     filters = rng.standard_normal((channels, down, across), dtype=np.float32)
     shape = [(side + 2 * padding - kernel) // stride + 1 for side, kernel in ((height, down), (width, across))]
     gradient = rng.standard_normal((count, channels, *shape), dtype=np.float32)
-    return x, filters, gradient, stride, padding
+    return x, filters, gradient, stride, (padding, padding)
 
 
 def _padded(plane, padding):
-    return np.pad(plane.astype(np.float64), padding)
+    return np.pad(plane.astype(np.float64), [(one, one) for one in padding])
 
 
 def _reference(x, filters, stride, padding):
@@ -74,13 +74,14 @@ def test_gradients(case):
     depthwise_gradients(x, filters, gradient, dx, dfilters, stride, padding)
 
     down, across = filters.shape[1:]
-    whole = [side + 2 * padding - kernel + 1 for side, kernel in zip(x.shape[2:], (down, across), strict=True)]
+    axes = zip(x.shape[2:], (down, across), padding, strict=True)
+    whole = [side + 2 * zeros - kernel + 1 for side, kernel, zeros in axes]
     expected_x, expected_filters = np.zeros(x.shape), np.zeros(filters.shape)
     for n in range(len(x)):
         for c in range(x.shape[1]):
             spread = _spread(gradient[n, c], stride, whole)
             dpadded = convolve2d(spread, filters[c].astype(np.float64))
-            expected_x[n, c] = dpadded[padding : padding + x.shape[2], padding : padding + x.shape[3]]
+            expected_x[n, c] = dpadded[padding[0] : padding[0] + x.shape[2], padding[1] : padding[1] + x.shape[3]]
             expected_filters[c] += correlate2d(_padded(x[n, c], padding), spread, mode="valid")
     np.testing.assert_allclose(dx, expected_x, atol=2e-5)
     np.testing.assert_allclose(dfilters, expected_filters, atol=1e-4)
@@ -115,7 +116,7 @@ def test_sums_over_many_pixels_stay_precise():
     """A million equal products: a float32 sum of them one by one would be off by far more."""
     x = np.full((4, 1, 512, 512), 0.1, np.float32)
     dfilters = np.empty((1, 1, 1), np.float32)
-    depthwise_gradients(x, np.ones((1, 1, 1), np.float32), x, None, dfilters, 1, 0)
+    depthwise_gradients(x, np.ones((1, 1, 1), np.float32), x, None, dfilters, 1, (0, 0))
     np.testing.assert_allclose(dfilters, x.size * float(x.flat[0]) ** 2, rtol=1e-6)
 
 
