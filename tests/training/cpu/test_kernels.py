@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import convolve2d, correlate2d
 
+from mobileseg.training.cpu import kernels
 from mobileseg.training.cpu.kernels import depthwise, depthwise_gradients
 
 pytestmark = pytest.mark.both
@@ -133,3 +134,21 @@ def test_what_is_not_a_number_stays_so():
     depthwise_gradients(x, filters, gradient, None, dfilters, stride, padding)
     assert np.isnan(dfilters[0]).all()
     assert np.isfinite(dfilters[1]).all()
+
+
+def test_machine_code_that_cannot_be_kept_is_compiled_all_the_same(monkeypatch):
+    """A folder that cannot be written: Numba then refuses to compile with a cache."""
+    njit = kernels.numba.njit
+
+    def without_place(*, cache=False, **options):
+        def refuse(function):
+            raise RuntimeError(f"cannot cache function {function.__name__!r}: no locator available")
+
+        return refuse if cache else njit(**options)
+
+    monkeypatch.setattr(kernels.numba, "njit", without_place)
+
+    def more(x):
+        return x + 1
+
+    assert kernels._compiled(more)(2) == 3
