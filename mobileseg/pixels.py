@@ -9,10 +9,14 @@ which never mixes classes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
+
+_BAND_PIXELS = 1 << 17
+"""Pixels that are made floats at a time where a reduced image is made in bands: they are then read from a cache."""
 
 
 def resize(
@@ -33,12 +37,43 @@ def resize(
 
 
 def resize_bilinear(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize float32 [H, W] or [H, W, C] to ``size`` = (height, width), bilinear, half-pixel centres, float32."""
-    image = np.asarray(image, dtype=np.float32)
+    """Resize [H, W] or [H, W, C] to ``size`` = (height, width), bilinear, half-pixel centres, float32."""
+    image = np.asarray(image)
     if image.shape[:2] == tuple(size):
-        return image
-    resized = resize(image, size)
+        return np.asarray(image, dtype=np.float32)
+    period = None if image.dtype == np.float32 else _row_period(image.shape[0], size[0])
+    if period is None:
+        resized = resize(np.asarray(image, dtype=np.float32), size)
+    else:
+        resized = _resize_bands(image, size, *period)
     return resized if resized.ndim == image.ndim else resized[..., None]
+
+
+def _row_period(source: int, target: int) -> tuple[int, int] | None:
+    """So many rows of an image become so many rows of the reduced one, all by themselves, and it goes on like that.
+
+    None where the image is not reduced, or where weights of rows would be rounded otherwise from the top of the image
+    than from the top of a band: those of a ratio whose denominator is a power of two are exact in float32.
+    """
+    common = math.gcd(source, target)
+    rows = target // common
+    if source < target or rows & (rows - 1) or source * rows >= 1 << 23:
+        return None
+    return source // common, rows
+
+
+def _resize_bands(image: np.ndarray, size: tuple[int, int], source: int, target: int) -> np.ndarray:
+    """`resize` of the image as float32, the same numbers, without ever holding all of it as float32."""
+    periods = max(1, _BAND_PIXELS // (source * image.shape[1]))
+    source, target = min(periods * source, image.shape[0]), periods * target
+    floats = np.empty((source, *image.shape[1:]), np.float32)
+    resized = np.empty((*size, *image.shape[2:]), np.float32)
+    for number in range(math.ceil(size[0] / target)):
+        rows = image[number * source : (number + 1) * source]
+        band = resized[number * target : (number + 1) * target]
+        np.copyto(floats[: len(rows)], rows)
+        resize(floats[: len(rows)], band.shape[:2], out=band)
+    return resized
 
 
 def resize_nearest_label(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -46,7 +81,10 @@ def resize_nearest_label(label: np.ndarray, size: tuple[int, int]) -> np.ndarray
     height, width = label.shape
     if (height, width) == tuple(size):
         return label
-    return label.take(nearest_indices(size[0], height), axis=0).take(nearest_indices(size[1], width), axis=1)
+    rows, columns = nearest_indices(size[0], height), nearest_indices(size[1], width)
+    if height < size[0]:  # rows are copied in one piece, columns pixel by pixel: those while there are fewer
+        return label.take(columns, axis=1).take(rows, axis=0)
+    return label.take(rows, axis=0).take(columns, axis=1)
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:

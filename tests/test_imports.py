@@ -37,7 +37,7 @@ LAYERS = [
     [*FOUNDATION, "instance.options", "instance.settings", *VIDEO_SETTINGS],
     [*(f"config.{name}" for name in CONFIG_READERS), "weights", "semantic.paddleseg_package"],
     ["tracking"],
-    ["semantic.metric", "semantic.boundary", "semantic.postprocess"],
+    [f"semantic.{name}" for name in ("metric", "boundary", "argmax", "cell_labels", "postprocess")],
     ["instance.anchors", "instance.matching", *INSTANCE_METRIC, *INSTANCE_RESULT],
     MOBILEINST_RESULT,
     ["viz"],
@@ -70,6 +70,8 @@ PADDLE_FREE = [
 ]  # fmt: skip
 PADDLE_FREE_MODULES = [
     "semantic.metric",
+    "semantic.argmax",
+    "semantic.cell_labels",
     "semantic.postprocess",
     "semantic.doctor",
     "semantic.doctor_labels",

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobileseg.pixels import nearest_indices, resize_bilinear, resize_nearest_label, to_uint8
+from mobileseg import pixels
+from mobileseg.pixels import nearest_indices, resize, resize_bilinear, resize_nearest_label, to_uint8
 from tests.data.conftest import smooth_image
 
 pytestmark = pytest.mark.both
@@ -49,6 +50,30 @@ def test_bilinear_is_half_pixel_in_float(picture, size) -> None:
 def test_bilinear_keeps_the_number_of_dimensions() -> None:
     assert resize_bilinear(np.ones((4, 5), np.float32), (8, 10)).shape == (8, 10)
     assert resize_bilinear(np.ones((4, 5, 1), np.float32), (8, 10)).shape == (8, 10, 1)
+
+
+@pytest.mark.parametrize("axes", [(), (1,), (3,), (5,)], ids=str)
+@pytest.mark.parametrize(
+    "heights", [(720, 256), (45, 16), (30, 20), (64, 1), (17, 17), (96, 33), (50, 75), (20, 32)], ids=str
+)
+def test_bytes_are_reduced_in_bands_to_the_very_numbers_of_the_whole_float_image(heights, axes, monkeypatch) -> None:
+    image = np.random.default_rng(5).integers(0, 256, (heights[0], 40, *axes), dtype=np.uint8)
+    for width in (16, 40, 53):
+        whole = resize(image.astype(np.float32), (heights[1], width)).reshape(heights[1], width, *axes)
+        for band in (1, 45 * 40, 4000, 1 << 17):
+            monkeypatch.setattr(pixels, "_BAND_PIXELS", band)
+            resized = resize_bilinear(image, (heights[1], width))
+            assert resized.dtype == np.float32
+            np.testing.assert_array_equal(resized, whole)
+
+
+def test_a_large_reduced_image_is_never_float_as_a_whole(monkeypatch) -> None:
+    heights = []
+    monkeypatch.setattr(
+        pixels, "resize", lambda image, *rest, **more: (heights.append(len(image)), resize(image, *rest, **more))[1]
+    )
+    resize_bilinear(np.zeros((720, 1280, 3), np.uint8), (256, 256))
+    assert heights == [90] * 8
 
 
 @pytest.mark.parametrize("size", [(7, 9), (40, 31), (13, 60), (1, 1), (12, 16), (48, 64), (30, 50)])

@@ -133,7 +133,7 @@ def table(baseline: Side, ours: list[Side], size: tuple[int, ...]) -> list[str]:
 
 
 def _saved(image: str | None, size: tuple[int, ...], file: Path) -> Path:
-    from compare_output_forms import image_of
+    from network_export import image_of
 
     np.save(file, image_of(image, (size[0], size[1]))[..., ::-1].copy())
     return file
@@ -146,30 +146,14 @@ def _export(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         ``model``: the section of PaddleSeg's configuration; ``weights``: their file; ``normalize``: the transform.
     """
     import paddle
+    from network_export import export_to, network_of
 
-    from mobileseg.config.build import build_network
-    from mobileseg.config.load import load_config
-    from mobileseg.export.exporter import export
-    from mobileseg.export.from_config import options_from
-    from mobileseg.training.weights import load_checkpoint_weights
-
-    config = load_config(args.config, args.override)
-    paddle.seed(0)
-    network = build_network(config, load_pretrained=False)
-    if args.model_path:
-        load_checkpoint_weights(args.model_path, network)
-    network.eval()
+    config, network = network_of(args.config, args.override, args.model_path)
     weights = folder / "weights.pdparams"
     paddle.save(network.state_dict(), str(weights))
-    options = options_from(config, {"height": args.size[0], "width": args.size[1]})
-    export(
-        network,
-        config,
-        folder / "mobileseg",
-        options=options,
-        targets=[TARGETS[engine] for engine in args.engines],
-        accept_weak=True,
-        untrained=not args.model_path,
+    targets = [TARGETS[engine] for engine in args.engines]
+    options = export_to(
+        config, network, folder / "mobileseg", size=args.size, targets=targets, untrained=not args.model_path
     )
     model = {key: value for key, value in config.to_dict()["model"].items() if key not in OWN_KEYS}
     model["backbone"] = {key: value for key, value in model["backbone"].items() if key != "pretrained"}

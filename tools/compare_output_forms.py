@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2  # noqa: E402  # after the thread counts
 import numpy as np  # noqa: E402
+from network_export import export_to, image_of, network_of  # noqa: E402
 
 from mobileseg.export.options import ENGINES  # noqa: E402
 from mobileseg.folders import scratch_folder  # noqa: E402
@@ -58,42 +59,18 @@ def main() -> None:
 
 
 def _exported(args: argparse.Namespace, folder: Path) -> list[Path]:
-    import paddle
-
-    from mobileseg.config.build import build_network
-    from mobileseg.config.load import load_config
-    from mobileseg.export.exporter import export
-    from mobileseg.export.from_config import options_from
-    from mobileseg.training.weights import load_checkpoint_weights
-
-    config = load_config(args.config, args.override)
-    paddle.seed(0)
-    network = build_network(config, load_pretrained=False)
-    if args.model_path:
-        load_checkpoint_weights(args.model_path, network)
-    network.eval()
+    config, network = network_of(args.config, args.override, args.model_path)
     for form in FORMS:
-        options = options_from(config, {"height": args.size[0], "width": args.size[1], "output_op": form})
-        export(
-            network,
+        export_to(
             config,
+            network,
             folder / form,
-            options=options,
+            size=args.size,
             targets=[args.target],
-            accept_weak=True,
             untrained=not args.model_path,
+            output_op=form,
         )
     return [folder / form for form in FORMS]
-
-
-def image_of(path: str | None, size: tuple[int, int]) -> np.ndarray:
-    from mobileseg.data.io import read_image
-    from mobileseg.export.from_config import synthetic_images
-    from mobileseg.pixels import resize
-
-    if path is None:
-        return synthetic_images(size, 1)[0]
-    return resize(read_image(path), size, cv2.INTER_AREA)
 
 
 def _compare(segmenters: dict[str, Any], image: np.ndarray, runs: int) -> None:

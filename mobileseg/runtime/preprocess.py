@@ -1,8 +1,9 @@
 """From a decoded image to the input of a graph, as the manifest says, on one thread.
 
 The order is fixed: resize in float32 (the suite's one rule, `mobileseg.pixels.resize_bilinear`), scale,
-mean and std, channels first. An image that already has the input size takes a shorter way: every 8-bit value has
-one normalised value, so each channel is one look-up in a table of 256 entries.
+mean and std, channels first. An image that is no larger than the input takes a shorter way: every 8-bit value has
+one normalised value, so each channel is one look-up in a table of 256 entries. It is then enlarged: weights of a mean
+sum to 1, so that normalising before it or after it is the same but for rounding in float32.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 
 from mobileseg.errors import DataError, RuntimeEngineError
-from mobileseg.pixels import resize_bilinear, to_uint8
+from mobileseg.pixels import resize, resize_bilinear, to_uint8
 from mobileseg.runtime.specs import ImageSpec
 
 _CHANNEL_ORDER = {"RGB": (0, 1, 2), "BGR": (2, 1, 0)}
@@ -122,9 +123,14 @@ class Preprocessor:
 
     def _fill_planes(self, image: np.ndarray, size: tuple[int, int], planes: np.ndarray) -> None:
         """The usual case: float32 [3, H, W], nothing padded."""
-        if image.shape[:2] == size:
+        height, width = image.shape[:2]
+        if height * width <= size[0] * size[1]:  # normalise before resizing: the means are the same, of fewer pixels
             for target, source in enumerate(self._order):
-                cv2.LUT(cv2.extractChannel(image, source), self._tables[target], dst=planes[target])
+                channel, table = cv2.extractChannel(image, source), self._tables[target]
+                if (height, width) == size:
+                    cv2.LUT(channel, table, dst=planes[target])
+                else:
+                    resize(cv2.LUT(channel, table), size, out=planes[target])
             return
         resized = resize_bilinear(image, size)
         for target, source in enumerate(self._order):

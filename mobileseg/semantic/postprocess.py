@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from mobileseg.pixels import resize, resize_bilinear, resize_nearest_label
+from mobileseg.semantic.argmax import CACHED_PIXELS, argmax_labels, challenge
+from mobileseg.semantic.cell_labels import labels_by_cells
 
 MAX_CLASSES = 256
 """Labels are 8 bits."""
-
-_CACHED_PIXELS = 32768
-"""Pixels that are compared at a time: the running maximum then stays in the second-level cache."""
 
 _WHOLE_PIXELS = 1 << 19
 """Up to here whole planes are resized and compared, which costs fewer calls than bands of them."""
@@ -45,8 +43,10 @@ def labels_from_logits(logits: np.ndarray, size: Sequence[int]) -> np.ndarray:
         raise ValueError(f"expected scores [K, h, w] with at most {MAX_CLASSES} classes, got {list(logits.shape)}")
     height, width = int(size[0]), int(size[1])
     if logits.shape[1:] == (height, width):
-        return _argmax(logits)
+        return argmax_labels(logits)
     scores = np.ascontiguousarray(logits, dtype=np.float32)
+    if (found := labels_by_cells(scores, (height, width))) is not None:
+        return found
     if height * width <= _WHOLE_PIXELS:
         return _from_planes(scores, height, width)
     return _from_bands(scores, height, width)
@@ -99,7 +99,7 @@ def _from_planes(scores: np.ndarray, height: int, width: int) -> np.ndarray:
     plane, won = np.empty_like(best), np.empty_like(labels)
     for index in others:
         resize(scores[index], (height, width), out=plane)
-        _challenge(plane, int(index), best, labels, won)
+        challenge(plane, np.uint8(index), best, labels, won)
     return labels
 
 
@@ -108,7 +108,7 @@ def _from_bands(scores: np.ndarray, height: int, width: int) -> np.ndarray:
     able = _able(scores, height * width >= _PRUNED_BANDS * scores[0].size)
     weights, low, high = _row_weights(height, scores.shape[1])
     labels = np.empty((height, width), np.uint8)
-    rows = max(1, _CACHED_PIXELS // width)
+    rows = max(1, CACHED_PIXELS // width)
     best, plane = np.empty((2, rows, width), np.float32)
     won = np.empty((rows, width), np.uint8)
     for top in range(0, height, rows):
@@ -122,7 +122,7 @@ def _from_bands(scores: np.ndarray, height: int, width: int) -> np.ndarray:
         labels[top:bottom] = first
         for index in others:
             np.dot(mixed, resize_bilinear(scores[index, above : below + 1], size), out=plane[:count])
-            _challenge(plane[:count], int(index), best[:count], labels[top:bottom], won[:count])
+            challenge(plane[:count], np.uint8(index), best[:count], labels[top:bottom], won[:count])
     return labels
 
 
@@ -154,27 +154,3 @@ def _row_weights(height: int, source: int) -> tuple[np.ndarray, np.ndarray, np.n
     weights[rows, high] = position - low
     weights[rows, low] += 1 - weights[rows, high]
     return weights, low, high
-
-
-def _argmax(scores: np.ndarray) -> np.ndarray:
-    """uint8 argmax over the first axis, a band of rows at a time."""
-    classes, height, width = scores.shape
-    labels = np.zeros((height, width), np.uint8)
-    rows = max(1, _CACHED_PIXELS // width)
-    won = np.empty((rows, width), np.uint8)
-    for top in range(0, height, rows):
-        band = slice(top, min(height, top + rows))
-        best = np.array(scores[0, band], dtype=np.float32)
-        for index in range(1, classes):
-            plane = np.ascontiguousarray(scores[index, band], dtype=np.float32)
-            _challenge(plane, index, best, labels[band], won[: len(best)])
-    return labels
-
-
-def _challenge(scores: np.ndarray, index: int, best: np.ndarray, labels: np.ndarray, won: np.ndarray) -> None:
-    """Give a class the pixels where it beats the best so far; `best` and `labels` change in place, `won` is lent."""
-    cv2.compare(scores, best, cv2.CMP_GT, dst=won)
-    cv2.max(scores, best, dst=best)
-    # Classes come in ascending order, so the higher of old label and new index is the new index wherever it won.
-    won &= np.uint8(index)
-    np.maximum(labels, won, out=labels)

@@ -37,7 +37,7 @@ def expected(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return ((bilinear(image, size) / 255.0 - MEAN) / STD).transpose(2, 0, 1)[None]
 
 
-@pytest.mark.parametrize("size", [(12, 20), (24, 40), (9, 31), (5, 7), (1, 1)])
+@pytest.mark.parametrize("size", [(12, 20), (24, 40), (9, 31), (5, 7), (1, 1), (12, 7), (6, 20), (240, 1)])
 def test_stretch_follows_the_formula(size: tuple[int, int]) -> None:
     image = picture(*size)
     result = Preprocessor(SPEC)(image)

@@ -10,20 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.tools.small_network import CONFIG
 from tools.compare_deployment import Side, table, take_turns
 from tools.deployment_worker import serve
 
 ROOT = Path(__file__).parents[2]
-CONFIG = """\
-model:
-  type: MobileSeg
-  num_classes: 3
-  backbone: {type: MobileNetV2_x0_25}
-  cm_bin_sizes: [1, 2]
-  cm_out_ch: 16
-  arm_out_chs: [8, 8, 16]
-  seg_head_inter_chs: [8, 8, 8]
-"""
 
 
 class Answers:
