@@ -87,7 +87,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("program", help="mobileseg_passes for the processor that is emulated")
-    parser.add_argument("models", nargs="+", help="artefact folders")
+    parser.add_argument("models", nargs="+", help="exported models")
     parser.add_argument(
         "--emulator", default="qemu-aarch64 -L /usr/aarch64-linux-gnu", help="the emulator and its options"
     )
