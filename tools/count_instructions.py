@@ -103,7 +103,7 @@ def main(words: Sequence[str] | None = None) -> int:
             plugin = build_plugin(folder)
             for number, model in enumerate(args.models):
                 runs = [count(emulator, plugin, [args.program, model, str(n)], folder) for n in (few, many)]
-                found = stages(per_pass(*runs, many - few))
+                found = stages(per_pass(runs[0], runs[1], many - few))
                 if number == 0:
                     print("million instructions per pass\n")
                     print("| model | " + " | ".join(found) + " |\n" + "|---" * (len(found) + 1) + "|")
