@@ -5,7 +5,7 @@
 `mobileseg_passes` is built for the processor with -DMOBILESEG_BUILD_TESTS=ON. It runs under QEMU's user-mode emulation
 with a plugin that counts (`count_instructions.c`, built on the spot with the C compiler `cc`): once with few passes and
 once with more, so that loading and the first pass drop out. Debian's emulator with plugins is `qemu-aarch64` of the
-package qemu-user; the static one has none. Counts repeat within a thousandth; an instruction of a vector unit counts as one.
+package qemu-user; the static one has none. Counts repeat within a thousandth; a vector instruction counts as one.
 """
 
 from __future__ import annotations
