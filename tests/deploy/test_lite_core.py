@@ -85,6 +85,19 @@ def test_graphs_of_lower_precision_agree_in_a_share(program: Lite, good: str, ba
     assert f"% of the {what}" in done.stdout
 
 
+def test_passes_to_count_instructions_of(lite: Lite) -> None:
+    for name, seen in (("labels", "labels, 0 objects"), ("instance", "0 labels, ")):
+        image = json.loads((artefact(lite, name) / "deploy.json").read_text())["mobileseg"]["image"]
+        done = lite.run("tests/mobileseg_passes", artefact(lite, name), "3")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f"3 passes at {image['width']}x{image['height']}, ")
+        assert seen in done.stdout
+        pixels = image["width"] * image["height"]
+        assert (f"{pixels} labels" in done.stdout) == (name == "labels")
+    assert lite.run("tests/mobileseg_passes", artefact(lite, "labels"), "0").returncode == 2
+    assert lite.run("tests/mobileseg_passes", "nowhere", "1").returncode == 1
+
+
 def test_images(program: Lite, tmp_path: Path) -> None:
     folder = artefact(program, "labels")
     with np.load(folder / "golden.npz") as golden:

@@ -22,6 +22,7 @@ from mobileseg.errors import CompressionError, DependencyError
 from mobileseg.export.conversion.process import Failure, run_task
 from mobileseg.folders import scratch_folder
 
+_DEQUANTISE = "fake_channel_wise_dequantize_max_abs"
 _SECONDS = 600.0
 _SECONDS_PER_RUN = 60.0  # mse tries 36 scales of every tensor; what takes longer hangs
 
@@ -148,9 +149,26 @@ def work(request: Mapping[str, Any]) -> dict[str, Any]:
     )
     quantisation.quantize()
     if "out" in request:
+        quantisation._fetch_list = _fetch_floats(quantisation._program, quantisation._fetch_list)
         quantisation.save_quantized_model(request["out"])
     # KL and hist keep what they found apart from the others (no public name leads to either).
     found = quantisation._quantized_var_threshold or quantisation._quantized_threshold
     limits = {name: float(value) for name, value in found.items() if np.ndim(value) == 0}
     Path(request["limits"]).write_text(json.dumps({"limits": limits, "largest": largest}), encoding="utf-8")
     return {}
+
+
+def _fetch_floats(program: Any, fetched: Sequence[Any]) -> list[Any]:
+    """The outputs of a quantised program, under their names, in float32.
+
+    PaddleSlim hands what a kernel computed to the operators behind it through a dequantise operator, but not to the
+    caller: of a graph that ends in a kernel the caller would get sums of integers, without the scales of the weights.
+    """
+    block = program.global_block()
+    behind = {op.input("X")[0]: op.output("Out")[0] for op in block.ops if op.type == _DEQUANTISE}
+    names = [variable.name for variable in fetched]
+    for name in names:
+        if name in behind:
+            block._rename_var(name, f"{name}.sums")
+            block._rename_var(behind[name], name)
+    return [block.var(name) for name in names]

@@ -1,17 +1,22 @@
+import shutil
 from dataclasses import replace
 
+import numpy as np
 import onnx
+import paddle
 import pytest
 
 from mobileseg.compress.fold import fold_norms
+from mobileseg.compress.precision import artefact
 from mobileseg.compress.precision.artefact import write_int8
 from mobileseg.compress.precision.prepare import calibrate, trace
+from mobileseg.compress.precision.simulate import simulated
 from mobileseg.errors import CompressionError
 from mobileseg.export.from_config import synthetic_images
 from mobileseg.export.verify import verify
 from mobileseg.runtime.manifest import Manifest
 from mobileseg.runtime.segmenter import Segmenter
-from tests.compress.precision.small import SIZE, SUBJECT, EndsEarly, options, small, streams
+from tests.compress.precision.small import SIZE, SUBJECT, EndsEarly, images, options, small, streams
 
 
 def write(prepared, ranges, folder, **changes):
@@ -39,8 +44,6 @@ def test_an_engine_that_disagrees_is_an_error_and_the_folder_is_kept_aside(prepa
     def other_ranges(graph, program, known, layers, out):
         small = {name: limit / 50 for name, limit in known.limits.items()}
         return original(graph, program, replace(known, limits=small, largest=small), layers, out)
-
-    from mobileseg.compress.precision import artefact
 
     original = artefact.write_qdq
     monkeypatch.setattr(artefact, "write_qdq", other_ranges)
@@ -83,3 +86,26 @@ def test_graphs_end_at_the_decoder_and_answer_as_paddle_s_which_does_not(early, 
         one, other = (Segmenter(tmp_path / "int8", engine=name)(image).labels for name in ("paddle", "onnxruntime"))
         assert one.shape == other.shape == (50, 70)
         assert (one == other).mean() > 0.95
+
+
+def test_paddle_lite_reads_a_graph_that_answers_as_simulated_int8(early, tmp_path, monkeypatch):
+    """Its x86 runtime cannot run int8 graphs, so Paddle runs what the optimiser is given: it ends in a kernel."""
+    prepared, ranges = early
+
+    def keep(model, params, *rest):
+        shutil.copy(model, tmp_path / "read.pdmodel")
+        shutil.copy(params, tmp_path / "read.pdiparams")
+        return original(model, params, *rest)
+
+    original = artefact.lite.convert
+    monkeypatch.setattr(artefact.lite, "convert", keep)
+    write(prepared, ranges, tmp_path / "int8", targets=["lite_arm"])
+    read = paddle.jit.load(str(tmp_path / "read"))
+    read.eval()
+    limits = {layer: ranges.inputs_of(layer) for layer in ranges.layers}
+    batch = paddle.to_tensor(images())
+    with paddle.no_grad(), simulated(prepared.network, limits, dict.fromkeys(ranges.layers, "int8")):
+        expected = prepared.network.coarse_logits(batch).numpy()
+    found = np.concatenate([read(batch[i : i + 1]).numpy() for i in range(len(expected))])
+    assert found.shape == expected.shape == (3, 3, 16, 24)
+    assert np.abs(found - expected).mean() < 0.02 * expected.std()
