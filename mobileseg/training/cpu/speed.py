@@ -11,7 +11,7 @@ import paddle
 from paddle import nn
 
 from mobileseg.training.cpu.depthwise import compiled_depthwise
-from mobileseg.training.cpu.memory import kept_memory
+from mobileseg.kept_memory import kept_memory
 
 
 def kernels_of(settings: Mapping[str, Any]) -> str:
