@@ -38,13 +38,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from mobileseg.data.formats.coco import CocoInstances  # noqa: E402
-from mobileseg.data.instances import Instances  # noqa: E402
-from mobileseg.data.io import write_png  # noqa: E402
-from tools.loading_worker import TASKS  # noqa: E402
+from mobileseg.data.formats.coco import CocoInstances
+from mobileseg.data.instances import Instances
+from mobileseg.data.io import write_png
 
 ROOT = Path(__file__).resolve().parents[1]
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+TASKS = ("semantic", "instance", "instance_no_expand")
 OURS, PEERS = "mobileseg", ("albumentations", "torchvision")
 
 
@@ -134,7 +134,8 @@ def started(name: str, python: str, task: str, folder: str) -> Side:
     """The process of a side, ready for questions."""
     call = [python, str(ROOT / "tools" / "loading_worker.py"), name, task, folder]
     environment = os.environ | ONE_THREAD | {"NO_ALBUMENTATIONS_UPDATE": "1"}
-    environment["PYTHONPATH"] = str(ROOT) if name == OURS else ""  # packages of this environment are not the peers'
+    own = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment["PYTHONPATH"] = own if name == OURS else ""  # the peers have packages of their own
     process = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     side = Side(name, process)
     side.ask()

@@ -2,10 +2,10 @@
 
     python tools/loading_worker.py SIDE TASK FOLDER
 
-A side is ``mobileseg``, ``albumentations`` or ``torchvision``, a task one of `TASKS`; the folder has what
-tools/compare_loading.py wrote into it. Questions come as lines of JSON, ``{"epoch": N, "count": N, "workers": N}``,
-and are answered by ``{"images": N, "cpu": SECONDS, "wall": SECONDS}``: what it took to have that many batches of
-`BATCH` samples, of this process and its data workers together, after the first batch of every worker.
+A side is ``mobileseg``, ``albumentations`` or ``torchvision``, a task one of those that tools/compare_loading.py
+describes; the folder has what that tool wrote into it. Questions come as lines of JSON, ``{"epoch": N, "count": N,
+"workers": N}``, and are answered by ``{"images": N, "cpu": SECONDS, "wall": SECONDS}``: what it took to have that many
+batches of `BATCH` samples, of this process and its data workers together, after the first batch of every worker.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-TASKS = ("semantic", "instance", "instance_no_expand")
 BATCH = 8
 CROP = 512
 INPUT = 550
@@ -248,7 +247,7 @@ class AlbumentationsLabels:
 
 
 class AlbumentationsObjects(Objects):
-    """Images with boxes and masks. There is no expansion of the canvas, nor a crop by overlap: the crop keeps all boxes."""
+    """Images with boxes and masks. There is no crop by overlap: the crop keeps all boxes."""
 
     def __init__(self, folder: Path) -> None:
         import albumentations as a
@@ -268,7 +267,9 @@ class AlbumentationsObjects(Objects):
                 a.Normalize(MEAN, STD),
                 ToTensorV2(),
             ],
-            bbox_params=a.BboxParams(format="pascal_voc", label_fields=["numbers"], clip=True, min_width=4, min_height=4),
+            bbox_params=a.BboxParams(
+                format="pascal_voc", label_fields=["numbers"], clip=True, min_width=4, min_height=4
+            ),
         )
 
     def __getitem__(self, index: int) -> Any:

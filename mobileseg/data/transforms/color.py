@@ -14,7 +14,6 @@ from mobileseg.errors import ConfigError
 from mobileseg.pixels import to_uint8
 from mobileseg.registry import TRANSFORMS
 
-
 _RAMP = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
 """Every value of 8 bits once."""
 
@@ -66,8 +65,8 @@ _ENHANCERS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
 class RandomDistort:
     """Change brightness, contrast, saturation, sharpness and hue, in random order, each with its probability.
 
-    The first four give what Pillow's enhancers give with a factor drawn from [1 - range, 1 + range]; the hue is shifted by a
-    number drawn from [-range, range] on an 8-bit circle, see :func:`shift_hue`. They work on 8 bits, so an image
+    The first four give what Pillow's enhancers give with a factor drawn from [1 - range, 1 + range]; the hue is shifted
+    by a number drawn from [-range, range] on an 8-bit circle, see :func:`shift_hue`. They work on 8 bits, so an image
     for which any of them is drawn is rounded to 8 bits first; all others pass unchanged.
     """
 
