@@ -114,12 +114,11 @@ def collate(samples: Sequence[Mapping[str, Any]], pad_values: Mapping[str, float
     batch = {}
     for key in samples[0]:
         arrays = [np.asarray(sample[key]) for sample in samples]
-        if key in pad_values:
-            arrays = _padded(arrays, pad_values[key])
+        padded = key in pad_values
         try:
-            batch[key] = np.stack(arrays)
+            batch[key] = _padded(arrays, pad_values[key]) if padded else np.stack(arrays)
         except ValueError as error:
-            shapes = sorted({str(list(array.shape)) for array in arrays})
+            shapes = sorted({str(list(array.shape[padded:])) for array in arrays})
             raise DataError(
                 f"samples of one batch differ in size: '{key}' has the shapes {', '.join(shapes)}",
                 remedy="end the training transforms with RandomPaddingCrop or Resize to a fixed size",
@@ -127,11 +126,14 @@ def collate(samples: Sequence[Mapping[str, Any]], pad_values: Mapping[str, float
     return batch
 
 
-def _padded(arrays: list[np.ndarray], value: float) -> list[np.ndarray]:
+def _padded(arrays: list[np.ndarray], value: float) -> np.ndarray:
+    """The arrays along a new first axis, each filled up to the longest; every number is written once."""
     longest = max(1, *(len(array) for array in arrays))
-    padded = []
-    for array in arrays:
-        filled = np.full((longest, *array.shape[1:]), value, array.dtype)
+    rows = {array.shape[1:] for array in arrays}
+    if len(rows) > 1:
+        raise ValueError("rows of different shapes")
+    batch = np.empty((len(arrays), longest, *rows.pop()), np.result_type(*arrays))
+    for filled, array in zip(batch, arrays, strict=True):
         filled[: len(array)] = array
-        padded.append(filled)
-    return padded
+        filled[len(array) :] = value
+    return batch

@@ -19,6 +19,7 @@ import cv2
 from mobileseg.data.loading.batching import batch_at
 from mobileseg.data.loading.pipe import read_block, write_batch, write_error
 from mobileseg.errors import TrainingError
+from mobileseg.kept_memory import kept_memory
 
 
 def main(plugins: Mapping[str, str], positions: range) -> None:
@@ -38,7 +39,7 @@ def main(plugins: Mapping[str, str], positions: range) -> None:
         return
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        with results:
+        with results, kept_memory():
             _work(_TaskUnpickler(job, plugins), positions, results)
     except BrokenPipeError:
         os._exit(1)  # the parent has gone, there is nobody left to tell

@@ -10,8 +10,8 @@ from typing import Any
 import paddle
 from paddle import nn
 
+from mobileseg.kept_memory import kept_memory
 from mobileseg.training.cpu.depthwise import compiled_depthwise
-from mobileseg.training.cpu.memory import kept_memory
 
 
 def kernels_of(settings: Mapping[str, Any]) -> str:

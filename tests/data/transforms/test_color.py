@@ -4,7 +4,7 @@ import colorsys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageEnhance
 from scipy import ndimage
 
 from mobileseg.data.sample import Sample
@@ -50,11 +50,27 @@ def test_brightness_contrast_saturation(picture, seed: int) -> None:
         assert np.abs(result - image).mean() > 2 * np.abs(result - expected).mean(), name
 
 
+def test_every_pixel_is_what_pillow_makes_of_it(picture) -> None:
+    enhancers = {
+        "brightness": ImageEnhance.Brightness,
+        "contrast": ImageEnhance.Contrast,
+        "saturation": ImageEnhance.Color,
+        "sharpness": ImageEnhance.Sharpness,
+    }
+    noise = np.random.default_rng(1).integers(0, 256, (64, 48, 3)).astype(np.uint8)
+    for image in (picture(37, 53), noise):
+        for name, enhancer in enhancers.items():
+            for seed in range(20):
+                result, factor = distort(image, seed, **{f"{name}_prob": 1, f"{name}_range": 1})
+                expected = enhancer(Image.fromarray(image)).enhance(factor)
+                np.testing.assert_array_equal(result, np.asarray(expected), name)
+
+
 @pytest.mark.parametrize("delta", [-18, -3.7, 0.0, 9.2, 18])
 def test_hue_turns_on_the_circle(delta: float) -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    result = np.asarray(shift_hue(Image.fromarray(image), delta)).astype(float)
+    result = shift_hue(image, delta).astype(float)
     for row in range(6):
         for column in range(8):
             hue, saturation, value = colorsys.rgb_to_hsv(*(image[row, column] / 255))
@@ -68,8 +84,8 @@ def test_hue_is_that_of_pillows_mode_hsv(picture) -> None:
         hue, saturation, value = original.convert("HSV").split()
         turned = hue.point([(step + delta) % 256 for step in range(256)])
         expected = np.asarray(Image.merge("HSV", (turned, saturation, value)).convert("RGB")).astype(int)
-        assert np.abs(np.asarray(shift_hue(original, delta)) - expected).mean() < 1.2
-    other = np.asarray(shift_hue(original, 3)).astype(int)
+        assert np.abs(shift_hue(np.asarray(original), delta) - expected).mean() < 1.2
+    other = shift_hue(np.asarray(original), 3).astype(int)
     assert np.abs(other - np.asarray(original)).mean() > 2
 
 

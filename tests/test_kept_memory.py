@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from mobileseg.training.cpu.memory import kept_memory
+from mobileseg.kept_memory import kept_memory
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's malloc")
 
