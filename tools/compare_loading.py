@@ -8,12 +8,12 @@ The peers run in an environment of their own::
 
 Photographs are COCO's. Tasks:
 
-- ``semantic``: decode image and label; scale by 0.5 to 2; crop of 512x512 with padding; flip; brightness, contrast
+- ``labels``: decode image and label; scale by 0.5 to 2; crop of 512x512 with padding; flip; brightness, contrast
   and saturation times 0.5 to 1.5 in random order; normalise. The labels are PNGs that are drawn once from the
   annotations into a scratch folder, the smallest object on top.
-- ``instance``: decode image and objects; the transforms of configs/_base_/coco_instances_550.yml, which torchvision
+- ``objects``: decode image and objects; the transforms of configs/_base_/coco_instances_550.yml, which torchvision
   has by other names. A batch of the suite holds all masks in one array, one of the peers a list per image.
-- ``instance_no_expand``: the same without RandomExpand, which albumentations does not have.
+- ``objects_no_expand``: the same without RandomExpand, which albumentations does not have.
 
 Every side is a process of one thread; they take turns. Printed are medians of the turns: milliseconds of the
 processor per image without data workers, images per second by the clock and milliseconds of the processor of all
@@ -44,7 +44,7 @@ from mobileseg.data.io import write_png
 
 ROOT = Path(__file__).resolve().parents[1]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-TASKS = ("semantic", "instance", "instance_no_expand")
+TASKS = ("labels", "objects", "objects_no_expand")
 OURS, PEERS = "mobileseg", ("albumentations", "torchvision")
 
 
@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
         for task in args.tasks:
             sides = [started(OURS, sys.executable, task, scratch)]
             if args.peer:
-                peers = [name for name in PEERS if (name, task) != ("albumentations", "instance")]
+                peers = [name for name in PEERS if (name, task) != ("albumentations", "objects")]
                 sides += [started(name, args.peer, task, scratch) for name in peers]
             take_turns(sides, args.turns, args.batches, args.workers)
             print(*table(task, sides, args.workers), "", sep="\n", flush=True)

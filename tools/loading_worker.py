@@ -90,7 +90,7 @@ def semantic_items(folder: Path) -> list[tuple[str, str]]:
 def mobileseg_transforms(task: str) -> list[dict[str, Any]]:
     """The ``transforms:`` of a configuration."""
     normalize = {"type": "Normalize", "mean": list(MEAN), "std": list(STD)}
-    if task == "semantic":
+    if task == "labels":
         jitter: dict[str, float] = {"hue_prob": 0}
         for name in ("brightness", "contrast", "saturation"):
             jitter |= {f"{name}_range": JITTER, f"{name}_prob": 1}
@@ -104,7 +104,7 @@ def mobileseg_transforms(task: str) -> list[dict[str, Any]]:
         ]  # fmt: skip
     return [
         {"type": "PhotometricDistort", "brightness": BRIGHTNESS, "hue": HUE},
-        *([{"type": "RandomExpand"}] if task == "instance" else []),
+        *([{"type": "RandomExpand"}] if task == "objects" else []),
         {"type": "RandomInstanceCrop"},
         {"type": "Resize", "target_size": [INPUT, INPUT]},
         {"type": "RandomHorizontalFlip"},
@@ -123,7 +123,7 @@ def mobileseg(task: str, folder: Path) -> Batches:
     from mobileseg.kept_memory import kept_memory
 
     dataset: Any
-    if task == "semantic":
+    if task == "labels":
         items = [Item(Path(image), Path(label)) for image, label in semantic_items(folder)]
         classes = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
         dataset = SegmentationDataset(
@@ -281,9 +281,9 @@ class AlbumentationsObjects(Objects):
 
 def albumentations(task: str, folder: Path) -> Batches:
     """Transforms of albumentations, torch's DataLoader."""
-    if task == "semantic":
+    if task == "labels":
         return loader(AlbumentationsLabels(folder), None)
-    if task == "instance":
+    if task == "objects":
         sys.exit("albumentations has no transform that expands the canvas around an image and its objects")
     return loader(AlbumentationsObjects(folder), apart)
 
@@ -364,9 +364,9 @@ class TorchvisionObjects(Objects):
 
 def torchvision(task: str, folder: Path) -> Batches:
     """Transforms v2 of torchvision, torch's DataLoader."""
-    if task == "semantic":
+    if task == "labels":
         return loader(TorchvisionLabels(folder), None)
-    return loader(TorchvisionObjects(folder, expand=task == "instance"), apart)
+    return loader(TorchvisionObjects(folder, expand=task == "objects"), apart)
 
 
 if __name__ == "__main__":

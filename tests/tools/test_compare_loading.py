@@ -60,10 +60,10 @@ def test_the_data_is_the_first_images_with_their_objects(coco: Path, tmp_path: P
     assert label[12, 12] == 1 + json.loads((folder / "classes.json").read_text())[1:].index("cat")
     assert label[40, 50] == 2
     assert label[0, 0] == 0
-    for task, side in (("semantic", CROP), ("instance", INPUT), ("instance_no_expand", INPUT)):
+    for task, side in (("labels", CROP), ("objects", INPUT), ("objects_no_expand", INPUT)):
         (batch,) = mobileseg(task, folder)(0, 1, 0)
         assert batch["image"].shape == (BATCH, 3, side, side)
-        assert ("label" in batch) == (task == "semantic")
+        assert ("label" in batch) == (task == "labels")
 
 
 def test_ratios_are_those_of_the_same_turn() -> None:
@@ -73,16 +73,16 @@ def test_ratios_are_those_of_the_same_turn() -> None:
             for workers in (0, 2):
                 answer = {"images": 10, "cpu": cpu * share, "wall": cpu * share / 2}
                 side.answers.setdefault(workers, []).append(answer)
-    head, _, own, other = (line.strip("| ").split(" | ") for line in table("semantic", [ours, theirs], [0, 2]))
-    assert head[0] == "semantic"
+    head, _, own, other = (line.strip("| ").split(" | ") for line in table("labels", [ours, theirs], [0, 2]))
+    assert head[0] == "labels"
     assert own[:2] == ["ours", "20.00"]
     assert other == ["theirs", "36.00", "1.80 (1.65 to 1.90)", "55.6", "36.00", "1.80 (1.65 to 1.90)"]
 
 
 def test_the_suite_alone(coco: Path) -> None:
-    lines = run(coco, "--workers", "0", "1", "--tasks", "semantic", "instance")
+    lines = run(coco, "--workers", "0", "1", "--tasks", "labels", "objects")
     names = [line[0] for line in lines if not line[0].startswith("---")]
-    assert names == ["semantic", "mobileseg", "instance", "mobileseg"]
+    assert names == ["labels", "mobileseg", "objects", "mobileseg"]
     for line in lines:
         if line[0] == "mobileseg":
             assert float(line[1]) > 0
@@ -94,5 +94,5 @@ def test_the_peers(coco: Path) -> None:
     lines = run(coco, "--peer", sys.executable, "--workers", "0")
     names = [line[0] for line in lines if not line[0].startswith("---")]
     both = ["mobileseg", "albumentations", "torchvision"]
-    assert names == ["semantic", *both, "instance", "mobileseg", "torchvision", "instance_no_expand", *both]
+    assert names == ["labels", *both, "objects", "mobileseg", "torchvision", "objects_no_expand", *both]
     assert all(float(line[2].split()[0]) > 0 for line in lines if line[0] in both[1:])
