@@ -18,10 +18,10 @@ _USUAL = {_MMAP_MAX: 65536, _TRIM_THRESHOLD: 128 << 10, _TOP_PAD: 128 << 10}
 def kept_memory(active: bool = True) -> Iterator[bool]:
     """Within the context, large blocks that are freed stay with the process.
 
-    NumPy, OpenCV and, on a CPU, Paddle take the memory of every array from malloc, and glibc maps large blocks anew
-    each time: the system then clears every page when it is first touched, which takes longer than adding two arrays
-    does. Kept blocks were touched already. A training step or a batch frees what it allocates, so the process grows
-    little beyond its largest one.
+    NumPy, OpenCV and, on a CPU, Paddle take the memory of every array from malloc, and glibc maps blocks above 32 MiB
+    anew each time and gives the free top of its heap back: the system then clears every page when it is touched again,
+    which takes longer than adding two arrays does. Kept blocks were touched already. A training step or a batch frees
+    what it allocates, so the process grows little beyond its largest one.
 
     Args:
         active: False: nothing is changed.
