@@ -11,50 +11,22 @@ steps, and how many times as fast as with neither. ``--threads 2`` lets kernels 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
+TOOLS = Path(__file__).resolve().parent
+sys.path[:0] = [str(TOOLS), str(TOOLS.parent)]
+
+from timed_training import CONFIGS, timed_training  # noqa: E402
 
 from mobileseg.data.synthetic.datasets import generate  # noqa: E402
 
-CONFIGS = {
-    "MobileSeg": "configs/mobileseg/mobileseg_mobilenetv2_synthetic.yml",
-    "mobileYOLACT": "configs/mobileyolact/mobileyolact_mobilenetv2_synthetic.yml",
-}
-LISTS = ("train_dataset.train_path={data}/train.txt", "train_dataset.classes={data}/classes.txt")
 VARIANTS = {"neither": (False, False), "kernels": (True, False), "memory": (False, True), "both": (True, True)}
 """Name -> whether kernels are compiled, and whether memory is kept."""
-
-CHILD = """\
-import json, resource, sys, tempfile, time
-from contextlib import nullcontext
-from mobileseg.config.load import load_config
-from mobileseg.training.cpu import speed
-from mobileseg.training.trainer import Trainer
-file, keep, overrides = sys.argv[1], sys.argv[2] == "True", sys.argv[3:]
-if not keep:
-    speed.kept_memory = lambda active: nullcontext()
-seconds = []
-class Timed(Trainer):
-    def _step(self, number):
-        began = time.process_time(), time.perf_counter()
-        waited = super()._step(number)
-        seconds.append((time.process_time() - began[0], time.perf_counter() - began[1]))
-        return waited
-with tempfile.TemporaryDirectory() as run:
-    Timed(load_config(file, overrides), run, do_eval=False).fit()
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print("\\n" + json.dumps({"seconds": seconds, "mib": peak}))
-"""
 
 
 def main() -> None:
@@ -94,19 +66,12 @@ def medians(pairs: list[tuple[float, float]]) -> tuple[float, float]:
     return statistics.median(one for one, _ in pairs), statistics.median(one for _, one in pairs)
 
 
-def trained(family: str, variant: str, data: Path, args: argparse.Namespace) -> dict:
+def trained(family: str, variant: str, data: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Seconds of every step and the largest memory in MiB of one training."""
     kernels, keep = VARIANTS[variant]
-    options = [f"train_dataset.dataset_root={data}", f"iters={args.iters}", f"batch_size={args.batch}"]
-    options += ["num_workers=0", f"log_iters={args.iters}", f"compiled_kernels={str(kernels).lower()}"]
-    options += [line.format(data=data) for line in LISTS] if family == "MobileSeg" else []
-    threads = str(args.threads)
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-    command = [sys.executable, "-c", CHILD, CONFIGS[family], str(keep), *options]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"the training failed with {done.returncode}:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    options = {"iters": args.iters, "batch": args.batch, "threads": args.threads}
+    overrides = [f"compiled_kernels={str(kernels).lower()}"]
+    return timed_training(sys.executable, family, data, **options, keep=keep, overrides=overrides)
 
 
 if __name__ == "__main__":

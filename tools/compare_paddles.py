@@ -12,42 +12,16 @@ counted steps, and ratios.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 
+from timed_training import CONFIGS, execute, timed_training
+
 from mobileseg import converter
 from mobileseg.data.synthetic.datasets import generate
-
-ROOT = Path(__file__).resolve().parents[1]
-CONFIGS = {
-    "MobileSeg": "configs/mobileseg/mobileseg_mobilenetv2_synthetic.yml",
-    "mobileYOLACT": "configs/mobileyolact/mobileyolact_mobilenetv2_synthetic.yml",
-}
-LISTS = ("train_dataset.train_path={data}/train.txt", "train_dataset.classes={data}/classes.txt")
-
-CHILD = """\
-import json, resource, sys, tempfile, time
-from mobileseg.config.load import load_config
-from mobileseg.training.trainer import Trainer
-file, overrides = sys.argv[1], sys.argv[2:]
-seconds = []
-class Timed(Trainer):
-    def _step(self, number):
-        began = time.process_time()
-        waited = super()._step(number)
-        seconds.append(time.process_time() - began)
-        return waited
-with tempfile.TemporaryDirectory() as run:
-    Timed(load_config(file, overrides), run, do_eval=False).fit()
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print("\\n" + json.dumps({"seconds": seconds, "mib": peak}))
-"""
 
 
 def main() -> None:
@@ -68,10 +42,11 @@ def main() -> None:
             for family in CONFIGS:
                 # The order alternates, so that a drift of the machine hits both alike.
                 for name in sorted(pythons, reverse=bool(turn % 2)):
-                    found = trained(pythons[name], family, Path(scratch), args)
-                    seconds[family, name] += found["seconds"][args.skip :]
+                    found = timed_training(pythons[name], family, Path(scratch), iters=args.iters, batch=args.batch)
+                    counted = [processor for processor, _ in found["seconds"][args.skip :]]
+                    seconds[family, name] += counted
                     memory[family, name].append(found["mib"])
-                    median = statistics.median(found["seconds"][args.skip :])
+                    median = statistics.median(counted)
                     print(f"turn {turn + 1}  {family}  {name}  {args.batch / median:.3f} images/s", flush=True)
     for name, python in pythons.items():
         print(f"{name}: {versions(python)}")
@@ -85,26 +60,9 @@ def main() -> None:
         )
 
 
-def trained(python: str, family: str, data: Path, args: argparse.Namespace) -> dict:
-    """Processor seconds of every step, and the largest memory in MiB, of one training."""
-    options = [f"train_dataset.dataset_root={data}", f"iters={args.iters}", f"batch_size={args.batch}"]
-    options += ["num_workers=0", f"log_iters={args.iters}"]
-    options += [line.format(data=data) for line in LISTS] if family == "MobileSeg" else []
-    return json.loads(execute([python, "-c", CHILD, CONFIGS[family], *options]).splitlines()[-1])
-
-
 def versions(python: str) -> str:
     """What the environment has, in a line."""
     return execute([python, "tools/environment.py"]).strip()
-
-
-def execute(command: list[str]) -> str:
-    """What a program printed, run in the checkout on one thread; its words if it failed."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{command[0]} failed with {done.returncode}:\n{done.stderr[-2000:]}")
-    return done.stdout
 
 
 if __name__ == "__main__":
