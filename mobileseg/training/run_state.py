@@ -181,10 +181,7 @@ def pack(run: RunState, config: Config, processes: Processes) -> Checkpoint:
         "best": run.best,
         "stale_evals": run.stale_evals,
         "evaluated": evaluated[0] if evaluated else "model",
-        "processes": processes.count,
-        "device": paddle.get_device(),
-        "threads": cpu_threads(),
-        "kernels": kernels_of(config.to_dict()),
+        **_surroundings(config, processes),
         "config": config.to_dict(),
         "config_hash": config.hash,
         "versions": versions(),
@@ -275,10 +272,7 @@ def _say_what_differs(
 ) -> None:
     """Say what keeps a resumed run from being bit by bit the saved one, if anything does."""
     differing = differences(state["config"], config.to_dict())
-    # Sums are rounded in another order by another number of processes or threads.
-    here = {"processes": processes.count, "threads": cpu_threads(), "device": paddle.get_device()}
-    here["kernels"] = kernels_of(config.to_dict())
-    for name, now in here.items():
+    for name, now in _surroundings(config, processes).items():
         if state.get(name, now) != now:
             differing.append(f"{name}: {state[name]} -> {now}")
     if differing:
@@ -289,6 +283,16 @@ def _say_what_differs(
     before, now = (_paddle_of(found) for found in (state.get("versions", {}), versions()))
     if before and before != now:
         say(f"saved with Paddle {before}, resuming with {now}: not bit by bit what the saved run would have done")
+
+
+def _surroundings(config: Config, processes: Processes) -> dict[str, Any]:
+    """What the bits of a run depend on besides its configuration: each rounds sums in another order."""
+    return {
+        "processes": processes.count,
+        "threads": cpu_threads(),
+        "device": paddle.get_device(),
+        "kernels": kernels_of(config.to_dict()),
+    }
 
 
 def _paddle_of(found: Mapping[str, str]) -> str:

@@ -237,7 +237,8 @@ def _backward(x, filters, gradient, dx, dfilters, with_x, with_filters, stride, 
                 _take_apart(x[n, c], phases, stride, padding)
             for i in range(height):
                 _copy(wide[i, :width], gradient[n, c, i])
-            dphases[:] = 0
+            if with_x:
+                dphases[:] = 0
             for start in range(0, end, _BLOCK):
                 block = source[start : min(end, start + _BLOCK)]
                 count = block.shape[0]
