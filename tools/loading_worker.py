@@ -25,7 +25,7 @@ BATCH = 8
 CROP = 512
 INPUT = 550
 SCALES = (0.5, 2.0)
-JITTER = 0.5  # of brightness, contrast and saturation, semantic
+JITTER = 0.5  # of brightness, contrast and saturation, labels
 BRIGHTNESS, HUE = 32.0, 18.0  # grey levels and degrees, objects
 PADDING, IGNORED = 127.5, 255
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -78,7 +78,7 @@ def processor_seconds() -> float:
     return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
 
-def semantic_items(folder: Path) -> list[tuple[str, str]]:
+def labelled_items(folder: Path) -> list[tuple[str, str]]:
     """Image and label files."""
     lines = (folder / "train.txt").read_text(encoding="utf-8").splitlines()
     return [(image, label) for image, label in (line.split("\t") for line in lines)]
@@ -124,7 +124,7 @@ def mobileseg(task: str, folder: Path) -> Batches:
 
     dataset: Any
     if task == "labels":
-        items = [Item(Path(image), Path(label)) for image, label in semantic_items(folder)]
+        items = [Item(Path(image), Path(label)) for image, label in labelled_items(folder)]
         classes = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
         dataset = SegmentationDataset(
             items, mode="train", transforms=mobileseg_transforms(task), classes=classes, ignore_index=IGNORED
@@ -224,7 +224,7 @@ class AlbumentationsLabels:
         import albumentations as a
         from albumentations.pytorch import ToTensorV2
 
-        self.items = semantic_items(folder)
+        self.items = labelled_items(folder)
         self.transform = a.Compose([
             a.RandomScale(scale_limit=(SCALES[0] - 1, SCALES[1] - 1), p=1),
             a.PadIfNeeded(CROP, CROP, position="top_left", border_mode=cv2.BORDER_CONSTANT, fill=PADDING,
@@ -296,7 +296,7 @@ class TorchvisionLabels:
         from torchvision import tv_tensors
         from torchvision.transforms import v2
 
-        self.items = semantic_items(folder)
+        self.items = labelled_items(folder)
         fill: Any = {tv_tensors.Image: PADDING, tv_tensors.Mask: IGNORED}
         self.transform = v2.Compose([
             v2.RandomCrop(CROP, pad_if_needed=True, fill=fill),

@@ -6,13 +6,12 @@ import platform
 import re
 import shutil
 import subprocess
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-TOOL = Path(__file__).parents[2] / "tools" / "count_instructions.py"
+from tools import count_instructions
+
 LOOP = """
 .globl _start
 _start: mov $1000000, %rcx
@@ -27,16 +26,6 @@ pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="the plugin was N
 
 
 @pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    spec = spec_from_file_location(TOOL.stem, TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("host") / "plugin_host"
     source = Path(__file__).with_name("plugin_host.c")
@@ -44,19 +33,19 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_loading_drops_out_and_stages_add_up(tool: ModuleType, host: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tool.main(["program", "one", "two", "--emulator", str(host), "--passes", "2", "5"]) == 0
+def test_loading_drops_out_and_stages_add_up(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert count_instructions.main(["program", "one", "two", "--emulator", str(host), "--passes", "2", "5"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[2] == "| model | graph | preprocess | postprocess | total |"
     assert lines[4:] == [f"| {model} | 5.00 | 0.30 | 0.04 | 5.34 |" for model in ("one", "two")]
 
 
-def test_functions_are_told_apart(tool: ModuleType, host: Path, tmp_path: Path) -> None:
-    plugin = tool.build_plugin(tmp_path)
-    few, many = (tool.count([str(host)], plugin, ["program", "model", n], tmp_path) for n in ("1", "4"))
+def test_functions_are_told_apart(host: Path, tmp_path: Path) -> None:
+    plugin = count_instructions.build_plugin(tmp_path)
+    few, many = (count_instructions.count([str(host)], plugin, ["program", "model", n], tmp_path) for n in ("1", "4"))
     assert few == {"main": 1_000_000, "-": 5_000_000, "_ZN12Preprocessor3run": 300_000, "tail": 40_000}
     assert many == {"main": 1_000_000, "-": 20_000_000, "_ZN12Preprocessor3run": 1_200_000, "tail": 160_000}
-    found = tool.stages(tool.per_pass(few, many, 3))
+    found = count_instructions.stages(count_instructions.per_pass(few, many, 3))
     assert found == pytest.approx({"graph": 5, "preprocess": 0.3, "postprocess": 0.04, "total": 5.34})
 
 
@@ -69,23 +58,23 @@ def test_functions_are_told_apart(tool: ModuleType, host: Path, tmp_path: Path) 
     ],
 )
 def test_failures_say_what_to_do(
-    tool: ModuleType, host: Path, emulator: str, model: str, seen: str, capsys: pytest.CaptureFixture[str]
+    host: Path, emulator: str, model: str, seen: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert tool.main(["program", model, "--emulator", emulator.format(host=host)]) == 1
+    assert count_instructions.main(["program", model, "--emulator", emulator.format(host=host)]) == 1
     assert re.search(seen, capsys.readouterr().err, re.DOTALL)
 
 
-def test_passes_must_grow(tool: ModuleType) -> None:
+def test_passes_must_grow() -> None:
     with pytest.raises(SystemExit):
-        tool.main(["program", "model", "--passes", "3", "3"])
+        count_instructions.main(["program", "model", "--passes", "3", "3"])
 
 
-def test_qemu_counts_a_loop(tool: ModuleType, tmp_path: Path) -> None:
+def test_qemu_counts_a_loop(tmp_path: Path) -> None:
     qemu = shutil.which("qemu-x86_64")
     if qemu is None or platform.machine() != "x86_64":
         pytest.skip("counting was NOT tested in the emulator: no qemu-x86_64; Debian: apt-get install qemu-user")
     (tmp_path / "loop.s").write_text(LOOP)
     command = ["cc", "-nostdlib", "-static", "-no-pie", str(tmp_path / "loop.s"), "-o", str(tmp_path / "loop")]
     subprocess.run(command, check=True)
-    found = tool.count([qemu], tool.build_plugin(tmp_path), [tmp_path / "loop"], tmp_path)
+    found = count_instructions.count([qemu], count_instructions.build_plugin(tmp_path), [tmp_path / "loop"], tmp_path)
     assert sum(found.values()) == 2_000_004
